@@ -1,0 +1,71 @@
+"""All that an encoder says about itself: one JSON entry in its ONNX file's metadata."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+
+from lookalike.errors import EncoderError
+
+METADATA_KEY = "lookalike"
+FORMAT_VERSION = 1
+INPUT_NAME = "pixels"  # uint8 (N, S, S, 3) RGB
+OUTPUT_NAME = "embedding"  # float32 (N, D), unit length
+RESIZE_RULE = "squash-bilinear"  # the whole picture, to a square, antialiased: see pixels.fit
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """What a served encoder is, and how pictures must be prepared for it.
+
+    input_px: side S of the square input, pixels. dim: length D of an embedding.
+    weights_sha256: hex digest of the weights. steps, frames: what it was trained on.
+    """
+
+    name: str
+    input_px: int
+    dim: int
+    weights_sha256: str
+    steps: int
+    frames: int
+    precision: str = "fp32"
+    resize: str = RESIZE_RULE
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def space(self) -> str:
+        """Name of the vector space: equal only where embeddings can be compared.
+
+        Made from the weights' digest, the preprocessing and the precision, so an index
+        refuses queries from any other encoder.
+        """
+        identity = f"{self.weights_sha256}|{self.input_px}|{self.resize}|{self.precision}"
+        return f"{self.name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self) | {"space": self.space}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> EncoderSpec:
+        """Read the spec that `to_json` wrote.
+
+        Raises: EncoderError, naming `where`, if the entry is of another format or incomplete.
+        """
+        try:
+            entry = json.loads(text)
+            version = entry.pop("format_version")
+            if version != FORMAT_VERSION:
+                raise EncoderError(
+                    f"{where}: encoder format {version}, expected {FORMAT_VERSION}; export it again with this version"
+                )
+            entry.pop("space")
+            spec = cls(**entry)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise EncoderError(f"{where}: unreadable encoder metadata ({error}); export it again") from error
+        if spec.resize != RESIZE_RULE:
+            raise EncoderError(
+                f"{where}: resize rule {spec.resize!r}, this version knows {RESIZE_RULE!r}; export it again"
+            )
+        return spec

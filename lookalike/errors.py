@@ -1,0 +1,57 @@
+"""Every error that a user can meet, and nothing else.
+
+LookalikeError                one line for the user: what, where, got, expected, next step
+├── FootageError              a source cannot be read
+│   └── ImageError            bytes are not an image that we accept; carries the HTTP status
+│       └── ImageTooLarge     more pixels or bytes than allowed
+├── EncoderError              an ONNX file is missing, broken, or not one of ours
+│   └── DeviceError           the device asked for is not there
+├── IndexStoreError           an index is missing, in use, or broken
+│   └── SpaceMismatch         the index was filled by another encoder
+├── TrainingError             a run cannot start, go on, or be read
+└── ExportError               the exported file does not agree with the trained encoder
+"""
+
+
+class LookalikeError(Exception):
+    """Base of all errors shown to users as one line, without a traceback."""
+
+
+class FootageError(LookalikeError):
+    """A source cannot be read."""
+
+
+class ImageError(FootageError):
+    """Bytes are not an image that we accept."""
+
+    http_status = 400
+
+
+class ImageTooLarge(ImageError):
+    """An image has more pixels or bytes than allowed."""
+
+    http_status = 413
+
+
+class EncoderError(LookalikeError):
+    """An ONNX file is missing, broken, or was not exported by Lookalike."""
+
+
+class DeviceError(EncoderError):
+    """The device asked for is not there."""
+
+
+class IndexStoreError(LookalikeError):
+    """An index is missing, in use, or broken."""
+
+
+class SpaceMismatch(IndexStoreError):
+    """The index was filled by another encoder."""
+
+
+class TrainingError(LookalikeError):
+    """A run cannot start, go on, or be read."""
+
+
+class ExportError(LookalikeError):
+    """The exported file does not agree with the trained encoder."""

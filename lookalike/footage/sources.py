@@ -1,0 +1,86 @@
+"""What a user's SOURCE arguments stand for: files found, cameras named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lookalike.errors import FootageError
+
+IMAGE_SUFFIXES = frozenset([".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"])
+VIDEO_SUFFIXES = frozenset(
+    [".3gp", ".asf", ".avi", ".dav", ".flv", ".h264", ".h265", ".hevc", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"]
+)
+STREAM_SCHEMES = ("http://", "https://", "rtmp://", "rtsp://", "rtsps://", "srt://", "udp://")
+
+Kind = Literal["image", "video", "stream"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file or stream. path: as a user would type it. camera: the name that searches filter by."""
+
+    path: str
+    kind: Kind
+    camera: str
+
+
+def find_sources(given: Iterable[str | Path], camera: str | None = None) -> list[Source]:
+    """Expand SOURCE arguments; folders are searched recursively, in the order of their names.
+
+    camera: names every source; else a file below a sub-folder belongs to the camera of that sub-folder's
+    name, a video at the top to one of its own name, and images at the top share the folder's.
+    Raises: FootageError if a path does not exist, or if nothing is found at all.
+    """
+    given = [str(entry) for entry in given]
+    found: list[Source] = []
+    for entry in given:
+        if entry.startswith(STREAM_SCHEMES):
+            found.append(Source(entry, "stream", camera or _stream_camera(entry)))
+        elif Path(entry).is_dir():
+            found.extend(_find_below(Path(entry), camera))
+        elif Path(entry).exists():
+            path = Path(entry)
+            kind = "image" if path.suffix.lower() in IMAGE_SUFFIXES else "video"
+            own = path.absolute().parent.name if kind == "image" else path.stem
+            found.append(Source(entry, kind, camera or own))
+        else:
+            raise FootageError(f"{entry}: no such file or folder; expected an image, a folder, a video or a stream URL")
+    if not found:
+        raise FootageError(f"no images or videos in {', '.join(given)}; expected files such as .mp4, .mkv, .jpg or .png")
+    return found
+
+
+def _find_below(folder: Path, camera: str | None) -> list[Source]:
+    found: list[Source] = []
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(parent, name)
+            kind = _kind_by_suffix(path)
+            if kind and not name.startswith("."):
+                found.append(Source(str(path), kind, camera or _folder_camera(folder, path, kind)))
+    return found
+
+
+def _kind_by_suffix(path: Path) -> Kind | None:
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return "image"
+    return "video" if suffix in VIDEO_SUFFIXES else None
+
+
+def _folder_camera(folder: Path, path: Path, kind: Kind) -> str:
+    inside = path.relative_to(folder).parts
+    if len(inside) > 1:
+        return inside[0]
+    return folder.absolute().name if kind == "image" else path.stem
+
+
+def _stream_camera(url: str) -> str:
+    """Host and path, without user, password and query."""
+    rest = url.split("://", 1)[1].split("?", 1)[0]
+    return rest.rsplit("@", 1)[-1].rstrip("/")

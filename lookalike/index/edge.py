@@ -1,0 +1,99 @@
+"""The embedded engine: qdrant-edge, in this process, in one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import qdrant_edge as edge
+
+from lookalike.errors import IndexStoreError
+from lookalike.index.schema import Scored, Where, utc_text
+
+_INDEXED_FIELDS = {
+    "camera": edge.PayloadSchemaType.Keyword,
+    "time_s": edge.PayloadSchemaType.Float,
+    "captured_at": edge.PayloadSchemaType.Datetime,
+}
+
+
+class EdgeEngine:
+    """One shard on disk; only one process may have it open."""
+
+    def __init__(self, folder: Path, space: str, dim: int) -> None:
+        """Open the shard, or create it if the folder holds none.
+
+        Raises: IndexStoreError if another process has it open, or if it is broken.
+        """
+        self._space = space
+        try:
+            if (folder / "edge_config.json").exists():
+                self._shard = edge.EdgeShard.load(str(folder))
+            else:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._shard = edge.EdgeShard.create(str(folder), _config(space, dim))
+                for field, schema in _INDEXED_FIELDS.items():
+                    self._shard.update(edge.UpdateOperation.create_field_index(field, schema))
+        except Exception as error:  # the extension raises bare Exception
+            if "WouldBlock" in str(error):
+                raise IndexStoreError(
+                    f"{folder.parent}: in use by another process; stop it first, or use a Qdrant server by URL"
+                ) from error
+            raise IndexStoreError(f"{folder.parent}: cannot open the index ({error})") from error
+
+    def upsert(self, ids: Sequence[str], vectors: np.ndarray, payloads: Sequence[dict[str, Any]]) -> None:
+        points = [
+            edge.Point(point_id, {self._space: vector}, fields)
+            for point_id, vector, fields in zip(ids, vectors.tolist(), payloads, strict=True)
+        ]
+        self._shard.update(edge.UpdateOperation.upsert_points(points))
+
+    def existing(self, ids: Sequence[str]) -> set[str]:
+        return {str(record.id) for record in self._shard.retrieve(list(ids), with_payload=False, with_vector=False)}
+
+    def vector(self, point_id: str) -> np.ndarray | None:
+        records = self._shard.retrieve([point_id], with_payload=False, with_vector=True)
+        if not records or not isinstance(records[0].vector, dict):
+            return None
+        return np.asarray(records[0].vector[self._space], np.float32)
+
+    def nearest(self, vector: np.ndarray, limit: int, where: Where) -> list[Scored]:
+        request = edge.QueryRequest(
+            limit=limit,
+            query=edge.Query.Nearest(vector.tolist(), using=self._space),
+            filter=_filter(where),
+            with_payload=True,
+        )
+        return [Scored(str(point.id), point.score, point.payload or {}) for point in self._shard.query(request)]
+
+    def count(self) -> int:
+        return self._shard.count(edge.CountRequest(exact=True))
+
+    def flush(self) -> None:
+        self._shard.flush()
+
+    def optimize(self) -> None:
+        self._shard.optimize()
+
+    def close(self) -> None:
+        self._shard.flush()
+        self._shard.close()
+
+
+def _config(space: str, dim: int) -> edge.EdgeConfig:
+    return edge.EdgeConfig(vectors={space: edge.EdgeVectorParams(size=dim, distance=edge.Distance.Cosine)})
+
+
+def _filter(where: Where) -> edge.Filter | None:
+    must: list[Any] = []
+    if where.cameras:
+        must.append(edge.FieldCondition("camera", match=edge.MatchAny(list(where.cameras))))
+    for bound, value in (("gte", where.since), ("lte", where.until)):
+        if isinstance(value, datetime):
+            must.append(edge.FieldCondition("captured_at", range=edge.RangeDateTime(**{bound: utc_text(value)})))
+        elif value is not None:
+            must.append(edge.FieldCondition("time_s", range=edge.RangeFloat(**{bound: float(value)})))
+    return edge.Filter(must=must) if must else None

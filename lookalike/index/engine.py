@@ -1,0 +1,46 @@
+"""What an engine must do; `edge` and `server` do it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from lookalike.index.schema import Scored, Where
+
+
+class Engine(Protocol):
+    """Stores unit vectors of one space with their payloads."""
+
+    def upsert(self, ids: Sequence[str], vectors: np.ndarray, payloads: Sequence[dict[str, Any]]) -> None:
+        """Store points, replacing those with the same id. vectors: float32 (N, D)."""
+        ...
+
+    def existing(self, ids: Sequence[str]) -> set[str]:
+        """Those of `ids` that are stored."""
+        ...
+
+    def vector(self, point_id: str) -> np.ndarray | None:
+        """The stored vector, float32 (D,); None if there is no such point."""
+        ...
+
+    def nearest(self, vector: np.ndarray, limit: int, where: Where) -> list[Scored]:
+        """The `limit` points most similar to `vector`, float32 (D,), best first."""
+        ...
+
+    def count(self) -> int:
+        """How many points are stored."""
+        ...
+
+    def flush(self) -> None:
+        """Make everything stored so far survive a crash."""
+        ...
+
+    def optimize(self) -> None:
+        """Build the search graph over what was stored; may take long."""
+        ...
+
+    def close(self) -> None:
+        """Release the index for other processes."""
+        ...

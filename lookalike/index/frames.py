@@ -1,0 +1,140 @@
+"""The frame index: what the verbs and the service talk to, whichever engine is below."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from lookalike.contract import EncoderSpec
+from lookalike.errors import IndexStoreError, SpaceMismatch
+from lookalike.footage import Frame
+from lookalike.index.engine import Engine
+from lookalike.index.moments import collapse
+from lookalike.index.schema import Hit, Scored, Where, payload
+
+DEFAULT_COLLECTION = "lookalike"
+FIRST_FETCH = 500  # neighbouring frames fill a page: fetch many, then collapse
+LAST_FETCH = 8000
+EVERYWHERE = Where()
+SIDECAR = "lookalike.json"  # which encoder filled an embedded index
+
+
+class FrameIndex:
+    """Frames of one space. Use as a context manager, so that an embedded index is released."""
+
+    def __init__(self, engine: Engine, spec: EncoderSpec) -> None:
+        self._engine = engine
+        self.spec = spec
+
+    def add(self, frames: Sequence[Frame], embeddings: np.ndarray) -> None:
+        """Store frames with their embeddings, float32 (N, D).
+
+        Raises: ValueError if an embedding is not finite or not of length 1 (the engine would take it silently).
+        """
+        lengths = np.linalg.norm(embeddings, axis=1)
+        if not np.allclose(lengths, 1, atol=1e-3):  # false for NaN, too
+            worst = int(np.argmax(np.nan_to_num(np.abs(lengths - 1), nan=np.inf)))
+            raise ValueError(f"embedding of {frames[worst].source} has length {lengths[worst]}, expected 1")
+        self._engine.upsert([frame.id for frame in frames], embeddings, [payload(frame) for frame in frames])
+
+    def missing(self, frames: Sequence[Frame]) -> list[Frame]:
+        """Those of `frames` that are not stored yet."""
+        existing = self._engine.existing([frame.id for frame in frames])
+        return [frame for frame in frames if frame.id not in existing]
+
+    def search(self, vector: np.ndarray, top: int = 10, where: Where = EVERYWHERE) -> list[Hit]:
+        """The `top` moments most similar to a vector, float32 (D,), best first."""
+        fetch = max(FIRST_FETCH, top)
+        while True:
+            scored: list[Scored] = self._engine.nearest(vector, fetch, where)
+            hits = collapse(scored)
+            if len(hits) >= top or len(scored) < fetch or fetch >= LAST_FETCH:
+                return hits[:top]
+            fetch *= 4
+
+    def vector(self, frame_id: str) -> np.ndarray:
+        """The stored embedding of a frame, float32 (D,). Raises: IndexStoreError if the id is unknown."""
+        found = self._engine.vector(frame_id)
+        if found is None:
+            raise IndexStoreError(f"no frame has the id {frame_id!r}; take one from a search hit")
+        return found
+
+    def count(self) -> int:
+        return self._engine.count()
+
+    def flush(self) -> None:
+        self._engine.flush()
+
+    def optimize(self) -> None:
+        self._engine.optimize()
+
+    def close(self) -> None:
+        self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_index(location: str | Path, spec: EncoderSpec, create: bool = False) -> FrameIndex:
+    """Open the index at a folder, or at a Qdrant server's URL (`http://host:6333[/collection]`).
+
+    create: make it if there is none. An API key is read from QDRANT_API_KEY.
+    Raises: IndexStoreError if it is missing, broken or in use; SpaceMismatch if another encoder filled it.
+    """
+    if str(location).startswith(("http://", "https://")):
+        return FrameIndex(_open_server(str(location), spec, create), spec)
+    return FrameIndex(_open_folder(Path(location), spec, create), spec)
+
+
+def _open_server(url: str, spec: EncoderSpec, create: bool) -> Engine:
+    from qdrant_client import QdrantClient
+
+    from lookalike.index.server import ServerEngine
+
+    parts = urlsplit(url)
+    base = f"{parts.scheme}://{parts.netloc}"
+    # The client's own default port is 6333 even for a URL that names none.
+    client = QdrantClient(url=base, api_key=os.environ.get("QDRANT_API_KEY"), timeout=30, check_compatibility=False)
+    return ServerEngine(client, parts.path.strip("/") or DEFAULT_COLLECTION, spec.space, spec.dim, create)
+
+
+def _open_folder(folder: Path, spec: EncoderSpec, create: bool) -> Engine:
+    from lookalike.index.edge import EdgeEngine
+
+    sidecar = folder / SIDECAR
+    if sidecar.exists():
+        _check_space(sidecar, spec)
+    elif not create:
+        raise IndexStoreError(f"{folder}: no index there; make one with `lookalike index SOURCE --encoder E --index {folder}`")
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise IndexStoreError(f"{folder}: neither an index nor an empty folder; choose another place for the index")
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = sidecar.with_suffix(".partial")
+        partial.write_text(spec.to_json() + "\n")
+        partial.replace(sidecar)
+    return EdgeEngine(folder / "shard", spec.space, spec.dim)
+
+
+def _check_space(sidecar: Path, spec: EncoderSpec) -> None:
+    try:
+        stored = json.loads(sidecar.read_text())["space"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise IndexStoreError(f"{sidecar}: unreadable ({error}); index the footage again") from error
+    if stored != spec.space:
+        raise SpaceMismatch(
+            f"{sidecar.parent}: filled by encoder {stored}, this one is {spec.space};"
+            " use the encoder that filled it, or index the footage again into another folder"
+        )

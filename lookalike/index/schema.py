@@ -1,0 +1,85 @@
+"""What is stored beside each vector, what can be filtered by, and what a search answers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from lookalike.footage import Frame
+
+
+@dataclass(frozen=True)
+class Where:
+    """Conditions that a stored frame must meet; applied inside the engine.
+
+    cameras: any of these; empty means all. since, until: inclusive. A datetime is compared with the wall-clock
+    time of the recording, a number with the seconds since the start of its clip.
+    """
+
+    cameras: tuple[str, ...] = ()
+    since: datetime | float | None = None
+    until: datetime | float | None = None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One stored frame and its cosine similarity to the query."""
+
+    id: str
+    score: float
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One moment: the best frame of a run of neighbouring frames, and the span of that run in seconds."""
+
+    id: str
+    score: float
+    source: str
+    camera: str
+    time_s: float
+    span_s: tuple[float, float]
+    captured_at: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"span_s": list(self.span_s)}
+
+
+def payload(frame: Frame) -> dict[str, Any]:
+    """The fields stored with a frame; `captured_at` is left out where it is not known."""
+    fields = {
+        "source": frame.source,
+        "source_id": frame.source_id,
+        "camera": frame.camera,
+        "time_s": frame.time_s,
+        "pts_us": frame.pts_us,
+    }
+    return fields | ({"captured_at": utc_text(frame.captured_at)} if frame.captured_at else {})
+
+
+def utc_text(moment: datetime) -> str:
+    """RFC 3339 in UTC; a time without a zone is taken as UTC."""
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def parse_moment(text: str) -> datetime | float:
+    """Read `--since` and `--until`: seconds into the clip (`12.5`), or an ISO 8601 date and time.
+
+    Raises: ValueError if it is neither.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            raise ValueError(
+                f"{text!r} is no time; expected seconds such as 12.5 or a date such as 2026-01-05T08:00:00Z"
+            ) from None
+    if not math.isfinite(seconds):
+        raise ValueError(f"{text!r} is no time; expected a finite number of seconds")
+    return seconds

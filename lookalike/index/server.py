@@ -1,0 +1,100 @@
+"""The server engine: a collection of a Qdrant server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from qdrant_client import QdrantClient, models
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+from lookalike.errors import IndexStoreError, SpaceMismatch
+from lookalike.index.schema import Scored, Where, utc_text
+
+_INDEXED_FIELDS = {
+    "camera": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
+    "time_s": models.FloatIndexParams(type=models.FloatIndexType.FLOAT),
+    "captured_at": models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME, is_principal=True),
+}
+
+
+class ServerEngine:
+    """One collection; its named vector is the space."""
+
+    def __init__(self, client: QdrantClient, collection: str, space: str, dim: int, create: bool) -> None:
+        """Open the collection, or create it with its payload indexes.
+
+        Raises: IndexStoreError if the server does not answer or has no such collection (unless `create`);
+        SpaceMismatch if the collection was filled by another encoder.
+        """
+        self._client, self._collection, self._space = client, collection, space
+        try:
+            if not client.collection_exists(collection):
+                if not create:
+                    raise IndexStoreError(f"the server has no collection {collection!r}; make it with `lookalike index`")
+                self._create(dim)
+            vectors = client.get_collection(collection).config.params.vectors
+        except (ResponseHandlingException, UnexpectedResponse) as error:
+            raise IndexStoreError(f"the Qdrant server does not answer as one: {error}") from error
+        if not isinstance(vectors, dict) or space not in vectors:
+            stored = ", ".join(vectors) if isinstance(vectors, dict) else "one without a name"
+            raise SpaceMismatch(
+                f"collection {collection!r} holds vectors of space {stored}, this encoder is {space};"
+                " use the encoder that filled it, or another collection"
+            )
+
+    def _create(self, dim: int) -> None:
+        params = models.VectorParams(size=dim, distance=models.Distance.COSINE)
+        self._client.create_collection(self._collection, vectors_config={self._space: params})
+        for field, schema in _INDEXED_FIELDS.items():
+            self._client.create_payload_index(self._collection, field, schema)
+
+    def upsert(self, ids: Sequence[str], vectors: np.ndarray, payloads: Sequence[dict[str, Any]]) -> None:
+        points = [
+            models.PointStruct(id=point_id, vector={self._space: vector}, payload=fields)
+            for point_id, vector, fields in zip(ids, vectors.tolist(), payloads, strict=True)
+        ]
+        self._client.upsert(self._collection, points, wait=True)
+
+    def existing(self, ids: Sequence[str]) -> set[str]:
+        records = self._client.retrieve(self._collection, list(ids), with_payload=False, with_vectors=False)
+        return {str(record.id) for record in records}
+
+    def vector(self, point_id: str) -> np.ndarray | None:
+        records = self._client.retrieve(self._collection, [point_id], with_payload=False, with_vectors=True)
+        if not records or not isinstance(records[0].vector, dict):
+            return None
+        return np.asarray(records[0].vector[self._space], np.float32)
+
+    def nearest(self, vector: np.ndarray, limit: int, where: Where) -> list[Scored]:
+        answer = self._client.query_points(
+            self._collection, vector.tolist(), using=self._space, limit=limit, query_filter=_filter(where)
+        )
+        return [Scored(str(point.id), point.score, point.payload or {}) for point in answer.points]
+
+    def count(self) -> int:
+        return self._client.count(self._collection, exact=True).count
+
+    def flush(self) -> None:
+        """Nothing to do: each upsert waits until the server has it in its log."""
+
+    def optimize(self) -> None:
+        """Nothing to do: the server builds its graph by itself."""
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _filter(where: Where) -> models.Filter | None:
+    must: list[models.Condition] = []
+    if where.cameras:
+        must.append(models.FieldCondition(key="camera", match=models.MatchAny(any=list(where.cameras))))
+    for bound, value in (("gte", where.since), ("lte", where.until)):
+        if isinstance(value, datetime):
+            range_ = models.DatetimeRange(**{bound: utc_text(value)})  # pyright: ignore[reportArgumentType]
+            must.append(models.FieldCondition(key="captured_at", range=range_))
+        elif value is not None:
+            must.append(models.FieldCondition(key="time_s", range=models.Range(**{bound: float(value)})))
+    return models.Filter(must=must) if must else None

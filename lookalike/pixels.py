@@ -1,0 +1,73 @@
+"""Image bytes -> upright RGB -> uint8 (S, S, 3): the only decode and the only resize.
+
+Training, indexing and serving all come through here, so they cannot disagree.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from lookalike.errors import ImageError, ImageTooLarge
+
+MAX_PIXELS = 64_000_000  # checked from the header, before anything is allocated
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+
+ImageFile.LOAD_TRUNCATED_IMAGES = False  # a grey tail would be embedded as if it were real
+
+
+def decode(data: bytes, name: str = "image") -> np.ndarray:
+    """Decode a still image; of an animation, its first frame.
+
+    EXIF orientation is applied, transparency is laid over white, 16-bit samples are scaled to 8.
+    Returns: uint8 (H, W, 3) RGB.
+    Raises: ImageError if the bytes are not a whole image; ImageTooLarge above MAX_PIXELS.
+    """
+    if not data:
+        raise ImageError(f"{name}: empty file, expected an image")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's size warning; the limit below is ours
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                _check_size(image, name)
+                image.load()
+                upright = ImageOps.exif_transpose(image)
+                return np.asarray(_to_rgb(upright))
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name}: not an image, expected one of {', '.join(FORMATS)}") from error
+    except Image.DecompressionBombError as error:
+        raise ImageTooLarge(f"{name}: {error}") from error
+    except (OSError, SyntaxError, ValueError, EOFError, OverflowError, MemoryError) as error:
+        raise ImageError(f"{name}: broken image ({error})") from error
+
+
+def fit(rgb: np.ndarray, size_px: int) -> np.ndarray:
+    """Squash a picture to the encoder's square, antialiased; nothing is cropped away.
+
+    rgb: uint8 (H, W, 3). Returns: uint8 (size_px, size_px, 3).
+    """
+    if rgb.shape[:2] == (size_px, size_px):
+        return rgb
+    return np.asarray(Image.fromarray(rgb).resize((size_px, size_px), Image.Resampling.BILINEAR))
+
+
+def _check_size(image: Image.Image, name: str) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ImageTooLarge(f"{name}: {width}x{height} is {width * height:,} pixels, at most {MAX_PIXELS:,}")
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        samples = np.asarray(image, dtype=np.float64)
+        scale = 1.0 if image.mode == "F" and samples.max(initial=0) <= 255 else 255 / 65535
+        image = Image.fromarray((samples.clip(0, 65535) * scale).round().clip(0, 255).astype(np.uint8))
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return image.convert("RGB")
