@@ -40,7 +40,9 @@ class Encoder:
             raise EncoderError(f"{self.path}: not a readable ONNX file ({_first_line(error)})") from error
         self.provider = self._session.get_providers()[0]
         if device == "cuda" and self.provider != "CUDAExecutionProvider":
-            raise DeviceError(f"asked for cuda, onnxruntime gave {self.provider}; check the CUDA 13 libraries and driver")
+            raise DeviceError(
+                f"asked for cuda, onnxruntime gave {self.provider}; check the CUDA 13 libraries and driver"
+            )
         self.spec = _read_spec(self._session, self.path)
 
     def embed(self, pixels: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import av.container
 import numpy as np
+from av.error import FFmpegError, InvalidDataError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -49,7 +50,7 @@ def read_frames(
                 count += 1
             if count == 0:
                 raise FootageError("no frame could be decoded")
-        except (FootageError, av.FFmpegError, OSError, ValueError) as error:
+        except (FootageError, FFmpegError, OSError, ValueError) as error:
             on_skip(Skipped(source.path, _reason(error, source), count))
 
 
@@ -66,7 +67,7 @@ def frame_at(source: str, time_s: float) -> np.ndarray:
             if not _is_video(container):
                 return pixels.decode(path.read_bytes(), source)
             best = _seek(container, time_s)
-    except av.FFmpegError:
+    except FFmpegError:
         return pixels.decode(path.read_bytes(), source)
     if best is None:
         raise FootageError(f"{source}: no frame at {time_s:.3f} s")
@@ -129,7 +130,7 @@ def _decode(container: av.container.InputContainer, stream: VideoStream, broken:
     for packet in container.demux(stream):
         try:
             yield from packet.decode()
-        except av.InvalidDataError:
+        except InvalidDataError:
             broken.append(packet.size)
 
 
@@ -189,8 +190,6 @@ def _sha256(path: Path) -> str:
 
 def _reason(error: Exception, source: Source) -> str:
     """One line, without the path that it is reported beside."""
-    if isinstance(error, av.FFmpegError):
+    if isinstance(error, FFmpegError):
         return f"not a readable {source.kind} ({error.strerror})"
     return str(error).removeprefix(f"{source.path}: ").strip() or type(error).__name__
-
-

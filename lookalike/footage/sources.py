@@ -12,7 +12,8 @@ from lookalike.errors import FootageError
 
 IMAGE_SUFFIXES = frozenset([".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"])
 VIDEO_SUFFIXES = frozenset(
-    [".3gp", ".asf", ".avi", ".dav", ".flv", ".h264", ".h265", ".hevc", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"]
+    ".3gp .asf .avi .dav .flv .h264 .h265 .hevc .m2ts .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts"
+    " .vob .webm .wmv".split()
 )
 STREAM_SCHEMES = ("http://", "https://", "rtmp://", "rtsp://", "rtsps://", "srt://", "udp://")
 
@@ -50,7 +51,9 @@ def find_sources(given: Iterable[str | Path], camera: str | None = None) -> list
         else:
             raise FootageError(f"{entry}: no such file or folder; expected an image, a folder, a video or a stream URL")
     if not found:
-        raise FootageError(f"no images or videos in {', '.join(given)}; expected files such as .mp4, .mkv, .jpg or .png")
+        raise FootageError(
+            f"no images or videos in {', '.join(given)}; expected files such as .mp4, .mkv, .jpg or .png"
+        )
     return found
 
 

@@ -117,7 +117,9 @@ def _open_folder(folder: Path, spec: EncoderSpec, create: bool) -> Engine:
     if sidecar.exists():
         _check_space(sidecar, spec)
     elif not create:
-        raise IndexStoreError(f"{folder}: no index there; make one with `lookalike index SOURCE --encoder E --index {folder}`")
+        raise IndexStoreError(
+            f"{folder}: no index there; make one with `lookalike index SOURCE --encoder E --index {folder}`"
+        )
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise IndexStoreError(f"{folder}: neither an index nor an empty folder; choose another place for the index")
     else:

@@ -33,7 +33,9 @@ class ServerEngine:
         try:
             if not client.collection_exists(collection):
                 if not create:
-                    raise IndexStoreError(f"the server has no collection {collection!r}; make it with `lookalike index`")
+                    raise IndexStoreError(
+                        f"the server has no collection {collection!r}; make it with `lookalike index`"
+                    )
                 self._create(dim)
             vectors = client.get_collection(collection).config.params.vectors
         except (ResponseHandlingException, UnexpectedResponse) as error:
