@@ -1,0 +1,1 @@
+"""BYOL: footage -> two views -> byol -> step."""

@@ -1,0 +1,161 @@
+"""Two views of each frame, made on the training device for a whole batch at once.
+
+Every parameter is drawn per image, on the CPU from one generator: the same seed gives the same views on any device,
+and nothing waits for the device. Brightness, contrast, saturation, hue and grey are all linear in colour, so each
+image's draw of them, in its own order, becomes one 3x4 matrix; only the clip at the end is left out between them.
+
+Source of distributions: BYOL, arXiv 2006.07733, appendix B, table 6.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
+
+
+@dataclass(frozen=True)
+class ViewPolicy:
+    """One distribution of views; the paper's T and T' differ in blur and solarisation."""
+
+    crop_area_min: float = 0.08
+    crop_ratio: float = 4 / 3
+    flip_p: float = 0.5
+    jitter_p: float = 0.8
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.2
+    hue: float = 0.1
+    grey_p: float = 0.2
+    blur_p: float = 1.0
+    blur_sigma: tuple[float, float] = (0.1, 2.0)
+    solarize_p: float = 0.0
+
+
+def paper_policies(crop_area_min: float = 0.08) -> tuple[ViewPolicy, ViewPolicy]:
+    """T and T' of the paper, with the crop's smallest area."""
+    return ViewPolicy(crop_area_min), ViewPolicy(crop_area_min, blur_p=0.1, solarize_p=0.2)
+
+
+def make_view(frames: Tensor, policy: ViewPolicy, size_px: int, generator: Generator) -> Tensor:
+    """One view of each frame.
+
+    frames: uint8 (B, H, W, 3) on the training device. generator: on the CPU.
+    Returns: float32 (B, 3, size_px, size_px) in [0, 1], on the device of `frames`.
+    """
+    count, device = len(frames), frames.device
+    images = frames.permute(0, 3, 1, 2).float() / 255  # (B, 3, H, W)
+    grid = F.affine_grid(draw_crops(count, policy, generator).to(device), [count, 3, size_px, size_px], False)
+    views = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    colour = draw_colour(views.mean((2, 3)), policy, generator)  # (B, 3, 4)
+    views = torch.baddbmm(colour[:, :, 3:], colour[:, :, :3], views.flatten(2)).clamp_(0, 1).view_as(views)
+    views = blur(views, draw_blur(count, policy, generator))
+    solarized = _chance(count, policy.solarize_p, generator).nonzero()[:, 0].to(device)
+    if len(solarized):
+        part = views[solarized]
+        views[solarized] = torch.where(part >= 0.5, 1 - part, part)
+    return views
+
+
+def draw_crops(count: int, policy: ViewPolicy, generator: Generator) -> Tensor:
+    """Random resized crops with flips, as affine maps from output to input coordinates. Returns: (B, 2, 3)."""
+    area = _uniform(count, policy.crop_area_min, 1.0, generator)
+    log_ratio = _uniform(count, -math.log(policy.crop_ratio), math.log(policy.crop_ratio), generator)
+    width = (area * log_ratio.exp()).sqrt().clamp_(max=1)  # shares of the whole
+    height = (area / log_ratio.exp()).sqrt().clamp_(max=1)
+    x = _uniform(count, -1, 1, generator) * (1 - width)  # centre, in [-1, 1] coordinates
+    y = _uniform(count, -1, 1, generator) * (1 - height)
+    mirror = 1 - 2 * _chance(count, policy.flip_p, generator).float()
+    zero = torch.zeros(count)
+    return torch.stack([torch.stack([width * mirror, zero, x], 1), torch.stack([zero, height, y], 1)], 1)
+
+
+def draw_colour(mean: Tensor, policy: ViewPolicy, generator: Generator) -> Tensor:
+    """Colour jitter in an order drawn per image, then grey: one affine map of colours for each image.
+
+    mean: (B, 3), mean colour of each image, which contrast pivots on. Returns: (B, 3, 4), rows [matrix | offset].
+    """
+    count, device = len(mean), mean.device
+    contrast = _uniform(count, 1 - policy.contrast, 1 + policy.contrast, generator)
+    operations = torch.stack(
+        [
+            _scale(_uniform(count, 1 - policy.brightness, 1 + policy.brightness, generator)),
+            _scale(contrast),
+            _towards_grey(_uniform(count, 1 - policy.saturation, 1 + policy.saturation, generator)),
+            _rotate_hue(_uniform(count, -policy.hue, policy.hue, generator)),
+        ],
+        1,
+    )  # (B, 4, 3, 3)
+    order = torch.rand(count, 4, generator=generator).argsort(1)
+    jittered = _chance(count, policy.jitter_p, generator)
+    operations = torch.where(jittered[:, None, None, None], operations, torch.eye(3))
+    operations = operations.gather(1, order[:, :, None, None].expand(-1, -1, 3, 3)).to(device)
+    # Contrast moves colours away from the image's mean luma: it adds (1 - contrast) * luma to each channel.
+    pivots = torch.where((order == 1) & jittered[:, None], 1 - contrast[:, None], 0.0).to(device)  # (B, 4)
+    grey = _towards_grey(1 - _chance(count, policy.grey_p, generator).float()).to(device)
+    luma = torch.tensor(GREY).to(device)
+    matrix, offset = torch.eye(3, device=device).expand(count, 3, 3), torch.zeros(count, 3, 1, device=device)
+    for position in range(4):
+        step = operations[:, position]
+        mean_luma = luma @ (matrix @ mean[:, :, None] + offset)  # (B, 1)
+        matrix, offset = step @ matrix, step @ offset + (pivots[:, position, None] * mean_luma)[:, :, None]
+    return torch.cat([grey @ matrix, grey @ offset], 2)
+
+
+def draw_blur(count: int, policy: ViewPolicy, generator: Generator) -> Tensor:
+    """Standard deviation of each image's blur, in pixels; 0 where it is not blurred. Returns: (B,)."""
+    sigma = _uniform(count, *policy.blur_sigma, generator)
+    return sigma * _chance(count, policy.blur_p, generator).float()
+
+
+def blur(images: Tensor, sigma: Tensor) -> Tensor:
+    """Gaussian blur, each image with its own sigma.
+
+    images: (B, 3, S, S). sigma: (B,) on the CPU, pixels; 0 leaves an image as it is. Returns: the same shape.
+    The kernel spans a tenth of the side, as in the paper (23 of 224).
+    """
+    chosen = sigma.nonzero()[:, 0]
+    if len(chosen) == 0:
+        return images
+    radius = max(1, round(images.shape[-1] * 23 / 224 / 2))
+    offsets = torch.arange(-radius, radius + 1)
+    kernels = torch.softmax(-(offsets**2) / (2 * sigma[chosen, None] ** 2), 1)  # (b, K), rows sum to 1
+    kernels = kernels.to(images.device).repeat_interleave(3, 0)[:, None]  # (b*3, 1, K)
+    index = chosen.to(images.device)
+    part = images[index].flatten(0, 1)[None]  # (1, b*3, S, S)
+    part = F.pad(part, (radius,) * 4, mode="reflect")
+    part = F.conv2d(part, kernels[:, :, None], groups=part.shape[1])
+    part = F.conv2d(part, kernels[:, :, :, None], groups=part.shape[1])
+    return images.index_copy(0, index, part[0].unflatten(0, (-1, 3)))
+
+
+def _uniform(count: int, low: float, high: float, generator: Generator) -> Tensor:
+    return torch.rand(count, generator=generator) * (high - low) + low
+
+
+def _chance(count: int, p: float, generator: Generator) -> Tensor:
+    return torch.rand(count, generator=generator) < p
+
+
+def _scale(factor: Tensor) -> Tensor:
+    return factor[:, None, None] * torch.eye(3)
+
+
+def _towards_grey(keep: Tensor) -> Tensor:
+    """keep = 1 leaves colours, 0 gives luma in every channel. Returns: (B, 3, 3)."""
+    luma = torch.tensor(GREY).expand(3, 3)
+    return keep[:, None, None] * torch.eye(3) + (1 - keep)[:, None, None] * luma
+
+
+def _rotate_hue(turns: Tensor) -> Tensor:
+    """Rotate chroma about the grey axis, in YIQ: the linear form of a shift of hue. Returns: (B, 3, 3)."""
+    to_yiq = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+    cos, sin = torch.cos(2 * math.pi * turns), torch.sin(2 * math.pi * turns)
+    zero, one = torch.zeros_like(turns), torch.ones_like(turns)
+    rows = [torch.stack([one, zero, zero], 1), torch.stack([zero, cos, -sin], 1), torch.stack([zero, sin, cos], 1)]
+    return torch.linalg.inv(to_yiq) @ torch.stack(rows, 1) @ to_yiq

@@ -1,0 +1,80 @@
+"""Bootstrap your own latent: the method, and nothing about files or devices.
+
+Source: BYOL, arXiv 2006.07733; equation numbers are the paper's.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def regression_loss(p: Tensor, z: Tensor) -> Tensor:
+    """Regress each view's prediction onto the other view's target.
+
+    p, z: (B, D) float32, any scale; z carries no gradient.
+    Returns: scalar in [0, 4]; 0 when aligned.
+    Raises: ValueError if shapes differ.
+    Source: eq. 2.
+    """
+    if p.shape != z.shape:
+        raise ValueError(f"prediction is {tuple(p.shape)}, target is {tuple(z.shape)}; expected equal shapes")
+    return (2 - 2 * F.cosine_similarity(p, z, dim=1)).mean()
+
+
+def tau_at(step: int, steps: int, tau0: float) -> float:
+    """The target's decay at `step` of `steps`: rises by a cosine from tau0 to 1 over the whole run.
+
+    Source: section 3.3, "Target network".
+    """
+    return 1 - (1 - tau0) * (math.cos(math.pi * step / steps) + 1) / 2
+
+
+def mlp(dim_in: int, hidden: int, dim_out: int) -> nn.Sequential:
+    """Linear, batch norm, ReLU, linear: both heads. Source: section 3.3, "Architecture"."""
+    return nn.Sequential(
+        nn.Linear(dim_in, hidden), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Linear(hidden, dim_out)
+    )
+
+
+class Byol(nn.Module):
+    """Online and target networks and the predictor.
+
+    The target stays in train mode: its batch norm uses the batch and keeps running statistics of its own.
+    """
+
+    def __init__(self, encoder: nn.Module, dim: int, hidden: int, projection: int) -> None:
+        super().__init__()
+        self.online = nn.Sequential(encoder, mlp(dim, hidden, projection))
+        self.predictor = mlp(projection, hidden, projection)
+        self.target = copy.deepcopy(self.online).requires_grad_(False)
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The online encoder: all that is kept after training."""
+        return self.online[0]
+
+    def forward(self, view: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+        """Both directions of the loss on two views, float (B, 3, S, S) in [0, 1].
+
+        Returns: the scalar loss, the SUM over both directions, in [0, 8]; and the online projection of `view`,
+        (B, P) float32 without gradient, for the collapse meter.
+        The views go through separately, so that batch statistics do not mix. Source: section 3.1.
+        """
+        projection = self.online(view)
+        prediction, prediction_other = self.predictor(projection), self.predictor(self.online(other))
+        with torch.no_grad():
+            z, z_other = self.target(view), self.target(other)
+        loss = regression_loss(prediction.float(), z_other.float())
+        loss = loss + regression_loss(prediction_other.float(), z.float())
+        return loss, projection.detach().float()
+
+    @torch.no_grad()
+    def update_target(self, tau: float) -> None:
+        """Move the target's parameters towards the online ones, after the optimiser's step. Source: eq. 1."""
+        for target, online in zip(self.target.parameters(), self.online.parameters(), strict=True):
+            target.lerp_(online, 1 - tau)

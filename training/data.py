@@ -1,0 +1,115 @@
+"""The frame cache: footage decoded once to uint8, and the order in which training sees it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lookalike import pixels
+from lookalike.errors import TrainingError
+from lookalike.footage import Frame
+
+CACHE_SCALE = 1.15  # cached a little larger than the input, so that crops keep detail
+
+
+@dataclass(frozen=True)
+class FrameCache:
+    """Frames on disk, memory-mapped.
+
+    frames: uint8 (N, C, C, 3), C about 1.15 times the input. camera: int64 (N,), index into `cameras`.
+    source: int64 (N,), index into `sources`. time_s: float64 (N,), seconds into the source.
+    """
+
+    frames: np.ndarray
+    camera: np.ndarray
+    source: np.ndarray
+    time_s: np.ndarray
+    cameras: list[str]
+    sources: list[str]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+def cache_px(input_px: int) -> int:
+    return round(input_px * CACHE_SCALE)
+
+
+def build_cache(folder: Path, frames: Iterable[Frame], input_px: int, on_frame: Callable[[Frame], None]) -> FrameCache:
+    """Decode footage into a cache; the index is written last, so that a half-built cache is never taken for one.
+
+    Raises: TrainingError if the footage has fewer than two frames.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    side = cache_px(input_px)
+    rows: list[tuple[str, str, float]] = []
+    with (folder / "frames.u8").open("wb") as file:
+        for frame in frames:
+            file.write(pixels.fit(frame.image, side).tobytes())
+            rows.append((frame.camera, frame.source, frame.time_s))
+            on_frame(frame)
+    if len(rows) < 2:
+        raise TrainingError(f"{len(rows)} readable frame(s), expected at least 2; add footage or raise --fps")
+    partial = folder / "index.json.partial"
+    partial.write_text(json.dumps({"side_px": side, "rows": rows}))
+    partial.replace(folder / "index.json")
+    return load_cache(folder)
+
+
+def load_cache(folder: Path) -> FrameCache:
+    """Open a cache. Raises: TrainingError if it is missing or incomplete."""
+    try:
+        index = json.loads((folder / "index.json").read_text())
+        side, rows = index["side_px"], index["rows"]
+        frames = np.memmap(folder / "frames.u8", np.uint8, "r", shape=(len(rows), side, side, 3))
+    except (OSError, ValueError, KeyError) as error:
+        raise TrainingError(f"{folder}: no complete frame cache ({error}); start the run again") from error
+    cameras = list(dict.fromkeys(row[0] for row in rows))
+    sources = list(dict.fromkeys(row[1] for row in rows))
+    return FrameCache(
+        frames,
+        np.array([cameras.index(row[0]) for row in rows]),
+        np.array([sources.index(row[1]) for row in rows]),
+        np.array([row[2] for row in rows]),
+        cameras,
+        sources,
+    )
+
+
+def batch_indices(camera: np.ndarray, batch: int, by_camera: bool, seed: int, first: int = 0) -> Iterator[np.ndarray]:
+    """Yield int64 (batch,) row numbers for ever, from batch number `first` on.
+
+    Each epoch is a permutation; a group smaller than a batch is repeated in new orders until one is full.
+    by_camera: each batch comes from one camera, cameras in shuffled order, as often as their frames fill batches.
+    The order depends on the seed and the epoch alone, so a resumed run goes on exactly where it was.
+    """
+    groups = [np.flatnonzero(camera == one) for one in np.unique(camera)] if by_camera else [np.arange(len(camera))]
+    epoch, number = 0, 0
+    while True:
+        rng = np.random.default_rng((seed, epoch))
+        batches = [chunk for group in groups for chunk in _chunks(group, batch, rng)]
+        for chosen in rng.permutation(len(batches)):
+            if number >= first:
+                yield batches[chosen]
+            number += 1
+        epoch += 1
+
+
+def _chunks(group: np.ndarray, batch: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Split a shuffled group into whole batches, topped up from a second shuffle."""
+    count = -(-len(group) // batch)
+    order = rng.permutation(group)
+    while len(order) < count * batch:
+        order = np.concatenate([order, rng.permutation(group)])
+    return [order[start * batch : (start + 1) * batch] for start in range(count)]
+
+
+def load_batch(frames: np.ndarray, rows: np.ndarray, device: torch.device) -> torch.Tensor:
+    """uint8 (B, C, C, 3) on the device."""
+    taken = torch.from_numpy(frames[np.sort(rows)])  # in file order: a memory map is read forwards
+    return taken.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else taken

@@ -1,0 +1,28 @@
+"""Signs of collapse, from a batch of features and no labels."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+COLLAPSED = 0.1  # `spread` below this: the features say nothing
+
+
+def spread(features: Tensor) -> Tensor:
+    """Mean standard deviation per dimension of the normalised features, times sqrt(D).
+
+    features: (B, D). Returns: scalar; about 1 when they fill the sphere, 0 when all are the same.
+    Source: SimSiam, arXiv 2011.10566, section 4.1.
+    """
+    return F.normalize(features, dim=1).std(0).mean() * features.shape[1] ** 0.5
+
+
+def effective_rank(features: Tensor) -> float:
+    """exp of the entropy of the normalised singular values: how many dimensions are really used.
+
+    features: (N, D). Returns: 1 to min(N, D). Source: RankMe, arXiv 2210.02885, eq. 1.
+    """
+    singular = torch.linalg.svdvals(features.double())
+    share = singular / singular.sum() + 1e-7
+    return float(torch.exp(-(share * share.log()).sum()))

@@ -1,0 +1,68 @@
+"""Optimisers and the learning rate, as the paper has them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from training.config import TrainConfig
+
+
+class Lars(Optimizer):
+    """SGD with momentum whose step is scaled per tensor by |w| / |g|.
+
+    Groups with `adapt=False` (biases and normalisation) take the plain step. Source: LARS, arXiv 1708.03888,
+    algorithm 1; trust coefficient 1e-3 and momentum .9 as in BYOL, appendix J.
+    """
+
+    def __init__(
+        self, params: Iterable[dict], lr: float, momentum: float = 0.9, weight_decay: float = 0.0, trust: float = 1e-3
+    ) -> None:
+        defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "trust": trust, "adapt": True}
+        super().__init__(params, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    self._step_one(weight, weight.grad, group)
+
+    def _step_one(self, weight: Tensor, grad: Tensor, group: dict) -> None:
+        update = grad.add(weight, alpha=group["weight_decay"])
+        if group["adapt"]:
+            weight_norm, update_norm = weight.norm(), update.norm()
+            ratio = group["trust"] * weight_norm / update_norm
+            update = update * torch.where((weight_norm > 0) & (update_norm > 0), ratio, torch.ones_like(ratio))
+        state = self.state[weight]
+        momentum = state.setdefault("momentum", torch.zeros_like(weight))
+        momentum.mul_(group["momentum"]).add_(update)
+        weight.add_(momentum, alpha=-group["lr"])
+
+
+def build_optimizer(network: nn.Module, config: TrainConfig) -> Optimizer:
+    """The configured optimiser; parameters of one dimension (biases, norms) take no decay and no adaptation."""
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if config.optimizer == "lars":
+        groups[1]["adapt"] = False
+        return Lars(groups, config.lr)
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, config.lr, momentum=0.9)
+    return torch.optim.AdamW(groups, config.lr)
+
+
+def lr_at(step: int, config: TrainConfig) -> float:
+    """Linear warm-up to lr * batch / 256, then a cosine to 0 at the last step. Source: section 3.3, "Optimization"."""
+    peak = config.lr * config.batch / 256
+    warmup = round(config.warmup * config.steps)
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * (1 + math.cos(math.pi * (step - warmup) / max(1, config.steps - warmup))) / 2
