@@ -6,8 +6,11 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Literal
 
 from lookalike.errors import EncoderError
+
+Device = Literal["auto", "cpu", "cuda"]  # where to run; auto takes a GPU when there is one
 
 METADATA_KEY = "lookalike"
 FORMAT_VERSION = 1

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnxruntime as ort
 
-from lookalike.contract import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, EncoderSpec
+from lookalike.contract import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, Device, EncoderSpec
 from lookalike.errors import DeviceError, EncoderError
 
-Device = Literal["auto", "cpu", "cuda"]
 MAX_BATCH = 64  # larger inputs are run in slices, so memory stays bounded
 
 

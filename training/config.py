@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from lookalike.contract import Device
 from lookalike.errors import TrainingError
 
 Arch = Literal["compact", "resnet18", "resnet50"]
 Optimizer = Literal["lars", "sgd", "adamw"]
 Precision = Literal["auto", "fp32", "bf16"]
-Device = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """One run.
 
-    The fields' comments are the help texts of the flags; sources: BYOL, arXiv 2006.07733, section 3.3 and appendix J.
+    The fields' docstrings are the help texts of the flags. Source: BYOL, arXiv 2006.07733, section 3.3 and appendix J.
     """
 
     arch: Arch = "compact"
@@ -60,15 +60,16 @@ class TrainConfig:
     checkpoint_every: int = 200
     """Steps between checkpoints."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raises: ValueError that names the flag whose value is out of range."""
         for name in ("input_px", "steps", "batch", "hidden", "projection", "checkpoint_every", "fps", "lr"):
             if getattr(self, name) <= 0:
-                raise TrainingError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected more than 0")
+                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected more than 0")
         for name in ("crop_area_min", "tau0", "warmup"):
             if not 0 <= getattr(self, name) <= 1:
-                raise TrainingError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected 0 to 1")
+                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected 0 to 1")
         if self.batch < 2:
-            raise TrainingError("--batch is 1, expected at least 2: batch norm needs something to compare")
+            raise ValueError("--batch is 1, expected at least 2: batch norm needs something to compare")
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import torch
 
+from lookalike.contract import Device
 from lookalike.errors import TrainingError
 from training.augment import make_view, paper_policies
 from training.byol import Byol, tau_at
 from training.checkpoint import load_checkpoint, save_checkpoint, save_encoder
-from training.config import Device, Precision, TrainConfig
+from training.config import Precision, TrainConfig
 from training.data import FrameCache, batch_indices, load_batch
 from training.encoders import build_encoder, embedding_dim
 from training.health import spread

@@ -1,0 +1,327 @@
+"""The command line: one verb, one function. Heavy imports stay inside the verb that needs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+from cyclopts import App, Parameter
+
+from lookalike import __version__
+from lookalike.contract import Device
+from lookalike.errors import LookalikeError
+from training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from lookalike.footage import Source
+    from lookalike.ingest import Summary
+
+DEFAULT_CONFIG = TrainConfig()
+
+
+def _check_config(type_: type[TrainConfig], config: TrainConfig) -> None:
+    config.check()
+
+
+app = App(
+    name="lookalike",
+    version=__version__,
+    help="Turn unlabelled footage into a search engine for it: pretrain, export, index, search, serve.",
+    help_format="markdown",
+)
+
+Source_ = Annotated[
+    str, Parameter(name="SOURCE", help="Images, folders (searched recursively), videos or stream URLs.")
+]
+EncoderFile = Annotated[Path, Parameter(name="--encoder", help="ONNX file made by `lookalike export`.")]
+IndexAt = Annotated[
+    str,
+    Parameter(
+        name="--index", help="Folder of an embedded index, or URL of a Qdrant server (http://host:6333[/collection])."
+    ),
+]
+CameraName = Annotated[
+    str | None,
+    Parameter(help="Name of the camera; else sub-folders name their files' camera, and other videos their own."),
+]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON lines.")]
+
+
+@app.command(help_epilogue="Example: `lookalike pretrain recordings/ --out runs/first --steps 600`")
+def pretrain(
+    *sources: Source_,
+    out: Annotated[
+        Path, Parameter(help="Folder of the run: checkpoint.pt, encoder.safetensors, metrics.jsonl, report.html.")
+    ],
+    resume: Annotated[
+        bool, Parameter(negative="", help="Go on with the run in --out; it keeps its footage and its settings.")
+    ] = False,
+    camera: CameraName = None,
+    config: Annotated[TrainConfig, Parameter(name="*", validator=_check_config)] = DEFAULT_CONFIG,
+) -> None:
+    """Train an encoder on unlabelled footage (BYOL). Ctrl-C leaves a checkpoint; --resume goes on."""
+    from lookalike.console import frame_counter, print_data, say, step_bar, warn_skipped
+    from lookalike.footage import find_sources, read_frames
+    from training.run import continue_run, finish_run, pretrain, start_run
+
+    if resume:
+        cache, config = continue_run(out, config)
+    elif not sources:
+        _fail("no SOURCE given; expected images, folders, videos or stream URLs, or --resume", code=2)
+    else:
+        with frame_counter("reading") as count:
+            found = find_sources(sources, camera)
+            frames = read_frames(found, config.fps, warn_skipped)
+            cache, config = start_run(frames, config, out, lambda frame: count([frame]))
+    say(f"{len(cache):,} frames of {len(cache.cameras)} camera(s); {config.steps} steps of {config.batch}")
+    with step_bar("training", config.steps) as update:
+        pretrain(
+            cache,
+            config,
+            out,
+            resume,
+            lambda now: update(
+                now.step, f"loss {now.loss:.3f}  spread {now.spread:.2f}  {now.images_per_s:.0f} images/s"
+            ),
+        )
+    print_data(json.dumps(finish_run(out)))
+
+
+@app.command(help_epilogue="Example: `lookalike export runs/first --out encoder.onnx`")
+def export(
+    run: Annotated[Path, Parameter(help="Folder made by `lookalike pretrain --out`.")],
+    *,
+    out: Annotated[Path, Parameter(help="ONNX file to write.")],
+) -> None:
+    """Write the trained encoder as one ONNX file, verified on real frames; prints its parity as JSON."""
+    from exporters.onnx import export_run, parity_json
+    from lookalike.console import print_data
+
+    print_data(parity_json(export_run(run, out)))
+
+
+@app.command(help_epilogue="Example: `lookalike info encoder.onnx`")
+def info(encoder: Annotated[Path, Parameter(help="ONNX file made by `lookalike export`.")]) -> None:
+    """Print what an encoder says about itself, as JSON."""
+    from lookalike.console import print_data
+    from lookalike.encoder import Encoder
+
+    print_data(Encoder(encoder, "cpu").spec.to_json())
+
+
+@app.command(help_epilogue="Example: `lookalike embed recordings/ --encoder encoder.onnx --out frames.parquet --fps 5`")
+def embed(
+    *sources: Source_,
+    encoder: EncoderFile,
+    out: Annotated[Path, Parameter(help="Parquet file to write: source, camera, time_s, captured_at, id, embedding.")],
+    fps: Annotated[float | None, Parameter(help="Frames taken from each second of video; else all.")] = None,
+    camera: CameraName = None,
+    device: Annotated[Device, Parameter(help="Where to run the encoder.")] = "auto",
+) -> None:
+    """Embed every frame of footage into a Parquet file. Stopped, it goes on where it was when run again."""
+    from lookalike.console import frame_counter, print_data
+    from lookalike.encoder import Encoder
+    from lookalike.ingest import embed_footage
+
+    found = _find(sources, fps, camera)
+    with frame_counter("embedding") as count:
+        summary = embed_footage(found, Encoder(encoder, device), out, fps, count)
+    print_data(json.dumps({"out": str(out)} | _report_skipped(summary)))
+
+
+@app.command(help_epilogue="Example: `lookalike index recordings/ --encoder encoder.onnx --index index/ --fps 2`")
+def index(
+    *sources: Source_,
+    encoder: EncoderFile,
+    index: IndexAt,
+    fps: Annotated[float | None, Parameter(help="Frames taken from each second of video; else all.")] = None,
+    camera: CameraName = None,
+    device: Annotated[Device, Parameter(help="Where to run the encoder.")] = "auto",
+) -> None:
+    """Embed footage into an index. What is there already is not added again, so it can be stopped and run again."""
+    from lookalike.console import frame_counter, print_data
+    from lookalike.encoder import Encoder
+    from lookalike.index import open_index
+    from lookalike.ingest import index_footage
+
+    found = _find(sources, fps, camera)
+    model = Encoder(encoder, device)
+    with open_index(index, model.spec, create=True) as store, frame_counter("indexing") as count:
+        summary = index_footage(found, model, store, fps, count)
+        points = store.count()
+    print_data(json.dumps({"index": index, "points": points} | _report_skipped(summary)))
+
+
+@app.command(
+    help_epilogue="Example: `lookalike search crop.jpg --encoder encoder.onnx --index index/ --top 5 --camera gate`"
+)
+def search(
+    image: Annotated[Path, Parameter(help="Picture to look for.")],
+    *,
+    encoder: EncoderFile,
+    index: IndexAt,
+    top: Annotated[int, Parameter(help="How many moments to answer.")] = 10,
+    camera: Annotated[tuple[str, ...], Parameter(help="Only these cameras; may be repeated.", negative="")] = (),
+    since: Annotated[
+        str | None, Parameter(help="Not before: seconds into the clip, or a date and time (ISO 8601).")
+    ] = None,
+    until: Annotated[str | None, Parameter(help="Not after; as --since.")] = None,
+    json_: Json = False,
+) -> None:
+    """Find the moments that look most like a picture. Neighbouring frames are answered as one hit with its span."""
+    from lookalike import pixels
+    from lookalike.console import print_data
+    from lookalike.encoder import Encoder
+    from lookalike.index import Where, open_index
+    from lookalike.index.schema import parse_moment
+
+    try:
+        where = Where(camera, *(parse_moment(bound) if bound else None for bound in (since, until)))
+    except ValueError as error:
+        _fail(str(error), code=2)
+    if top < 1:
+        _fail(f"--top is {top}, expected at least 1", code=2)
+    if not image.is_file():
+        raise LookalikeError(f"{image}: no such file, expected a picture to look for")
+    model = Encoder(encoder, "cpu")
+    picture = pixels.fit(pixels.decode(image.read_bytes(), str(image)), model.spec.input_px)
+    with open_index(index, model.spec) as store:
+        hits = store.search(model.embed(picture[None])[0], top, where)
+    if not json_:
+        print_data(f"{'score':>6}  {'time':>9}  {'span':>15}  camera  source")
+    for hit in hits:
+        span = f"{hit.span_s[0]:.1f}-{hit.span_s[1]:.1f} s"
+        line = f"{hit.score:6.3f}  {hit.time_s:7.1f} s  {span:>15}  {hit.camera}  {hit.source}"
+        print_data(json.dumps(hit.to_dict()) if json_ else line)
+
+
+@app.command(help_epilogue="Example: `lookalike serve --encoder encoder.onnx --index index/ --port 3000`")
+def serve(
+    *,
+    encoder: EncoderFile,
+    index: Annotated[
+        str | None, Parameter(help="Folder of an embedded index, or URL of a Qdrant server; without one, only /embed.")
+    ] = None,
+    host: Annotated[str, Parameter(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="Port to listen on.")] = 3000,
+    device: Annotated[Device, Parameter(help="Where to run the encoder.")] = "auto",
+) -> None:
+    """Serve POST /embed and POST /search over HTTP, with a page at /ui."""
+    from serving.settings import Settings
+
+    settings = Settings(encoder, index, device)
+    command = [
+        sys.executable,
+        "-m",
+        "bentoml",
+        "serve",
+        "serving.service:Lookalike",
+        "--host",
+        host,
+        "--port",
+        str(port),
+    ]
+    # BentoML's own process takes this one's place, so that signals and the exit code are its own.
+    os.execve(sys.executable, command, {"BENTOML_DO_NOT_TRACK": "True"} | os.environ | settings.to_env())
+
+
+@app.command(help_epilogue="Example: `lookalike evaluate encoder.onnx --footage recordings/ --events events.csv`")
+def evaluate(
+    encoder: Annotated[Path, Parameter(help="ONNX file, or folder of a run.")],
+    *,
+    footage: Annotated[
+        tuple[str, ...], Parameter(help="Footage to search in.", negative="", consume_multiple=True)
+    ] = (),
+    events: Annotated[Path | None, Parameter(help="Labelled intervals: clip,start_s,end_s,label.")] = None,
+    images: Annotated[Path | None, Parameter(help="Instead of footage: a folder of class folders.")] = None,
+    fps: Annotated[float, Parameter(help="Frames taken from each second of video.")] = 2.0,
+    guard_s: Annotated[float, Parameter(help="Frames this close to the query do not count.")] = 3.0,
+    seed: Annotated[int, Parameter(help="Decides the disturbances.")] = 0,
+    json_: Json = False,
+) -> None:
+    """Measure an encoder beside the floors: raw pixels, colour histogram, the same encoder untrained."""
+    from lookalike.console import print_data, warn_skipped
+    from lookalike.footage import find_sources, read_frames
+    from training.evaluate import candidates, evaluate_footage, evaluate_images, gather
+    from training.retrieval import Disturbance, read_events
+
+    if bool(footage) == bool(images):
+        _fail("expected either --footage or --images", code=2)
+    labelled = read_events(events) if events else None
+    contenders = candidates(encoder)
+    if images:
+        result = evaluate_images(contenders, images)
+    else:
+        gallery = gather(read_frames(find_sources(footage), fps, warn_skipped))
+        result = evaluate_footage(contenders, gallery, labelled, guard_s, Disturbance(), seed)
+    if json_:
+        print_data(json.dumps(result))
+    else:
+        _print_evaluation(result)
+
+
+@app.command(help_epilogue="Example: `lookalike demo --out demo/`")
+def demo(
+    *sources: Annotated[str, Parameter(help="Your own footage; without any, four cameras are rendered.")],
+    out: Annotated[Path, Parameter(help="Folder to write encoder.onnx, index/, results.json and report.html to.")],
+    steps: Annotated[int, Parameter(help="Training steps.")] = 300,
+) -> None:
+    """Do all of it once: pretrain, export, index, serve, search, evaluate; and write a report to look at."""
+    from lookalike.demo.tour import run_demo
+
+    run_demo(sources, out, steps)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a verb. Exits with 0 when the job was done, 2 for bad arguments, 1 for anything else."""
+    try:
+        app(arguments, result_action="return_value")
+    except LookalikeError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("interrupted; what was done is kept, run it again to go on")
+    except BrokenPipeError:
+        # The reader of our output has seen enough; Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _find(sources: tuple[str, ...], fps: float | None, camera: str | None) -> list[Source]:
+    from lookalike.footage import find_sources
+
+    if not sources:
+        _fail("no SOURCE given; expected images, folders, videos or stream URLs", code=2)
+    if fps is not None and fps <= 0:
+        _fail(f"--fps is {fps}, expected more than 0", code=2)
+    return find_sources(sources, camera)
+
+
+def _report_skipped(summary: Summary) -> dict[str, Any]:
+    from lookalike.console import say, warn_skipped
+
+    for one in summary.skipped:
+        warn_skipped(one)
+    skipped = f"{len(summary.skipped)} of {summary.sources} source(s) skipped or cut short"
+    say(f"{summary.frames:,} frames, {summary.added:,} new, {skipped}")
+    return summary.to_dict()
+
+
+def _print_evaluation(result: dict[str, Any]) -> None:
+    from lookalike.console import print_data
+
+    for row in result["rows"]:
+        measures = [
+            f"{name} {value['mean'] if isinstance(value, dict) else value:.3f}"
+            for name, value in row.items()
+            if name not in ("name", "trained")
+        ]
+        print_data(f"{row['name']:28}  {'  '.join(measures)}")
+    print_data(result["verdict"])
+
+
+def _fail(message: str, code: int = 1) -> NoReturn:
+    print(f"lookalike: {message}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,95 @@
+"""What a person sees while work goes on: always on standard error, so that standard output stays data."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from lookalike.footage import Frame, Skipped
+
+PLAIN_EVERY_S = 10.0  # where standard error is no terminal, one line this often
+
+stderr = Console(stderr=True, highlight=False)
+
+
+def say(message: str) -> None:
+    """One line for a person. Never wrapped or coloured by its content."""
+    stderr.print(Text(message), soft_wrap=True)
+
+
+def warn_skipped(skipped: Skipped) -> None:
+    rest = f" after {skipped.frames} frames" if skipped.frames else ""
+    say(f"skipped {skipped.source}{rest}: {skipped.reason}")
+
+
+@contextmanager
+def frame_counter(verb: str) -> Iterator[Callable[[Sequence[Frame]], None]]:
+    """Count frames as they are done; how many there will be is not known before they are decoded."""
+    done, started, told = 0, time.monotonic(), time.monotonic()
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=stderr,
+        disable=not stderr.is_terminal,
+    )
+    task = bar.add_task(verb)
+
+    def count(frames: Sequence[Frame]) -> None:
+        nonlocal done, told
+        done += len(frames)
+        rate = done / max(time.monotonic() - started, 1e-3)
+        line = f"{verb} {done:,} frames, {rate:.0f}/s, {frames[-1].source}"
+        bar.update(task, description=line)
+        if not stderr.is_terminal and time.monotonic() - told > PLAIN_EVERY_S:
+            told = time.monotonic()
+            say(line)
+
+    with bar:
+        yield count
+
+
+@contextmanager
+def step_bar(verb: str, total: int) -> Iterator[Callable[[int, str], None]]:
+    """A bar over a known number of steps, with the time left and a line of measurements."""
+    told = time.monotonic()
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[measured]}"),
+        TimeRemainingColumn(),
+        console=stderr,
+        disable=not stderr.is_terminal,
+    )
+    task = bar.add_task(verb, total=total, measured="")
+
+    def update(done: int, measured: str) -> None:
+        nonlocal told
+        bar.update(task, completed=done, measured=measured)
+        if not stderr.is_terminal and (time.monotonic() - told > PLAIN_EVERY_S or done == total):
+            told = time.monotonic()
+            say(f"{verb} {done}/{total} {measured}")
+
+    with bar:
+        yield update
+
+
+def print_data(line: str) -> None:
+    """One line of data on standard output, at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

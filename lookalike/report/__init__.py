@@ -1,0 +1,1 @@
+"""Self-contained HTML pages: what was done, how it went, what it finds."""

@@ -1,0 +1,36 @@
+"""Curves as SVG, drawn by matplotlib."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+
+from lookalike.report.page import Chart
+
+
+def curve(
+    title: str, note: str, steps: Sequence[float], values: Sequence[float], healthy: float | None = None
+) -> Chart:
+    """One curve over steps. healthy: where it should be, drawn as a dashed line."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(
+        {"svg.fonttype": "none", "svg.hashsalt": "lookalike", "font.family": "sans-serif", "font.size": 9}
+    ):
+        figure = Figure(figsize=(4.6, 2.1), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(steps, values, color="#2f6f8f", linewidth=1.6)
+        axes.fill_between(steps, values, min(0, *values), color="#2f6f8f", alpha=0.08, linewidth=0)
+        if healthy is not None:
+            axes.axhline(healthy, color="#8a8a8a", linewidth=0.9, linestyle=(0, (4, 3)))
+        axes.set_xlabel("step")
+        axes.set_ylim(bottom=0)
+        axes.margins(x=0)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#000000", alpha=0.08)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()[buffer.getvalue().index("<svg") :]
+    return Chart(title, re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1), note)

@@ -1,0 +1,84 @@
+"""The parts of a report, and the one page that they become."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+THUMB_PX = (208, 128)
+
+
+@dataclass(frozen=True)
+class Thumb:
+    """One picture with what is known of it. uri: a data URI."""
+
+    uri: str
+    camera: str
+    time_s: float
+    score: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A query and what was found for it, best first."""
+
+    query: Thumb
+    hits: list[Thumb]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """An SVG drawing with a sentence on how to read it."""
+
+    title: str
+    svg: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text; those named in `strong` stand out."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+    note: str = ""
+    strong: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole page, top to bottom."""
+
+    title: str
+    verdict: str
+    facts: list[tuple[str, str]]
+    charts: list[Chart] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    sheets: list[Sheet] = field(default_factory=list)
+    sheets_note: str = ""
+    commands: list[str] = field(default_factory=list)
+
+
+def thumb_uri(picture: np.ndarray) -> str:
+    """uint8 (H, W, 3) -> a JPEG data URI, at most THUMB_PX large."""
+    image = Image.fromarray(picture)
+    image.thumbnail((THUMB_PX[0] * 2, THUMB_PX[1] * 2))  # twice, for dense screens
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=78)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def write_report(report: Report, path: Path) -> None:
+    """Write one HTML file that needs nothing beside it."""
+    environment = Environment(loader=PackageLoader("lookalike.report", "."), autoescape=True, undefined=StrictUndefined)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(environment.get_template("page.html").render(report=report), encoding="utf-8")
+    partial.replace(path)
