@@ -12,7 +12,7 @@ import torch
 from lookalike import pixels
 from lookalike.errors import TrainingError
 from lookalike.footage import Frame
-from lookalike.report.charts import curve
+from lookalike.report.charts import training_charts
 from lookalike.report.page import Report, Sheet, Thumb, thumb_uri, write_report
 from training.config import TrainConfig
 from training.data import FrameCache, build_cache, load_cache
@@ -101,17 +101,6 @@ def _report(
     run: Path, cache: FrameCache, config: TrainConfig, metrics: list[dict[str, float]], rank: float, sheets: list[Sheet]
 ) -> Report:
     last = metrics[-1]
-    steps = [line["step"] for line in metrics]
-    charts = [
-        curve("Loss", "Sum over both directions; 0 when aligned.", steps, [line["loss"] for line in metrics]),
-        curve(
-            "Spread",
-            "Spread of the projections; near the dashed line they fill the sphere, at 0 they have collapsed.",
-            steps,
-            [line["spread"] for line in metrics],
-            healthy=1.0,
-        ),
-    ]
     facts = [
         ("frames", f"{len(cache):,}"),
         ("cameras", str(len(cache.cameras))),
@@ -127,7 +116,7 @@ def _report(
         verdict="How the run went, and what its encoder takes for alike. "
         "Whether it beats raw pixels and other floors, `lookalike evaluate` tells.",
         facts=facts,
-        charts=charts,
+        charts=training_charts(run / METRICS),
         sheets=sheets,
         sheets_note=f"Frames of the footage with their nearest neighbours at least {SHEET_GUARD_S:.0f} s away.",
         commands=[f"lookalike export {run} --out encoder.onnx", f"lookalike evaluate {run} --footage SOURCE"],

@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from lookalike.report.page import Chart
+
+
+def training_charts(metrics: Path) -> list[Chart]:
+    """Loss and spread of a run, from its metrics.jsonl."""
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    steps = [line["step"] for line in lines]
+    return [
+        curve(
+            "Loss", "Sum over both directions; 0 when the views are aligned.", steps, [line["loss"] for line in lines]
+        ),
+        curve(
+            "Collapse meter",
+            "Spread of the projections: near the dashed line they fill the sphere, at 0 they have collapsed.",
+            steps,
+            [line["spread"] for line in lines],
+            healthy=1.0,
+        ),
+    ]
 
 
 def curve(

@@ -1,0 +1,45 @@
+# Two commands do all of their own set-up: `make demo` and `make test`. Only Python 3.11+ and make are assumed.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES ?=
+OUT ?= demo
+
+.PHONY: demo test test-gpu lint format lock clean
+
+demo: $(VENV)/.ready
+	$(BIN)/lookalike demo $(SOURCES) --out $(OUT)
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest $(ARGS)
+
+test-gpu: $(VENV)/.ready
+	$(BIN)/python -m pytest -m gpu $(ARGS)
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: $(VENV)/.ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The environment, made again whenever the pins or the project's own metadata change.
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@command -v uv >/dev/null || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
+	PATH="$$PATH:$(BIN)" uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
+	PATH="$$PATH:$(BIN)" uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# New pins, within what pyproject.toml allows.
+lock:
+	PATH="$$PATH:$(BIN)" uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --upgrade \
+	  --no-emit-index-url --no-header --quiet --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) demo .pytest_cache .ruff_cache *.egg-info
