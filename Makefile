@@ -7,7 +7,9 @@ BIN := $(VENV)/bin
 SOURCES ?=
 OUT ?= demo
 
-.PHONY: demo test test-gpu lint format lock clean
+.PHONY: setup demo test test-gpu lint format lock clean
+
+setup: $(VENV)/.ready
 
 demo: $(VENV)/.ready
 	$(BIN)/lookalike demo $(SOURCES) --out $(OUT)

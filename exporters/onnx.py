@@ -13,15 +13,13 @@ import onnx
 import torch
 
 from exporters.parity import Parity, check_parity
-from lookalike import pixels
 from lookalike.contract import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, EncoderSpec
 from lookalike.encoder import Encoder
 from lookalike.errors import ExportError
 from training.checkpoint import load_checkpoint, weights_digest
 from training.data import load_cache
-from training.encoders import embedding_dim
 from training.train import CHECKPOINT
-from training.trained import ServedEncoder, load_trained
+from training.trained import ServedEncoder, load_trained, sample_frames
 
 OPSET = 18  # the oldest that the exporter writes without conversion: more runtimes read it
 VERIFY_FRAMES = 64
@@ -44,13 +42,13 @@ def export_run(run: Path, out: Path) -> Exported:
     """
     served, config = load_trained(run)
     cache = load_cache(run / "cache")
-    rows = np.linspace(0, len(cache) - 1, min(VERIFY_FRAMES, len(cache))).round().astype(int)
-    real = np.stack([pixels.fit(cache.frames[row], config.input_px) for row in rows])
+    _, frames = sample_frames(cache, config.input_px)
+    real = frames[np.linspace(0, len(frames) - 1, min(VERIFY_FRAMES, len(frames))).round().astype(int)]
     spec = EncoderSpec(
         name=f"{config.arch}-{config.input_px}",
         input_px=config.input_px,
-        dim=embedding_dim(served.encoder, config.input_px),
-        weights_sha256=weights_digest(served.encoder),
+        dim=len(served.center),
+        weights_sha256=weights_digest(served),
         steps=int(load_checkpoint(run / CHECKPOINT)["step"]),
         frames=len(cache),
     )

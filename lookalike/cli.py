@@ -246,16 +246,18 @@ def evaluate(
     from lookalike.console import print_data, warn_skipped
     from lookalike.footage import find_sources, read_frames
     from training.evaluate import candidates, evaluate_footage, evaluate_images, gather
+    from training.probe import read_class_folders
     from training.retrieval import Disturbance, read_events
 
     if bool(footage) == bool(images):
         _fail("expected either --footage or --images", code=2)
     labelled = read_events(events) if events else None
-    contenders = candidates(encoder)
     if images:
-        result = evaluate_images(contenders, images)
+        pictures, labels, names = read_class_folders(images)
+        result = evaluate_images(candidates(encoder, pictures), pictures, labels, names)
     else:
         gallery = gather(read_frames(find_sources(footage), fps, warn_skipped))
+        contenders = candidates(encoder, gallery.pictures)
         result = evaluate_footage(contenders, gallery, labelled, guard_s, Disturbance(), seed)
     if json_:
         print_data(json.dumps(result))

@@ -33,13 +33,13 @@ class TrainConfig:
     """Optimiser steps of the whole run."""
     batch: int = 64
     """Frames per step."""
-    camera_batches: bool = True
-    """Fill each batch from one camera, so that batch norm takes out what all its frames share."""
-    crop_area_min: float = 0.6
-    """Smallest share of the picture that a view keeps (the paper's .08 is for centred objects)."""
+    camera_batches: bool = False
+    """Fill each batch from one camera, so that batch norm in the heads takes out what all its frames share."""
+    crop_area_min: float = 0.8
+    """Smallest share of the picture that a view keeps (the paper's .08 is for pictures of one large object)."""
     optimizer: Optimizer = "adamw"
     """LARS is the paper's, for large batches."""
-    lr: float = 1e-3
+    lr: float = 4e-3
     """Peak learning rate at a batch of 256; scaled by batch / 256."""
     weight_decay: float = 1e-4
     """On weights; biases and normalisation parameters take none."""

@@ -16,9 +16,9 @@ from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.footage import Frame
 from training.config import Arch
-from training.encoders import build_encoder
+from training.encoders import build_encoder, embedding_dim
 from training.floors import Embedder, hsv_histogram, raw_pixels
-from training.probe import knn_accuracy, read_class_folders
+from training.probe import knn_accuracy
 from training.retrieval import Disturbance, Event, Gallery, embed_gallery, event_precision, self_retrieval
 from training.trained import ServedEncoder, embed_pixels, load_trained
 
@@ -35,15 +35,15 @@ class Candidate:
     trained: bool = False
 
 
-def candidates(encoder_or_run: Path) -> list[Candidate]:
-    """The encoder (an ONNX file, or a run) and its floors."""
+def candidates(encoder_or_run: Path, pictures: list[np.ndarray]) -> list[Candidate]:
+    """The encoder (an ONNX file, or a run) and its floors; the untrained one is centred on `pictures`."""
     if encoder_or_run.is_dir():
         served, config = load_trained(encoder_or_run)
         trained, arch, input_px = _torch_embedder(served, config.input_px), config.arch, config.input_px
     else:
-        encoder = Encoder(encoder_or_run)
-        trained, input_px = _prepared(encoder.embed, encoder.spec.input_px), encoder.spec.input_px
-        arch = next((one for one in get_args(Arch) if encoder.spec.name.startswith(one)), None)
+        exported = Encoder(encoder_or_run)
+        trained, input_px = _prepared(exported.embed, exported.spec.input_px), exported.spec.input_px
+        arch = next((one for one in get_args(Arch) if exported.spec.name.startswith(one)), None)
     floors = [
         Candidate("raw pixels 8x8", raw_pixels(8)),
         Candidate("raw pixels 32x32", raw_pixels(32)),
@@ -51,7 +51,9 @@ def candidates(encoder_or_run: Path) -> list[Candidate]:
     ]
     if arch is not None:
         torch.manual_seed(0)
-        untrained = ServedEncoder(build_encoder(arch)).eval()
+        encoder = build_encoder(arch)
+        untrained = ServedEncoder(encoder, embedding_dim(encoder, input_px)).eval()
+        untrained.center_on(torch.from_numpy(np.stack([pixels.fit(one, input_px) for one in pictures])))
         floors.append(Candidate("the same encoder, untrained", _torch_embedder(untrained, input_px)))
     return [Candidate("this encoder", trained, trained=True), *floors]
 
@@ -94,9 +96,10 @@ def evaluate_footage(
     return {"frames": len(gallery.clip), "guard_s": guard_s, "rows": rows, "verdict": verdict(rows, measure, name)}
 
 
-def evaluate_images(contenders: list[Candidate], folder: Path) -> dict[str, Any]:
-    """Leave-one-out kNN accuracy on a folder of class folders."""
-    pictures, labels, names = read_class_folders(folder)
+def evaluate_images(
+    contenders: list[Candidate], pictures: list[np.ndarray], labels: np.ndarray, names: list[str]
+) -> dict[str, Any]:
+    """Leave-one-out kNN accuracy on labelled pictures, as `probe.read_class_folders` gives them."""
     rows = [
         {"name": one.name, "trained": one.trained, "knn10": knn_accuracy(one.embed(pictures), labels)}
         for one in contenders

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lookalike import pixels
 from lookalike.errors import TrainingError
 from lookalike.footage import Frame
 from lookalike.report.charts import training_charts
@@ -18,10 +17,9 @@ from training.config import TrainConfig
 from training.data import FrameCache, build_cache, load_cache
 from training.health import effective_rank
 from training.train import CHECKPOINT, CONFIG, METRICS, Progress, read_metrics, train
-from training.trained import embed_pixels, load_trained
+from training.trained import embed_pixels, load_trained, sample_frames
 
 SHEET_QUERIES, SHEET_HITS, SHEET_GUARD_S = 8, 5, 5.0
-REPORT_FRAMES = 2000  # of longer footage, an even sample
 
 
 def start_run(
@@ -59,10 +57,9 @@ def finish_run(run: Path) -> dict[str, float | int | str]:
     """Write the report of a finished run. Returns: its last measurements."""
     served, config = load_trained(run)
     cache = load_cache(run / "cache")
-    rows = np.linspace(0, len(cache) - 1, min(REPORT_FRAMES, len(cache))).round().astype(int)
-    pictures = np.stack([pixels.fit(cache.frames[row], config.input_px) for row in rows])
+    rows, pictures = sample_frames(cache, config.input_px)
     vectors = embed_pixels(served, torch.from_numpy(pictures))
-    rank = effective_rank(vectors - vectors.mean(0))
+    rank = effective_rank(vectors)
     metrics = read_metrics(run / METRICS)
     write_report(_report(run, cache, config, metrics, rank, _sheets(cache, rows, vectors.numpy())), run / "report.html")
     last = metrics[-1]
@@ -125,12 +122,10 @@ def _report(
 
 def _sheets(cache: FrameCache, rows: np.ndarray, vectors: np.ndarray) -> list[Sheet]:
     """Queries spread over the footage, each with its nearest frames outside its own moment."""
-    centred = vectors - vectors.mean(0)
-    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
     sheets: list[Sheet] = []
     for query in np.linspace(0, len(rows) - 1, min(SHEET_QUERIES, len(rows)) + 2).round().astype(int)[1:-1]:
         taken, hits = [query], []
-        similarity = centred @ centred[query]
+        similarity = vectors @ vectors[query]
         for other in np.argsort(-similarity, kind="stable"):
             if len(hits) < SHEET_HITS and not any(_near(cache, rows[other], rows[one]) for one in taken):
                 taken.append(other)

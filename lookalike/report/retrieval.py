@@ -23,8 +23,8 @@ def retrieval_table(evaluation: dict[str, Any]) -> Table:
         "Against the floors",
         ["", *(_NAMES[name] for name in measures)],
         cells,
-        note="Each query is a frame of the footage, zoomed, recoloured and made noisy as cameras do. Precision: how many"
-        f" of the first five show the same labelled event, at least {evaluation.get('guard_s', 0):.0f} s away."
+        note="Each query is a frame of the footage, zoomed, recoloured and made noisy as cameras do. Precision: how"
+        f" many of the first five show the same labelled event, at least {evaluation.get('guard_s', 0):.0f} s away."
         " Own moment: whether the nearest frame is the one it was made from, to within 1 s.",
         strong=[number for number, row in enumerate(rows) if row["trained"]],
     )
