@@ -50,7 +50,7 @@ CameraName = Annotated[
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON lines.")]
 
 
-@app.command(help_epilogue="Example: `lookalike pretrain recordings/ --out runs/first --steps 600`")
+@app.command(help_epilogue="Example: `lookalike pretrain recordings/ --out runs/first`")
 def pretrain(
     *sources: Source_,
     out: Annotated[

@@ -73,6 +73,8 @@ def embed_footage(
     stopped keeps its whole parts, and the next one takes them as they are.
     Raises: FootageError if no frame at all could be read, or if the file cannot be written.
     """
+    if out.is_dir():
+        raise FootageError(f"{out}: a folder, expected a file to write, such as frames.parquet")
     summary = Summary(sources=len(sources))
     parts = out.with_name(out.name + ".parts")
     try:
@@ -160,10 +162,11 @@ def _embed_source(
 
 
 def _stamp(source: Source) -> str:
-    """Changes when the file does."""
-    if source.kind == "stream":
+    """Changes when the file does; empty where there is none."""
+    try:
+        stat = Path(source.path).stat()
+    except OSError:
         return ""
-    stat = Path(source.path).stat()
     return f"{stat.st_size}|{stat.st_mtime_ns}"
 
 

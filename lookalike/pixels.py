@@ -34,15 +34,14 @@ def decode(data: bytes, name: str = "image") -> np.ndarray:
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(image, name)
                 image.load()
-                upright = ImageOps.exif_transpose(image)
-                return np.asarray(_to_rgb(upright))
+                return np.asarray(_to_rgb(_upright(image)))
     except ImageError:
         raise
     except UnidentifiedImageError as error:
         raise ImageError(f"{name}: not an image, expected one of {', '.join(FORMATS)}") from error
     except Image.DecompressionBombError as error:
-        raise ImageTooLarge(f"{name}: {error}") from error
-    except (OSError, SyntaxError, ValueError, EOFError, OverflowError, MemoryError) as error:
+        raise ImageTooLarge(f"{name}: far more pixels than the {MAX_PIXELS:,} allowed") from error
+    except Exception as error:  # on broken files Pillow also raises RuntimeError, TypeError, struct.error
         raise ImageError(f"{name}: broken image ({error})") from error
 
 
@@ -60,6 +59,14 @@ def _check_size(image: Image.Image, name: str) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ImageTooLarge(f"{name}: {width}x{height} is {width * height:,} pixels, at most {MAX_PIXELS:,}")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation."""
+    image.getexif()  # read here, and kept by Pillow
+    for entry in ("exif", "Raw profile type exif"):
+        image.info.pop(entry, None)  # else Pillow writes it anew, and fails on tags of an unexpected type
+    return ImageOps.exif_transpose(image)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

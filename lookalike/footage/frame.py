@@ -15,7 +15,8 @@ _NAMESPACE = uuid.UUID("6f0d4c1e-7b1a-5c52-9a53-1f0f3b1c9a77")  # any fixed valu
 class Frame:
     """One picture.
 
-    image: uint8 (H, W, 3), upright RGB. source: path or URL as the user gave it, joined with what was found below.
+    image: uint8 (H, W, 3), upright RGB.
+    source: path as the user gave it, joined with what was found below; a URL without user, password and query.
     source_id: SHA-256 of the source's bytes, so that a renamed file stays the same footage.
     time_s: seconds since the source's first frame, from its timestamps; pts_us: the same, in microseconds, exact.
     captured_at: wall-clock time (UTC) where the source states when it was recorded.

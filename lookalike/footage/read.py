@@ -6,23 +6,26 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import av.container
 import numpy as np
 from av.error import FFmpegError, InvalidDataError
+from av.format import Flags
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from lookalike import pixels
 from lookalike.errors import FootageError
 from lookalike.footage.frame import Frame
-from lookalike.footage.sources import Source
+from lookalike.footage.sources import IMAGE_SUFFIXES, Source
 
 MAX_IMAGE_BYTES = 256 * 1024 * 1024
 STREAM_TIMEOUT_S = 10.0
-EPSILON_S = 1e-6  # a frame at 0.199999 s belongs to the slot that starts at 0.2 s
+EPSILON_S = 1e-3  # a frame at 0.033 s belongs to the slot that starts at 1/30 s: Matroska and FLV keep milliseconds
+SEEK_BACK_S = (0, 2, 10, 50)  # how far before a moment to start decoding, where less did not reach it
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def read_frames(
             if count == 0:
                 raise FootageError("no frame could be decoded")
         except (FootageError, FFmpegError, OSError, ValueError) as error:
-            on_skip(Skipped(source.path, _reason(error, source), count))
+            on_skip(Skipped(source.name, _reason(error, source), count))
 
 
 def frame_at(source: str, time_s: float) -> np.ndarray:
@@ -62,19 +65,20 @@ def frame_at(source: str, time_s: float) -> np.ndarray:
     path = Path(source)
     if not path.is_file():
         raise FootageError(f"{source}: no such file")
-    try:
-        with av.open(source) as container:
-            if not _is_video(container):
-                return pixels.decode(path.read_bytes(), source)
-            best = _seek(container, time_s)
-    except FFmpegError:
+    if path.suffix.lower() in IMAGE_SUFFIXES:
         return pixels.decode(path.read_bytes(), source)
-    if best is None:
+    try:
+        shown = _shown_at(source, round(time_s * 1_000_000))
+    except FFmpegError as error:
+        raise FootageError(f"{source}: not a readable video ({error.strerror})") from error
+    if shown is None:
         raise FootageError(f"{source}: no frame at {time_s:.3f} s")
-    return _upright(best)
+    return _upright(shown)
 
 
 def _read_one(source: Source, fps: float | None) -> Iterator[Frame]:
+    if source.path != source.path.encode(errors="replace").decode():
+        raise FootageError("its name is not UTF-8 and cannot be stored; rename it")
     if source.kind == "image":
         yield _read_image(source)
         return
@@ -90,7 +94,7 @@ def _read_one(source: Source, fps: float | None) -> Iterator[Frame]:
         captured_from = started if source.kind == "stream" else _creation_time(container)
         for image, pts_us in _sample(container, fps):
             captured_at = captured_from + timedelta(microseconds=pts_us) if captured_from else None
-            yield Frame(image, source.path, source_id, source.camera, pts_us / 1e6, pts_us, captured_at)
+            yield Frame(image, source.name, source_id, source.camera, pts_us / 1e6, pts_us, captured_at)
 
 
 def _read_image(source: Source) -> Frame:
@@ -104,43 +108,77 @@ def _read_image(source: Source) -> Frame:
 
 def _sample(container: av.container.InputContainer, fps: float | None) -> Iterator[tuple[np.ndarray, int]]:
     """Yield (upright RGB picture, microseconds since the first frame) at the rate asked for."""
-    if not container.streams.video:
-        raise FootageError("no video stream")
-    stream = container.streams.video[0]
-    stream.thread_type = "AUTO"
-    first_pts: int | None = None
-    last_slot, pts_us = -1, 0
-    broken: list[int] = []  # sizes of the packets that did not decode
-    for frame in _decode(container, stream, broken):
-        if frame.is_corrupt or frame.pts is None or frame.time_base is None:
-            continue
-        first_pts = frame.pts if first_pts is None else first_pts
-        pts_us = round((frame.pts - first_pts) * frame.time_base * 1_000_000)
+    stream = _video_stream(container)
+    last_slot, end_us = -1, 0
+    damaged: list[int] = []
+    for frame, pts_us in _timed(_decode(container, stream, damaged), container):
+        end_us = pts_us + round((frame.duration or 0) * (frame.time_base or 0) * 1_000_000)
         slot = int((pts_us / 1e6 + EPSILON_S) * fps) if fps else last_slot + 1
         if slot > last_slot:
             last_slot = slot
             yield _upright(frame), pts_us
-    _raise_if_truncated(stream, pts_us / 1e6)
-    if broken:
-        raise FootageError(f"{len(broken)} broken packets left out; the rest was read")
+    _raise_if_truncated(container, stream, end_us / 1e6)
+    if damaged:
+        raise FootageError(f"{len(damaged)} damaged packets or frames left out; the rest was read")
 
 
-def _decode(container: av.container.InputContainer, stream: VideoStream, broken: list[int]) -> Iterator[VideoFrame]:
-    """Decode packet by packet: a broken one loses its own frames, not the rest of the recording."""
+def _video_stream(container: av.container.InputContainer) -> VideoStream:
+    if not container.streams.video:
+        raise FootageError("no video stream")
+    stream = container.streams.video[0]
+    stream.thread_type = "AUTO"
+    return stream
+
+
+def _decode(container: av.container.InputContainer, stream: VideoStream, damaged: list[int]) -> Iterator[VideoFrame]:
+    """Yield the whole frames, packet by packet: a broken one loses its own frames, not the rest of the recording.
+
+    damaged: told the position of each packet that did not decode, or not to a whole frame.
+    """
     for packet in container.demux(stream):
+        if packet.size == 0 and packet.pts is not None:
+            continue  # Theora repeats a frame so; the decoder would take it for the end
         try:
-            yield from packet.decode()
+            for frame in packet.decode():
+                if frame.is_corrupt:
+                    damaged.append(packet.pos or 0)
+                else:
+                    yield frame
         except InvalidDataError:
-            broken.append(packet.size)
+            damaged.append(packet.pos or 0)
 
 
-def _raise_if_truncated(stream: VideoStream, last_s: float) -> None:
+def _timed(
+    frames: Iterable[VideoFrame], container: av.container.InputContainer, first: Fraction | None = None
+) -> Iterator[tuple[VideoFrame, int]]:
+    """Yield each frame with its microseconds since `first`, or since the first frame.
+
+    Raw streams (.h264) carry no timestamps: only there the rate that they state counts.
+    """
+    stream = container.streams.video[0]
+    untimed = container.format.flags & Flags.no_timestamps.value
+    for number, frame in enumerate(frames):
+        if frame.pts is not None and frame.time_base is not None:
+            shown = frame.pts * frame.time_base
+        elif untimed and stream.guessed_rate:
+            shown = number / stream.guessed_rate
+        else:
+            continue
+        first = shown if first is None else first
+        yield frame, round((shown - first) * 1_000_000)
+
+
+def _raise_if_truncated(container: av.container.InputContainer, stream: VideoStream, end_s: float) -> None:
     """A recording that ends well before its header says was cut off; what decoded has been yielded."""
-    if stream.duration is None or stream.time_base is None:
+    if stream.duration is not None and stream.time_base is not None:
+        stated_s = float(stream.duration * stream.time_base)
+    elif container.format.name.startswith("matroska") and container.duration and len(container.streams) == 1:
+        # Matroska states only the whole file's, counted from zero; beside sound it may not be the pictures'.
+        stated_s = (container.duration - (container.start_time or 0)) / 1e6
+    else:
         return
-    stated_s = float(stream.duration * stream.time_base)
-    if stated_s - last_s > max(1.0, 0.02 * stated_s):
-        raise FootageError(f"ends at {last_s:.1f} s of the {stated_s:.1f} s that its header states")
+    if stated_s - end_s > max(1.0, 0.02 * stated_s):
+        raise FootageError(f"ends at {end_s:.1f} s of the {stated_s:.1f} s that its header states")
 
 
 def _upright(frame: VideoFrame) -> np.ndarray:
@@ -150,26 +188,39 @@ def _upright(frame: VideoFrame) -> np.ndarray:
     return np.ascontiguousarray(np.rot90(rgb, quarter_turns)) if quarter_turns else rgb
 
 
-def _seek(container: av.container.InputContainer, time_s: float) -> VideoFrame | None:
-    stream = container.streams.video[0]
-    first = next(container.decode(stream), None)
-    if first is None or first.pts is None or first.time_base is None:
-        return None
-    target = first.pts + round(time_s / first.time_base)
-    container.seek(target, stream=stream, backward=True)
-    best: VideoFrame | None = None
-    for frame in container.decode(stream):
-        if frame.pts is None:
-            continue
-        if best is not None and frame.pts > target:
+def _shown_at(source: str, time_us: int) -> VideoFrame | None:
+    """The last frame that starts by `time_us`, microseconds since the first; the first if all start later.
+
+    Without an index (MPEG-TS, MPEG-PS) a seek may land past the moment, or between key frames where nothing decodes:
+    then decode from further back, at last from the start.
+    """
+    with av.open(source) as container:
+        stream = _video_stream(container)
+        first = next(_decode(container, stream, []), None)
+        if first is not None and first.pts is not None and first.time_base is not None:
+            for back_s in SEEK_BACK_S:
+                from_us = time_us - back_s * 1_000_000
+                if from_us <= 0:
+                    break
+                try:
+                    container.seek(first.pts + round(from_us / 1_000_000 / first.time_base), stream=stream)
+                except FFmpegError:
+                    break
+                frames = _timed(_decode(container, stream, []), container, first.pts * first.time_base)
+                if (shown := _last_by(frames, time_us)) is not None:
+                    return shown
+    with av.open(source) as container:
+        frames = _timed(_decode(container, _video_stream(container), []), container)
+        return _last_by(frames, time_us) or first
+
+
+def _last_by(frames: Iterable[tuple[VideoFrame, int]], time_us: int) -> VideoFrame | None:
+    last = None
+    for frame, pts_us in frames:
+        if pts_us > time_us:
             break
-        best = frame
-    return best or first
-
-
-def _is_video(container: av.container.InputContainer) -> bool:
-    image_demuxers = ("image2", "_pipe", "gif", "webp_anim")
-    return bool(container.streams.video) and not container.format.name.endswith(image_demuxers)
+        last = frame
+    return last
 
 
 def _creation_time(container: av.container.InputContainer) -> datetime | None:

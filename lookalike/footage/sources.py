@@ -28,6 +28,11 @@ class Source:
     kind: Kind
     camera: str
 
+    @property
+    def name(self) -> str:
+        """The path as it is stored and shown: a URL without its user, password and query."""
+        return f"{self.path.split('://')[0]}://{_stream_camera(self.path)}" if self.kind == "stream" else self.path
+
 
 def find_sources(given: Iterable[str | Path], camera: str | None = None) -> list[Source]:
     """Expand SOURCE arguments; folders are searched recursively, in the order of their names.
@@ -59,7 +64,12 @@ def find_sources(given: Iterable[str | Path], camera: str | None = None) -> list
 
 def _find_below(folder: Path, camera: str | None) -> list[Source]:
     found: list[Source] = []
+    seen: set[str] = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(parent)) in seen:
+            folders.clear()  # a link back to where we have been
+            continue
+        seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(parent, name)

@@ -37,7 +37,9 @@ class EdgeEngine:
                 self._shard = edge.EdgeShard.create(str(folder), _config(space, dim))
                 for field, schema in _INDEXED_FIELDS.items():
                     self._shard.update(edge.UpdateOperation.create_field_index(field, schema))
-        except Exception as error:  # the extension raises bare Exception
+        except BaseException as error:  # the extension raises bare Exception, and on broken data a panic past that
+            if isinstance(error, KeyboardInterrupt):
+                raise
             if "WouldBlock" in str(error):
                 raise IndexStoreError(
                     f"{folder.parent}: in use by another process; stop it first, or use a Qdrant server by URL"

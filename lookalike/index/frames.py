@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import numpy as np
 
@@ -45,9 +46,13 @@ class FrameIndex:
         self._engine.upsert([frame.id for frame in frames], embeddings, [payload(frame) for frame in frames])
 
     def missing(self, frames: Sequence[Frame]) -> list[Frame]:
-        """Those of `frames` that are not stored yet."""
+        """Those of `frames` that are not stored yet, each id once."""
         existing = self._engine.existing([frame.id for frame in frames])
-        return [frame for frame in frames if frame.id not in existing]
+        new: dict[str, Frame] = {}
+        for frame in frames:
+            if frame.id not in existing:
+                new.setdefault(frame.id, frame)
+        return list(new.values())
 
     def search(self, vector: np.ndarray, top: int = 10, where: Where = EVERYWHERE) -> list[Hit]:
         """The `top` moments most similar to a vector, float32 (D,), best first."""
@@ -61,7 +66,7 @@ class FrameIndex:
 
     def vector(self, frame_id: str) -> np.ndarray:
         """The stored embedding of a frame, float32 (D,). Raises: IndexStoreError if the id is unknown."""
-        found = self._engine.vector(frame_id)
+        found = self._engine.vector(frame_id) if _is_uuid(frame_id) else None
         if found is None:
             raise IndexStoreError(f"no frame has the id {frame_id!r}; take one from a search hit")
         return found
@@ -85,6 +90,14 @@ class FrameIndex:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def open_index(location: str | Path, spec: EncoderSpec, create: bool = False) -> FrameIndex:
@@ -123,17 +136,24 @@ def _open_folder(folder: Path, spec: EncoderSpec, create: bool) -> Engine:
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise IndexStoreError(f"{folder}: neither an index nor an empty folder; choose another place for the index")
     else:
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = sidecar.with_suffix(".partial")
+        _write_sidecar(sidecar, spec)
+    return EdgeEngine(folder / "shard", spec.space, spec.dim)
+
+
+def _write_sidecar(sidecar: Path, spec: EncoderSpec) -> None:
+    partial = sidecar.with_suffix(".partial")
+    try:
+        sidecar.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(spec.to_json() + "\n")
         partial.replace(sidecar)
-    return EdgeEngine(folder / "shard", spec.space, spec.dim)
+    except OSError as error:
+        raise IndexStoreError(f"{sidecar.parent}: cannot make an index there ({error.strerror})") from error
 
 
 def _check_space(sidecar: Path, spec: EncoderSpec) -> None:
     try:
         stored = json.loads(sidecar.read_text())["space"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise IndexStoreError(f"{sidecar}: unreadable ({error}); index the footage again") from error
     if stored != spec.space:
         raise SpaceMismatch(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -30,7 +31,7 @@ class ServerEngine:
         SpaceMismatch if the collection was filled by another encoder.
         """
         self._client, self._collection, self._space = client, collection, space
-        try:
+        with _answered():
             if not client.collection_exists(collection):
                 if not create:
                     raise IndexStoreError(
@@ -38,8 +39,6 @@ class ServerEngine:
                     )
                 self._create(dim)
             vectors = client.get_collection(collection).config.params.vectors
-        except (ResponseHandlingException, UnexpectedResponse) as error:
-            raise IndexStoreError(f"the Qdrant server does not answer as one: {error}") from error
         if not isinstance(vectors, dict) or space not in vectors:
             stored = ", ".join(vectors) if isinstance(vectors, dict) else "one without a name"
             raise SpaceMismatch(
@@ -58,26 +57,31 @@ class ServerEngine:
             models.PointStruct(id=point_id, vector={self._space: vector}, payload=fields)
             for point_id, vector, fields in zip(ids, vectors.tolist(), payloads, strict=True)
         ]
-        self._client.upsert(self._collection, points, wait=True)
+        with _answered():
+            self._client.upsert(self._collection, points, wait=True)
 
     def existing(self, ids: Sequence[str]) -> set[str]:
-        records = self._client.retrieve(self._collection, list(ids), with_payload=False, with_vectors=False)
+        with _answered():
+            records = self._client.retrieve(self._collection, list(ids), with_payload=False, with_vectors=False)
         return {str(record.id) for record in records}
 
     def vector(self, point_id: str) -> np.ndarray | None:
-        records = self._client.retrieve(self._collection, [point_id], with_payload=False, with_vectors=True)
+        with _answered():
+            records = self._client.retrieve(self._collection, [point_id], with_payload=False, with_vectors=True)
         if not records or not isinstance(records[0].vector, dict):
             return None
         return np.asarray(records[0].vector[self._space], np.float32)
 
     def nearest(self, vector: np.ndarray, limit: int, where: Where) -> list[Scored]:
-        answer = self._client.query_points(
-            self._collection, vector.tolist(), using=self._space, limit=limit, query_filter=_filter(where)
-        )
+        with _answered():
+            answer = self._client.query_points(
+                self._collection, vector.tolist(), using=self._space, limit=limit, query_filter=_filter(where)
+            )
         return [Scored(str(point.id), point.score, point.payload or {}) for point in answer.points]
 
     def count(self) -> int:
-        return self._client.count(self._collection, exact=True).count
+        with _answered():
+            return self._client.count(self._collection, exact=True).count
 
     def flush(self) -> None:
         """Nothing to do: each upsert waits until the server has it in its log."""
@@ -87,6 +91,14 @@ class ServerEngine:
 
     def close(self) -> None:
         self._client.close()
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    try:
+        yield
+    except (ResponseHandlingException, UnexpectedResponse) as error:
+        raise IndexStoreError(f"the Qdrant server does not answer as one: {' '.join(str(error).split())}") from error
 
 
 def _filter(where: Where) -> models.Filter | None:

@@ -1,0 +1,99 @@
+"""The examples in --help and the commands in the README work as they stand."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import FEW_STEPS, run_verb
+
+ROOT = Path(__file__).resolve().parents[2]
+VERBS = ["pretrain", "export", "info", "embed", "index", "search", "evaluate"]
+
+
+def example(verb: str) -> list[str]:
+    """The words of the example that a verb's --help ends with."""
+    text = " ".join(run_verb(verb, "--help").stdout.split())
+    found = re.search(rf"Example: (lookalike {verb} .*)$", text)
+    assert found, text
+    return shlex.split(found[1])[1:]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_example_of_a_verb_works(home: Path, tmp_path: Path, verb: str) -> None:
+    place = shutil.copytree(home, tmp_path / "home")
+    if verb == "pretrain":
+        shutil.rmtree(place / "runs")
+    process = run_verb(*example(verb), *(FEW_STEPS if verb == "pretrain" else []), cwd=place)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout
+
+
+def test_the_example_of_serve_works(home: Path, tmp_path: Path) -> None:
+    place = shutil.copytree(home, tmp_path / "home")
+    words = example("serve")
+    address = f"http://127.0.0.1:{words[words.index('--port') + 1]}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lookalike", *words], cwd=place, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        answer = _ask_until_ready(f"{address}/search", place / "crop.jpg", process)
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+    first = answer["hits"][0]
+    assert first["camera"] == "gate"
+    assert first["span_s"][0] <= 5 <= first["span_s"][1]
+
+
+def test_the_five_commands_of_the_readme_lead_to_a_search(home: Path, tmp_path: Path) -> None:
+    section = (ROOT / "README.md").read_text().split("## From nothing")[1].split("##")[0]
+    commands = [line.strip() for line in section.splitlines() if line.startswith("    ")]
+    assert len(commands) == 5
+    assert commands[0] == "make setup && . .venv/bin/activate"
+    shutil.copytree(home / "recordings", tmp_path / "recordings")
+    shutil.copy(home / "crop.jpg", tmp_path / "picture.jpg")
+    for command in commands[1:]:
+        words = shlex.split(command)[1:]
+        process = run_verb(*words, *(FEW_STEPS if words[0] == "pretrain" else []), cwd=tmp_path)
+        assert process.returncode == 0, process.stderr
+    assert "gate" in process.stdout.splitlines()[1]
+
+
+def test_five_lines_of_onnxruntime_in_the_readme_give_the_served_embedding(home: Path, tmp_path: Path) -> None:
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert code
+    shutil.copy(home / "encoder.onnx", tmp_path)
+    shutil.copy(home / "crop.jpg", tmp_path / "a.jpg")
+    check = "import sys, json; assert 'lookalike' not in sys.modules; print(json.dumps(embedding[0].tolist()))"
+    process = subprocess.run(
+        [sys.executable, "-c", code[1] + check], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    from lookalike import pixels
+    from lookalike.encoder import Encoder
+
+    encoder = Encoder(home / "encoder.onnx", "cpu")
+    wanted = encoder.embed(pixels.fit(pixels.decode((home / "crop.jpg").read_bytes()), encoder.spec.input_px)[None])
+    assert json.loads(process.stdout) == pytest.approx(wanted[0].tolist(), abs=1e-5)
+
+
+def _ask_until_ready(url: str, picture: Path, process: subprocess.Popen[str]) -> dict:
+    for _ in range(600):
+        assert process.poll() is None, process.communicate()[1]
+        try:
+            answer = httpx.post(url, files={"image": picture.read_bytes()}, trust_env=False)
+        except httpx.TransportError:
+            time.sleep(0.1)
+            continue
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return answer.json()
+    raise AssertionError("the service did not answer")

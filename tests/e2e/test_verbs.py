@@ -1,0 +1,119 @@
+"""Every verb as a user runs it, on real recordings where they are there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from lookalike.footage import find_sources, read_frames
+from tests.e2e.conftest import run_verb
+from tests.tiny import write_tiny_encoder
+
+
+@pytest.fixture(scope="module")
+def indexed(home: Path, footage: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    """An index of the footage at 2 frames a second, and what the verb printed."""
+    index = tmp_path_factory.mktemp("indexed") / "index"
+    process = run_verb("index", footage, "--encoder", home / "encoder.onnx", "--index", index, "--fps", "2")
+    assert process.returncode == 0, process.stderr
+    return index, json.loads(process.stdout)
+
+
+def test_indexing_twice_adds_nothing(home: Path, footage: Path, indexed: tuple[Path, dict]) -> None:
+    index, first = indexed
+    frames = sum(1 for _ in read_frames(find_sources([footage]), 2))
+    assert (first["frames"], first["added"], first["points"]) == (frames, frames, frames)
+    again = run_verb("index", footage, "--encoder", home / "encoder.onnx", "--index", index, "--fps", "2")
+    second = json.loads(again.stdout)
+    assert (second["frames"], second["added"], second["points"]) == (frames, 0, frames)
+
+
+def test_a_frame_cut_from_a_clip_is_found_first_at_its_time(
+    home: Path, footage: Path, indexed: tuple[Path, dict], tmp_path: Path
+) -> None:
+    for source in find_sources([footage]):
+        # The first frame from 2 s on: the one that `ffmpeg -ss 2 -frames:v 1` cuts.
+        cut = next(frame for frame in read_frames([source]) if frame.time_s >= 2.0)
+        Image.fromarray(cut.image).save(tmp_path / "frame.png")
+        found = run_verb(
+            *("search", tmp_path / "frame.png", "--encoder", home / "encoder.onnx"), *("--index", indexed[0], "--json")
+        )
+        first = json.loads(found.stdout.splitlines()[0])
+        assert first["source"] == source.path
+        assert abs(first["time_s"] - 2.0) <= 0.5
+        assert first["score"] > 0.999
+        assert first["span_s"][0] <= first["time_s"] <= first["span_s"][1]
+        assert {"id", "score", "source", "camera", "time_s", "span_s"} <= first.keys()
+
+
+def test_search_keeps_to_the_camera_and_the_times_asked_for(home: Path) -> None:
+    asked = ["--camera", "road", "--since", "3", "--until", "8", "--json"]
+    found = run_verb("search", "crop.jpg", "--encoder", "encoder.onnx", "--index", "index", *asked, cwd=home)
+    hits = [json.loads(line) for line in found.stdout.splitlines()]
+    assert {hit["camera"] for hit in hits} == {"road"}
+    assert all(3 <= hit["time_s"] <= 8 for hit in hits)
+
+
+def test_another_encoder_is_refused_in_one_line(home: Path, tmp_path: Path) -> None:
+    other = write_tiny_encoder(tmp_path / "other.onnx")
+    refused = run_verb("search", "crop.jpg", "--encoder", other, "--index", "index", cwd=home)
+    assert refused.returncode == 1
+    assert refused.stdout == ""
+    assert len(refused.stderr.splitlines()) == 1
+    assert "filled by encoder compact-32-" in refused.stderr
+    assert "this one is tiny-" in refused.stderr
+
+
+def test_embedding_a_clip_gives_a_row_for_each_fifth_of_a_second(home: Path, footage: Path, tmp_path: Path) -> None:
+    clip = footage / "car-detection.mp4"
+    clip, frames, frame_s = (clip, 151, 0.08) if clip.exists() else (footage / "gate.mp4", 60, 0.1)
+    out = tmp_path / "frames.parquet"
+    process = run_verb("embed", clip, "--encoder", home / "encoder.onnx", "--fps", "5", "--out", out)
+    assert process.returncode == 0, process.stderr
+    table = pq.read_table(out)
+    assert {"source", "camera", "time_s", "embedding"} <= set(table.column_names)
+    assert table.num_rows == frames
+    # The first frame in each fifth of a second: at its beginning, or less than one frame later.
+    late = np.array(table["time_s"]) - np.arange(frames) / 5
+    assert late.min() > -1e-6
+    assert late.max() < frame_s
+    vectors = np.stack(table["embedding"].to_numpy(zero_copy_only=False))
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert set(table["camera"].to_pylist()) == {clip.stem}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["search", "nothing.jpg", "--encoder", "encoder.onnx", "--index", "index"], 1, "nothing.jpg: no such file"),
+        (["search", "crop.jpg", "--encoder", "nothing.onnx", "--index", "index"], 1, "nothing.onnx: no such file"),
+        (["search", "crop.jpg", "--encoder", "encoder.onnx", "--index", "nowhere"], 1, "nowhere: no index there"),
+        (["search", "events.csv", "--encoder", "encoder.onnx", "--index", "index"], 1, "events.csv: not an image"),
+        (["index", "nowhere", "--encoder", "encoder.onnx", "--index", "index"], 1, "nowhere: no such file or folder"),
+        (["export", "recordings", "--out", "x.onnx"], 1, "cannot read the run's config"),
+        (["info", "crop.jpg"], 1, "crop.jpg: not a readable ONNX file"),
+        (["serve", "--encoder", "nothing.onnx"], 1, "nothing.onnx: no such file"),
+        (
+            ["search", "crop.jpg", "--encoder", "encoder.onnx", "--index", "index", "--since", "noon"],
+            2,
+            "'noon' is no time",
+        ),
+        (["pretrain", "recordings", "--out", "r", "--batch", "1"], 2, "--batch is 1"),
+        (["index", "--encoder", "encoder.onnx", "--index", "index"], 2, "no SOURCE given"),
+        (["embed", "recordings", "--encoder", "encoder.onnx", "--out", "x", "--fps", "0"], 2, "--fps is 0"),
+        (["search", "--unknown"], 2, "Unknown option"),
+    ],
+)
+def test_a_mistake_gets_one_clear_message_and_no_traceback(
+    home: Path, arguments: list[str], code: int, says: str
+) -> None:
+    process = run_verb(*arguments, cwd=home)
+    assert process.returncode == code
+    assert says in process.stderr
+    assert "Traceback" not in process.stderr
+    assert process.stdout == ""
