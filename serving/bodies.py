@@ -1,0 +1,139 @@
+"""A request's body -> its files and fields, counted while it streams in: no body is buffered without a bound."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from serving.batching import Busy
+from serving.limits import MAX_BODY_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, MAX_TEXT_BYTES
+from serving.refusals import Refusal, one_line
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One image as it was sent. field: of the form, or None for a raw body. name: the file's, for messages."""
+
+    field: str | None
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Body:
+    files: list[Upload]
+    fields: list[tuple[str, str]]
+
+
+class HeldBytes:
+    """How many bytes of all requests may be in memory or on disk at a time."""
+
+    def __init__(self, limit: int) -> None:
+        self._free = limit
+
+    @contextmanager
+    def lease(self) -> Iterator[Callable[[int], None]]:
+        """Yields what a request calls with each count of bytes that it takes in. It raises Busy past the limit."""
+        taken = 0
+
+        def take(count: int) -> None:
+            nonlocal taken
+            if count > self._free:
+                raise Busy("too many uploads are on their way")
+            self._free -= count
+            taken += count
+
+        try:
+            yield take
+        finally:
+            self._free += taken
+
+
+def media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+async def read_body(request: Request, take: Callable[[int], None]) -> Body:
+    """Read a form, or an image that is the whole body.
+
+    Raises: Refusal 400 for a broken form, 413 for too much, 415 for anything else; Busy.
+    """
+    kind = media_type(request)
+    if kind == "multipart/form-data":
+        return await _read_form(request, take)
+    if kind.startswith("image/") or kind == "application/octet-stream":
+        data = await read_bytes(request, take, MAX_IMAGE_BYTES)
+        if not data:
+            raise Refusal(400, "bad_request", "the body is empty, expected an image")
+        return Body([Upload(None, "image", data)], [])
+    raise Refusal(
+        415,
+        "unsupported_media_type",
+        f"the body is {kind or 'of no stated Content-Type'}, expected multipart/form-data,"
+        " or one image as image/* or application/octet-stream",
+    )
+
+
+async def read_bytes(request: Request, take: Callable[[int], None], limit: int) -> bytes:
+    """The whole body. Raises: Refusal 413 past `limit` bytes; Busy."""
+    return b"".join([chunk async for chunk in _stream(request, take, limit)])
+
+
+async def _stream(request: Request, take: Callable[[int], None], limit: int) -> AsyncGenerator[bytes, None]:
+    stated = request.headers.get("content-length", "")
+    received = 0
+    too_large = Refusal(413, "too_large", f"the body has more than {limit:,} bytes")
+    if stated.isdecimal() and int(stated) > limit:
+        raise too_large
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > limit:
+            raise too_large
+        take(len(chunk))
+        yield chunk
+
+
+class _WholeFormParser(MultiPartParser):
+    """Knows whether the form came to its end: a cut one would lose its last image without a word."""
+
+    ended = False
+
+    def on_end(self) -> None:
+        self.ended = True
+
+
+async def _read_form(request: Request, take: Callable[[int], None]) -> Body:
+    parser = _WholeFormParser(request.headers, _stream(request, take, MAX_BODY_BYTES), max_part_size=MAX_TEXT_BYTES)
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise Refusal(400, "bad_request", f"broken form: {error.message}") from error
+    try:
+        if not parser.ended:
+            raise Refusal(400, "bad_request", "broken form: it ends before its last boundary")
+        return await _read_parts(form.multi_items())
+    finally:
+        await form.close()
+
+
+async def _read_parts(parts: list[tuple[str, UploadFile | str]]) -> Body:
+    files: list[Upload] = []
+    fields: list[tuple[str, str]] = []
+    uploads = sum(isinstance(value, UploadFile) for _, value in parts)
+    if uploads > MAX_IMAGES:
+        raise Refusal(413, "too_large", f"{uploads} files in one request, at most {MAX_IMAGES}")
+    for field, value in parts:
+        if isinstance(value, str):
+            fields.append((field, value))
+            continue
+        name = one_line(value.filename or "") or f"image {len(files)}"
+        if (value.size or 0) > MAX_IMAGE_BYTES:
+            message = f"{name}: {value.size:,} bytes, at most {MAX_IMAGE_BYTES:,} for an image"
+            raise Refusal(413, "too_large", message, len(files), name)
+        files.append(Upload(field, name, await value.read()))
+    return Body(files, fields)

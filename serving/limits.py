@@ -1,0 +1,18 @@
+"""What one request, and all requests together, may ask for; past it the answer is 413 or 503, not a slow death."""
+
+import os
+
+MIB = 1024 * 1024
+
+MAX_IMAGES = 64  # per request: one full run of the encoder; more belongs in several requests, which share runs
+MAX_IMAGE_BYTES = 32 * MIB  # a 64-megapixel JPEG fits, and that is the decoder's own limit
+MAX_BODY_BYTES = 128 * MIB  # per request: 64 photographs of 2 MiB
+MAX_TEXT_BYTES = 64 * 1024  # a JSON body or a form field: it names an id, some cameras, two times
+MAX_HELD_BYTES = 1024 * MIB  # bodies of all requests that are being read or decoded
+MAX_QUEUED_IMAGES = 512  # decoded or waiting: eight full runs, some seconds on two cores; who waits longer has gone
+MAX_TOP = 1000  # hits: what a person or a script can look through
+
+RETRY_AFTER_S = 1  # about one run on a small CPU
+DECODE_THREADS = os.cpu_count() or 1  # Pillow lets go of the GIL; one decode takes up to 0.5 GB at 64 megapixels
+SEARCH_THREADS = 4  # queries take milliseconds; a slow Qdrant server must not pile up threads
+TIMEOUT_S = 60  # a request that takes longer, a slow upload included, is answered 504 and dropped

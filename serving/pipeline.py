@@ -1,0 +1,153 @@
+"""Uploads -> pixels -> encoder -> index: one request's way, and all that the requests share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing, nullcontext
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from lookalike.encoder import MAX_BATCH, Encoder
+from lookalike.errors import ImageError, IndexStoreError
+from lookalike.index import FrameIndex, Hit, open_index
+from lookalike.pixels import decode, fit
+from serving.batching import Batcher, RunFailed
+from serving.bodies import HeldBytes, Upload
+from serving.limits import DECODE_THREADS, MAX_HELD_BYTES, MAX_QUEUED_IMAGES, SEARCH_THREADS
+from serving.metrics import BATCH_IMAGES, IMAGES, RUN_SECONDS
+from serving.query import Query
+from serving.refusals import Refusal
+from serving.settings import Settings
+
+logger = logging.getLogger("bentoml.lookalike")  # BentoML sets up the loggers below its own name
+
+T = TypeVar("T")
+
+
+class Pipeline:
+    """Made by `open_pipeline`."""
+
+    def __init__(self, encoder: Encoder, index: FrameIndex | None, batcher: Batcher) -> None:
+        self.spec = encoder.spec
+        self.held = HeldBytes(MAX_HELD_BYTES)
+        self._index, self._batcher = index, batcher
+        self._decoders = ThreadPoolExecutor(DECODE_THREADS, "decode")
+        self._searchers = ThreadPoolExecutor(SEARCH_THREADS, "search")
+
+    async def embed(self, uploads: Sequence[Upload]) -> np.ndarray:
+        """Decode, then embed: a broken upload never meets those that would share its batch.
+
+        Returns: float32 (len(uploads), D), rows of length 1.
+        Raises: Busy; RunFailed; Refusal 400 or 413 that names the first image which is none.
+        """
+        with self._batcher.admit(len(uploads)):
+            pixels = await self._decode(uploads)
+            try:
+                embeddings = await self._batcher.embed(pixels)
+            except RunFailed:
+                IMAGES.labels("failed").inc(len(uploads))
+                raise
+        _check_finite(embeddings, uploads)
+        IMAGES.labels("embedded").inc(len(uploads))
+        return embeddings
+
+    async def search(self, query: Query, upload: Upload | None) -> list[Hit]:
+        """Hits for an image, or for the stored frame `query.id`, best first.
+
+        Raises: as `embed`; Refusal 404 for an unknown id, 409 without an index, 503 if the index does not answer.
+        """
+        if self._index is None:
+            raise Refusal(409, "no_index", "this service has no index; start it with one, as LOOKALIKE_INDEX")
+        if upload is not None:
+            vector = (await self.embed([upload]))[0]
+        else:
+            vector = await self._ask(partial(_stored_vector, self._index, query.id or ""))
+        return await self._ask(partial(self._index.search, vector, query.top, query.where))
+
+    def close(self) -> None:
+        self._decoders.shutdown()
+        self._searchers.shutdown()
+
+    async def _decode(self, uploads: Sequence[Upload]) -> list[np.ndarray]:
+        loop = asyncio.get_running_loop()
+        jobs = [loop.run_in_executor(self._decoders, self._pixels, upload) for upload in uploads]
+        decoded = await asyncio.gather(*jobs, return_exceptions=True)
+        pixels: list[np.ndarray] = []
+        for index, one in enumerate(decoded):
+            if isinstance(one, BaseException):
+                IMAGES.labels("unreadable").inc()
+                raise _unreadable(one, index, uploads[index].name) from one
+            pixels.append(one)
+        return pixels
+
+    def _pixels(self, upload: Upload) -> np.ndarray:
+        return fit(decode(upload.data, upload.name), self.spec.input_px)
+
+    async def _ask(self, question: Callable[[], T]) -> T:
+        """Put a question to the index, in a thread: an answer takes milliseconds, or a network round trip."""
+        return await asyncio.get_running_loop().run_in_executor(self._searchers, _answered, question)
+
+
+def _unreadable(error: BaseException, index: int, name: str) -> Refusal:
+    if isinstance(error, ImageError):
+        kind = "too_large" if error.http_status == 413 else "bad_image"
+        return Refusal(error.http_status, kind, str(error), index, name)
+    logger.error("the decoder fell over %s", name, exc_info=error)  # a fault of the decoder's, met by this image only
+    return Refusal(400, "bad_image", f"{name}: broken image ({type(error).__name__})", index, name)
+
+
+def _check_finite(embeddings: np.ndarray, uploads: Sequence[Upload]) -> None:
+    """JSON cannot say NaN, and the index would take it silently."""
+    broken = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
+    if broken.size:
+        index = int(broken[0])
+        message = f"{uploads[index].name}: the encoder gave a value that is not finite"
+        raise Refusal(503, "encoder_failed", message, index, uploads[index].name)
+
+
+def _stored_vector(index: FrameIndex, frame_id: str) -> np.ndarray:
+    try:
+        return index.vector(frame_id)
+    except IndexStoreError as error:
+        raise Refusal(404, "not_found", str(error)) from error
+
+
+def _answered(question: Callable[[], T]) -> T:
+    try:
+        return question()
+    except Refusal:
+        raise
+    except BaseException as error:  # a panic in the embedded engine is no Exception, and this thread no place to stop
+        logger.exception("the index did not answer")
+        raise Refusal(503, "index_failed", f"the index did not answer ({type(error).__name__})") from error
+
+
+@asynccontextmanager
+async def open_pipeline(settings: Settings) -> AsyncIterator[Pipeline]:
+    """Load the encoder, run it once at both ends of the batch size, and open the index.
+
+    Raises: EncoderError, DeviceError, IndexStoreError, SpaceMismatch.
+    """
+    Image.init()  # else the first decode loads Pillow's plugins, 0.2 s
+    encoder = Encoder(settings.encoder, settings.device)
+    side = encoder.spec.input_px
+    for images in (1, MAX_BATCH):
+        encoder.embed(np.zeros((images, side, side, 3), np.uint8))
+
+    def run(pixels: np.ndarray) -> np.ndarray:
+        BATCH_IMAGES.observe(len(pixels))
+        with RUN_SECONDS.time():
+            return encoder.embed(pixels)
+
+    index = open_index(settings.index, encoder.spec) if settings.index else None
+    with closing(index) if index else nullcontext():
+        async with Batcher(run, MAX_BATCH, MAX_QUEUED_IMAGES) as batcher:
+            with closing(Pipeline(encoder, index, batcher)) as pipeline:
+                logger.info("encoder %s on %s, index %s", encoder.spec.space, encoder.provider, settings.index)
+                yield pipeline

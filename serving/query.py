@@ -1,0 +1,100 @@
+"""What a search asks for, read from a form, a query string or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from lookalike.index.schema import Where, parse_moment, utc_text
+from serving.limits import MAX_TOP
+from serving.refusals import Refusal
+
+DEFAULT_TOP = 10
+FIELDS = ("id", "top", "camera", "since", "until")
+
+
+@dataclass(frozen=True)
+class Query:
+    """id: a stored frame to compare with, or None where the request brings an image."""
+
+    id: str | None
+    top: int
+    where: Where
+
+
+def read_query(fields: Sequence[tuple[str, str]]) -> Query:
+    """Read (name, value) pairs; `camera` may come several times, and an empty value is as if it were not there.
+
+    Raises: Refusal 400, saying which is wrong.
+    """
+    given: dict[str, list[str]] = {}
+    for name, value in fields:
+        if name not in FIELDS:
+            raise _bad(f"unknown field {name!r}, expected one of {', '.join(FIELDS)}")
+        if "\0" in value or not _is_unicode(value):
+            raise _bad(f"{name} holds a character that is no text")
+        if value:
+            given.setdefault(name, []).append(value)
+    for name, values in given.items():
+        if name != "camera" and len(values) > 1:
+            raise _bad(f"{name} is given {len(values)} times, expected once")
+    where = Where(tuple(given.get("camera", [])), _moment(given, "since"), _moment(given, "until"))
+    return Query(given.get("id", [None])[0], _top(given), where)
+
+
+def read_json(body: bytes) -> list[tuple[str, str]]:
+    """Read a JSON object as the pairs that a form would bring; a null is as if it were not there.
+
+    Raises: Refusal 400.
+    """
+    try:
+        entries = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise _bad(f"the body is not JSON ({error})") from error
+    if not isinstance(entries, dict):
+        raise _bad("the body is not a JSON object")
+    pairs: list[tuple[str, str]] = []
+    for name, value in entries.items():
+        values = value if name == "camera" and isinstance(value, list) else [value]
+        pairs.extend((name, _text(name, one)) for one in values if one is not None)
+    return pairs
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise _bad(f"{name} is {json.dumps(value)[:50]}, expected a string or a number")
+    return str(value)
+
+
+def _top(given: dict[str, list[str]]) -> int:
+    text = given.get("top", [str(DEFAULT_TOP)])[0]
+    top = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+    if not 1 <= top <= MAX_TOP:
+        raise _bad(f"top is {text[:50]!r}, expected a whole number from 1 to {MAX_TOP}")
+    return top
+
+
+def _moment(given: dict[str, list[str]], name: str) -> datetime | float | None:
+    if name not in given:
+        return None
+    try:
+        moment = parse_moment(given[name][0])
+        if isinstance(moment, datetime):
+            utc_text(moment)  # the index will ask for it; a zone can push year 1 or 9999 over the edge
+        return moment
+    except (ValueError, OverflowError) as error:
+        raise _bad(f"{name}: {error}") from error
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can spell
+        return False
+    return True
+
+
+def _bad(message: str) -> Refusal:
+    return Refusal(400, "bad_request", message)

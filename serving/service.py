@@ -1,0 +1,62 @@
+"""The BentoML service: `bentoml serve serving.service:Lookalike`.
+
+Set by LOOKALIKE_ENCODER, LOOKALIKE_INDEX and LOOKALIKE_DEVICE. The routes are a Starlette app of our own: see
+"Serving" in the design for what BentoML's batching does to the neighbours of a broken upload.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import bentoml
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from lookalike.errors import LookalikeError
+from serving.limits import TIMEOUT_S
+from serving.openapi import describe
+from serving.pipeline import open_pipeline
+from serving.refusals import HANDLERS
+from serving.routes import ROUTES
+from serving.settings import Settings
+
+SERVICE = "serving.service:Lookalike"
+
+
+@asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    """Load and warm up; until that is done no connection is answered, /readyz included."""
+    async with open_pipeline(Settings.from_env()) as app.state.pipeline:
+        yield
+
+
+async def docs(request: Request) -> Response:
+    return JSONResponse(describe(Lookalike.openapi_spec.asdict()))
+
+
+app = Starlette(routes=[*ROUTES, Route("/docs.json", docs)], exception_handlers=HANDLERS, lifespan=lifespan)
+
+
+@bentoml.service(name="lookalike", workers=1, traffic={"timeout": TIMEOUT_S})
+@bentoml.asgi_app(app, path="/")
+class Lookalike:
+    """One worker: an embedded index belongs to one process, and one session uses all cores."""
+
+    @bentoml.on_deployment
+    @staticmethod
+    def check() -> None:
+        """Before any worker starts: stop with one line on standard error if it could not load."""
+        try:
+            os.environ.update(Settings.from_env().to_env())  # a bento's workers run in another folder
+        except LookalikeError as error:
+            sys.exit(f"lookalike: {error}")
+        preflight = [sys.executable, "-m", "serving.preflight"]
+        if subprocess.run(preflight, check=False, cwd=Path(__file__).resolve().parents[1]).returncode:
+            sys.exit(1)

@@ -1,0 +1,43 @@
+"""The pages, the OpenAPI document and the probes of the running service."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+
+from serving.limits import MAX_TOP
+
+
+def test_openapi_lists_our_routes_beside_bentoml_s(service: httpx.Client) -> None:
+    document = service.get("/docs.json").json()
+    assert {"/embed", "/search", "/livez", "/readyz", "/metrics"} <= set(document["paths"])
+    embed, search = (document["paths"][path]["post"] for path in ("/embed", "/search"))
+    assert set(embed["responses"]) == {"200", "400", "413", "415", "503"}
+    assert set(search["responses"]) == {"200", "400", "404", "409", "413", "415", "503"}
+    assert next(one for one in search["parameters"] if one["name"] == "top")["schema"]["maximum"] == MAX_TOP
+
+
+def test_every_reference_in_the_document_leads_somewhere(service: httpx.Client) -> None:
+    answer = service.get("/docs.json")
+    names = set(re.findall(r'"#/components/schemas/(\w+)"', answer.text))
+    assert (
+        {"LookalikeEmbeddings", "LookalikeHits", "LookalikeError"}
+        <= names
+        <= set(answer.json()["components"]["schemas"])
+    )
+
+
+@pytest.mark.parametrize(("path", "words"), [("/ui", "Where else does this appear?"), ("/", 'url: "docs.json"')])
+def test_pages_need_nothing_from_elsewhere(service: httpx.Client, path: str, words: str) -> None:
+    page = service.get(path)
+    assert page.headers["content-type"].startswith("text/html")
+    assert words in page.text
+    assert "://" not in page.text
+    for own in re.findall(r'(?:src|href)="(\w[^":]*)"', page.text):
+        assert service.get(f"/{own}").status_code == 200
+
+
+def test_probes(service: httpx.Client) -> None:
+    assert [service.get(path).status_code for path in ("/livez", "/readyz", "/metrics")] == [200, 200, 200]

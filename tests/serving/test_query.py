@@ -1,0 +1,74 @@
+"""What a search may ask for, and what is said about the rest."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from lookalike.index import Where
+from serving.query import Query, read_json, read_query
+from serving.refusals import Refusal
+
+
+def test_every_field_is_read() -> None:
+    fields = [("top", "3"), ("camera", "gate"), ("camera", "yard"), ("since", "12.5"), ("until", "2026-01-05T08:00Z")]
+    where = Where(("gate", "yard"), 12.5, datetime(2026, 1, 5, 8, tzinfo=UTC))
+    assert read_query(fields) == Query(None, 3, where)
+
+
+def test_empty_values_are_as_if_they_were_not_there() -> None:
+    assert read_query([("id", ""), ("top", ""), ("camera", ""), ("since", "")]) == Query(None, 10, Where())
+
+
+@pytest.mark.parametrize(
+    ("body", "pairs"),
+    [
+        (b'{"id": "a", "top": 5}', [("id", "a"), ("top", "5")]),
+        (b'{"camera": ["gate", "yard"], "since": 1.5}', [("camera", "gate"), ("camera", "yard"), ("since", "1.5")]),
+        (b'{"camera": "gate", "until": null}', [("camera", "gate")]),
+    ],
+)
+def test_json_is_read_as_a_form_would_be(body: bytes, pairs: list[tuple[str, str]]) -> None:
+    assert read_json(body) == pairs
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"{", "not JSON"),
+        (b"\xff", "not JSON"),
+        (b"[" * 50_000, "not JSON"),
+        (b"[]", "not a JSON object"),
+        (b'{"id": true}', "id is true, expected a string or a number"),
+        (b'{"camera": [{}]}', "camera is {}, expected a string or a number"),
+    ],
+)
+def test_json_that_is_not_a_query(body: bytes, reason: str) -> None:
+    with pytest.raises(Refusal, match=reason) as refusal:
+        read_json(body)
+    assert refusal.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("top", "0", "top is '0', expected a whole number from 1 to 1000"),
+        ("top", "1001", "top is '1001'"),
+        ("top", "2.5", "top is '2.5'"),
+        ("top", "\u0663", "top is"),  # a digit, in Arabic
+        ("since", "yesterday", "since: 'yesterday' is no time"),
+        ("until", "0001-01-01T00:00:00+10:00", "until: date value out of range"),
+        ("camera", "\ud800", "camera holds a character that is no text"),
+        ("camra", "gate", "unknown field 'camra', expected one of id, top, camera, since, until"),
+    ],
+)
+def test_a_wrong_field_is_named(field: str, value: str, reason: str) -> None:
+    with pytest.raises(Refusal, match=reason) as refusal:
+        read_query([(field, value)])
+    assert refusal.value.status == 400
+
+
+def test_one_of_a_kind() -> None:
+    with pytest.raises(Refusal, match="top is given 2 times, expected once"):
+        read_query([("top", "1"), ("top", "2")])

@@ -1,0 +1,100 @@
+"""POST /search on the running service, over the indexed footage: two cameras, a frame each 10 s from 08:00:00."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.serving.conftest import CAMERAS, TIMES_S, Shown
+from tests.tiny import SPEC
+
+UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
+
+
+def hits(answer: httpx.Response) -> list[dict[str, Any]]:
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["space"] == SPEC.space
+    return answer.json()["hits"]
+
+
+def shown_at(found: list[dict[str, Any]]) -> set[tuple[str, float]]:
+    return {(hit["camera"], hit["time_s"]) for hit in found}
+
+
+def test_a_frame_finds_itself_first(service: httpx.Client, footage: list[Shown]) -> None:
+    for shown in footage:
+        best, second = hits(service.post("/search", files={"image": shown.png}, data={"top": "2"}))
+        assert best["score"] > 0.999 > second["score"]
+        frame = shown.frame
+        assert best == {
+            "id": frame.id,
+            "score": best["score"],
+            "source": frame.source,
+            "camera": frame.camera,
+            "time_s": frame.time_s,
+            "span_s": [frame.time_s, frame.time_s],
+            "captured_at": f"2026-01-05T08:00:{int(frame.time_s):02}Z",
+        }
+
+
+def test_by_id_is_as_by_its_image(service: httpx.Client, footage: list[Shown]) -> None:
+    shown = footage[3]
+    by_id = hits(service.post("/search", json={"id": shown.frame.id, "top": 8}))
+    by_image = hits(service.post("/search?top=8", content=shown.png, headers={"Content-Type": "image/png"}))
+    assert [hit["id"] for hit in by_id] == [hit["id"] for hit in by_image]
+    assert [hit["score"] for hit in by_id] == pytest.approx([hit["score"] for hit in by_image], abs=1e-4)
+    assert by_id[0]["id"] == shown.frame.id
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({}, {(camera, time_s) for camera in CAMERAS for time_s in TIMES_S}),
+        ({"camera": "yard"}, {("yard", time_s) for time_s in TIMES_S}),
+        ({"camera": ["gate", "yard"], "since": 20}, {(camera, t) for camera in CAMERAS for t in (20.0, 30.0)}),
+        ({"camera": "gate", "until": "10"}, {("gate", 0.0), ("gate", 10.0)}),
+        ({"camera": "gate", "since": "2026-01-05T08:00:30Z"}, {("gate", 30.0)}),
+        ({"until": "2026-01-05T09:00:00+01:00"}, {(camera, 0.0) for camera in CAMERAS}),
+        ({"camera": "nowhere"}, set()),
+    ],
+)
+def test_filters(
+    service: httpx.Client, footage: list[Shown], filters: dict[str, Any], expected: set[tuple[str, float]]
+) -> None:
+    by_json = service.post("/search", json={"id": footage[0].frame.id, **filters})
+    by_form = service.post("/search", files={"image": footage[0].png}, data=filters)
+    by_query = service.post("/search", params=filters, content=footage[0].png, headers={"Content-Type": "image/png"})
+    for answer in (by_json, by_form, by_query):
+        assert shown_at(hits(answer)) == expected
+
+
+@pytest.mark.parametrize("frame_id", [UNKNOWN_ID, "gate", "7"])
+def test_an_unknown_id_is_404(service: httpx.Client, frame_id: str) -> None:
+    answer = service.post("/search", json={"id": frame_id})
+    assert answer.status_code == 404
+    assert answer.json()["error"]["message"] == f"no frame has the id '{frame_id}'; take one from a search hit"
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ({"id": UNKNOWN_ID, "top": 0}, "top is '0'"),
+        ({"id": UNKNOWN_ID, "since": "noon"}, "since: 'noon' is no time"),
+        ({"id": UNKNOWN_ID, "camra": "gate"}, "unknown field 'camra'"),
+        ({"top": 3}, "got 0 images and no id, expected one image or one id"),
+    ],
+)
+def test_a_wrong_query_is_400(service: httpx.Client, query: dict[str, Any], reason: str) -> None:
+    answer = service.post("/search", json=query)
+    assert answer.status_code == 400
+    assert reason in answer.json()["error"]["message"]
+
+
+def test_images_are_refused_as_embed_refuses_them(service: httpx.Client, footage: list[Shown]) -> None:
+    garbage = service.post("/search", files={"image": b"garbage"})
+    misspelt = service.post("/search", files={"images": footage[0].png})
+    two = service.post("/search", files=[("image", footage[0].png)] * 2)
+    text = service.post("/search", content=b"gate", headers={"Content-Type": "text/plain"})
+    assert [answer.status_code for answer in (garbage, misspelt, two, text)] == [400, 400, 400, 415]

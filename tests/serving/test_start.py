@@ -1,0 +1,66 @@
+"""What the service says when it cannot start, and what it takes to import it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lookalike.errors import DeviceError
+from serving import preflight
+from serving.settings import DEFAULT_ENCODER, Settings
+from tests.serving.running import ROOT, bentoml_env, free_port, serve_command
+from tests.tiny import SPEC, write_tiny_encoder
+
+
+def test_importing_the_service_needs_neither_torch_nor_an_encoder(tmp_path: Path) -> None:
+    script = "import serving.service, sys; print('torch' in sys.modules)"
+    env = bentoml_env(tmp_path, {"LOOKALIKE_ENCODER": "missing.onnx"})
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_a_missing_encoder_stops_the_start_with_one_line(tmp_path: Path) -> None:
+    env = bentoml_env(tmp_path, {"LOOKALIKE_ENCODER": "missing.onnx"})
+    command = serve_command("serving.service:Lookalike", free_port())
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    expected = f"{ROOT / 'missing.onnx'}: no such file, expected an encoder; make one with `lookalike export`"
+    assert done.stderr.splitlines() == [f"lookalike: {expected}"]
+
+
+def test_an_index_of_another_encoder_stops_the_start(
+    tmp_path: Path, index_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = write_tiny_encoder(tmp_path / "other.onnx", SPEC.__class__(**{**vars(SPEC), "weights_sha256": "1" * 64}))
+    monkeypatch.setenv("LOOKALIKE_ENCODER", str(other))
+    monkeypatch.setenv("LOOKALIKE_INDEX", str(index_folder))
+    with pytest.raises(SystemExit, match=f"lookalike: .*filled by encoder {SPEC.space}"):
+        preflight.main()
+
+
+def test_settings_are_absolute_for_other_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {"LOOKALIKE_ENCODER": "encoder.onnx", "LOOKALIKE_INDEX": "index", "LOOKALIKE_DEVICE": "cpu"}
+    assert Settings.from_env(given).to_env() == {
+        "LOOKALIKE_ENCODER": str(tmp_path / "encoder.onnx"),
+        "LOOKALIKE_INDEX": str(tmp_path / "index"),
+        "LOOKALIKE_DEVICE": "cpu",
+    }
+
+
+def test_a_server_s_url_is_left_as_it_is() -> None:
+    settings = Settings.from_env({"LOOKALIKE_INDEX": "http://127.0.0.1:6333/frames"})
+    assert settings.to_env()["LOOKALIKE_INDEX"] == "http://127.0.0.1:6333/frames"
+
+
+def test_defaults() -> None:
+    assert Settings.from_env({"LOOKALIKE_INDEX": ""}) == Settings(DEFAULT_ENCODER, None, "auto")
+
+
+def test_an_unknown_device_is_named() -> None:
+    with pytest.raises(DeviceError, match="LOOKALIKE_DEVICE is 'tpu', expected one of auto, cpu, cuda"):
+        Settings.from_env({"LOOKALIKE_DEVICE": "tpu"})

@@ -1,0 +1,99 @@
+"""The routes over a pipeline in trouble: too busy, an encoder that fails, an index that does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from starlette.applications import Starlette
+
+from lookalike.encoder import Encoder
+from lookalike.index import FrameIndex, open_index
+from serving.batching import Batcher, Busy
+from serving.bodies import HeldBytes
+from serving.pipeline import Pipeline
+from serving.refusals import HANDLERS
+from serving.routes import ROUTES
+from tests.serving.conftest import Shown
+from tests.tiny import SPEC
+
+Run = Callable[[np.ndarray], np.ndarray]
+
+
+def post(
+    encoder: Encoder,
+    path: str,
+    files: list[tuple[str, bytes]],
+    run: Run,
+    capacity: int,
+    index: FrameIndex | None = None,
+) -> httpx.Response:
+    """Ask the routes in this process, over a pipeline with this `run`, `capacity` and `index`."""
+
+    async def ask() -> httpx.Response:
+        app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
+        async with Batcher(run, max_batch=64, capacity=capacity) as batcher:
+            with closing(Pipeline(encoder, index, batcher)) as app.state.pipeline:
+                transport = httpx.ASGITransport(app)
+                async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+                    return await client.post(path, files=files)
+
+    return asyncio.run(ask())
+
+
+def failing(pixels: np.ndarray) -> np.ndarray:
+    raise RuntimeError("CUDA out of memory")
+
+
+def not_finite(pixels: np.ndarray) -> np.ndarray:
+    return np.full((len(pixels), SPEC.dim), np.nan, np.float32)
+
+
+@pytest.fixture
+def encoder(tiny_encoder: Path) -> Encoder:
+    return Encoder(tiny_encoder, "cpu")
+
+
+def test_a_full_queue_is_503_with_retry_after(encoder: Encoder, footage: list[Shown]) -> None:
+    answer = post(encoder, "/embed", [("images", footage[0].png)] * 3, encoder.embed, capacity=2)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["error"]["type"] == "busy"
+    assert post(encoder, "/embed", [("images", footage[0].png)] * 2, encoder.embed, capacity=2).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("run", "reason"), [(failing, "the encoder failed (RuntimeError)"), (not_finite, "a value that is not finite")]
+)
+def test_an_encoder_that_fails_is_503(encoder: Encoder, footage: list[Shown], run: Run, reason: str) -> None:
+    answer = post(encoder, "/embed", [("images", footage[0].png)], run, capacity=1)
+    assert answer.status_code == 503
+    assert answer.json()["error"]["type"] == "encoder_failed"
+    assert reason in answer.json()["error"]["message"]
+
+
+def test_a_search_without_an_index_is_409(encoder: Encoder, footage: list[Shown]) -> None:
+    answer = post(encoder, "/search", [("image", footage[0].png)], encoder.embed, capacity=1)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (409, "no_index")
+
+
+def test_an_index_that_does_not_answer_is_503(encoder: Encoder, footage: list[Shown], tmp_path: Path) -> None:
+    index = open_index(tmp_path / "index", SPEC, create=True)
+    index.close()
+    answer = post(encoder, "/search", [("image", footage[0].png)], encoder.embed, capacity=1, index=index)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (503, "index_failed")
+
+
+def test_uploads_of_all_requests_share_one_limit() -> None:
+    held = HeldBytes(10)
+    with held.lease() as first, held.lease() as second:
+        first(6)
+        second(4)
+        with pytest.raises(Busy):
+            first(1)
+    with held.lease() as third:
+        third(10)
