@@ -70,7 +70,8 @@ def export(served: ServedEncoder, spec: EncoderSpec, real: np.ndarray, out: Path
     except OSError as error:
         raise ExportError(f"{out}: cannot write ({error.strerror})") from error
     finally:
-        partial.unlink(missing_ok=True)
+        if partial.exists():
+            partial.unlink()
     return Exported(out, spec, parity)
 
 

@@ -122,7 +122,7 @@ def blur(images: Tensor, sigma: Tensor) -> Tensor:
     chosen = sigma.nonzero()[:, 0]
     if len(chosen) == 0:
         return images
-    radius = max(1, round(images.shape[-1] * 23 / 224 / 2))
+    radius = max(1, round((images.shape[-1] * 23 / 224 - 1) / 2))
     offsets = torch.arange(-radius, radius + 1)
     kernels = torch.softmax(-(offsets**2) / (2 * sigma[chosen, None] ** 2), 1)  # (b, K), rows sum to 1
     kernels = kernels.to(images.device).repeat_interleave(3, 0)[:, None]  # (b*3, 1, K)

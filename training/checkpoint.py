@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +42,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise TrainingError(f"{path}: no checkpoint there; start the run without --resume") from error
-    except (RuntimeError, OSError, pickle.UnpicklingError, EOFError) as error:
-        raise TrainingError(f"{path}: broken checkpoint ({str(error).splitlines()[0]}); start the run again") from error
+    except Exception as error:  # broken bytes make the unpickler raise nearly anything, some of it without a message
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TrainingError(f"{path}: broken checkpoint ({reason}); start again with another --out") from error
 
 
 def save_encoder(path: Path, encoder: nn.Module) -> None:

@@ -46,6 +46,7 @@ def build_cache(folder: Path, frames: Iterable[Frame], input_px: int, on_frame: 
     Raises: TrainingError if the footage has fewer than two frames.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "index.json").unlink(missing_ok=True)
     side = cache_px(input_px)
     rows: list[tuple[str, str, float]] = []
     with (folder / "frames.u8").open("wb") as file:
@@ -67,18 +68,17 @@ def load_cache(folder: Path) -> FrameCache:
         index = json.loads((folder / "index.json").read_text())
         side, rows = index["side_px"], index["rows"]
         frames = np.memmap(folder / "frames.u8", np.uint8, "r", shape=(len(rows), side, side, 3))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{folder}: no complete frame cache ({error}); start the run again") from error
-    cameras = list(dict.fromkeys(row[0] for row in rows))
-    sources = list(dict.fromkeys(row[1] for row in rows))
-    return FrameCache(
-        frames,
-        np.array([cameras.index(row[0]) for row in rows]),
-        np.array([sources.index(row[1]) for row in rows]),
-        np.array([row[2] for row in rows]),
-        cameras,
-        sources,
-    )
+    cameras, camera = _numbered([row[0] for row in rows])
+    sources, source = _numbered([row[1] for row in rows])
+    return FrameCache(frames, camera, source, np.array([row[2] for row in rows]), cameras, sources)
+
+
+def _numbered(names: list[str]) -> tuple[list[str], np.ndarray]:
+    """The different names in order of their first appearance, and the number of each row's, int64 (N,)."""
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return list(numbers), np.array([numbers[name] for name in names])
 
 
 def batch_indices(camera: np.ndarray, batch: int, by_camera: bool, seed: int, first: int = 0) -> Iterator[np.ndarray]:

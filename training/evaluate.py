@@ -79,7 +79,10 @@ def evaluate_footage(
     how: Disturbance,
     seed: int,
 ) -> dict[str, Any]:
-    """For each contender: with events, precision@5 clean and disturbed; always, disturbed self-retrieval."""
+    """For each contender: with events, precision@5 clean and disturbed; always, disturbed self-retrieval.
+
+    Raises: FootageError if there are events, but none that could be found again in this footage.
+    """
     rows: list[dict[str, Any]] = []
     for one in contenders:
         queries, vectors = embed_gallery(one.embed, gallery, how, seed)
@@ -87,6 +90,11 @@ def evaluate_footage(
         if events:
             row["precision5_disturbed"] = event_precision(queries, vectors, gallery, events, guard_s)
             row["precision5_clean"] = event_precision(vectors, vectors, gallery, events, guard_s)
+            if np.isnan(row["precision5_clean"]["mean"]):
+                raise FootageError(
+                    f"no event is seen at two moments more than {guard_s:g} s apart;"
+                    " expected events whose `clip` is a file name of this footage, or a smaller --guard-s"
+                )
         row["self_retrieval_disturbed"] = self_retrieval(queries, vectors, gallery, OWN_MOMENT_S)
         rows.append(row)
     measure: Callable[[dict[str, Any]], float] = (

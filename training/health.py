@@ -24,5 +24,5 @@ def effective_rank(features: Tensor) -> float:
     features: (N, D). Returns: 1 to min(N, D). Source: RankMe, arXiv 2210.02885, eq. 1.
     """
     singular = torch.linalg.svdvals(features.double())
-    share = singular / singular.sum() + 1e-7
+    share = singular / singular.sum().clamp_min(1e-12) + 1e-7  # all zero, as after a collapse, ranks 1
     return float(torch.exp(-(share * share.log()).sum()))

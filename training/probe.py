@@ -36,7 +36,7 @@ def read_class_folders(folder: Path) -> tuple[list[np.ndarray], np.ndarray, list
 
 
 def knn_accuracy(vectors: np.ndarray, labels: np.ndarray, k: int = 10) -> float:
-    """Leave-one-out accuracy of a majority vote of the k most similar others; a tie goes to the more similar side.
+    """Leave-one-out accuracy of a majority vote of the k most similar others; a tie goes to the side of the nearest.
 
     vectors: unit float32 (N, D). labels: int64 (N,).
     """
@@ -45,7 +45,7 @@ def knn_accuracy(vectors: np.ndarray, labels: np.ndarray, k: int = 10) -> float:
     k = min(k, len(vectors) - 1)
     nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
     votes = np.zeros((len(vectors), int(labels.max()) + 1))
-    weight = 1 + 1e-6 * np.arange(k, 0, -1)  # only ever decides ties
+    weight = 1 + 1e-6 * 0.5 ** np.arange(k)  # only ever decides ties
     for rank in range(k):
         votes[np.arange(len(vectors)), labels[nearest[:, rank]]] += weight[rank]
     return float((votes.argmax(1) == labels).mean())

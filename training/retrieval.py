@@ -54,12 +54,16 @@ class Gallery:
 
 
 def read_events(path: Path) -> list[Event]:
-    """Read `clip,start_s,end_s,label` lines. Raises: FootageError if the file is missing or malformed."""
+    """Read `clip,start_s,end_s,label` lines. Raises: FootageError if the file is missing, empty or malformed."""
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a byte order mark first
             rows = list(csv.DictReader(file))
+        if not rows:
+            raise ValueError("no events")
+        if any(None in row.values() for row in rows):
+            raise ValueError("a line has too few columns")
         return [Event(row["clip"], float(row["start_s"]), float(row["end_s"]), row["label"]) for row in rows]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, ValueError, csv.Error) as error:
         raise FootageError(
             f"{path}: cannot read events ({error}); expected columns clip,start_s,end_s,label"
         ) from error

@@ -27,16 +27,20 @@ def start_run(
 ) -> tuple[FrameCache, TrainConfig]:
     """Make the run's folder and its frame cache.
 
-    Raises: TrainingError if the folder holds a run, or anything else, or if there is too little footage.
+    Raises: TrainingError if the folder holds a run, or anything else, or cannot be written, or if there is too little
+    footage.
     """
     if (run / CHECKPOINT).exists():
         raise TrainingError(f"{run}: holds a run already; go on with --resume, or choose another --out")
     if run.exists() and (not run.is_dir() or _foreign(run)):
         raise TrainingError(f"{run}: not an empty folder and not a run; choose another --out")
-    run.mkdir(parents=True, exist_ok=True)
-    config.check()
-    config.save(run / CONFIG)
-    return build_cache(run / "cache", frames, config.input_px, on_frame), config
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        config.check()
+        config.save(run / CONFIG)
+        return build_cache(run / "cache", frames, config.input_px, on_frame), config
+    except OSError as error:
+        raise TrainingError(f"{run}: cannot write ({error.strerror}); choose another --out") from error
 
 
 def continue_run(run: Path, given: TrainConfig) -> tuple[FrameCache, TrainConfig]:
@@ -61,7 +65,8 @@ def finish_run(run: Path) -> dict[str, float | int | str]:
     vectors = embed_pixels(served, torch.from_numpy(pictures))
     rank = effective_rank(vectors)
     metrics = read_metrics(run / METRICS)
-    write_report(_report(run, cache, config, metrics, rank, _sheets(cache, rows, vectors.numpy())), run / "report.html")
+    sheets = _sheets(cache, rows.tolist(), vectors.numpy())
+    write_report(_report(run, cache, config, metrics, rank, sheets), run / "report.html")
     last = metrics[-1]
     return {
         "run": str(run),
@@ -79,9 +84,12 @@ def pretrain(
 ) -> None:
     """Train to the end.
 
-    Raises: TrainingError if stopped before, saying how to go on.
+    Raises: TrainingError if stopped before, saying how to go on, or if the disk does not take the metrics.
     """
-    done = train(cache, config, run, resume, on_progress)
+    try:
+        done = train(cache, config, run, resume, on_progress)
+    except OSError as error:
+        raise TrainingError(f"{run}: cannot write ({error.strerror}); the last checkpoint is kept") from error
     if done < config.steps:
         raise TrainingError(
             f"interrupted at step {done} of {config.steps}, checkpoint saved;"
@@ -91,7 +99,8 @@ def pretrain(
 
 def _foreign(folder: Path) -> bool:
     """Whether a folder holds anything but what an earlier start of a run left."""
-    return any(entry.name not in (CONFIG, METRICS, "cache") for entry in folder.iterdir())
+    left = (CONFIG, METRICS, "cache", f"{CHECKPOINT}.partial")
+    return any(entry.name not in left for entry in folder.iterdir())
 
 
 def _report(
@@ -120,13 +129,13 @@ def _report(
     )
 
 
-def _sheets(cache: FrameCache, rows: np.ndarray, vectors: np.ndarray) -> list[Sheet]:
+def _sheets(cache: FrameCache, rows: list[int], vectors: np.ndarray) -> list[Sheet]:
     """Queries spread over the footage, each with its nearest frames outside its own moment."""
     sheets: list[Sheet] = []
-    for query in np.linspace(0, len(rows) - 1, min(SHEET_QUERIES, len(rows)) + 2).round().astype(int)[1:-1]:
+    for query in np.linspace(0, len(rows) - 1, min(SHEET_QUERIES, len(rows)) + 2).round().astype(int).tolist()[1:-1]:
         taken, hits = [query], []
         similarity = vectors @ vectors[query]
-        for other in np.argsort(-similarity, kind="stable"):
+        for other in np.argsort(-similarity, kind="stable").tolist():
             if len(hits) < SHEET_HITS and not any(_near(cache, rows[other], rows[one]) for one in taken):
                 taken.append(other)
                 hits.append(_thumb(cache, rows[other], float(similarity[other])))
@@ -134,12 +143,12 @@ def _sheets(cache: FrameCache, rows: np.ndarray, vectors: np.ndarray) -> list[Sh
     return sheets
 
 
-def _near(cache: FrameCache, row: np.integer, other: np.integer) -> bool:
+def _near(cache: FrameCache, row: int, other: int) -> bool:
     same_source = cache.source[row] == cache.source[other]
     return bool(same_source and abs(cache.time_s[row] - cache.time_s[other]) < SHEET_GUARD_S)
 
 
-def _thumb(cache: FrameCache, row: np.integer, score: float | None) -> Thumb:
+def _thumb(cache: FrameCache, row: int, score: float | None) -> Thumb:
     return Thumb(
         thumb_uri(np.asarray(cache.frames[row])), cache.cameras[cache.camera[row]], float(cache.time_s[row]), score
     )

@@ -63,7 +63,7 @@ def train(
     policies = paper_policies(config.crop_area_min)
     order = batch_indices(cache.camera, config.batch, config.camera_batches, config.seed, first=start)
     use_bf16 = pick_bf16(config.precision, device)
-    step, since, clock = start, start, time.perf_counter()
+    step, since, clock, loss = start, start, time.perf_counter(), torch.zeros(())
 
     with metrics, _interrupt_flag() as interrupted:
         while step < config.steps and not interrupted():
@@ -85,16 +85,15 @@ def train(
                 seconds = time.perf_counter() - clock
                 rate = (step - since) * config.batch / seconds
                 progress = Progress(step, loss.item(), spread(projection).item(), lr_at(step - 1, config), tau, rate)
-                if not math.isfinite(progress.loss):
-                    raise TrainingError(
-                        f"loss is {progress.loss} at step {step}; lower --lr (the last checkpoint is kept)"
-                    )
+                _raise_unless_finite(progress.loss, step)
                 metrics.write(json.dumps(progress.__dict__) + "\n")
                 on_progress(progress)
                 since, clock = step, time.perf_counter()
             if step % config.checkpoint_every == 0 and step < config.steps:
+                _raise_unless_finite(loss.item(), step)
                 metrics.flush()
                 _save(run, network, optimizer, step)
+        _raise_unless_finite(loss.item(), step)
         metrics.flush()
         _save(run, network, optimizer, step)
     return step
@@ -119,6 +118,11 @@ def _channels_last(images: torch.Tensor) -> torch.Tensor:
     return images.contiguous(memory_format=torch.channels_last)
 
 
+def _raise_unless_finite(loss: float, step: int) -> None:
+    if not math.isfinite(loss):
+        raise TrainingError(f"loss is {loss} at step {step}; lower --lr (the last checkpoint is kept)")
+
+
 def _save(run: Path, network: Byol, optimizer: torch.optim.Optimizer, step: int) -> None:
     state = {"step": step, "network": network.state_dict(), "optimizer": optimizer.state_dict()}
     save_checkpoint(run / CHECKPOINT, state)
@@ -130,10 +134,10 @@ def _restore(run: Path, network: Byol, optimizer: torch.optim.Optimizer) -> int:
     try:
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
+        return state["step"]
     except (RuntimeError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise TrainingError(f"{run / CHECKPOINT}: does not fit the run's config ({reason})") from error
-    return state["step"]
 
 
 def _open_metrics(path: Path, start: int):
@@ -161,7 +165,8 @@ def _interrupt_flag() -> Iterator[Callable[[], bool]]:
 
     def on_signal(number: int, frame: object) -> None:
         seen.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for one in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(one, signal.default_int_handler)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

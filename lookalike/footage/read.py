@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from itertools import dropwhile
 from pathlib import Path
 
 import av
@@ -192,7 +193,7 @@ def _shown_at(source: str, time_us: int) -> VideoFrame | None:
     """The last frame that starts by `time_us`, microseconds since the first; the first if all start later.
 
     Without an index (MPEG-TS, MPEG-PS) a seek may land past the moment, or between key frames where nothing decodes:
-    then decode from further back, at last from the start.
+    then decode from further back, at last from the start. Before a key frame some decoders make pictures up.
     """
     with av.open(source) as container:
         stream = _video_stream(container)
@@ -206,7 +207,8 @@ def _shown_at(source: str, time_us: int) -> VideoFrame | None:
                     container.seek(first.pts + round(from_us / 1_000_000 / first.time_base), stream=stream)
                 except FFmpegError:
                     break
-                frames = _timed(_decode(container, stream, []), container, first.pts * first.time_base)
+                decoded = dropwhile(lambda frame: not frame.key_frame, _decode(container, stream, []))
+                frames = _timed(decoded, container, first.pts * first.time_base)
                 if (shown := _last_by(frames, time_us)) is not None:
                     return shown
     with av.open(source) as container:

@@ -1,0 +1,63 @@
+"""Clips whose every frame says which one it is: the top half is red, the bottom half a grey of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.stream import VideoStream
+
+SIZE_PX = (64, 48)
+RED = (200, 40, 40)
+DARKEST, STEP, LEVELS = 8, 4, 60
+MILLISECONDS = Fraction(1, 1000)
+
+
+def picture(number: int) -> np.ndarray:
+    """uint8 (48, 64, 3); `number` is told apart from its neighbours up to LEVELS of them."""
+    rgb = np.empty((SIZE_PX[1], SIZE_PX[0], 3), np.uint8)
+    rgb[: SIZE_PX[1] // 2] = RED
+    rgb[SIZE_PX[1] // 2 :] = DARKEST + STEP * (number % LEVELS)
+    return rgb
+
+
+def number_of(rgb: np.ndarray) -> int:
+    """Which `picture` a decoded frame is. Encoding moves a flat grey by less than half a step."""
+    return round((float(rgb[-16:].mean()) - DARKEST) / STEP)
+
+
+def write_clip(
+    path: Path,
+    pts: Sequence[int],
+    pictures: Iterable[np.ndarray] | None = None,
+    time_base: Fraction = MILLISECONDS,
+    rate: Fraction = Fraction(25),
+    codec: str = "libx264",
+    metadata: dict[str, str] | None = None,
+    options: dict[str, str] | None = None,
+    codec_options: dict[str, str] | None = None,
+) -> Path:
+    """Write frame i at exactly pts[i] * time_base."""
+    pictures = [picture(number) for number in range(len(pts))] if pictures is None else pictures
+    with av.open(str(path), "w", options=options or {}) as container:
+        container.metadata.update(metadata or {})
+        stream = container.add_stream(codec, rate=rate, options=codec_options or {})
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height = SIZE_PX
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = time_base
+        for moment, rgb in zip(pts, pictures, strict=True):
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            frame.pts, frame.time_base = moment, time_base
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def noise(count: int, seed: int = 0) -> list[np.ndarray]:
+    """Pictures that do not compress, so that a file's size is that of its pictures."""
+    rng = np.random.default_rng(seed)
+    return list(rng.integers(0, 256, (count, SIZE_PX[1], SIZE_PX[0], 3), np.uint8))

@@ -1,0 +1,184 @@
+"""One contract, two engines: whatever is below, an index answers the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import uuid
+from datetime import UTC, datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+from qdrant_client import QdrantClient
+
+from lookalike.errors import IndexStoreError
+from lookalike.index import FrameIndex, Where, open_index
+from lookalike.index.server import ServerEngine
+from tests.index.circle import SPEC, at, frame
+
+pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
+QUERY = at(0)[0]
+EIGHT = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
+
+
+@pytest.fixture(params=["embedded", "server"])
+def index(request, tmp_path):
+    if request.param == "embedded":
+        opened = open_index(tmp_path / "index", SPEC, create=True)
+    else:
+        # The client's local mode answers as a server does, but is good for unit tests only: it scans every point,
+        # ignores payload indexes, and is unsafe from several threads.
+        opened = FrameIndex(ServerEngine(QdrantClient(":memory:"), "frames", SPEC.space, SPEC.dim, create=True), SPEC)
+    with opened:
+        yield opened
+
+
+def found(index, where: Where) -> set[str]:
+    """The sources of all frames that meet the conditions."""
+    return {scored.payload["source_id"] for scored in index._engine.nearest(QUERY, 100, where)}
+
+
+def test_what_was_added_is_there(index):
+    frames = [frame("a", 0), frame("a", 1), frame("b", 0)]
+    index.add(frames, at(0, 90, 45))
+    assert index.count() == 3
+    np.testing.assert_allclose(index.vector(frames[1].id), at(90)[0], atol=1e-6)
+    assert index._engine.existing([frames[0].id, str(uuid.uuid4()), frames[2].id]) == {frames[0].id, frames[2].id}
+
+
+def test_an_empty_index_has_no_hits(index):
+    assert (index.count(), index.search(QUERY)) == (0, [])
+
+
+def test_the_nearest_come_first_with_their_cosine(index):
+    frames = [frame("a", 0), frame("b", 10), frame("c", 20), frame("d", 30)]
+    index.add(frames, at(50, 10, 180, -30))
+    scored = index._engine.nearest(QUERY, 3, Where())
+    assert [one.id for one in scored] == [frames[1].id, frames[3].id, frames[0].id]
+    expected = [math.cos(math.radians(angle)) for angle in (10, 30, 50)]
+    assert [one.score for one in scored] == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_payload_says_where_a_frame_comes_from(index):
+    index.add([frame("a", 12.5, "gate", EIGHT), frame("b", 0)], at(0, 90))
+    dated, undated = index._engine.nearest(QUERY, 2, Where())
+    assert dated.payload == {
+        "source": "gate/a.mp4",
+        "source_id": "a",
+        "camera": "gate",
+        "time_s": 12.5,
+        "pts_us": 12_500_000,
+        "captured_at": "2026-01-05T08:00:00Z",
+    }
+    assert "captured_at" not in undated.payload
+
+
+def test_adding_again_changes_nothing(index):
+    frames = [frame("a", 0), frame("b", 10)]
+    index.add(frames, at(0, 90))
+    before = index.search(QUERY)
+    assert index.missing(frames) == []
+    index.add(frames, at(0, 90))
+    assert index.count() == 2
+    assert index.search(QUERY) == before
+
+
+def test_a_point_stored_again_is_replaced(index):
+    index.add([frame("a", 0, "gate")], at(0))
+    index.add([frame("a", 0, "dock")], at(90))
+    assert index.count() == 1
+    (scored,) = index._engine.nearest(at(90)[0], 5, Where())
+    assert (scored.payload["camera"], scored.score) == ("dock", pytest.approx(1, abs=1e-6))
+
+
+def test_missing_are_those_not_stored_each_once(index):
+    """Two copies of one photograph in a folder are one frame."""
+    stored, new, other = frame("a", 0), frame("b", 0), frame("c", 0)
+    index.add([stored], at(0))
+    missing = index.missing([new, stored, dataclasses.replace(new, source="copy.jpg"), other])
+    assert [one.source for one in missing] == [new.source, other.source]
+
+
+def test_filter_by_camera(index):
+    index.add([frame("a", 0, "gate"), frame("b", 0, "dock"), frame("c", 0, "gate 2")], at(0, 1, 2))
+    assert found(index, Where(cameras=("gate",))) == {"a"}
+    assert found(index, Where(cameras=("gate", "dock"))) == {"a", "b"}
+    assert found(index, Where(cameras=("gat",))) == set()
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "expected"),
+    [(None, None, "abc"), (10.0, None, "bc"), (None, 10.0, "ab"), (10.0, 10.0, "b"), (10.1, 19.9, ""), (0, 20, "abc")],
+)
+def test_filter_by_seconds_includes_its_bounds(index, since, until, expected):
+    index.add([frame("a", 0), frame("b", 10), frame("c", 20)], at(0, 1, 2))
+    assert found(index, Where(since=since, until=until)) == set(expected)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "expected"),
+    [
+        (EIGHT, None, "abc"),
+        (EIGHT + timedelta(seconds=1), None, "bc"),
+        (None, EIGHT + timedelta(seconds=1), "ab"),
+        (EIGHT + timedelta(seconds=1), EIGHT + timedelta(seconds=1), "b"),
+        (EIGHT + timedelta(microseconds=1), EIGHT + timedelta(microseconds=999_999), ""),
+        (datetime(2026, 1, 5, 8, 0, 1), None, "bc"),  # no zone: UTC, as stored
+        (datetime(2026, 1, 5, 10, 0, 1, tzinfo=timezone(timedelta(hours=2))), None, "bc"),
+    ],
+)
+def test_filter_by_wall_clock_includes_its_bounds(index, since, until, expected):
+    dated = [frame(name, 0, captured_at=EIGHT + timedelta(seconds=second)) for second, name in enumerate("abc")]
+    index.add([*dated, frame("undated", 0)], at(0, 1, 2, 3))
+    assert found(index, Where(since=since, until=until)) == set(expected)
+
+
+def test_conditions_must_all_hold(index):
+    index.add([frame("a", 0, "gate"), frame("b", 10, "gate"), frame("c", 10, "dock")], at(0, 1, 2))
+    assert found(index, Where(("gate",), since=5.0, until=15.0)) == {"b"}
+
+
+def test_a_hit_stands_for_its_neighbours(index):
+    """Ten frames 1 s apart, the best at 6 s: within 5 s of it are 1 s to 9 s; 0 s is a moment of its own."""
+    index.add([frame("a", second) for second in range(10)], at(*[10 + abs(second - 6) for second in range(10)]))
+    index.add([frame("b", 3, "dock", EIGHT)], at(-40))
+    best, first, other = index.search(QUERY, top=10)
+    assert (best.source, best.camera, best.time_s, best.span_s) == ("gate/a.mp4", "gate", 6, (1, 9))
+    assert best.score == pytest.approx(math.cos(math.radians(10)), abs=1e-6)
+    assert (first.time_s, first.span_s) == (0, (0, 0))
+    assert (other.source, other.captured_at, other.span_s) == ("dock/b.mp4", "2026-01-05T08:00:00Z", (3, 3))
+    assert index.search(QUERY, top=2) == [best, first]
+
+
+def test_a_page_full_of_neighbours_hides_no_other_clip(index):
+    """600 frames within one moment are all nearer than the other clip's, and more than one fetch brings."""
+    index.add([frame("a", number * 0.005) for number in range(600)], at(*np.linspace(0, 20, 600)))
+    index.add([frame("b", 0)], at(60))
+    assert [(hit.source, hit.span_s) for hit in index.search(QUERY, top=2)] == [
+        ("gate/a.mp4", (0, pytest.approx(2.995))),
+        ("gate/b.mp4", (0, 0)),
+    ]
+
+
+@pytest.mark.parametrize("bad", [(math.nan, 0), (0, 0), (math.inf, 0), (2, 0)])
+def test_vectors_that_are_not_of_length_1_are_refused(index, bad):
+    embeddings = np.array([(1, 0), bad], np.float32)
+    with pytest.raises(ValueError, match=r"embedding of gate/b\.mp4 has length .*, expected 1"):
+        index.add([frame("a", 0), frame("b", 0)], embeddings)
+    assert index.count() == 0
+
+
+@pytest.mark.parametrize("unknown", [str(uuid.UUID(int=0)), "12", "nonsense", ""])
+def test_an_unknown_id_is_named(index, unknown):
+    index.add([frame("a", 0)], at(0))
+    with pytest.raises(IndexStoreError, match=f"^no frame has the id '{unknown}'; take one from a search hit$"):
+        index.vector(unknown)
+
+
+def test_optimizing_and_flushing_change_no_answer(index):
+    index.add([frame(str(number), 0) for number in range(100)], at(*range(100)))
+    before = index.search(QUERY, top=5)
+    index.flush()
+    index.optimize()
+    assert index.search(QUERY, top=5) == before
+    assert [hit.source for hit in before] == [f"gate/{number}.mp4" for number in range(5)]

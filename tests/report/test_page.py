@@ -1,0 +1,160 @@
+"""The report is one file that needs nothing beside it, and shows what it was given."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lookalike.report.charts import training_charts
+from lookalike.report.page import THUMB_PX, Report, Sheet, Table, Thumb, thumb_uri, write_report
+from lookalike.report.retrieval import retrieval_table
+
+EVIL = "<script>alert('x')</script> & \"gate\""
+PICTURE = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)
+FETCHING = {"action", "background", "data", "formaction", "href", "poster", "src", "srcset", "xlink:href"}
+
+
+class Page(HTMLParser):
+    """What a browser would see: elements, the addresses that it would fetch, and the text of each table cell."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[str] = []
+        self.addresses: list[str] = []
+        self.rows: list[list[str]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append(tag)
+        self._open.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in FETCHING]
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        while self._open and self._open.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        if self._open and self._open[-1] == "style":
+            return
+        self.text += data
+        if self._open and self._open[-1] in ("td", "th"):
+            self.rows[-1][-1] += data
+
+
+@pytest.fixture
+def charts(tmp_path):
+    lines = [{"step": step, "loss": 4 - step / 10, "spread": 0.9} for step in range(1, 20)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return training_charts(tmp_path / "metrics.jsonl")
+
+
+@pytest.fixture
+def html(tmp_path, charts):
+    query = Thumb(thumb_uri(PICTURE), EVIL, 12.34)
+    report = Report(
+        title=f"Report {EVIL}",
+        verdict=f"verdict {EVIL}",
+        facts=[("footage", EVIL), ("frames", "1,234")],
+        charts=charts,
+        tables=[
+            Table("Floors", ["", "precision"], [["encoder", "0.912"], [EVIL, "0.400"]], note=EVIL, strong=[0]),
+            Table("Time", ["stage", "seconds"], [["train", "12.0 s"]]),
+        ],
+        sheets=[Sheet(query, [Thumb(thumb_uri(PICTURE), "dock", 7.0, 0.98765, EVIL)])],
+        sheets_note=EVIL,
+        commands=["lookalike search a.jpg", EVIL],
+    )
+    write_report(report, tmp_path / "report.html")
+    assert [path.name for path in tmp_path.glob("report*")] == ["report.html"]
+    return (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_nothing_is_fetched_from_elsewhere(html):
+    page = Page(html)
+    pictures = [address for address in page.addresses if not address.startswith("#")]  # "#": a part of the same page
+    assert len(pictures) == 2
+    assert all(address.startswith("data:image/jpeg;base64,") for address in pictures)
+    assert not {"script", "link", "iframe", "object", "embed", "base"} & set(page.elements)
+    assert not re.search(r"@import|url\((?!\s*[\"']?#)", html)
+
+
+def test_addresses_only_name_the_language_of_the_drawings(html):
+    """An xmlns, or the vocabulary of an SVG's metadata, is a name and not fetched."""
+    assert set(re.findall(r'(?:xmlns(?::\w+)?|rdf:resource)="(http[^"]*)"', html)) == set(
+        re.findall(r"https?://[^\"'\s<]*", html)
+    )
+
+
+def test_names_are_text_and_never_markup(html):
+    page = Page(html)
+    # title, heading, verdict, fact, note of the table, cell, alt is an attribute, caption and note of two pictures,
+    # note of the sheets, command
+    assert page.text.count(EVIL) == 10
+    assert "<script" not in html
+
+
+def test_each_table_has_its_rows(html):
+    assert Page(html).rows == [
+        ["", "precision"],
+        ["encoder", "0.912"],
+        [EVIL, "0.400"],
+        ["stage", "seconds"],
+        ["train", "12.0 s"],
+    ]
+    assert html.count('<tr class="strong">') == 1
+
+
+def test_a_sheet_shows_the_query_and_its_hits(html):
+    text = " ".join(Page(html).text.split())
+    assert f"query · {EVIL} · 12.3 s" in text
+    assert f"0.988 · dock · 7.0 s{EVIL}" in text
+
+
+def test_a_report_without_parts_has_only_its_head(tmp_path):
+    write_report(Report("Title", "Verdict", [("frames", "3")]), tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text())
+    assert page.rows == []
+    assert not {"h2", "figure", "pre"} & set(page.elements)
+    assert " ".join(page.text.split()) == "Title Title Verdict frames3"
+
+
+def test_charts_are_drawings_with_their_numbers(charts):
+    assert [chart.title for chart in charts] == ["Loss", "Collapse meter"]
+    for chart in charts:
+        assert chart.svg.startswith("<svg")
+        assert "step" in Page(chart.svg).text
+        assert not re.search(r"<svg[^>]* width=", chart.svg)  # the page decides
+
+
+@pytest.mark.parametrize(("size_px", "expected"), [((1600, 1600), (256, 256)), ((160, 90), (160, 90))])
+def test_thumbnails_fit_twice_their_frame_and_never_grow(size_px, expected):
+    uri = thumb_uri(np.zeros((size_px[1], size_px[0], 3), np.uint8))
+    prefix = "data:image/jpeg;base64,"
+    assert uri.startswith(prefix)
+    assert THUMB_PX == (208, 128)
+    assert Image.open(io.BytesIO(base64.b64decode(uri.removeprefix(prefix)))).size == expected
+
+
+def test_an_evaluation_becomes_a_table_of_its_measures():
+    rows = [
+        {"name": "encoder", "trained": True, "precision5_clean": {"mean": 0.91234}, "self_retrieval_disturbed": 0.5},
+        {"name": "raw pixels", "trained": False, "precision5_clean": {"mean": 0.4}, "self_retrieval_disturbed": 1},
+    ]
+    table = retrieval_table({"rows": rows, "guard_s": 3.0})
+    assert table.header == ["", "precision@5, clean", "own moment first, disturbed"]
+    assert table.rows == [["encoder", "0.912", "0.500"], ["raw pixels", "0.400", "1.000"]]
+    assert table.strong == [0]
+    assert "at least 3 s away" in table.note

@@ -1,0 +1,33 @@
+"""Data on standard output, everything for people on standard error."""
+
+from __future__ import annotations
+
+from lookalike.console import frame_counter, print_data, say, step_bar, warn_skipped
+from lookalike.footage import Skipped
+
+
+def test_data_and_talk_are_kept_apart(capsys):
+    say("3 frames")
+    print_data('{"frames": 3}')
+    assert capsys.readouterr() == ('{"frames": 3}\n', "3 frames\n")
+
+
+def test_a_line_is_neither_wrapped_nor_taken_as_markup(capsys):
+    line = "[red]gate[/red] " + "x" * 500 + " :smile: \\[x]"
+    say(line)
+    assert capsys.readouterr().err == line + "\n"
+
+
+def test_a_skipped_source_is_told_with_what_was_read_before(capsys):
+    warn_skipped(Skipped("a.mp4", "empty file", 0))
+    warn_skipped(Skipped("b.mp4", "ends early", 44))
+    assert capsys.readouterr().err == "skipped a.mp4: empty file\nskipped b.mp4 after 44 frames: ends early\n"
+
+
+def test_progress_leaves_standard_output_alone(capsys):
+    with step_bar("training", 2) as update:
+        update(1, "loss 4.0")
+        update(2, "loss 3.0")
+    with frame_counter("reading"):
+        pass
+    assert capsys.readouterr() == ("", "training 2/2 loss 3.0\n")  # no terminal: the last step, and one line per 10 s

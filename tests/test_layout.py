@@ -1,0 +1,78 @@
+"""Imports run one way, as drawn in the design: training, exporters and serving stand on lookalike."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+OURS = {"lookalike", "training", "exporters", "serving", "benchmarks", "tests"}
+MAY_IMPORT = {
+    "lookalike": {"lookalike"},
+    "training": {"lookalike", "training"},
+    "exporters": {"exporters", "lookalike", "training"},
+    "serving": {"lookalike", "serving"},
+}
+COMPOSITION_ROOT = ROOT / "lookalike" / "cli.py"
+FILES = [path for package in MAY_IMPORT for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Names of all modules imported anywhere in it, inside functions and for type checkers as well."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import; write it out"
+            yield node.module or ""
+
+
+def packages(names: Iterator[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def test_every_package_is_looked_at():
+    assert {path.relative_to(ROOT).parts[0] for path in FILES} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_one_way(path):
+    package = path.relative_to(ROOT).parts[0]
+    found = packages(imported(parsed(path)))
+    if path != COMPOSITION_ROOT:
+        assert found & OURS <= MAY_IMPORT[package]
+    if package in ("lookalike", "serving"):
+        assert not found & {"torch", "torchvision"}
+    if package != "serving":
+        assert "bentoml" not in found
+
+
+def test_the_composition_root_reaches_up_only_inside_its_verbs():
+    """But for the settings of a run, which are the flags of `pretrain`."""
+    tree = parsed(COMPOSITION_ROOT)
+    tree.body = [node for node in tree.body if not isinstance(node, ast.FunctionDef)]
+    above = {name for name in imported(tree) if name.split(".")[0] in OURS - {"lookalike"}}
+    assert above == {"training.config"}
+
+
+@pytest.mark.parametrize("module", ["lookalike.cli", "lookalike.ingest", "lookalike.index", "lookalike.encoder"])
+def test_the_core_is_loaded_without_torch_and_bentoml(module):
+    script = f"import sys, {module}; print(sorted({{'torch', 'bentoml'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_the_command_line_starts_without_what_its_verbs_need():
+    heavy = "{'av', 'onnxruntime', 'pyarrow', 'qdrant_client', 'qdrant_edge'}"
+    script = f"import sys, lookalike.cli; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,52 @@
+"""Settings: refused where they make no sense, kept where they do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lookalike.errors import TrainingError
+from tests.training.small import SMALL, small_config
+from training.config import TrainConfig
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "--steps is 0, expected more than 0"),
+        ({"input_px": -1}, "--input-px is -1, expected more than 0"),
+        ({"checkpoint_every": 0}, "--checkpoint-every is 0, expected more than 0"),
+        ({"lr": 0.0}, "--lr is 0.0, expected more than 0"),
+        ({"fps": -2.0}, "--fps is -2.0, expected more than 0"),
+        ({"tau0": 1.5}, "--tau0 is 1.5, expected 0 to 1"),
+        ({"warmup": -0.1}, "--warmup is -0.1, expected 0 to 1"),
+        ({"crop_area_min": 2.0}, "--crop-area-min is 2.0, expected 0 to 1"),
+        ({"batch": 1}, "--batch is 1, expected at least 2: batch norm needs something to compare"),
+    ],
+)
+def test_a_value_out_of_range_is_named_by_its_flag(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=r"^--") as caught:
+        small_config(**changes).check()
+    assert str(caught.value) == message
+
+
+def test_values_at_the_edge_are_in_range() -> None:
+    small_config(steps=1, batch=2, tau0=0.0, warmup=1.0, crop_area_min=1.0).check()
+    TrainConfig().check()
+
+
+def test_settings_come_back_as_they_were_saved(tmp_path: Path) -> None:
+    config = small_config(seed=7, lr=0.125, camera_batches=True)
+    config.save(tmp_path / "config.json")
+    assert TrainConfig.load(tmp_path / "config.json") == config != SMALL
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[1]", '{"stepz": 5}'])
+def test_settings_that_cannot_be_read_are_told(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "config.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(TrainingError, match=r"config\.json: cannot read the run's config \(.+\)$"):
+        TrainConfig.load(path)

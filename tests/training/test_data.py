@@ -1,0 +1,177 @@
+"""What the frame cache holds, and in which order training sees it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lookalike import pixels
+from lookalike.errors import TrainingError
+from lookalike.footage import Frame
+from tests.training.small import noise_frames
+from training.data import batch_indices, build_cache, cache_px, load_batch, load_cache
+
+
+def ignore(frame: Frame) -> None:
+    pass
+
+
+def epochs_of(cameras: np.ndarray, batch: int, by_camera: bool, count: int) -> list[list[np.ndarray]]:
+    """The first batches, `count` epochs of them: as many per epoch as it takes to hold every frame once."""
+    groups = Counter(cameras.tolist()).values() if by_camera else [len(cameras)]
+    batches = sum(-(-group // batch) for group in groups)
+    order = batch_indices(cameras, batch, by_camera, seed=0)
+    return [list(itertools.islice(order, batches)) for _ in range(count)]
+
+
+def test_the_cache_gives_back_each_frame_as_the_only_resize_makes_it(tmp_path: Path) -> None:
+    frames, told = noise_frames(6, cameras=("gate", "road"), side_px=40), []
+    built = build_cache(tmp_path / "cache", iter(frames), 32, told.append)
+    loaded = load_cache(tmp_path / "cache")
+    assert told == frames
+    for cache in (built, loaded):
+        assert (len(cache), cache.frames.dtype, cache.frames.shape) == (6, np.uint8, (6, 37, 37, 3))  # 32 * 1.15
+        for row, frame in enumerate(frames):
+            assert np.array_equal(cache.frames[row], pixels.fit(frame.image, 37))
+        assert cache.cameras == ["gate", "road"]
+        assert cache.sources == ["gate.mp4", "road.mp4"]
+        assert cache.camera.tolist() == cache.source.tolist() == [0, 1, 0, 1, 0, 1]
+        assert cache.time_s.tolist() == [0, 0.25, 0.5, 0.75, 1, 1.25]
+
+
+def test_sources_of_one_camera_are_told_apart(tmp_path: Path) -> None:
+    image = np.zeros((8, 8, 3), np.uint8)
+    given = [("b.mp4", "gate"), ("a.mp4", "gate"), ("b.mp4", "gate"), ("c.mp4", "road")]
+    frames = [Frame(image, source, source, camera, 0.0, 0) for source, camera in given]
+    cache = build_cache(tmp_path, frames, 8, ignore)
+    assert cache.source.tolist() == [0, 1, 0, 2]
+    assert cache.camera.tolist() == [0, 0, 0, 1]
+    assert (cache.sources, cache.cameras) == (["b.mp4", "a.mp4", "c.mp4"], ["gate", "road"])
+
+
+@pytest.mark.parametrize(("input_px", "side"), [(32, 37), (96, 110), (224, 258)])
+def test_cached_frames_are_fifteen_percent_larger_than_the_input(input_px: int, side: int) -> None:
+    assert cache_px(input_px) == side
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_fewer_than_two_frames_are_too_few(tmp_path: Path, count: int) -> None:
+    with pytest.raises(TrainingError, match=rf"^{count} readable frame\(s\), expected at least 2"):
+        build_cache(tmp_path / "cache", noise_frames(count), 32, ignore)
+    with pytest.raises(TrainingError, match="no complete frame cache"):
+        load_cache(tmp_path / "cache")
+
+
+def test_a_cache_that_was_cut_off_is_not_taken_for_one(tmp_path: Path) -> None:
+    def cut_off() -> Iterator[Frame]:
+        yield from noise_frames(5)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_cache(tmp_path / "cache", cut_off(), 32, ignore)
+    assert (tmp_path / "cache" / "frames.u8").exists()
+    with pytest.raises(TrainingError, match=r"no complete frame cache .*start the run again"):
+        load_cache(tmp_path / "cache")
+
+
+def test_a_cache_cut_off_over_an_earlier_one_is_not_taken_for_the_earlier_one(tmp_path: Path) -> None:
+    """The old index would name the new footage's frames."""
+
+    def cut_off() -> Iterator[Frame]:
+        yield from noise_frames(9, cameras=("road",))
+        raise KeyboardInterrupt
+
+    build_cache(tmp_path / "cache", noise_frames(5), 32, ignore)
+    with pytest.raises(KeyboardInterrupt):
+        build_cache(tmp_path / "cache", cut_off(), 32, ignore)
+    with pytest.raises(TrainingError, match="no complete frame cache"):
+        load_cache(tmp_path / "cache")
+
+
+def test_frames_that_were_cut_short_are_no_cache(tmp_path: Path) -> None:
+    build_cache(tmp_path, noise_frames(5), 32, ignore)
+    stored = (tmp_path / "frames.u8").read_bytes()
+    assert len(stored) == 5 * 37 * 37 * 3
+    (tmp_path / "frames.u8").write_bytes(stored[:-1])
+    with pytest.raises(TrainingError, match="no complete frame cache"):
+        load_cache(tmp_path)
+
+
+@pytest.mark.parametrize("index", ["", "{", "[]", "{}", json.dumps({"side_px": 37})])
+def test_a_broken_index_is_no_cache(tmp_path: Path, index: str) -> None:
+    build_cache(tmp_path, noise_frames(2), 32, ignore)
+    (tmp_path / "index.json").write_text(index)
+    with pytest.raises(TrainingError, match="no complete frame cache"):
+        load_cache(tmp_path)
+
+
+@pytest.mark.parametrize("by_camera", [False, True])
+def test_each_epoch_uses_every_frame(by_camera: bool) -> None:
+    cameras = np.array([0] * 20 + [1] * 9 + [2] * 3)
+    for epoch in epochs_of(cameras, 8, by_camera, 3):
+        assert all(chosen.shape == (8,) for chosen in epoch)
+        seen = Counter(np.concatenate(epoch).tolist())
+        assert set(seen) == set(range(32))
+        assert sum(seen.values()) - 32 == (24 + 16 + 8 - 32 if by_camera else 0)  # what tops up the last batches
+        assert max(seen[row] for row in range(20)) <= 2
+
+
+def test_an_epoch_of_whole_batches_is_a_permutation() -> None:
+    first, second = epochs_of(np.zeros(24, int), 8, False, 2)
+    for epoch in (first, second):
+        assert sorted(np.concatenate(epoch).tolist()) == list(range(24))
+    assert not np.array_equal(np.concatenate(first), np.concatenate(second))
+    assert np.concatenate(first).tolist() != list(range(24))
+
+
+def test_a_batch_by_camera_holds_one_camera_and_cameras_take_turns() -> None:
+    cameras = np.array([0, 1] * 32)
+    [epoch] = epochs_of(cameras, 8, True, 1)
+    of = [set(cameras[chosen].tolist()) for chosen in epoch]
+    assert all(len(one) == 1 for one in of)
+    assert sorted(one.pop() for one in of) == [0] * 4 + [1] * 4
+    [mixed] = epochs_of(cameras, 8, False, 1)
+    assert all(len(set(cameras[chosen].tolist())) == 2 for chosen in mixed)
+
+
+def test_cameras_are_shuffled_and_not_one_after_another() -> None:
+    """Eight batches of each of two cameras: all orders that keep them apart are 2 of 12870."""
+    cameras = np.array([0] * 64 + [1] * 64)
+    [epoch] = epochs_of(cameras, 8, True, 1)
+    of = [int(cameras[chosen[0]]) for chosen in epoch]
+    assert of not in ([0] * 8 + [1] * 8, [1] * 8 + [0] * 8)
+
+
+def test_a_group_smaller_than_a_batch_is_repeated_evenly_until_it_is_full() -> None:
+    """Three frames in a batch of eight: each twice, and two of them a third time."""
+    for chosen in itertools.islice(batch_indices(np.zeros(3, int), 8, True, seed=0), 5):
+        assert sorted(Counter(chosen.tolist()).values()) == [2, 3, 3]
+
+
+@pytest.mark.parametrize("by_camera", [False, True])
+@pytest.mark.parametrize("first", [0, 1, 4, 5, 17])
+def test_starting_at_a_later_batch_gives_exactly_the_continuation(by_camera: bool, first: int) -> None:
+    """An epoch has 3 or 4 batches here, so that 17 is well inside a later one."""
+    cameras = np.array([0] * 13 + [1] * 7)
+    whole = list(itertools.islice(batch_indices(cameras, 8, by_camera, seed=3), 25))
+    rest = list(itertools.islice(batch_indices(cameras, 8, by_camera, seed=3, first=first), 25 - first))
+    assert all(np.array_equal(one, two) for one, two in zip(whole[first:], rest, strict=True))
+
+
+def test_another_seed_gives_another_order() -> None:
+    one, two = (next(batch_indices(np.zeros(64, int), 32, False, seed)) for seed in (0, 1))
+    assert not np.array_equal(one, two)
+
+
+def test_a_batch_holds_the_frames_of_its_rows(tmp_path: Path) -> None:
+    cache = build_cache(tmp_path, noise_frames(6), 32, ignore)
+    loaded = load_batch(cache.frames, np.array([4, 1, 4]), torch.device("cpu"))
+    assert (loaded.dtype, loaded.shape) == (torch.uint8, (3, 37, 37, 3))
+    assert np.array_equal(loaded.numpy(), cache.frames[[1, 4, 4]])  # in the order of the file

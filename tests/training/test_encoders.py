@@ -1,0 +1,44 @@
+"""The networks that can be trained."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from training.config import Arch
+from training.encoders import MEAN, STD, Normalize, build_encoder, embedding_dim
+
+
+def test_the_mean_colour_becomes_zero_and_one_standard_deviation_more_becomes_one() -> None:
+    colours = torch.stack([torch.tensor(MEAN), torch.tensor(MEAN) + torch.tensor(STD)])[:, :, None, None]
+    expected = torch.tensor([0.0, 1.0])[:, None, None, None].expand(2, 3, 1, 1)
+    assert torch.allclose(Normalize()(colours), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("arch", "dim"), [("resnet18", 512), ("resnet50", 2048)])
+def test_torchvisions_networks_end_at_their_pooled_features(arch: Arch, dim: int) -> None:
+    assert embedding_dim(build_encoder(arch), 64) == dim
+
+
+@pytest.mark.parametrize("input_px", [32, 64, 96])
+def test_the_compact_networks_dim_does_not_depend_on_the_input(input_px: int) -> None:
+    torch.manual_seed(0)
+    encoder = build_encoder("compact")
+    assert embedding_dim(encoder, input_px) == embedding_dim(encoder, 48)
+    assert encoder(torch.rand(2, 3, input_px, input_px)).shape == (2, embedding_dim(encoder, input_px))
+
+
+def test_asking_for_the_dim_leaves_the_encoder_as_it_was() -> None:
+    encoder = build_encoder("resnet18")
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    embedding_dim(encoder, 64)
+    assert encoder.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in encoder.state_dict().items())
+
+
+def test_the_compact_network_gives_a_picture_the_same_embedding_alone_and_in_company() -> None:
+    """Also while it is trained: it has no batch statistics."""
+    torch.manual_seed(0)
+    encoder, images = build_encoder("compact"), torch.rand(4, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.allclose(encoder(images)[:1], encoder(images[:1]), atol=1e-5)

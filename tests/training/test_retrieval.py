@@ -1,0 +1,253 @@
+"""Precision and self-retrieval on frames whose every similarity is written down."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lookalike.errors import FootageError
+from training.retrieval import (
+    Disturbance,
+    Event,
+    Gallery,
+    disturb,
+    disturb_all,
+    embed_gallery,
+    event_precision,
+    read_events,
+    self_retrieval,
+)
+
+NOTHING = Disturbance(zoom=(1.0, 1.0), gamma=(1.0, 1.0), gain=(1.0, 1.0), noise=0.0)
+REAL = Disturbance(zoom=(0.75, 0.9), gamma=(0.6, 1.7), gain=(0.7, 1.3), noise=0.03)
+
+
+def gallery_of(*frames: tuple[str, float]) -> Gallery:
+    """Clip and time of each frame; its picture is black."""
+    clips, times = zip(*frames, strict=True)
+    pictures = [np.zeros((4, 4, 3), np.uint8)] * len(frames)
+    return Gallery(pictures, np.array(clips), np.array(times, float), np.array(clips))
+
+
+def precision(similarity: np.ndarray, gallery: Gallery, events: list[Event], guard_s: float) -> dict[str, float]:
+    """Against vectors that are the axes, a query is its own row of similarities."""
+    return event_precision(similarity, np.eye(len(similarity)), gallery, events, guard_s)
+
+
+def perfect(labels: str) -> np.ndarray:
+    """Similarity 1 where the labels agree, else 0."""
+    letters = np.array(list(labels))
+    return (letters[:, None] == letters[None]).astype(float)
+
+
+# Six frames of one clip, a second apart: x x y y x x.
+SIX = gallery_of(*(("a", second) for second in range(6)))
+XYX = [Event("a", 0, 1, "x"), Event("a", 2, 3, "y"), Event("a", 4, 5, "x")]
+
+
+def test_precision_counts_the_querys_event_among_as_many_as_there_are_to_find() -> None:
+    """Query 0 can find x at 1, 4 and 5, so three count: 2 (y), 1 (x), 4 (x) give 2/3. The other five give 1."""
+    similarity = perfect("xxyyxx")
+    similarity[0] = [9, 4, 5, 2, 3, 1]
+    assert precision(similarity, SIX, XYX, guard_s=0.5) == pytest.approx(
+        {"a": (2 / 3 + 5) / 6, "mean": (2 / 3 + 5) / 6}
+    )
+
+
+def test_frames_within_the_guard_do_not_count() -> None:
+    """At a guard of 1 s query 0 loses x at 1: two count, 2 (y) and 4 (x) give 1/2. The two y lose each other.
+
+    Left are the queries 0, 1, 4, 5, of which three give 1.
+    """
+    similarity = perfect("xxyyxx")
+    similarity[0] = [9, 4, 5, 2, 3, 1]
+    assert precision(similarity, SIX, XYX, guard_s=1.0)["mean"] == pytest.approx((0.5 + 3) / 4)
+
+
+def test_the_guard_holds_within_a_clip_alone() -> None:
+    """The same second of another clip is another place; there it is the nearest, and wrong."""
+    gallery = gallery_of(("a", 0), ("a", 9), ("b", 0), ("b", 9))
+    events = [Event("a", 0, 9, "x"), Event("b", 0, 9, "x")]
+    similarity = np.array([[0, 1, 2, 0], [1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0]])
+    assert precision(similarity, gallery, events, guard_s=3) == {"a": 0.5, "b": 1.0, "mean": 0.75}
+
+
+def test_only_five_are_looked_at() -> None:
+    """Eight frames each of x and y. Query 0 ranks x y x y x first: 3/5; of the first seven it would be 5/7."""
+    gallery = gallery_of(*(("a", second) for second in range(16)))
+    events = [Event("a", 0, 7, "x"), Event("a", 8, 15, "y")]
+    similarity = perfect("x" * 8 + "y" * 8)
+    similarity[0] = 0
+    similarity[0, [1, 8, 2, 9, 3, 4, 5]] = [9, 8, 7, 6, 5, 4, 3]
+    assert precision(similarity, gallery, events, guard_s=0.5)["mean"] == pytest.approx((0.6 + 15) / 16)
+
+
+def test_a_query_with_nothing_to_find_is_left_out() -> None:
+    """z is seen once: its own row would be 0 of 0, and the frame stays as a wrong answer for others."""
+    gallery = gallery_of(("a", 0), ("a", 5), ("a", 9))
+    events = [Event("a", 0, 5, "x"), Event("a", 9, 9, "z")]
+    similarity = np.array([[0, 1, 2], [1, 0, 0], [1, 0, 0]])
+    assert precision(similarity, gallery, events, guard_s=1) == {"a": 0.5, "mean": 0.5}
+
+
+def test_without_any_query_there_is_no_mean() -> None:
+    found = precision(np.eye(2), gallery_of(("a", 0), ("a", 1)), [Event("a", 0, 1, "x")], guard_s=5)
+    assert set(found) == {"mean"}
+    assert math.isnan(found["mean"])
+
+
+def test_a_frame_with_two_labels_matches_either() -> None:
+    """Frame 1 is x and y: right for query 0 (x), right for query 2 (y), and itself content with either."""
+    gallery = gallery_of(("a", 0), ("a", 1), ("a", 2))
+    events = [Event("a", 0, 1, "x"), Event("a", 1, 2, "y")]
+    similarity = np.array([[0, 1, 2], [1, 0, 2], [2, 1, 0]])
+    # 0: one to find, the nearest is 2 (y only): 0. 1: two to find, both right: 1. 2: one to find, nearest 0: 0.
+    assert precision(similarity, gallery, events, guard_s=0.5)["mean"] == pytest.approx(1 / 3)
+    similarity[0], similarity[2] = [0, 2, 1], [1, 2, 0]
+    assert precision(similarity, gallery, events, guard_s=0.5)["mean"] == 1
+
+
+def test_frames_without_a_label_are_neither_asked_nor_answered() -> None:
+    gallery = gallery_of(("a", 0), ("a", 3), ("a", 6))
+    events = [Event("a", 0, 0, "x"), Event("a", 6, 6, "x")]
+    similarity = np.array([[0, 9, 1], [0, 0, 0], [1, 9, 0]])
+    assert precision(similarity, gallery, events, guard_s=1) == {"a": 1.0, "mean": 1.0}
+
+
+def test_empty_of_one_clip_is_not_empty_of_another() -> None:
+    gallery = gallery_of(("a", 0), ("a", 9), ("b", 0), ("b", 9))
+    events = [Event("a", 0, 9, "empty"), Event("b", 0, 9, "empty")]
+    crossed = np.array([[0, 1, 2, 2], [1, 0, 2, 2], [2, 2, 0, 1], [2, 2, 1, 0]])
+    assert precision(crossed, gallery, events, guard_s=1)["mean"] == 0
+
+
+def test_the_mean_weighs_clips_equally() -> None:
+    """Clip a: four queries, all right. Clip b: two, all wrong. Over queries it would be 4/6."""
+    gallery = gallery_of(("a", 0), ("a", 2), ("a", 4), ("a", 6), ("b", 0), ("b", 2))
+    events = [Event("a", 0, 6, "x"), Event("b", 0, 2, "y")]
+    similarity = perfect("xxxxyy")
+    similarity[4:] = 1 - similarity[4:]
+    assert precision(similarity, gallery, events, guard_s=1) == {"a": 1.0, "b": 0.0, "mean": 0.5}
+
+
+def test_an_event_includes_both_of_its_ends_and_nothing_beyond() -> None:
+    gallery = gallery_of(("a", 0.9), ("a", 1.0), ("a", 3.0), ("a", 3.1))
+    events = [Event("a", 1, 3, "x")]
+    found = np.array([[0, 0, 0, 0], [9, 0, 1, 9], [9, 1, 0, 9], [0, 0, 0, 0]])
+    assert precision(found, gallery, events, guard_s=0.5) == {"a": 1.0, "mean": 1.0}
+
+
+def test_self_retrieval_is_the_share_that_finds_its_own_moment() -> None:
+    """0 finds itself; 1 finds 0, a second off; 2 finds 0, two seconds off; 3 finds the same second of another clip."""
+    gallery = gallery_of(("a", 0), ("a", 1), ("a", 2), ("b", 0))
+    queries = np.array([[1, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]])
+    assert self_retrieval(queries, np.eye(4), gallery, within_s=1.0) == 0.5
+    assert self_retrieval(queries, np.eye(4), gallery, within_s=0.5) == 0.25
+    assert self_retrieval(np.eye(4), np.eye(4), gallery, within_s=0.0) == 1.0
+
+
+def noise_picture(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (30, 50, 3), dtype=np.uint8)
+
+
+def test_a_disturbance_of_nothing_is_the_picture() -> None:
+    assert np.array_equal(disturb(noise_picture(), NOTHING, np.random.default_rng(0)), noise_picture())
+
+
+def test_a_disturbed_picture_keeps_its_shape_and_is_another() -> None:
+    disturbed = disturb(noise_picture(), REAL, np.random.default_rng(0))
+    assert (disturbed.dtype, disturbed.shape) == (np.uint8, (30, 50, 3))
+    assert np.abs(disturbed.astype(int) - noise_picture()).mean() > 10
+
+
+def test_disturbances_are_drawn_per_frame_and_repeat_with_their_seed() -> None:
+    pictures = [noise_picture()] * 3
+    first, again, other = (disturb_all(pictures, REAL, seed) for seed in (4, 4, 5))
+    assert all(np.array_equal(one, two) for one, two in zip(first, again, strict=True))
+    assert not np.array_equal(first[0], first[1])
+    assert not any(np.array_equal(one, two) for one, two in zip(first, other, strict=True))
+    alone = disturb_all(pictures[:1], REAL, 4)  # what others there are does not matter
+    assert np.array_equal(alone[0], first[0])
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        (Disturbance((1, 1), (2, 2), (1, 1), 0), 36),  # (96 / 255)^2 * 255 = 36.14
+        (Disturbance((1, 1), (1, 1), (0.5, 0.5), 0), 48),
+        (Disturbance((1, 1), (1, 1), (5, 5), 0), 255),  # clipped, not wrapped around
+        (Disturbance((0.5, 0.5), (1, 1), (1, 1), 0), 96),
+    ],
+    ids="gamma gain clip zoom".split(),
+)
+def test_each_part_of_a_disturbance_does_to_a_grey_what_it_says(how: Disturbance, expected: int) -> None:
+    grey = np.full((20, 20, 3), 96, np.uint8)
+    assert set(disturb(grey, how, np.random.default_rng(0)).ravel().tolist()) == {expected}
+
+
+def test_gains_are_drawn_per_channel_and_noise_per_value() -> None:
+    grey = np.full((64, 64, 3), 128, np.uint8)
+    tinted = disturb(grey, Disturbance((1, 1), (1, 1), (0.5, 1.5), 0), np.random.default_rng(0))
+    assert len(set(tinted[0, 0].tolist())) == 3
+    assert np.array_equal(tinted, np.broadcast_to(tinted[0, 0], tinted.shape))
+    noisy = disturb(grey, Disturbance((1, 1), (1, 1), (1, 1), 0.05), np.random.default_rng(0))
+    assert noisy.std() == pytest.approx(0.05 * 255, rel=0.05)
+
+
+def test_a_zoom_of_half_shows_half_of_each_side_at_offsets_of_its_own() -> None:
+    """A ramp of one level per pixel, from left to right: what is kept spans half of its 200 levels."""
+    ramp = np.broadcast_to(np.arange(200, dtype=np.uint8)[None, :, None], (40, 200, 3)).copy()
+    how = Disturbance((0.5, 0.5), (1, 1), (1, 1), 0)
+    shown = [disturb(ramp, how, np.random.default_rng(seed)) for seed in range(20)]
+    starts = [int(picture[0, 0, 0]) for picture in shown]
+    assert all(98 <= int(picture[0, -1, 0]) - int(picture[0, 0, 0]) <= 100 for picture in shown)
+    assert min(starts) < 20
+    assert max(starts) > 80
+
+
+def test_a_gallery_is_embedded_disturbed_and_as_it_is() -> None:
+    pictures = [np.full((8, 8, 3), level, np.uint8) for level in (50, 100)]
+    gallery = Gallery(pictures, np.array(["a", "a"]), np.zeros(2), np.array(["a", "a"]))
+    halved = Disturbance((1, 1), (1, 1), (0.5, 0.5), 0)
+    queries, vectors = embed_gallery(lambda given: np.array([one.mean() for one in given]), gallery, halved, seed=0)
+    assert (queries.tolist(), vectors.tolist()) == ([25, 50], [50, 100])
+
+
+def test_events_are_read_as_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text('clip,start_s,end_s,label\na.mp4,0,4.5,empty\n"b, c.mp4",5,8,red car\n')
+    assert read_events(path) == [Event("a.mp4", 0.0, 4.5, "empty"), Event("b, c.mp4", 5.0, 8.0, "red car")]
+
+
+def test_events_saved_by_a_spreadsheet_are_read(tmp_path: Path) -> None:
+    """It puts a byte order mark before the first column's name, and ends lines its own way."""
+    path = tmp_path / "events.csv"
+    path.write_bytes(b"\xef\xbb\xbfclip,start_s,end_s,label\r\na.mp4,0,4,caf\xc3\xa9\r\n")
+    assert read_events(path) == [Event("a.mp4", 0.0, 4.0, "café")]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (None, "No such file"),
+        ("", "no events"),
+        ("clip,start_s,end_s,label\n", "no events"),
+        ("clip,start,end,label\na.mp4,0,4,x\n", "start_s"),
+        ("clip,start_s,end_s,label\na.mp4,zero,4,x\n", "zero"),
+        ("clip,start_s,end_s,label\na.mp4,0\n", "too few columns"),
+        ("clip,start_s,end_s,label\na.mp4,0,4\n", "too few columns"),
+        ("\x00\xff\xfe", ""),
+    ],
+)
+def test_events_that_cannot_be_read_are_told_in_one_line(tmp_path: Path, text: str | None, reason: str) -> None:
+    path = tmp_path / "events.csv"
+    if text is not None:
+        path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(
+        FootageError, match=rf"events\.csv: cannot read events \(.*{reason}.*\); expected columns"
+    ) as caught:
+        read_events(path)
+    assert "\n" not in str(caught.value)
