@@ -75,7 +75,7 @@ def _eventful(sources: Sequence[str], fps: float) -> list[tuple[str, str, float]
         small = pixels.fit(frame.image, 32).astype(np.int16)
         seen.setdefault(frame.camera, []).append((frame.source, frame.time_s, small))
     each = -(-QUERIES // len(seen))
-    chosen: list[tuple[str, str, float]] = []
+    chosen: list[tuple[int, str, str, float]] = []
     for camera, frames in seen.items():
         usual = np.median([small for *_, small in frames], axis=0)
         frames.sort(key=lambda frame: -float(np.abs(frame[2] - usual).mean()))
@@ -84,8 +84,9 @@ def _eventful(sources: Sequence[str], fps: float) -> list[tuple[str, str, float]
             near = any(source == other and abs(time_s - other_s) < APART_S for other, other_s in kept)
             if len(kept) < each and not near:
                 kept.append((source, time_s))
-        chosen += [(source, camera, time_s) for source, time_s in kept]
-    return chosen[:: max(1, len(chosen) // QUERIES)][:QUERIES]
+        chosen += [(rank, source, camera, time_s) for rank, (source, time_s) in enumerate(kept)]
+    chosen.sort(key=lambda one: one[0])  # stable: the best of every camera comes before any camera's second
+    return [(source, camera, time_s) for _, source, camera, time_s in chosen[:QUERIES]]
 
 
 @contextmanager
