@@ -14,6 +14,7 @@ from lookalike.errors import TrainingError
 Arch = Literal["compact", "resnet18", "resnet50"]
 Optimizer = Literal["lars", "sgd", "adamw"]
 Precision = Literal["auto", "fp32", "bf16"]
+TEMPORAL_MIN_S = 0.5  # nearer moments are the same picture
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class TrainConfig:
 
     arch: Arch = "compact"
     """Encoder: a compact one for CPUs, or torchvision's."""
+    init: str | None = None
+    """Weights to start from: a state dict (.pt, .safetensors), or `imagenet` for torchvision's."""
     input_px: int = 96
     """Side of the encoder's square input, pixels."""
     fps: float = 4.0
@@ -35,6 +38,8 @@ class TrainConfig:
     """Frames per step."""
     camera_batches: bool = False
     """Fill each batch from one camera, so that batch norm in the heads takes out what all its frames share."""
+    temporal_s: float = 0.0
+    """Half of the second views show another moment, .5 s to this many seconds away; 0 for none."""
     crop_area_min: float = 0.8
     """Smallest share of the picture that a view keeps (the paper's .08 is for pictures of one large object)."""
     optimizer: Optimizer = "adamw"
@@ -68,6 +73,8 @@ class TrainConfig:
         for name in ("crop_area_min", "tau0", "warmup"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected 0 to 1")
+        if self.temporal_s and self.temporal_s <= TEMPORAL_MIN_S:
+            raise ValueError(f"--temporal-s is {self.temporal_s}, expected 0 or more than {TEMPORAL_MIN_S}")
         if self.batch < 2:
             raise ValueError("--batch is 1, expected at least 2: batch norm needs something to compare")
 

@@ -109,7 +109,25 @@ def _chunks(group: np.ndarray, batch: int, rng: np.random.Generator) -> list[np.
     return [order[start * batch : (start + 1) * batch] for start in range(count)]
 
 
+def partners(cache: FrameCache, rows: np.ndarray, gap_s: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
+    """Another moment for half of the rows, drawn at random; the others stay themselves.
+
+    gap_s: how far away, drawn log-uniformly, before or after; the nearest frame of the same source is taken.
+    Returns: int64, the shape of `rows`.
+    """
+    # Rows are in order of source, then time: so one sorted key finds the nearest frame of the same source.
+    span = float(cache.time_s.max()) + 1
+    keys = cache.source * span + cache.time_s
+    low, high = np.log(gap_s)
+    away = np.exp(rng.uniform(low, high, len(rows))) * rng.choice([-1, 1], len(rows))
+    wanted = keys[rows] + away
+    after = np.searchsorted(keys, wanted).clip(1, len(keys) - 1)
+    nearest = np.where(wanted - keys[after - 1] < keys[after] - wanted, after - 1, after)
+    same = cache.source[nearest] == cache.source[rows]
+    return np.where(same & (rng.random(len(rows)) < 0.5), nearest, rows)
+
+
 def load_batch(frames: np.ndarray, rows: np.ndarray, device: torch.device) -> torch.Tensor:
     """uint8 (B, C, C, 3) on the device."""
-    taken = torch.from_numpy(frames[np.sort(rows)])  # in file order: a memory map is read forwards
+    taken = torch.from_numpy(frames[rows])
     return taken.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else taken

@@ -91,7 +91,7 @@ _BUILDERS: dict[Arch, Callable[[], nn.Module]] = {
 }
 
 
-def build_encoder(arch: Arch) -> nn.Module:
+def build_encoder(arch: Arch) -> nn.Sequential:
     """A randomly initialised encoder: float (B, 3, S, S) in [0, 1] -> (B, D)."""
     return nn.Sequential(Normalize(), _BUILDERS[arch]())
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from lookalike.contract import Device
@@ -18,11 +19,12 @@ from lookalike.errors import TrainingError
 from training.augment import make_view, paper_policies
 from training.byol import Byol, tau_at
 from training.checkpoint import load_checkpoint, save_checkpoint, save_encoder
-from training.config import Precision, TrainConfig
-from training.data import FrameCache, batch_indices, load_batch
+from training.config import TEMPORAL_MIN_S, Precision, TrainConfig
+from training.data import FrameCache, batch_indices, load_batch, partners
 from training.encoders import build_encoder, embedding_dim
 from training.health import spread
 from training.optim import build_optimizer, lr_at
+from training.warm_start import warm_start
 
 CHECKPOINT, ENCODER, CONFIG, METRICS = "checkpoint.pt", "encoder.safetensors", "config.json", "metrics.jsonl"
 RECORD_EVERY = 10  # steps between lines of metrics.jsonl; reading the loss waits for the device
@@ -55,6 +57,8 @@ def train(
     device = pick_device(config.device)
     torch.manual_seed(config.seed)
     encoder = build_encoder(config.arch)
+    if config.init and not resume:
+        warm_start(encoder, config.arch, config.init)
     network = Byol(encoder, embedding_dim(encoder, config.input_px), config.hidden, config.projection)
     network.train().to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     optimizer = build_optimizer(network, config)
@@ -67,10 +71,16 @@ def train(
 
     with metrics, _interrupt_flag() as interrupted:
         while step < config.steps and not interrupted():
-            frames = load_batch(cache.frames, next(order), device)
+            rows = np.sort(next(order))  # in file order: a memory map is read forwards
+            frames = other_frames = load_batch(cache.frames, rows, device)
+            if config.temporal_s:
+                rng = np.random.default_rng((config.seed, step))
+                moved = partners(cache, rows, (TEMPORAL_MIN_S, config.temporal_s), rng)
+                other_frames = load_batch(cache.frames, moved, device)
             # Views depend on the seed and the step alone, so a resumed run draws what it would have drawn.
             generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-            view, other = (make_view(frames, policy, config.input_px, generator) for policy in policies)
+            view = make_view(frames, policies[0], config.input_px, generator)
+            other = make_view(other_frames, policies[1], config.input_px, generator)
             for group in optimizer.param_groups:
                 group["lr"] = lr_at(step, config)
             with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16):

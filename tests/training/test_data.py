@@ -16,7 +16,7 @@ from lookalike import pixels
 from lookalike.errors import TrainingError
 from lookalike.footage import Frame
 from tests.training.small import noise_frames
-from training.data import batch_indices, build_cache, cache_px, load_batch, load_cache
+from training.data import FrameCache, batch_indices, build_cache, cache_px, load_batch, load_cache, partners
 
 
 def ignore(frame: Frame) -> None:
@@ -174,4 +174,26 @@ def test_a_batch_holds_the_frames_of_its_rows(tmp_path: Path) -> None:
     cache = build_cache(tmp_path, noise_frames(6), 32, ignore)
     loaded = load_batch(cache.frames, np.array([4, 1, 4]), torch.device("cpu"))
     assert (loaded.dtype, loaded.shape) == (torch.uint8, (3, 37, 37, 3))
-    assert np.array_equal(loaded.numpy(), cache.frames[[1, 4, 4]])  # in the order of the file
+    assert np.array_equal(loaded.numpy(), cache.frames[[4, 1, 4]])
+
+
+def test_partners_are_the_nearest_moments_of_the_same_source_within_the_gap() -> None:
+    times = np.concatenate([np.arange(0, 20, 0.5), np.arange(0, 10, 0.5)])
+    source = np.repeat([0, 1], [40, 20])
+    cache = FrameCache(np.zeros((60, 1, 1, 3), np.uint8), source, source, times, ["a", "b"], ["a", "b"])
+    rows = np.tile(np.arange(60), 200)
+    moved = partners(cache, rows, (0.5, 4.0), np.random.default_rng(0))
+    assert (source[moved] == source[rows]).all()
+    gaps = np.abs(times[moved] - times[rows])
+    away = gaps > 0
+    assert gaps[away].min() == 0.5
+    assert gaps.max() == 4.0
+    # Half of the rows stay, and those near an end whose moment falls off it; inside, it is half but for chance.
+    inside = (times[rows] >= 4) & (times[rows] <= np.where(source[rows] == 0, 15.5, 5.5))
+    share = away[inside].mean()
+    assert abs(share - 0.5) < 4 * np.sqrt(0.25 / inside.sum())
+    # Log-uniform: as many between .5 and 1.41 s as between 1.41 and 4 s, to the nearest half second.
+    near = (gaps[inside & away] <= 1.0).mean()
+    assert abs(near - np.log(1.25 / 0.5) / np.log(8)) < 0.03
+    again = partners(cache, rows, (0.5, 4.0), np.random.default_rng(0))
+    assert (moved == again).all()

@@ -26,6 +26,12 @@ def test_two_opposite_directions_spread_along_one_dimension() -> None:
     assert spread(torch.tensor([[1.0, 0.0], [-1.0, 0.0]])).item() == pytest.approx(1.0, abs=1e-6)
 
 
+def test_spread_is_in_units_of_one_over_the_root_of_the_dimensions_and_not_of_the_batch() -> None:
+    """+-1 along each of two dimensions, four rows: variance 2/3 in each, so sqrt(2/3) * sqrt(2)."""
+    features = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    assert spread(features).item() == pytest.approx(math.sqrt(4 / 3), abs=1e-6)
+
+
 def test_equal_features_have_no_spread() -> None:
     row = torch.tensor([[1.0, 2.0, 3.0]])
     assert spread(row.expand(8, 3)).item() == pytest.approx(0.0, abs=1e-6)

@@ -27,11 +27,11 @@ def test_lars_scales_a_weights_step_by_its_norm_over_the_gradients() -> None:
 
 
 def test_lars_counts_decay_into_the_gradient_before_it_takes_the_norm() -> None:
-    """g + .1 w = (.9, 1.2), norm 1.5: ratio .001 * 5 / 1.5 = 1/300, step 3 / 300 * (.9, 1.2) = (.009, .012)."""
+    """g + .5 w = (-1.5, 4) + (1.5, 2) = (0, 6), norm 6: ratio .001 * 5 / 6, step 6 * .005 / 6 * (0, 6) = (0, .03)."""
     weight = parameter(3, 4, two_dimensional=True)
-    weight.grad = torch.tensor([[0.6, 0.8]], dtype=torch.float64)
-    Lars([{"params": [weight], "weight_decay": 0.1}], lr=3.0).step()
-    assert weight[0].tolist() == pytest.approx([2.991, 3.988], abs=1e-12)
+    weight.grad = torch.tensor([[-1.5, 4.0]], dtype=torch.float64)
+    Lars([{"params": [weight], "weight_decay": 0.5}], lr=6.0).step()
+    assert weight[0].tolist() == pytest.approx([3.0, 3.97], abs=1e-12)
 
 
 def test_lars_takes_the_plain_step_for_a_bias() -> None:

@@ -24,10 +24,11 @@ from lookalike import cli
 from lookalike.errors import TrainingError
 from lookalike.footage import Frame
 from tests.training.small import SMALL, noise_frames, small_cache, small_config
-from training.byol import tau_at
+from training.byol import Byol, tau_at
 from training.checkpoint import load_checkpoint
 from training.config import TrainConfig
 from training.data import FrameCache
+from training.encoders import build_encoder, embedding_dim
 from training.optim import lr_at
 from training.run import continue_run, pretrain, start_run
 from training.train import CHECKPOINT, CONFIG, ENCODER, METRICS, Progress, pick_bf16, pick_device, read_metrics, train
@@ -84,6 +85,26 @@ def test_the_encoder_that_is_left_is_the_trained_online_one(whole: Path) -> None
     weights = [name for name, tensor in kept.items() if name.endswith("weight") and tensor.ndim == 4]
     assert weights
     assert not any(torch.equal(kept[name], network[f"target.0.{name}"]) for name in weights)  # it lags behind
+
+
+def test_the_learning_rate_of_a_step_is_the_one_that_it_is_taken_with(whole: Path) -> None:
+    groups = load_checkpoint(whole / CHECKPOINT)["optimizer"]["param_groups"]
+    assert [group["lr"] for group in groups] == [lr_at(13, LARS)] * 2
+    assert lr_at(13, LARS) < 0.1 * lr_at(2, LARS)  # near the end of the cosine, far from what the optimiser began with
+
+
+def test_the_target_moves_after_the_step_by_the_tau_of_it(cache: FrameCache, tmp_path: Path) -> None:
+    """One step of one, tau .5: half of where both began, and half of where the step has taken the online network."""
+    config = small_config(steps=1, tau0=0.5)
+    torch.manual_seed(config.seed)
+    encoder = build_encoder(config.arch)
+    before = Byol(encoder, embedding_dim(encoder, config.input_px), config.hidden, config.projection).state_dict()
+    train(cache, config, tmp_path)
+    after = load_checkpoint(tmp_path / CHECKPOINT)["network"]
+    name = next(name for name in after if name.startswith("online.1") and name.endswith("0.weight"))
+    target = name.replace("online", "target")
+    assert not torch.allclose(after[name], before[name], atol=1e-5)
+    assert torch.allclose(after[target], (before[target] + after[name]) / 2, atol=1e-7)
 
 
 def test_training_on_two_pictures_brings_their_views_together(tmp_path: Path) -> None:

@@ -49,12 +49,15 @@ def test_the_encoder_sees_numbers_from_zero_to_one_channels_first() -> None:
 
 
 def test_the_centre_is_the_mean_of_directions_and_is_taken_out() -> None:
-    """Red and a dark blue: mean (1/2, 0, 1/2), whatever their brightness; what is left is +-(1, 0, -1) / sqrt(2)."""
+    """Red and a dark blue: mean (1/2, 0, 1/2), whatever their brightness; what is left is +-(1, 0, -1) / sqrt(2).
+
+    A dark red counts as a direction too: .2 of red, less the mean as it is, would point elsewhere.
+    """
     served = ServedEncoder(nn.Flatten(), 3)
     served.center_on(pixels_of(RED, [0, 0, 10]))
     assert torch.allclose(served.center, torch.tensor([0.5, 0, 0.5]), atol=1e-6)
     left = torch.tensor([1, 0, -1]) / math.sqrt(2)
-    assert torch.allclose(served(pixels_of(RED, BLUE)), torch.stack([left, -left]), atol=1e-6)
+    assert torch.allclose(served(pixels_of(RED, [51, 0, 0], BLUE)), torch.stack([left, left, -left]), atol=1e-6)
 
 
 def test_a_new_centre_takes_the_place_of_the_old_one() -> None:

@@ -1,0 +1,1 @@
+"""Each claim of speed or quality in the documentation is one command here."""
