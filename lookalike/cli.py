@@ -18,6 +18,7 @@ from training.config import TrainConfig
 if TYPE_CHECKING:
     from lookalike.footage import Source
     from lookalike.ingest import Summary
+    from training.train import Progress
 
 DEFAULT_CONFIG = TrainConfig()
 
@@ -65,6 +66,7 @@ def pretrain(
     """Train an encoder on unlabelled footage (BYOL). Ctrl-C leaves a checkpoint; --resume goes on."""
     from lookalike.console import frame_counter, print_data, say, step_bar, warn_skipped
     from lookalike.footage import find_sources, read_frames
+    from training.health import COLLAPSED
     from training.run import continue_run, finish_run, pretrain, start_run
 
     if resume:
@@ -78,15 +80,13 @@ def pretrain(
             cache, config = start_run(frames, config, out, lambda frame: count([frame]))
     say(f"{len(cache):,} frames of {len(cache.cameras)} camera(s); {config.steps} steps of {config.batch}")
     with step_bar("training", config.steps) as update:
-        pretrain(
-            cache,
-            config,
-            out,
-            resume,
-            lambda now: update(
-                now.step, f"loss {now.loss:.3f}  spread {now.spread:.2f}  {now.images_per_s:.0f} images/s"
-            ),
-        )
+
+        def show(now: Progress) -> None:
+            alarm = "  COLLAPSED: these features say nothing" if now.spread < COLLAPSED else ""
+            measured = f"loss {now.loss:.3f}  spread {now.spread:.2f}{alarm}  {now.images_per_s:.0f} images/s"
+            update(now.step, measured)
+
+        pretrain(cache, config, out, resume, show)
     print_data(json.dumps(finish_run(out)))
 
 

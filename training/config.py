@@ -62,6 +62,8 @@ class TrainConfig:
     """Where to train."""
     seed: int = 0
     """Decides initial weights, order and views."""
+    stop_on_collapse: bool = False
+    """End the run, as an error, when the collapse meter falls below .1."""
     checkpoint_every: int = 200
     """Steps between checkpoints."""
 

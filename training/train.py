@@ -22,7 +22,7 @@ from training.checkpoint import load_checkpoint, save_checkpoint, save_encoder
 from training.config import TEMPORAL_MIN_S, Precision, TrainConfig
 from training.data import FrameCache, batch_indices, load_batch, partners
 from training.encoders import build_encoder, embedding_dim
-from training.health import spread
+from training.health import COLLAPSED, spread
 from training.optim import build_optimizer, lr_at
 from training.warm_start import warm_start
 
@@ -98,6 +98,11 @@ def train(
                 _raise_unless_finite(progress.loss, step)
                 metrics.write(json.dumps(progress.__dict__) + "\n")
                 on_progress(progress)
+                if config.stop_on_collapse and progress.spread < COLLAPSED:
+                    raise TrainingError(
+                        f"collapsed at step {step}: spread {progress.spread:.3f}, below {COLLAPSED};"
+                        " lower --lr, or raise --batch (the last checkpoint is kept)"
+                    )
                 since, clock = step, time.perf_counter()
             if step % config.checkpoint_every == 0 and step < config.steps:
                 _raise_unless_finite(loss.item(), step)

@@ -182,6 +182,17 @@ def test_a_loss_that_is_not_a_number_stops_the_run(cache: FrameCache, tmp_path: 
     assert not (tmp_path / CHECKPOINT).exists()
 
 
+def test_a_collapse_ends_the_run_only_where_that_was_asked_for(
+    cache: FrameCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.train.spread", lambda projection: torch.tensor(0.02))
+    for name in ("on", "off"):
+        (tmp_path / name).mkdir()
+    assert train(cache, small_config(steps=11), tmp_path / "off") == 11
+    with pytest.raises(TrainingError, match=r"^collapsed at step 10: spread 0\.020, below 0\.1;"):
+        train(cache, small_config(steps=11, stop_on_collapse=True), tmp_path / "on")
+
+
 def test_weights_that_are_not_numbers_never_replace_a_checkpoint(cache: FrameCache, tmp_path: Path) -> None:
     """A checkpoint is due at step 3, before the loss is looked at for the first time."""
     with pytest.raises(TrainingError, match=r"loss is nan at step 3; lower --lr"):
