@@ -18,7 +18,6 @@ from training.config import TrainConfig
 if TYPE_CHECKING:
     from lookalike.footage import Source
     from lookalike.ingest import Summary
-    from training.train import Progress
 
 DEFAULT_CONFIG = TrainConfig()
 
@@ -68,6 +67,7 @@ def pretrain(
     from lookalike.footage import find_sources, read_frames
     from training.health import COLLAPSED
     from training.run import continue_run, finish_run, pretrain, start_run
+    from training.train import Progress
 
     if resume:
         cache, config = continue_run(out, config)
