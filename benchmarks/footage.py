@@ -21,12 +21,11 @@ import numpy as np
 from cyclopts import App, Parameter
 
 from lookalike.footage import find_sources, read_frames
-from training.config import TrainConfig
+from training.config import CONFIG, TrainConfig
 from training.data import load_cache
 from training.evaluate import Candidate, candidates, evaluate_footage, gather
 from training.retrieval import Disturbance, Event, Gallery, read_events
 from training.run import pretrain, start_run
-from training.train import CONFIG
 
 BASE = TrainConfig(input_px=64, steps=300)
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -16,9 +16,8 @@ from exporters.parity import Parity, check_parity
 from lookalike.contract import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, EncoderSpec
 from lookalike.encoder import Encoder
 from lookalike.errors import ExportError
-from training.checkpoint import load_checkpoint, weights_digest
+from training.checkpoint import CHECKPOINT, load_checkpoint, weights_digest
 from training.data import load_cache
-from training.train import CHECKPOINT
 from training.trained import ServedEncoder, load_trained, sample_frames
 
 OPSET = 18  # the oldest that the exporter writes without conversion: more runtimes read it

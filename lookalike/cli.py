@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-from cyclopts import App, Parameter
+from cyclopts import App, ArgumentCollection, Parameter
+from cyclopts.config import Dict
 
 from lookalike import __version__
 from lookalike.contract import Device
 from lookalike.errors import LookalikeError
-from training.config import TrainConfig
+from training.config import RECIPES, TrainConfig, find_recipe, read_recipe
 
 if TYPE_CHECKING:
     from lookalike.footage import Source
@@ -50,7 +51,18 @@ CameraName = Annotated[
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON lines.")]
 
 
-@app.command(help_epilogue="Example: `lookalike pretrain recordings/ --out runs/first`")
+def _apply_recipe(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Take the settings of --recipe where no flag gives them."""
+    given = [token.value for argument in arguments if argument.name == "--recipe" for token in argument.tokens]
+    if given:
+        path = find_recipe(given[-1])
+        Dict(read_recipe(path), source=str(path), use_commands_as_keys=False)(app, commands, arguments)
+
+
+@app.command(
+    help_epilogue="Example: `lookalike pretrain recordings/ --out runs/first --recipe footage-cpu`",
+    config=_apply_recipe,
+)
 def pretrain(
     *sources: Source_,
     out: Annotated[
@@ -60,33 +72,43 @@ def pretrain(
         bool, Parameter(negative="", help="Go on with the run in --out; it keeps its footage and its settings.")
     ] = False,
     camera: CameraName = None,
+    recipe: Annotated[
+        str | None,
+        Parameter(help=f"Settings to start from, which flags override: {', '.join(RECIPES)}, or a TOML file."),
+    ] = None,
     config: Annotated[TrainConfig, Parameter(name="*", validator=_check_config)] = DEFAULT_CONFIG,
 ) -> None:
     """Train an encoder on unlabelled footage (BYOL). Ctrl-C leaves a checkpoint; --resume goes on."""
     from lookalike.console import frame_counter, print_data, say, step_bar, warn_skipped
     from lookalike.footage import find_sources, read_frames
+    from training.distributed import joined
     from training.health import COLLAPSED
-    from training.run import continue_run, finish_run, pretrain, start_run
-    from training.train import Progress
+    from training.run import continue_run, finish_run, join_run, pretrain, start_run
+    from training.train import Progress, pick_device
 
-    if resume:
-        cache, config = continue_run(out, config)
-    elif not sources:
+    if not resume and not sources:
         _fail("no SOURCE given; expected images, folders, videos or stream URLs, or --resume", code=2)
-    else:
-        with frame_counter("reading") as count:
-            found = find_sources(sources, camera)
-            frames = read_frames(found, config.fps, warn_skipped)
-            cache, config = start_run(frames, config, out, lambda frame: count([frame]))
-    say(f"{len(cache):,} frames of {len(cache.cameras)} camera(s); {config.steps} steps of {config.batch}")
-    with step_bar("training", config.steps) as update:
+    with joined(pick_device(config.device).type == "cuda") as world:
+        if world.first and resume:
+            continue_run(out, config)
+        elif world.first:
+            with frame_counter("reading") as count:
+                frames = read_frames(find_sources(sources, camera), config.fps, warn_skipped)
+                start_run(frames, config, out, lambda frame: count([frame]))
+        world.barrier()
+        cache, config = join_run(out)
+        if not world.first:
+            pretrain(cache, config, out, resume, lambda now: None, world)
+            return
+        say(f"{len(cache):,} frames of {len(cache.cameras)} camera(s); {config.steps} steps of {config.batch}")
+        with step_bar("training", config.steps) as update:
 
-        def show(now: Progress) -> None:
-            alarm = "  COLLAPSED: these features say nothing" if now.spread < COLLAPSED else ""
-            measured = f"loss {now.loss:.3f}  spread {now.spread:.2f}{alarm}  {now.images_per_s:.0f} images/s"
-            update(now.step, measured)
+            def show(now: Progress) -> None:
+                alarm = "  COLLAPSED: these features say nothing" if now.spread < COLLAPSED else ""
+                measured = f"loss {now.loss:.3f}  spread {now.spread:.2f}{alarm}  {now.images_per_s:.0f} images/s"
+                update(now.step, measured)
 
-        pretrain(cache, config, out, resume, show)
+            pretrain(cache, config, out, resume, show, world)
     print_data(json.dumps(finish_run(out)))
 
 
@@ -246,14 +268,14 @@ def evaluate(
     from lookalike.console import print_data, warn_skipped
     from lookalike.footage import find_sources, read_frames
     from training.evaluate import candidates, evaluate_footage, evaluate_images, gather
-    from training.probe import read_class_folders
+    from training.probe import read_labelled
     from training.retrieval import Disturbance, read_events
 
     if bool(footage) == bool(images):
         _fail("expected either --footage or --images", code=2)
     labelled = read_events(events) if events else None
     if images:
-        pictures, labels, names = read_class_folders(images)
+        pictures, labels, names = read_labelled(images)
         result = evaluate_images(candidates(encoder, pictures), pictures, labels, names)
     else:
         gallery = gather(read_frames(find_sources(footage), fps, warn_skipped))

@@ -10,7 +10,7 @@ Source of distributions: BYOL, arXiv 2006.07733, appendix B, table 6.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
@@ -42,24 +42,60 @@ def paper_policies(crop_area_min: float = 0.08) -> tuple[ViewPolicy, ViewPolicy]
     return ViewPolicy(crop_area_min), ViewPolicy(crop_area_min, blur_p=0.1, solarize_p=0.2)
 
 
-def make_view(frames: Tensor, policy: ViewPolicy, size_px: int, generator: Generator) -> Tensor:
-    """One view of each frame.
+@dataclass(frozen=True)
+class Draw:
+    """What was drawn for one view of each image; each field has a row per image and lies on the CPU.
 
-    frames: uint8 (B, H, W, 3) on the training device. generator: on the CPU.
+    crops: (B, 2, 3), maps from output to input coordinates. operations: (B, 4, 3, 3), colour matrices in the order
+    drawn. pivots: (B, 4), the share of the mean luma that each operation adds. grey: (B, 3, 3).
+    sigma: (B,), pixels, 0 where nothing is blurred. solarized: bool (B,).
+    """
+
+    crops: Tensor
+    operations: Tensor
+    pivots: Tensor
+    grey: Tensor
+    sigma: Tensor
+    solarized: Tensor
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    def __getitem__(self, rows: slice) -> Draw:
+        return Draw(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+def draw_view(count: int, policy: ViewPolicy, generator: Generator) -> Draw:
+    """Draw one view of each of `count` images. generator: on the CPU."""
+    crops = draw_crops(count, policy, generator)
+    operations, pivots, grey = draw_colour(count, policy, generator)
+    sigma = draw_blur(count, policy, generator)
+    return Draw(crops, operations, pivots, grey, sigma, _chance(count, policy.solarize_p, generator))
+
+
+def make_view(frames: Tensor, draw: Draw, size_px: int) -> Tensor:
+    """The view that was drawn of each frame.
+
+    frames: uint8 (B, H, W, 3) on the training device.
     Returns: float32 (B, 3, size_px, size_px) in [0, 1], on the device of `frames`.
     """
     count, device = len(frames), frames.device
     images = frames.permute(0, 3, 1, 2).float() / 255  # (B, 3, H, W)
-    grid = F.affine_grid(draw_crops(count, policy, generator).to(device), [count, 3, size_px, size_px], False)
+    grid = F.affine_grid(send(draw.crops, device), [count, 3, size_px, size_px], False)
     views = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-    colour = draw_colour(views.mean((2, 3)), policy, generator)  # (B, 3, 4)
+    colour = colour_maps(views.mean((2, 3)), draw)  # (B, 3, 4)
     views = torch.baddbmm(colour[:, :, 3:], colour[:, :, :3], views.flatten(2)).clamp_(0, 1).view_as(views)
-    views = blur(views, draw_blur(count, policy, generator))
-    solarized = _chance(count, policy.solarize_p, generator).nonzero()[:, 0].to(device)
+    views = blur(views, draw.sigma)
+    solarized = send(draw.solarized.nonzero()[:, 0], device)
     if len(solarized):
         part = views[solarized]
         views[solarized] = torch.where(part >= 0.5, 1 - part, part)
     return views
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy to the device without waiting for the work that it has in hand."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def draw_crops(count: int, policy: ViewPolicy, generator: Generator) -> Tensor:
@@ -75,12 +111,8 @@ def draw_crops(count: int, policy: ViewPolicy, generator: Generator) -> Tensor:
     return torch.stack([torch.stack([width * mirror, zero, x], 1), torch.stack([zero, height, y], 1)], 1)
 
 
-def draw_colour(mean: Tensor, policy: ViewPolicy, generator: Generator) -> Tensor:
-    """Colour jitter in an order drawn per image, then grey: one affine map of colours for each image.
-
-    mean: (B, 3), mean colour of each image, which contrast pivots on. Returns: (B, 3, 4), rows [matrix | offset].
-    """
-    count, device = len(mean), mean.device
+def draw_colour(count: int, policy: ViewPolicy, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Colour jitter in an order drawn per image, then grey. Returns: `operations`, `pivots`, `grey` of a Draw."""
     contrast = _uniform(count, 1 - policy.contrast, 1 + policy.contrast, generator)
     operations = torch.stack(
         [
@@ -94,11 +126,20 @@ def draw_colour(mean: Tensor, policy: ViewPolicy, generator: Generator) -> Tenso
     order = torch.rand(count, 4, generator=generator).argsort(1)
     jittered = _chance(count, policy.jitter_p, generator)
     operations = torch.where(jittered[:, None, None, None], operations, torch.eye(3))
-    operations = operations.gather(1, order[:, :, None, None].expand(-1, -1, 3, 3)).to(device)
+    operations = operations.gather(1, order[:, :, None, None].expand(-1, -1, 3, 3))
     # Contrast moves colours away from the image's mean luma: it adds (1 - contrast) * luma to each channel.
-    pivots = torch.where((order == 1) & jittered[:, None], 1 - contrast[:, None], 0.0).to(device)  # (B, 4)
-    grey = _towards_grey(1 - _chance(count, policy.grey_p, generator).float()).to(device)
-    luma = torch.tensor(GREY).to(device)
+    pivots = torch.where((order == 1) & jittered[:, None], 1 - contrast[:, None], 0.0)  # (B, 4)
+    return operations, pivots, _towards_grey(1 - _chance(count, policy.grey_p, generator).float())
+
+
+def colour_maps(mean: Tensor, draw: Draw) -> Tensor:
+    """One affine map of colours for each image.
+
+    mean: (B, 3), mean colour of each image, which contrast pivots on. Returns: (B, 3, 4), rows [matrix | offset].
+    """
+    count, device = len(mean), mean.device
+    operations, pivots, grey = (send(one, device) for one in (draw.operations, draw.pivots, draw.grey))
+    luma = send(torch.tensor(GREY), device)
     matrix, offset = torch.eye(3, device=device).expand(count, 3, 3), torch.zeros(count, 3, 1, device=device)
     for position in range(4):
         step = operations[:, position]
@@ -125,8 +166,8 @@ def blur(images: Tensor, sigma: Tensor) -> Tensor:
     radius = max(1, round((images.shape[-1] * 23 / 224 - 1) / 2))
     offsets = torch.arange(-radius, radius + 1)
     kernels = torch.softmax(-(offsets**2) / (2 * sigma[chosen, None] ** 2), 1)  # (b, K), rows sum to 1
-    kernels = kernels.to(images.device).repeat_interleave(3, 0)[:, None]  # (b*3, 1, K)
-    index = chosen.to(images.device)
+    kernels = send(kernels, images.device).repeat_interleave(3, 0)[:, None]  # (b*3, 1, K)
+    index = send(chosen, images.device)
     part = images[index].flatten(0, 1)[None]  # (1, b*3, S, S)
     part = F.pad(part, (radius,) * 4, mode="reflect")
     part = F.conv2d(part, kernels[:, :, None], groups=part.shape[1])

@@ -76,5 +76,4 @@ class Byol(nn.Module):
     @torch.no_grad()
     def update_target(self, tau: float) -> None:
         """Move the target's parameters towards the online ones, after the optimiser's step. Source: eq. 1."""
-        for target, online in zip(self.target.parameters(), self.online.parameters(), strict=True):
-            target.lerp_(online, 1 - tau)
+        torch._foreach_lerp_(list(self.target.parameters()), list(self.online.parameters()), 1 - tau)

@@ -15,6 +15,8 @@ from torch import nn
 
 from lookalike.errors import TrainingError
 
+CHECKPOINT, ENCODER = "checkpoint.pt", "encoder.safetensors"
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write beside, make durable, rename. Raises: TrainingError if the disk does not take it."""

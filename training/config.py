@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lookalike.contract import Device
 from lookalike.errors import TrainingError
 
-Arch = Literal["compact", "resnet18", "resnet50"]
+BuiltIn = Literal["compact", "resnet18", "resnet18-small", "resnet50"]
 Optimizer = Literal["lars", "sgd", "adamw"]
 Precision = Literal["auto", "fp32", "bf16"]
+Switch = Literal["auto", "on", "off"]
+_POSITIVE = ("input_px", "steps", "batch", "accumulate", "hidden", "projection", "checkpoint_every", "fps", "lr")
+CONFIG = "config.json"  # of a run
 TEMPORAL_MIN_S = 0.5  # nearer moments are the same picture
 
 
@@ -24,18 +28,23 @@ class TrainConfig:
     The fields' docstrings are the help texts of the flags. Source: BYOL, arXiv 2006.07733, section 3.3 and appendix J.
     """
 
-    arch: Arch = "compact"
-    """Encoder: a compact one for CPUs, or torchvision's."""
+    arch: str = "compact"
+    """Encoder: `compact` (for CPUs), `resnet18-small` (3x3 stem, for pictures of 32 px), torchvision's `resnet18` and
+    `resnet50`, or your own, `FILE.py:NAME` or `MODULE:NAME`: a callable that gives a module."""
     init: str | None = None
     """Weights to start from: a state dict (.pt, .safetensors), or `imagenet` for torchvision's."""
     input_px: int = 96
     """Side of the encoder's square input, pixels."""
+    cache_scale: float = 1.15
+    """Frames are cached at this many times --input-px, so that crops keep detail."""
     fps: float = 4.0
     """Frames taken from each second of video."""
     steps: int = 600
     """Optimiser steps of the whole run."""
     batch: int = 64
-    """Frames per step."""
+    """Frames per step, over all processes."""
+    accumulate: int = 1
+    """Parts in which a step's batch goes through the network; batch norm sees one part at a time."""
     camera_batches: bool = False
     """Fill each batch from one camera, so that batch norm in the heads takes out what all its frames share."""
     temporal_s: float = 0.0
@@ -58,6 +67,8 @@ class TrainConfig:
     """Width of the projection that is compared."""
     precision: Precision = "auto"
     """bf16 where the device has it, else fp32."""
+    compile: Switch = "auto"
+    """torch.compile; auto does so on a GPU where a C compiler is found."""
     device: Device = "auto"
     """Where to train."""
     seed: int = 0
@@ -66,10 +77,21 @@ class TrainConfig:
     """End the run, as an error, when the collapse meter falls below .1."""
     checkpoint_every: int = 200
     """Steps between checkpoints."""
+    monitor_every: int = 200
+    """Steps between measurements of the encoder (rank, alignment, uniformity, retrieval); 0 for none."""
+    events: str | None = None
+    """Labelled intervals of the footage (clip,start_s,end_s,label): the monitor measures precision@5 too."""
+    labelled: str | None = None
+    """A folder or zip of class folders: the monitor measures kNN accuracy too."""
+
+    @property
+    def cache_px(self) -> int:
+        """Side of the cached frames, pixels."""
+        return round(self.input_px * self.cache_scale)
 
     def check(self) -> None:
         """Raises: ValueError that names the flag whose value is out of range."""
-        for name in ("input_px", "steps", "batch", "hidden", "projection", "checkpoint_every", "fps", "lr"):
+        for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected more than 0")
         for name in ("crop_area_min", "tau0", "warmup"):
@@ -77,8 +99,15 @@ class TrainConfig:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected 0 to 1")
         if self.temporal_s and self.temporal_s <= TEMPORAL_MIN_S:
             raise ValueError(f"--temporal-s is {self.temporal_s}, expected 0 or more than {TEMPORAL_MIN_S}")
-        if self.batch < 2:
-            raise ValueError("--batch is 1, expected at least 2: batch norm needs something to compare")
+        if self.cache_scale < 1:
+            raise ValueError(f"--cache-scale is {self.cache_scale}, expected at least 1")
+        if self.batch % self.accumulate:
+            raise ValueError(f"--batch is {self.batch}, expected a multiple of --accumulate, {self.accumulate}")
+        if self.batch // self.accumulate < 2:
+            raise ValueError(
+                f"--batch is {self.batch} in {self.accumulate} part(s), expected at least 2 in each:"
+                " batch norm needs something to compare"
+            )
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
@@ -90,3 +119,27 @@ class TrainConfig:
             return cls(**json.loads(path.read_text()))
         except (OSError, ValueError, TypeError) as error:
             raise TrainingError(f"{path}: cannot read the run's config ({error})") from error
+
+
+RECIPE_FOLDER = Path(__file__).parents[1] / "recipes"
+RECIPES = sorted(path.stem for path in RECIPE_FOLDER.glob("*.toml"))
+
+
+def find_recipe(name: str) -> Path:
+    """A recipe's file, by its name or its path. Raises: TrainingError if there is none."""
+    path = RECIPE_FOLDER / f"{name}.toml" if name in RECIPES else Path(name)
+    if not path.is_file():
+        raise TrainingError(f"--recipe {name}: no such file, expected {', '.join(RECIPES)}, or a TOML file")
+    return path
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """The settings of a recipe. Raises: TrainingError if it is no TOML, or names a setting that there is not."""
+    try:
+        settings = tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{path}: cannot read the recipe ({error})") from error
+    known = {field.name for field in dataclasses.fields(TrainConfig)}
+    if unknown := sorted(settings.keys() - known):
+        raise TrainingError(f"{path}: unknown setting {unknown[0]}; expected {', '.join(sorted(known))}")
+    return settings

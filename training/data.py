@@ -8,20 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from lookalike import pixels
 from lookalike.errors import TrainingError
 from lookalike.footage import Frame
-
-CACHE_SCALE = 1.15  # cached a little larger than the input, so that crops keep detail
 
 
 @dataclass(frozen=True)
 class FrameCache:
     """Frames on disk, memory-mapped.
 
-    frames: uint8 (N, C, C, 3), C about 1.15 times the input. camera: int64 (N,), index into `cameras`.
+    frames: uint8 (N, C, C, 3), C a little larger than the input. camera: int64 (N,), index into `cameras`.
     source: int64 (N,), index into `sources`. time_s: float64 (N,), seconds into the source.
     """
 
@@ -36,28 +33,24 @@ class FrameCache:
         return len(self.frames)
 
 
-def cache_px(input_px: int) -> int:
-    return round(input_px * CACHE_SCALE)
-
-
-def build_cache(folder: Path, frames: Iterable[Frame], input_px: int, on_frame: Callable[[Frame], None]) -> FrameCache:
+def build_cache(folder: Path, frames: Iterable[Frame], side_px: int, on_frame: Callable[[Frame], None]) -> FrameCache:
     """Decode footage into a cache; the index is written last, so that a half-built cache is never taken for one.
 
+    side_px: of the cached frames, see TrainConfig.cache_px.
     Raises: TrainingError if the footage has fewer than two frames.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "index.json").unlink(missing_ok=True)
-    side = cache_px(input_px)
     rows: list[tuple[str, str, float]] = []
     with (folder / "frames.u8").open("wb") as file:
         for frame in frames:
-            file.write(pixels.fit(frame.image, side).tobytes())
+            file.write(pixels.fit(frame.image, side_px).tobytes())
             rows.append((frame.camera, frame.source, frame.time_s))
             on_frame(frame)
     if len(rows) < 2:
         raise TrainingError(f"{len(rows)} readable frame(s), expected at least 2; add footage or raise --fps")
     partial = folder / "index.json.partial"
-    partial.write_text(json.dumps({"side_px": side, "rows": rows}))
+    partial.write_text(json.dumps({"side_px": side_px, "rows": rows}))
     partial.replace(folder / "index.json")
     return load_cache(folder)
 
@@ -125,9 +118,3 @@ def partners(cache: FrameCache, rows: np.ndarray, gap_s: tuple[float, float], rn
     nearest = np.where(wanted - keys[after - 1] < keys[after] - wanted, after - 1, after)
     same = cache.source[nearest] == cache.source[rows]
     return np.where(same & (rng.random(len(rows)) < 0.5), nearest, rows)
-
-
-def load_batch(frames: np.ndarray, rows: np.ndarray, device: torch.device) -> torch.Tensor:
-    """uint8 (B, C, C, 3) on the device."""
-    taken = torch.from_numpy(frames[rows])
-    return taken.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else taken

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from training.config import Arch
+from lookalike.errors import TrainingError
+from training.config import BuiltIn
 
 # Of ImageNet, so that torchvision's weights can be a start; they live in the graph and nowhere else.
 MEAN = (0.485, 0.456, 0.406)
@@ -84,22 +88,66 @@ def _torchvision(name: str) -> nn.Module:
     return network
 
 
-_BUILDERS: dict[Arch, Callable[[], nn.Module]] = {
+def _small_stem(network: nn.Module) -> nn.Module:
+    """For pictures of 32 px: a 3x3 stem of stride 1 and no max pool. Source: SimCLR, arXiv 2002.05709, appendix B.9."""
+    network.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
+    network.maxpool = nn.Identity()
+    return network
+
+
+_BUILDERS: dict[BuiltIn, Callable[[], nn.Module]] = {
     "compact": CompactNet,
     "resnet18": lambda: _torchvision("resnet18"),
+    "resnet18-small": lambda: _small_stem(_torchvision("resnet18")),
     "resnet50": lambda: _torchvision("resnet50"),
 }
 
 
-def build_encoder(arch: Arch) -> nn.Sequential:
-    """A randomly initialised encoder: float (B, 3, S, S) in [0, 1] -> (B, D)."""
-    return nn.Sequential(Normalize(), _BUILDERS[arch]())
+def build_encoder(arch: str) -> nn.Sequential:
+    """A randomly initialised encoder: float (B, 3, S, S) in [0, 1] -> (B, D).
+
+    arch: a BuiltIn, or `FILE.py:NAME` or `MODULE:NAME`, a callable that gives a module taking normalised pictures.
+    Raises: TrainingError if there is none of that name.
+    """
+    builder = _BUILDERS[arch] if arch in _BUILDERS else _own_builder(arch)
+    return nn.Sequential(Normalize(), builder())
+
+
+def _own_builder(arch: str) -> Callable[[], nn.Module]:
+    where, _, name = arch.rpartition(":")
+    if not where:
+        raise TrainingError(
+            f"--arch {arch}: expected one of {', '.join(_BUILDERS)}, or your own as FILE.py:NAME or MODULE:NAME"
+        )
+    try:
+        return getattr(_load_module(where), name)
+    except (ImportError, OSError, SyntaxError, AttributeError) as error:
+        raise TrainingError(f"--arch {arch}: cannot load it ({error})") from error
+
+
+def _load_module(where: str):
+    if not where.endswith(".py"):
+        return importlib.import_module(where)
+    spec = importlib.util.spec_from_file_location(Path(where).stem, where)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{where} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def embedding_dim(encoder: nn.Module, input_px: int) -> int:
-    """D, found by asking the encoder."""
+    """D, found by asking the encoder. Raises: TrainingError if it does not give (B, D)."""
     was_training = encoder.training
-    with torch.no_grad():
-        dim = encoder.eval()(torch.zeros(1, 3, input_px, input_px)).shape[1]
+    device = next(encoder.parameters()).device
+    try:
+        with torch.no_grad():
+            found = encoder.eval()(torch.zeros(2, 3, input_px, input_px, device=device))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise TrainingError(f"the encoder does not take pictures of {input_px} px ({reason})") from error
     encoder.train(was_training)
-    return dim
+    if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != 2:
+        got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise TrainingError(f"the encoder gives {got} for two pictures, expected (2, D)")
+    return found.shape[1]

@@ -15,15 +15,14 @@ from lookalike import pixels
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.footage import Frame
-from training.config import Arch
+from training.config import BuiltIn
 from training.encoders import build_encoder, embedding_dim
 from training.floors import Embedder, hsv_histogram, raw_pixels
 from training.probe import knn_accuracy
-from training.retrieval import Disturbance, Event, Gallery, embed_gallery, event_precision, self_retrieval
+from training.retrieval import OWN_MOMENT_S, Disturbance, Event, Gallery, embed_gallery, event_precision, self_retrieval
 from training.trained import ServedEncoder, embed_pixels, load_trained
 
 MAX_SIDE_PX = 384  # pictures are kept at most this large: no encoder here looks closer
-OWN_MOMENT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,8 @@ def candidates(encoder_or_run: Path, pictures: list[np.ndarray]) -> list[Candida
     else:
         exported = Encoder(encoder_or_run)
         trained, input_px = _prepared(exported.embed, exported.spec.input_px), exported.spec.input_px
-        arch = next((one for one in get_args(Arch) if exported.spec.name.startswith(one)), None)
+        own = exported.spec.name.rpartition("-")[0]
+        arch = own if own in get_args(BuiltIn) else None
     floors = [
         Candidate("raw pixels 8x8", raw_pixels(8)),
         Candidate("raw pixels 32x32", raw_pixels(32)),
@@ -107,7 +107,7 @@ def evaluate_footage(
 def evaluate_images(
     contenders: list[Candidate], pictures: list[np.ndarray], labels: np.ndarray, names: list[str]
 ) -> dict[str, Any]:
-    """Leave-one-out kNN accuracy on labelled pictures, as `probe.read_class_folders` gives them."""
+    """Leave-one-out kNN accuracy on labelled pictures, as `probe.read_labelled` gives them."""
     rows = [
         {"name": one.name, "trained": one.trained, "knn10": knn_accuracy(one.embed(pictures), labels)}
         for one in contenders

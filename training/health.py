@@ -26,3 +26,21 @@ def effective_rank(features: Tensor) -> float:
     singular = torch.linalg.svdvals(features.double())
     share = singular / singular.sum().clamp_min(1e-12) + 1e-7  # all zero, as after a collapse, ranks 1
     return float(torch.exp(-(share * share.log()).sum()))
+
+
+def alignment(features: Tensor, others: Tensor) -> float:
+    """Mean squared distance between the two views of each picture.
+
+    features, others: unit (N, D), row i of both from picture i. Returns: 0 (the same) to 4 (opposite).
+    Source: arXiv 2005.10242, eq. 1, alpha 2.
+    """
+    return float((features - others).square().sum(1).mean())
+
+
+def uniformity(features: Tensor) -> float:
+    """Log of the mean Gaussian potential of all pairs: how evenly the features fill the sphere.
+
+    features: unit (N, D), N at least 2. Returns: 0 (all in one place) down to about -4 (evenly spread).
+    Source: arXiv 2005.10242, eq. 2, t 2.
+    """
+    return float(torch.pdist(features.float()).square().mul(-2).exp().mean().log())

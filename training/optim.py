@@ -27,21 +27,26 @@ class Lars(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """One step, each operation over all tensors of a group at once: on a GPU, launches are what costs."""
         for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    self._step_one(weight, weight.grad, group)
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            if not weights:
+                continue
+            grads = [weight.grad for weight in weights]
+            updates = list(torch._foreach_add(grads, weights, alpha=group["weight_decay"]))
+            if group["adapt"]:
+                torch._foreach_mul_(updates, _ratios(weights, updates, group["trust"]))
+            momenta = [self.state[weight].setdefault("momentum", torch.zeros_like(weight)) for weight in weights]
+            torch._foreach_mul_(momenta, group["momentum"])
+            torch._foreach_add_(momenta, updates)
+            torch._foreach_add_(weights, momenta, alpha=-group["lr"])
 
-    def _step_one(self, weight: Tensor, grad: Tensor, group: dict) -> None:
-        update = grad.add(weight, alpha=group["weight_decay"])
-        if group["adapt"]:
-            weight_norm, update_norm = weight.norm(), update.norm()
-            ratio = group["trust"] * weight_norm / update_norm
-            update = update * torch.where((weight_norm > 0) & (update_norm > 0), ratio, torch.ones_like(ratio))
-        state = self.state[weight]
-        momentum = state.setdefault("momentum", torch.zeros_like(weight))
-        momentum.mul_(group["momentum"]).add_(update)
-        weight.add_(momentum, alpha=-group["lr"])
+
+def _ratios(weights: list[Tensor], updates: list[Tensor], trust: float) -> list[Tensor]:
+    """Each tensor's step, trust * |w| / |update|; 1 where either is zero. Returns: scalars."""
+    weight_norms, update_norms = (torch.stack(torch._foreach_norm(one)) for one in (weights, updates))
+    usable = (weight_norms > 0) & (update_norms > 0)
+    return list(torch.where(usable, trust * weight_norms / update_norms, 1.0).unbind())
 
 
 def build_optimizer(network: nn.Module, config: TrainConfig) -> Optimizer:

@@ -17,6 +17,7 @@ from lookalike.errors import FootageError
 from training.floors import Embedder
 
 TOP = 5
+OWN_MOMENT_S = 1.0
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,13 @@ from lookalike.errors import TrainingError
 from lookalike.footage import Frame
 from lookalike.report.charts import training_charts
 from lookalike.report.page import Report, Sheet, Thumb, thumb_uri, write_report
-from training.config import TrainConfig
+from training.checkpoint import CHECKPOINT
+from training.config import CONFIG, TrainConfig
 from training.data import FrameCache, build_cache, load_cache
+from training.distributed import ALONE, World
 from training.health import effective_rank
-from training.train import CHECKPOINT, CONFIG, METRICS, Progress, read_metrics, train
+from training.record import METRICS, TENSORBOARD, read_metrics
+from training.train import Progress, train
 from training.trained import embed_pixels, load_trained, sample_frames
 
 SHEET_QUERIES, SHEET_HITS, SHEET_GUARD_S = 8, 5, 5.0
@@ -38,9 +41,14 @@ def start_run(
         run.mkdir(parents=True, exist_ok=True)
         config.check()
         config.save(run / CONFIG)
-        return build_cache(run / "cache", frames, config.input_px, on_frame), config
+        return build_cache(run / "cache", frames, config.cache_px, on_frame), config
     except OSError as error:
         raise TrainingError(f"{run}: cannot write ({error.strerror}); choose another --out") from error
+
+
+def join_run(run: Path) -> tuple[FrameCache, TrainConfig]:
+    """Open a run that another process has started. Raises: TrainingError if there is none."""
+    return load_cache(run / "cache"), TrainConfig.load(run / CONFIG)
 
 
 def continue_run(run: Path, given: TrainConfig) -> tuple[FrameCache, TrainConfig]:
@@ -80,14 +88,19 @@ def finish_run(run: Path) -> dict[str, float | int | str]:
 
 
 def pretrain(
-    cache: FrameCache, config: TrainConfig, run: Path, resume: bool, on_progress: Callable[[Progress], None]
+    cache: FrameCache,
+    config: TrainConfig,
+    run: Path,
+    resume: bool,
+    on_progress: Callable[[Progress], None],
+    world: World = ALONE,
 ) -> None:
     """Train to the end.
 
     Raises: TrainingError if stopped before, saying how to go on, or if the disk does not take the metrics.
     """
     try:
-        done = train(cache, config, run, resume, on_progress)
+        done = train(cache, config, run, resume, on_progress, world)
     except OSError as error:
         raise TrainingError(f"{run}: cannot write ({error.strerror}); the last checkpoint is kept") from error
     if done < config.steps:
@@ -99,7 +112,7 @@ def pretrain(
 
 def _foreign(folder: Path) -> bool:
     """Whether a folder holds anything but what an earlier start of a run left."""
-    left = (CONFIG, METRICS, "cache", f"{CHECKPOINT}.partial")
+    left = (CONFIG, METRICS, TENSORBOARD, "cache", f"{CHECKPOINT}.partial")
     return any(entry.name not in left for entry in folder.iterdir())
 
 

@@ -1,38 +1,43 @@
-"""The training loop, straight: load, two views, loss, step, target, record."""
+"""The training loop: straight, interruptible, and bit-exact when resumed on a CPU."""
 
 from __future__ import annotations
 
-import json
 import math
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from lookalike.contract import Device
 from lookalike.errors import TrainingError
-from training.augment import make_view, paper_policies
+from training.augment import paper_policies
 from training.byol import Byol, tau_at
-from training.checkpoint import load_checkpoint, save_checkpoint, save_encoder
-from training.config import TEMPORAL_MIN_S, Precision, TrainConfig
-from training.data import FrameCache, batch_indices, load_batch, partners
+from training.checkpoint import CHECKPOINT, ENCODER, load_checkpoint, save_checkpoint, save_encoder
+from training.config import Precision, Switch, TrainConfig
+from training.data import FrameCache
+from training.distributed import ALONE, World, share_batch_norm, without_exchange
 from training.encoders import build_encoder, embedding_dim
+from training.feed import batches
 from training.health import COLLAPSED, spread
+from training.monitor import Monitor
 from training.optim import build_optimizer, lr_at
+from training.record import Recorder
 from training.warm_start import warm_start
 
-CHECKPOINT, ENCODER, CONFIG, METRICS = "checkpoint.pt", "encoder.safetensors", "config.json", "metrics.jsonl"
 RECORD_EVERY = 10  # steps between lines of metrics.jsonl; reading the loss waits for the device
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One line of metrics.jsonl. step: steps done. spread: see health.spread, about 1 is healthy."""
+    """One line of metrics.jsonl. step: steps done. spread: see health.spread, about 1 is healthy.
+
+    quality: what the monitor measured, at the steps where it did.
+    """
 
     step: int
     loss: float
@@ -40,6 +45,10 @@ class Progress:
     lr: float
     tau: float
     images_per_s: float
+    quality: dict[str, float] = field(default_factory=dict)
+
+    def line(self) -> dict[str, float]:
+        return {name: value for name, value in self.__dict__.items() if name != "quality"} | self.quality
 
 
 def train(
@@ -48,9 +57,11 @@ def train(
     run: Path,
     resume: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    world: World = ALONE,
 ) -> int:
     """Train to `config.steps`, or until Ctrl-C, and leave checkpoint, encoder and metrics in `run`.
 
+    world: the processes that share the run, see distributed.joined; only the first writes.
     Returns: the steps done; fewer than `config.steps` if interrupted.
     Raises: TrainingError if the loss is not finite, a checkpoint does not fit, or a file cannot be written.
     """
@@ -61,43 +72,45 @@ def train(
         warm_start(encoder, config.arch, config.init)
     network = Byol(encoder, embedding_dim(encoder, config.input_px), config.hidden, config.projection)
     network.train().to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    if world.size > 1:
+        share_batch_norm(network, device.type == "cuda")
     optimizer = build_optimizer(network, config)
     start = _restore(run, network, optimizer) if resume else 0
-    metrics = _open_metrics(run / METRICS, start)
-    policies = paper_policies(config.crop_area_min)
-    order = batch_indices(cache.camera, config.batch, config.camera_batches, config.seed, first=start)
+    monitor = Monitor(cache, config)
     use_bf16 = pick_bf16(config.precision, device)
+    wrapped = world.wrap(network)
+    forward = torch.compile(wrapped) if pick_compile(config.compile, device) else wrapped
+    feed = batches(cache, config, paper_policies(config.crop_area_min), device, world, start)
     step, since, clock, loss = start, start, time.perf_counter(), torch.zeros(())
 
-    with metrics, _interrupt_flag() as interrupted:
-        while step < config.steps and not interrupted():
-            rows = np.sort(next(order))  # in file order: a memory map is read forwards
-            frames = other_frames = load_batch(cache.frames, rows, device)
-            if config.temporal_s:
-                rng = np.random.default_rng((config.seed, step))
-                moved = partners(cache, rows, (TEMPORAL_MIN_S, config.temporal_s), rng)
-                other_frames = load_batch(cache.frames, moved, device)
-            # Views depend on the seed and the step alone, so a resumed run draws what it would have drawn.
-            generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-            view = make_view(frames, policies[0], config.input_px, generator)
-            other = make_view(other_frames, policies[1], config.input_px, generator)
+    recorded = closing(Recorder(run, start)) if world.first else nullcontext()
+
+    with closing(feed), recorded as recorder, _interrupt_flag() as interrupted:
+        while step < config.steps and not _stop(world, step, interrupted()):
+            batch, loss, projection = next(feed), torch.zeros((), device=device), torch.empty(0)
             for group in optimizer.param_groups:
                 group["lr"] = lr_at(step, config)
-            with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16):
-                loss, projection = network(_channels_last(view), _channels_last(other))
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            for part, (view, other) in enumerate(batch.views(config.input_px, config.accumulate), 1):
+                with without_exchange(wrapped, part < config.accumulate):
+                    with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16):
+                        part_loss, projection = forward(view, other)
+                    (part_loss / config.accumulate).backward()
+                loss += part_loss.detach() / config.accumulate
             optimizer.step()
             tau = tau_at(step, config.steps, config.tau0)
             network.update_target(tau)
             step += 1
-            if step % RECORD_EVERY == 0 or step == config.steps:
-                seconds = time.perf_counter() - clock
-                rate = (step - since) * config.batch / seconds
-                progress = Progress(step, loss.item(), spread(projection).item(), lr_at(step - 1, config), tau, rate)
-                _raise_unless_finite(progress.loss, step)
-                metrics.write(json.dumps(progress.__dict__) + "\n")
-                on_progress(progress)
+            measured = config.monitor_every and (step % config.monitor_every == 0 or step == config.steps)
+            if step % RECORD_EVERY == 0 or step == config.steps or measured:
+                mean_loss, mean_spread = world.mean(loss), world.mean(spread(projection))
+                rate = (step - since) * config.batch / (time.perf_counter() - clock)
+                _raise_unless_finite(mean_loss, step)
+                quality = monitor.measure(network.encoder) if measured and recorder else {}
+                progress = Progress(step, mean_loss, mean_spread, lr_at(step - 1, config), tau, rate, quality)
+                if recorder:
+                    recorder.write(progress.line())
+                    on_progress(progress)
                 if config.stop_on_collapse and progress.spread < COLLAPSED:
                     raise TrainingError(
                         f"collapsed at step {step}: spread {progress.spread:.3f}, below {COLLAPSED};"
@@ -105,12 +118,14 @@ def train(
                     )
                 since, clock = step, time.perf_counter()
             if step % config.checkpoint_every == 0 and step < config.steps:
-                _raise_unless_finite(loss.item(), step)
-                metrics.flush()
-                _save(run, network, optimizer, step)
-        _raise_unless_finite(loss.item(), step)
-        metrics.flush()
-        _save(run, network, optimizer, step)
+                _raise_unless_finite(world.mean(loss), step)
+                if recorder:
+                    recorder.flush()
+                    _save(run, network, optimizer, step)
+        _raise_unless_finite(world.mean(loss), step)
+        if recorder:
+            recorder.flush()
+            _save(run, network, optimizer, step)
     return step
 
 
@@ -129,8 +144,20 @@ def pick_bf16(precision: Precision, device: torch.device) -> bool:
     return torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
 
 
-def _channels_last(images: torch.Tensor) -> torch.Tensor:
-    return images.contiguous(memory_format=torch.channels_last)
+def pick_compile(switch: Switch, device: torch.device) -> bool:
+    """`auto` compiles on a GPU where a C compiler is found, which torch.compile needs there.
+
+    Raises: TrainingError if compiling is asked for and there is no C compiler.
+    """
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if switch == "on" and not compiler:
+        raise TrainingError("--compile on: no C compiler found (cc, gcc or clang); install one, or leave it out")
+    return switch == "on" or (switch == "auto" and device.type == "cuda" and compiler is not None)
+
+
+def _stop(world: World, step: int, interrupted: bool) -> bool:
+    """Whether to stop before this step. Several processes agree on it, at every tenth step: asking is an exchange."""
+    return (world.size == 1 or step % RECORD_EVERY == 0) and world.any(interrupted)
 
 
 def _raise_unless_finite(loss: float, step: int) -> None:
@@ -153,24 +180,6 @@ def _restore(run: Path, network: Byol, optimizer: torch.optim.Optimizer) -> int:
     except (RuntimeError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise TrainingError(f"{run / CHECKPOINT}: does not fit the run's config ({reason})") from error
-
-
-def _open_metrics(path: Path, start: int):
-    """Open for appending, without lines of steps that will be done again."""
-    kept = [line for line in read_metrics(path) if line["step"] <= start] if start else []
-    path.write_text("".join(json.dumps(line) + "\n" for line in kept))
-    return path.open("a")
-
-
-def read_metrics(path: Path) -> list[dict[str, float]]:
-    """The lines of metrics.jsonl; a last line cut off by a crash is left out."""
-    lines: list[dict[str, float]] = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            lines.append(json.loads(line))
-        except ValueError:
-            break
-    return lines
 
 
 @contextmanager

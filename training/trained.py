@@ -11,11 +11,10 @@ from torch import Tensor, nn
 
 from lookalike import pixels
 from lookalike.errors import TrainingError
-from training.checkpoint import load_encoder
-from training.config import TrainConfig
+from training.checkpoint import ENCODER, load_encoder
+from training.config import CONFIG, TrainConfig
 from training.data import FrameCache, load_cache
 from training.encoders import build_encoder, embedding_dim
-from training.train import CONFIG, ENCODER
 
 BATCH = 64  # frames per forward pass
 SAMPLE = 2000  # of longer footage, so many frames stand for all
@@ -64,9 +63,14 @@ def load_trained(run: Path) -> tuple[ServedEncoder, TrainConfig]:
     return served, config
 
 
+def sample_rows(cache: FrameCache, count: int) -> np.ndarray:
+    """Up to `count` rows, evenly spaced: int64."""
+    return np.linspace(0, len(cache) - 1, min(count, len(cache))).round().astype(int)
+
+
 def sample_frames(cache: FrameCache, input_px: int) -> tuple[np.ndarray, np.ndarray]:
     """An even sample of the footage. Returns: rows of the cache, int64 (N,), and uint8 (N, S, S, 3)."""
-    rows = np.linspace(0, len(cache) - 1, min(SAMPLE, len(cache))).round().astype(int)
+    rows = sample_rows(cache, SAMPLE)
     return rows, np.stack([pixels.fit(cache.frames[row], input_px) for row in rows])
 
 

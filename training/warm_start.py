@@ -11,13 +11,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lookalike.errors import TrainingError
-from training.config import Arch
 
 IMAGENET = "imagenet"
 OWN_PREFIX = "1."  # of the network in our encoder, after its normalisation: see encoders.build_encoder
 
 
-def warm_start(encoder: nn.Sequential, arch: Arch, init: str) -> None:
+def warm_start(encoder: nn.Sequential, arch: str, init: str) -> None:
     """Load weights into the network of an encoder made by `build_encoder`.
 
     init: "imagenet", or a .pt, .pth or .safetensors file with a state dict: torchvision's names, or those of a run's
@@ -41,7 +40,7 @@ def warm_start(encoder: nn.Sequential, arch: Arch, init: str) -> None:
     network.load_state_dict(own)
 
 
-def _imagenet(arch: Arch) -> dict[str, Tensor]:
+def _imagenet(arch: str) -> dict[str, Tensor]:
     import torchvision
 
     try:

@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 
 from lookalike import pixels
 from lookalike.errors import FootageError
+from lookalike.footage.archive import inside, read_bytes, size_bytes
 from lookalike.footage.frame import Frame
 from lookalike.footage.sources import IMAGE_SUFFIXES, Source
 
@@ -63,11 +64,10 @@ def frame_at(source: str, time_s: float) -> np.ndarray:
 
     Returns: uint8 (H, W, 3), upright RGB. Raises: FootageError if there is none.
     """
-    path = Path(source)
-    if not path.is_file():
+    if not Path(source).is_file() and inside(source) is None:
         raise FootageError(f"{source}: no such file")
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return pixels.decode(path.read_bytes(), source)
+    if Path(source).suffix.lower() in IMAGE_SUFFIXES:
+        return pixels.decode(read_bytes(source), source)
     try:
         shown = _shown_at(source, round(time_s * 1_000_000))
     except FFmpegError as error:
@@ -99,10 +99,9 @@ def _read_one(source: Source, fps: float | None) -> Iterator[Frame]:
 
 
 def _read_image(source: Source) -> Frame:
-    path = Path(source.path)
-    if path.stat().st_size > MAX_IMAGE_BYTES:
-        raise FootageError(f"{path.stat().st_size:,} bytes, at most {MAX_IMAGE_BYTES:,} for an image")
-    data = path.read_bytes()
+    if (size := size_bytes(source.path)) > MAX_IMAGE_BYTES:
+        raise FootageError(f"{size:,} bytes, at most {MAX_IMAGE_BYTES:,} for an image")
+    data = read_bytes(source.path)
     image = pixels.decode(data, source.path)
     return Frame(image, source.path, hashlib.sha256(data).hexdigest(), source.camera, 0.0, 0)
 

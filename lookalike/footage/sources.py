@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from lookalike.errors import FootageError
+from lookalike.footage.archive import members
 
 IMAGE_SUFFIXES = frozenset([".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"])
 VIDEO_SUFFIXES = frozenset(
@@ -35,7 +36,7 @@ class Source:
 
 
 def find_sources(given: Iterable[str | Path], camera: str | None = None) -> list[Source]:
-    """Expand SOURCE arguments; folders are searched recursively, in the order of their names.
+    """Expand SOURCE arguments; folders, and zips of images, are searched recursively, in the order of their names.
 
     camera: names every source; else a file below a sub-folder belongs to the camera of that sub-folder's
     name, a video at the top to one of its own name, and images at the top share the folder's.
@@ -48,6 +49,8 @@ def find_sources(given: Iterable[str | Path], camera: str | None = None) -> list
             found.append(Source(entry, "stream", camera or _stream_camera(entry)))
         elif Path(entry).is_dir():
             found.extend(_find_below(Path(entry), camera))
+        elif Path(entry).is_file() and entry.lower().endswith(".zip"):
+            found.extend(_find_in_zip(entry, camera))
         elif Path(entry).exists():
             path = Path(entry)
             kind = "image" if path.suffix.lower() in IMAGE_SUFFIXES else "video"
@@ -77,6 +80,11 @@ def _find_below(folder: Path, camera: str | None) -> list[Source]:
             if kind and not name.startswith("."):
                 found.append(Source(str(path), kind, camera or _folder_camera(folder, path, kind)))
     return found
+
+
+def _find_in_zip(archive: str, camera: str | None) -> list[Source]:
+    images = [Path(archive, name) for name in members(Path(archive)) if _kind_by_suffix(Path(name)) == "image"]
+    return [Source(str(path), "image", camera or _folder_camera(Path(archive), path, "image")) for path in images]
 
 
 def _kind_by_suffix(path: Path) -> Kind | None:

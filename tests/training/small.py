@@ -10,11 +10,10 @@ import numpy as np
 import torch
 
 from lookalike.footage import Frame
-from training.checkpoint import save_checkpoint, save_encoder
-from training.config import TrainConfig
+from training.checkpoint import CHECKPOINT, ENCODER, save_checkpoint, save_encoder
+from training.config import CONFIG, TrainConfig
 from training.data import FrameCache, build_cache
 from training.encoders import build_encoder
-from training.train import CHECKPOINT, CONFIG, ENCODER
 
 SMALL = TrainConfig(
     arch="compact",
@@ -35,6 +34,8 @@ SMALL = TrainConfig(
     device="cpu",
     seed=0,
     checkpoint_every=1000,
+    monitor_every=0,
+    compile="off",
 )
 
 
@@ -55,7 +56,7 @@ def noise_frames(count: int, cameras: tuple[str, ...] = ("gate",), side_px: int 
 
 
 def small_cache(folder: Path, count: int = 24) -> FrameCache:
-    return build_cache(folder, noise_frames(count), SMALL.input_px, lambda frame: None)
+    return build_cache(folder, noise_frames(count), SMALL.cache_px, lambda frame: None)
 
 
 def untrained_run(run: Path, config: TrainConfig = SMALL, count: int = 24) -> Path:

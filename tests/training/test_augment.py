@@ -10,7 +10,16 @@ import torch
 from torch import Generator, Tensor
 
 from training import augment
-from training.augment import ViewPolicy, blur, draw_blur, draw_colour, draw_crops, make_view, paper_policies
+from training.augment import (
+    ViewPolicy,
+    blur,
+    colour_maps,
+    draw_blur,
+    draw_crops,
+    draw_view,
+    make_view,
+    paper_policies,
+)
 
 STILL = ViewPolicy(
     crop_area_min=1.0,
@@ -43,6 +52,14 @@ def as_images(frames: Tensor) -> Tensor:
     return frames.permute(0, 3, 1, 2).float() / 255
 
 
+def view_of(frames: Tensor, policy: ViewPolicy, size_px: int, generator: Generator) -> Tensor:
+    return make_view(frames, draw_view(len(frames), policy, generator), size_px)
+
+
+def colours_of(mean: Tensor, policy: ViewPolicy, generator: Generator) -> Tensor:
+    return colour_maps(mean, draw_view(len(mean), policy, generator))
+
+
 def assert_share(drawn: Tensor, p: float) -> None:
     """Within five standard deviations of a binomial."""
     assert abs(drawn.float().mean().item() - p) < 5 * math.sqrt(p * (1 - p) / len(drawn))
@@ -50,7 +67,7 @@ def assert_share(drawn: Tensor, p: float) -> None:
 
 def test_a_policy_that_does_nothing_gives_the_picture_itself() -> None:
     frames = noise(3, 16)
-    view = make_view(frames, STILL, 16, seeded())
+    view = view_of(frames, STILL, 16, seeded())
     assert (view.dtype, view.shape) == (torch.float32, (3, 3, 16, 16))
     assert torch.allclose(view, as_images(frames), atol=1e-5)
 
@@ -59,32 +76,32 @@ def test_a_view_of_half_the_side_averages_blocks_of_two_by_two() -> None:
     """The centre of each output pixel is the corner where four input pixels meet."""
     frames = noise(2, 16)
     expected = as_images(frames).unflatten(3, (8, 2)).unflatten(2, (8, 2)).mean((3, 5))
-    assert torch.allclose(make_view(frames, STILL, 8, seeded()), expected, atol=1e-5)
+    assert torch.allclose(view_of(frames, STILL, 8, seeded()), expected, atol=1e-5)
 
 
 def test_a_certain_flip_mirrors_left_and_right() -> None:
     frames = noise(3, 16)
-    view = make_view(frames, replace(STILL, flip_p=1.0), 16, seeded())
+    view = view_of(frames, replace(STILL, flip_p=1.0), 16, seeded())
     assert torch.allclose(view, as_images(frames).flip(3), atol=1e-5)
 
 
 def test_a_certain_solarisation_turns_over_the_bright_half() -> None:
     frames = torch.tensor([0, 127, 128, 255], dtype=torch.uint8).repeat_interleave(3).view(1, 2, 2, 3)
-    view = make_view(frames, replace(STILL, solarize_p=1.0), 2, seeded())
+    view = view_of(frames, replace(STILL, solarize_p=1.0), 2, seeded())
     expected = torch.tensor([[0, 127], [127, 0]]) / 255  # 128 -> 255 - 128
     assert torch.allclose(view, expected.expand(1, 3, 2, 2), atol=1e-5)
 
 
 def test_a_certain_grey_gives_luma_in_every_channel() -> None:
     frames = noise(2, 16)
-    view = make_view(frames, replace(STILL, grey_p=1.0), 16, seeded())
+    view = view_of(frames, replace(STILL, grey_p=1.0), 16, seeded())
     luma = torch.einsum("c,bchw->bhw", LUMA, as_images(frames))
     assert torch.allclose(view, luma[:, None].expand(-1, 3, -1, -1), atol=1e-5)
 
 
 def test_the_same_seed_gives_the_same_views_and_another_seed_others() -> None:
     frames, policy = noise(4, 16), paper_policies()[1]
-    first, again, other = (make_view(frames, policy, 16, seeded(seed)) for seed in (5, 5, 6))
+    first, again, other = (view_of(frames, policy, 16, seeded(seed)) for seed in (5, 5, 6))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -103,14 +120,14 @@ def test_the_same_seed_gives_the_same_views_and_another_seed_others() -> None:
 )
 def test_equal_frames_of_a_batch_get_parameters_of_their_own(change: dict) -> None:
     frames = noise(1, 16).expand(6, -1, -1, -1)
-    views = make_view(frames, replace(STILL, **change), 16, seeded())
+    views = view_of(frames, replace(STILL, **change), 16, seeded())
     assert torch.pdist(views.flatten(1)).min() > 1e-3
 
 
 @pytest.mark.parametrize("policy", paper_policies(0.08), ids=["T", "T'"])
 def test_views_stay_within_zero_and_one(policy: ViewPolicy) -> None:
     frames = noise(64, 37)
-    views = make_view(frames, policy, 32, seeded())
+    views = view_of(frames, policy, 32, seeded())
     assert (views.dtype, views.shape) == (torch.float32, (64, 3, 32, 32))
     # Contrast and brightness of up to 1.4 reach the ends and the clip stops there; blur may round by one digit.
     assert -1e-6 <= views.min() < 0.01
@@ -120,7 +137,7 @@ def test_views_stay_within_zero_and_one(policy: ViewPolicy) -> None:
 def test_the_frames_are_left_as_they_were() -> None:
     frames = noise(4, 16)
     before = frames.clone()
-    make_view(frames, replace(JITTER, solarize_p=1.0, blur_p=1.0), 16, seeded())
+    view_of(frames, replace(JITTER, solarize_p=1.0, blur_p=1.0), 16, seeded())
     assert torch.equal(frames, before)
 
 
@@ -147,7 +164,7 @@ def test_a_crop_shows_the_part_of_the_picture_that_its_map_states() -> None:
     ramp = torch.arange(64, dtype=torch.uint8).mul(4).view(1, 1, 64, 1).expand(8, 64, 64, 3)
     policy = replace(STILL, crop_area_min=0.08, crop_ratio=4 / 3, flip_p=0.5)
     maps = draw_crops(8, policy, seeded(3))
-    view = make_view(ramp, policy, 16, seeded(3))
+    view = view_of(ramp, policy, 16, seeded(3))
     centres = (torch.arange(16) + 0.5) / 8 - 1  # in [-1, 1]
     place = maps[:, 0, 0, None] * centres + maps[:, 0, 2, None]  # negative widths are mirrored
     expected = ((place + 1) * 32 - 0.5) * 4 / 255
@@ -158,10 +175,11 @@ def test_a_crop_shows_the_part_of_the_picture_that_its_map_states() -> None:
 def test_colour_is_the_operations_one_after_another_in_the_order_drawn() -> None:
     count, policy = 64, replace(STILL, jitter_p=0.8, grey_p=0.2)
     images = torch.rand(count, 3, 5, 5, generator=seeded(1))
-    matrices = draw_colour(images.mean((2, 3)), policy, seeded(2))
+    matrices = colours_of(images.mean((2, 3)), policy, seeded(2))
     composed = torch.baddbmm(matrices[:, :, 3:], matrices[:, :, :3], images.flatten(2)).view_as(images)
 
     again = seeded(2)
+    draw_crops(count, policy, again)  # drawn first
 
     def uniform(low: float, high: float) -> Tensor:
         return torch.rand(count, generator=again) * (high - low) + low
@@ -222,7 +240,7 @@ def test_a_third_of_a_turn_takes_red_towards_another_primary() -> None:
 def test_contrast_leaves_the_mean_luma_where_it_was() -> None:
     policy = replace(JITTER, brightness=0.0, saturation=0.0, hue=0.0)
     images = torch.rand(32, 3, 4, 4, generator=seeded())
-    matrices = draw_colour(images.mean((2, 3)), policy, seeded(1))
+    matrices = colours_of(images.mean((2, 3)), policy, seeded(1))
     changed = torch.baddbmm(matrices[:, :, 3:], matrices[:, :, :3], images.flatten(2))
     assert torch.allclose((LUMA @ changed).mean(1), (LUMA @ images.flatten(2)).mean(1), atol=1e-5)
     factors = matrices[:, 0, 0]
@@ -287,7 +305,7 @@ def test_flips_blurs_and_solarisations_happen_as_often_as_the_paper_says() -> No
         else:
             assert_share(sigma > 0, blurred)
         still = replace(STILL, solarize_p=policy.solarize_p)
-        dark = make_view(white, still, 2, seeded(3))[:, 0, 0, 0] < 0.5
+        dark = view_of(white, still, 2, seeded(3))[:, 0, 0, 0] < 0.5
         if solarized == 0:
             assert not dark.any()
         else:
@@ -298,8 +316,8 @@ def test_jitter_and_grey_happen_as_often_as_the_paper_says() -> None:
     mean = torch.full((4000, 3), 0.5)
     policy = paper_policies()[0]
     plain = torch.cat([torch.eye(3), torch.zeros(3, 1)], 1)
-    jittered = draw_colour(mean, replace(policy, grey_p=0.0), seeded(1))
-    greyed = draw_colour(mean, replace(policy, jitter_p=0.0), seeded(2))
+    jittered = colours_of(mean, replace(policy, grey_p=0.0), seeded(1))
+    greyed = colours_of(mean, replace(policy, jitter_p=0.0), seeded(2))
     assert_share((jittered - plain).abs().amax((1, 2)) > 1e-6, 0.8)
     assert_share((greyed - plain).abs().amax((1, 2)) > 1e-6, 0.2)
 

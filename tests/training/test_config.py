@@ -23,7 +23,16 @@ from training.config import TrainConfig
         ({"tau0": 1.5}, "--tau0 is 1.5, expected 0 to 1"),
         ({"warmup": -0.1}, "--warmup is -0.1, expected 0 to 1"),
         ({"crop_area_min": 2.0}, "--crop-area-min is 2.0, expected 0 to 1"),
-        ({"batch": 1}, "--batch is 1, expected at least 2: batch norm needs something to compare"),
+        (
+            {"batch": 1},
+            "--batch is 1 in 1 part(s), expected at least 2 in each: batch norm needs something to compare",
+        ),
+        (
+            {"batch": 8, "accumulate": 8},
+            "--batch is 8 in 8 part(s), expected at least 2 in each: batch norm needs something to compare",
+        ),
+        ({"batch": 8, "accumulate": 3}, "--batch is 8, expected a multiple of --accumulate, 3"),
+        ({"cache_scale": 0.9}, "--cache-scale is 0.9, expected at least 1"),
     ],
 )
 def test_a_value_out_of_range_is_named_by_its_flag(changes: dict[str, Any], message: str) -> None:

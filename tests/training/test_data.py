@@ -10,13 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from lookalike import pixels
 from lookalike.errors import TrainingError
 from lookalike.footage import Frame
-from tests.training.small import noise_frames
-from training.data import FrameCache, batch_indices, build_cache, cache_px, load_batch, load_cache, partners
+from tests.training.small import noise_frames, small_config
+from training.data import FrameCache, batch_indices, build_cache, load_cache, partners
 
 
 def ignore(frame: Frame) -> None:
@@ -33,11 +32,11 @@ def epochs_of(cameras: np.ndarray, batch: int, by_camera: bool, count: int) -> l
 
 def test_the_cache_gives_back_each_frame_as_the_only_resize_makes_it(tmp_path: Path) -> None:
     frames, told = noise_frames(6, cameras=("gate", "road"), side_px=40), []
-    built = build_cache(tmp_path / "cache", iter(frames), 32, told.append)
+    built = build_cache(tmp_path / "cache", iter(frames), 37, told.append)
     loaded = load_cache(tmp_path / "cache")
     assert told == frames
     for cache in (built, loaded):
-        assert (len(cache), cache.frames.dtype, cache.frames.shape) == (6, np.uint8, (6, 37, 37, 3))  # 32 * 1.15
+        assert (len(cache), cache.frames.dtype, cache.frames.shape) == (6, np.uint8, (6, 37, 37, 3))
         for row, frame in enumerate(frames):
             assert np.array_equal(cache.frames[row], pixels.fit(frame.image, 37))
         assert cache.cameras == ["gate", "road"]
@@ -58,7 +57,7 @@ def test_sources_of_one_camera_are_told_apart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("input_px", "side"), [(32, 37), (96, 110), (224, 258)])
 def test_cached_frames_are_fifteen_percent_larger_than_the_input(input_px: int, side: int) -> None:
-    assert cache_px(input_px) == side
+    assert small_config(input_px=input_px, cache_scale=1.15).cache_px == side
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -96,7 +95,7 @@ def test_a_cache_cut_off_over_an_earlier_one_is_not_taken_for_the_earlier_one(tm
 
 
 def test_frames_that_were_cut_short_are_no_cache(tmp_path: Path) -> None:
-    build_cache(tmp_path, noise_frames(5), 32, ignore)
+    build_cache(tmp_path, noise_frames(5), 37, ignore)
     stored = (tmp_path / "frames.u8").read_bytes()
     assert len(stored) == 5 * 37 * 37 * 3
     (tmp_path / "frames.u8").write_bytes(stored[:-1])
@@ -168,13 +167,6 @@ def test_starting_at_a_later_batch_gives_exactly_the_continuation(by_camera: boo
 def test_another_seed_gives_another_order() -> None:
     one, two = (next(batch_indices(np.zeros(64, int), 32, False, seed)) for seed in (0, 1))
     assert not np.array_equal(one, two)
-
-
-def test_a_batch_holds_the_frames_of_its_rows(tmp_path: Path) -> None:
-    cache = build_cache(tmp_path, noise_frames(6), 32, ignore)
-    loaded = load_batch(cache.frames, np.array([4, 1, 4]), torch.device("cpu"))
-    assert (loaded.dtype, loaded.shape) == (torch.uint8, (3, 37, 37, 3))
-    assert np.array_equal(loaded.numpy(), cache.frames[[4, 1, 4]])
 
 
 def test_partners_are_the_nearest_moments_of_the_same_source_within_the_gap() -> None:

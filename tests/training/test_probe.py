@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from lookalike.errors import FootageError
-from training.probe import knn_accuracy, read_class_folders
+from training.probe import knn_accuracy, read_labelled
 
 
 def at_degrees(*degrees: float) -> np.ndarray:
@@ -59,7 +59,7 @@ def test_folders_are_classes_in_the_order_of_their_names(tmp_path: Path) -> None
     save(tmp_path / "cat" / "z.png", 20)
     (tmp_path / "dog" / "notes.txt").write_text("not a picture")
     (tmp_path / "dog" / "broken.jpg").write_bytes(b"not one either")
-    pictures, labels, names = read_class_folders(tmp_path)
+    pictures, labels, names = read_labelled(tmp_path)
     assert names == ["cat", "dog"]
     assert labels.tolist() == [0, 0, 1]
     assert [int(picture[0, 0, 0]) for picture in pictures] == [10, 20, 30]
@@ -70,6 +70,6 @@ def test_one_class_is_too_few(tmp_path: Path) -> None:
     save(tmp_path / "cat" / "a.png", 10)
     (tmp_path / "empty").mkdir()
     with pytest.raises(FootageError, match=r"1 class\(es\) with readable pictures, expected at least 2"):
-        read_class_folders(tmp_path)
-    with pytest.raises(FootageError, match="no such folder; expected a folder of class folders"):
-        read_class_folders(tmp_path / "none")
+        read_labelled(tmp_path)
+    with pytest.raises(FootageError, match="no such folder or zip; expected a folder of class folders"):
+        read_labelled(tmp_path / "none")

@@ -25,13 +25,14 @@ from lookalike.errors import TrainingError
 from lookalike.footage import Frame
 from tests.training.small import SMALL, noise_frames, small_cache, small_config
 from training.byol import Byol, tau_at
-from training.checkpoint import load_checkpoint
-from training.config import TrainConfig
+from training.checkpoint import CHECKPOINT, ENCODER, load_checkpoint
+from training.config import CONFIG, TrainConfig
 from training.data import FrameCache
 from training.encoders import build_encoder, embedding_dim
 from training.optim import lr_at
+from training.record import METRICS, read_metrics
 from training.run import continue_run, pretrain, start_run
-from training.train import CHECKPOINT, CONFIG, ENCODER, METRICS, Progress, pick_bf16, pick_device, read_metrics, train
+from training.train import Progress, pick_bf16, pick_device, train
 
 CLI_STEPS, CLI_CHECKPOINT = 60, 4
 LARS = small_config(optimizer="lars", steps=14, lr=1.0)
@@ -415,7 +416,7 @@ def test_a_finished_run_that_is_resumed_is_done_without_training(
 
     run = shutil.copytree(uninterrupted[0], tmp_path / "run")
     before = {name: (run / name).read_bytes() for name in (ENCODER, METRICS)}
-    monkeypatch.setattr("training.train.make_view", never)
+    monkeypatch.setattr("training.feed.make_view", never)
     assert run_verb(["pretrain", "--out", str(run), "--resume"])["steps"] == CLI_STEPS
     assert {name: (run / name).read_bytes() for name in before} == before
     assert load_checkpoint(run / CHECKPOINT)["step"] == CLI_STEPS

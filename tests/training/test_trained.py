@@ -95,7 +95,7 @@ def test_a_trained_run_comes_back_in_eval_mode_centred_on_its_own_frames(tmp_pat
 def test_a_long_recording_is_sampled_evenly_from_its_first_frame_to_its_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache = build_cache(tmp_path, noise_frames(21), SMALL.input_px, lambda frame: None)
+    cache = build_cache(tmp_path, noise_frames(21), SMALL.cache_px, lambda frame: None)
     monkeypatch.setattr("training.trained.SAMPLE", 5)
     rows, pictures = sample_frames(cache, 32)
     assert rows.tolist() == [0, 5, 10, 15, 20]

@@ -12,7 +12,6 @@ from safetensors.torch import save_file
 
 from lookalike.errors import TrainingError
 from training.checkpoint import save_encoder
-from training.config import Arch
 from training.encoders import build_encoder
 from training.warm_start import warm_start
 
@@ -53,7 +52,7 @@ def test_safetensors_and_the_encoder_of_another_run_are_taken(resnet: torch.nn.M
     assert equal(one, other)
 
 
-def refusal(arch: Arch, init: str | Path) -> str:
+def refusal(arch: str, init: str | Path) -> str:
     encoder = build_encoder(arch)
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
     with pytest.raises(TrainingError) as caught:

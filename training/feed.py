@@ -1,0 +1,85 @@
+"""What each step trains on: frames on the device, and the draws of their two views."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.augment import Draw, ViewPolicy, draw_view, make_view, send
+from training.config import TEMPORAL_MIN_S, TrainConfig
+from training.data import FrameCache, batch_indices, partners
+from training.distributed import ALONE, World
+
+RESIDENT_BYTES = 4 << 30  # footage up to this size lives on the GPU as a whole
+AHEAD = 3  # steps whose frames are read before they are asked for
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One process's share of a step. frames, other_frames: uint8 (B, C, C, 3) on the device. draws: of their views."""
+
+    frames: Tensor
+    other_frames: Tensor
+    draws: tuple[Draw, Draw]
+
+    def views(self, size_px: int, parts: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+        """Both views, in equal parts: float32 (B / parts, 3, size_px, size_px) in [0, 1], channels last."""
+        share = len(self.frames) // parts
+        for rows in (slice(number * share, (number + 1) * share) for number in range(parts)):
+            view = make_view(self.frames[rows], self.draws[0][rows], size_px)
+            other = make_view(self.other_frames[rows], self.draws[1][rows], size_px)
+            yield (
+                view.contiguous(memory_format=torch.channels_last),
+                other.contiguous(memory_format=torch.channels_last),
+            )
+
+
+def batches(
+    cache: FrameCache,
+    config: TrainConfig,
+    policies: tuple[ViewPolicy, ViewPolicy],
+    device: torch.device,
+    world: World = ALONE,
+    first: int = 0,
+) -> Generator[Batch]:
+    """Yield this process's share of every step from number `first` on, for ever; frames are read in a thread ahead.
+
+    Order, partners and views depend on the seed and the step alone: a resumed run goes on as it would have, and
+    several processes together train on what one alone would have trained on.
+    """
+    share, read = world.part(config.batch, config.accumulate), _reader(cache, device)
+    order = batch_indices(cache.camera, config.batch, config.camera_batches, config.seed, first)
+    ahead: deque[tuple[int, Future[Tensor], Future[Tensor]]] = deque()
+    with ThreadPoolExecutor(1, "feed") as thread:
+        for step, rows in enumerate(order, first):
+            rows = np.sort(rows)  # in file order: a memory map is read forwards
+            frames = other_frames = thread.submit(read, rows[share])
+            if config.temporal_s:
+                rng = np.random.default_rng((config.seed, step))
+                moved = partners(cache, rows, (TEMPORAL_MIN_S, config.temporal_s), rng)
+                other_frames = thread.submit(read, moved[share])
+            ahead.append((step, frames, other_frames))
+            if len(ahead) == AHEAD:
+                step, frames, other_frames = ahead.popleft()
+                one, other = draw_views(step, config, policies)
+                yield Batch(frames.result(), other_frames.result(), (one[share], other[share]))
+
+
+def draw_views(step: int, config: TrainConfig, policies: tuple[ViewPolicy, ViewPolicy]) -> tuple[Draw, Draw]:
+    """The draws of the whole batch of a step, for all processes."""
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+    return draw_view(config.batch, policies[0], generator), draw_view(config.batch, policies[1], generator)
+
+
+def _reader(cache: FrameCache, device: torch.device) -> Callable[[np.ndarray], Tensor]:
+    """What gives rows of the cache as uint8 (B, C, C, 3) on the device."""
+    if device.type == "cuda" and cache.frames.nbytes <= RESIDENT_BYTES:
+        resident = torch.from_numpy(np.array(cache.frames)).to(device)
+        return lambda rows: resident[send(torch.from_numpy(rows), device)]
+    return lambda rows: send(torch.from_numpy(cache.frames[rows]), device)

@@ -1,0 +1,77 @@
+"""How good the encoder is while it trains, on an even sample of the run's own frames and on labels where given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lookalike import pixels
+from training.config import TrainConfig
+from training.data import FrameCache
+from training.encoders import embedding_dim
+from training.health import alignment, effective_rank, uniformity
+from training.probe import knn_accuracy, read_labelled
+from training.retrieval import (
+    OWN_MOMENT_S,
+    Disturbance,
+    Gallery,
+    disturb_all,
+    event_precision,
+    read_events,
+    self_retrieval,
+)
+from training.trained import ServedEncoder, embed_pixels, sample_rows
+
+SAMPLE = 500  # frames
+LABELLED = 2000  # pictures
+GUARD_S = 3.0
+
+
+class Monitor:
+    """Measures one network again and again on the same pictures, disturbed in the same way."""
+
+    def __init__(self, cache: FrameCache, config: TrainConfig) -> None:
+        """Raises: FootageError if the events or the labelled pictures of the config cannot be read."""
+        rows = sample_rows(cache, SAMPLE)
+        pictures = [np.asarray(cache.frames[row]) for row in rows]
+        clips = np.array([Path(name).name for name in cache.sources])
+        cameras = np.array(cache.cameras)
+        self._gallery = Gallery(pictures, clips[cache.source[rows]], cache.time_s[rows], cameras[cache.camera[rows]])
+        self._frames = _fit(pictures, config.input_px)
+        self._disturbed = _fit(disturb_all(pictures, Disturbance(), seed=0), config.input_px)
+        self._events = read_events(Path(config.events)) if config.events else []
+        self._labelled: tuple[Tensor, np.ndarray] | None = None
+        if config.labelled:
+            labelled, labels, _ = read_labelled(Path(config.labelled), LABELLED)
+            self._labelled = _fit(labelled, config.input_px), labels
+
+    def measure(self, encoder: nn.Module) -> dict[str, float]:
+        """Names and values for a line of metrics.jsonl. The encoder is left in train mode."""
+        device = next(encoder.parameters()).device
+        served = ServedEncoder(encoder, embedding_dim(encoder, self._frames.shape[1])).to(device).eval()
+        served.center_on(self._frames.to(device))
+        vectors, queries = (embed_pixels(served, one.to(device)).cpu() for one in (self._frames, self._disturbed))
+        gallery = self._gallery
+        found = {
+            "effective_rank": effective_rank(vectors),
+            "alignment": alignment(vectors, queries),
+            "uniformity": uniformity(vectors),
+            "self_retrieval": self_retrieval(queries.numpy(), vectors.numpy(), gallery, OWN_MOMENT_S),
+        }
+        if self._events:
+            precision = event_precision(queries.numpy(), vectors.numpy(), gallery, self._events, GUARD_S)
+            found["precision5"] = precision["mean"]
+        if self._labelled:
+            pictures, labels = self._labelled
+            labelled = embed_pixels(served, pictures.to(device)).cpu().numpy()
+            found["knn10"] = knn_accuracy(labelled, labels)
+            found["knn200"] = knn_accuracy(labelled, labels, k=200, temperature=0.1)
+        encoder.train()
+        return found
+
+
+def _fit(pictures: list[np.ndarray], side_px: int) -> Tensor:
+    return torch.from_numpy(np.stack([pixels.fit(one, side_px) for one in pictures]))
