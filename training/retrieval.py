@@ -14,10 +14,12 @@ import numpy as np
 from PIL import Image
 
 from lookalike.errors import FootageError
-from training.floors import Embedder
+from training.disturbance import Disturbance
 
 TOP = 5
 OWN_MOMENT_S = 1.0
+WINDOW_S = 10.0
+CHUNK = 1024  # queries compared at a time
 
 
 @dataclass(frozen=True)
@@ -28,20 +30,6 @@ class Event:
     start_s: float
     end_s: float
     label: str
-
-
-@dataclass(frozen=True)
-class Disturbance:
-    """Ranges of what happens to a query, drawn uniformly per frame.
-
-    zoom: share of each side that is kept, at a random offset. gamma: drawn log-uniformly. gain: per channel.
-    noise: standard deviation, of 1.
-    """
-
-    zoom: tuple[float, float] = (0.75, 0.9)
-    gamma: tuple[float, float] = (0.6, 1.7)
-    gain: tuple[float, float] = (0.7, 1.3)
-    noise: float = 0.03
 
 
 @dataclass(frozen=True)
@@ -114,15 +102,59 @@ def event_precision(
 
 
 def self_retrieval(queries: np.ndarray, vectors: np.ndarray, gallery: Gallery, within_s: float) -> float:
-    """Share of the disturbed frames whose nearest frame is of their own moment: same clip, within `within_s`."""
-    nearest = (queries @ vectors.T).argmax(1)
-    same_clip = gallery.clip[nearest] == gallery.clip
-    return float((same_clip & (np.abs(gallery.time_s[nearest] - gallery.time_s) <= within_s)).mean())
+    """Share of the disturbed frames whose nearest frame is of their own moment: same clip, within `within_s`.
+
+    queries, vectors: float32 (N, D), row i from picture i. Returns: 0 to 1.
+    """
+    found: list[np.ndarray] = []
+    for rows in _chunks(len(queries)):
+        nearest = (queries[rows] @ vectors.T).argmax(1)
+        same_clip = gallery.clip[nearest] == gallery.clip[rows]
+        found.append(same_clip & (np.abs(gallery.time_s[nearest] - gallery.time_s[rows]) <= within_s))
+    return float(np.concatenate(found).mean())
 
 
-def embed_gallery(embed: Embedder, gallery: Gallery, how: Disturbance, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings of the disturbed pictures and of the pictures: twice float32 (N, D)."""
-    return embed(disturb_all(gallery.pictures, how, seed)), embed(gallery.pictures)
+def temporal_recall(
+    queries: np.ndarray, vectors: np.ndarray, gallery: Gallery, guard_s: float, window_s: float
+) -> float:
+    """Share of the frames whose nearest frame, own moment aside, is one from shortly before or after.
+
+    Frames of the query's clip within `guard_s` do not count; the nearest of all others, of every clip, is right if
+    it is of the same clip within `window_s`. A query with no such frame to find is left out.
+    queries, vectors: float32 (N, D), row i from picture i. Returns: 0 to 1; nan if there is no query.
+    Source: recall@1 of place recognition, arXiv 1511.07247, section 5.1, with seconds for metres; the guard is ours.
+    """
+    found: list[np.ndarray] = []
+    for rows in _chunks(len(queries)):
+        same_clip = gallery.clip[rows, None] == gallery.clip  # (M, N)
+        apart_s = np.abs(gallery.time_s[rows, None] - gallery.time_s)
+        own_moment = same_clip & (apart_s <= guard_s)
+        wanted = same_clip & ~own_moment & (apart_s <= window_s)
+        nearest = np.where(own_moment, -np.inf, queries[rows] @ vectors.T).argmax(1)
+        found.append(np.take_along_axis(wanted, nearest[:, None], 1)[wanted.any(1), 0])
+    right = np.concatenate(found)
+    return float(right.mean()) if len(right) else float("nan")
+
+
+def camera_share(vectors: np.ndarray, camera: np.ndarray) -> float:
+    """Share of the embeddings' variance that lies between cameras: how much of a vector says only where it was taken.
+
+    vectors: float32 (N, D). camera: (N,), names.
+    Returns: 0 (the cameras' means coincide) to 1 (all frames of a camera are one vector); nan with one camera.
+    Source: the correlation ratio eta squared, of vectors: doi 10.1111/j.1442-9993.2001.01070.pp.x, with Euclidean
+    distances.
+    """
+    cameras, number = np.unique(camera, return_inverse=True)
+    if len(cameras) < 2:
+        return float("nan")
+    centred = vectors.astype(np.float64) - vectors.mean(0, dtype=np.float64)
+    means = np.stack([centred[number == one].mean(0) for one in range(len(cameras))])  # (C, D)
+    between, total = float((means[number] ** 2).sum()), float((centred**2).sum())
+    return between / total if total > 1e-12 * len(vectors) else 0.0  # all the same: no camera in them
+
+
+def _chunks(count: int) -> list[slice]:
+    return [slice(start, start + CHUNK) for start in range(0, count, CHUNK)]
 
 
 def _labels(gallery: Gallery, row: int, events: list[Event]) -> set[str]:

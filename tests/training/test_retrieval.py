@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,13 @@ from training.retrieval import (
     Disturbance,
     Event,
     Gallery,
+    camera_share,
     disturb,
     disturb_all,
-    embed_gallery,
     event_precision,
     read_events,
     self_retrieval,
+    temporal_recall,
 )
 
 NOTHING = Disturbance(zoom=(1.0, 1.0), gamma=(1.0, 1.0), gain=(1.0, 1.0), noise=0.0)
@@ -149,6 +151,85 @@ def test_self_retrieval_is_the_share_that_finds_its_own_moment() -> None:
     assert self_retrieval(np.eye(4), np.eye(4), gallery, within_s=0.0) == 1.0
 
 
+# Five frames of clip a, at 0, 2, 5, 9 and 30 s, and one of clip b.
+SPACED = gallery_of(("a", 0), ("a", 2), ("a", 5), ("a", 9), ("a", 30), ("b", 0))
+
+
+def recall(similarity: Sequence[Sequence[float]], guard_s: float = 3, window_s: float = 10) -> float:
+    return temporal_recall(np.array(similarity, float), np.eye(6), SPACED, guard_s, window_s)
+
+
+def test_near_in_time_is_beyond_the_guard_and_within_the_window_of_the_same_clip() -> None:
+    """At 30 s and in b there is nothing near, so four queries count: 0, 2, 5 and 9 s.
+
+    The 0 s query prefers 2 s, which the guard takes away, then 5 s: right. 2 s finds 30 s: too far. 5 s finds b:
+    another clip. 9 s finds 5 s: right.
+    """
+    found = [[9, 8, 7, 0, 1, 2], [1, 9, 0, 0, 5, 0], [0, 0, 9, 0, 0, 4], [0, 0, 3, 9, 0, 0], [0] * 6, [0] * 6]
+    assert recall(found) == 2 / 4
+
+
+def test_both_ends_of_the_band_are_what_they_are_called() -> None:
+    """A frame exactly at the guard is the own moment; one exactly at the window is still near.
+
+    At a guard of 3 and a window of 4, the pairs are 5 and 9 s alone (2 and 5 s are 3 s apart). With the window a
+    little shorter there are none, and no mean.
+    """
+    found = np.full((6, 6), 0.0)
+    found[2, [1, 3]], found[3, 2] = [9, 1], 1
+    assert recall(found.tolist(), 3, 4) == 1
+    assert math.isnan(recall(found.tolist(), 3, 3.9))
+
+
+def test_recall_is_of_all_queries_however_many_are_compared_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [[9, 8, 7, 0, 1, 2], [1, 9, 0, 0, 5, 0], [0, 0, 9, 0, 0, 4], [0, 0, 3, 9, 0, 0], [0] * 6, [0] * 6]
+    monkeypatch.setattr("training.retrieval.CHUNK", 4)
+    assert recall(found) == 2 / 4
+    assert self_retrieval(np.eye(6), np.eye(6), SPACED, within_s=0) == 1
+
+
+@pytest.mark.parametrize(
+    ("vectors", "share"),
+    [
+        ([[1, 0], [1, 0], [0, 1], [0, 1]], 1.0),  # nothing but the camera
+        ([[1, 0], [0, 1], [1, 0], [0, 1]], 0.0),  # the cameras' means coincide
+        ([[3, 0], [1, 0], [-1, 0], [-3, 0]], 0.8),  # means 2 and -2: 4 * 4 of 9 + 1 + 1 + 9
+        ([[1, 0]] * 4, 0.0),  # all the same
+    ],
+)
+def test_the_cameras_share_is_the_variance_between_them(vectors: list[list[float]], share: float) -> None:
+    cameras = np.array(["gate", "gate", "road", "road"])
+    assert camera_share(np.array(vectors, np.float32), cameras) == pytest.approx(share)
+
+
+def test_a_camera_with_more_frames_weighs_more() -> None:
+    """1, 1, 1 and -3: mean 0, between 3 * 1 + 9, which is all there is. With 1, 2, 3 and -6: 3 * 4 + 36 of 1+4+9+36."""
+    cameras = np.array(["gate", "gate", "gate", "road"])
+    assert camera_share(np.array([[1.0], [1], [1], [-3]]), cameras) == pytest.approx(1)
+    assert camera_share(np.array([[1.0], [2], [3], [-6]]), cameras) == pytest.approx(48 / 50)
+
+
+def test_one_camera_has_no_share() -> None:
+    assert math.isnan(camera_share(np.eye(3), np.array(["gate"] * 3)))
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        (Disturbance(zoom=(0.9, 0.75)), "--zoom is 0.9 0.75, expected two numbers above 0, the smaller one first"),
+        (Disturbance(zoom=(0.5, 1.5)), "--zoom is 0.5 1.5, expected at most 1"),
+        (Disturbance(gamma=(0, 1)), "--gamma is 0 1"),
+        (Disturbance(gain=(2, 1)), "--gain is 2 1"),
+        (Disturbance(noise=-0.1), "--noise is -0.1, expected 0 or more"),
+    ],
+)
+def test_a_disturbance_out_of_range_names_its_flag(how: Disturbance, says: str) -> None:
+    REAL.check()
+    NOTHING.check()
+    with pytest.raises(ValueError, match=says):
+        how.check()
+
+
 def noise_picture(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (30, 50, 3), dtype=np.uint8)
 
@@ -206,14 +287,6 @@ def test_a_zoom_of_half_shows_half_of_each_side_at_offsets_of_its_own() -> None:
     assert all(98 <= int(picture[0, -1, 0]) - int(picture[0, 0, 0]) <= 100 for picture in shown)
     assert min(starts) < 20
     assert max(starts) > 80
-
-
-def test_a_gallery_is_embedded_disturbed_and_as_it_is() -> None:
-    pictures = [np.full((8, 8, 3), level, np.uint8) for level in (50, 100)]
-    gallery = Gallery(pictures, np.array(["a", "a"]), np.zeros(2), np.array(["a", "a"]))
-    halved = Disturbance((1, 1), (1, 1), (0.5, 0.5), 0)
-    queries, vectors = embed_gallery(lambda given: np.array([one.mean() for one in given]), gallery, halved, seed=0)
-    assert (queries.tolist(), vectors.tolist()) == ([25, 50], [50, 100])
 
 
 def test_events_are_read_as_they_are_written(tmp_path: Path) -> None:
