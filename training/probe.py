@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,37 +18,102 @@ from lookalike.footage.archive import read_bytes
 
 CHUNK = 1024  # rows of test compared at a time
 PROBE_STEPS = 200
+Vote = tuple[int, float | None]  # k and temperature, see `knn_votes`
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Pictures of class folders, not read yet. paths: N of them. labels: int64 (N,), each an index into `names`."""
+
+    source: Path
+    paths: list[str]
+    labels: np.ndarray
+    names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def find_labelled(source: Path, limit: int | None = None) -> Labelled:
+    """Find `source/CLASS/picture` in a folder or a zip.
+
+    limit: at most so many pictures, evenly spaced over those found, so that every class has its share.
+    Raises: FootageError if there are fewer than two classes.
+    """
+    if not source.exists():
+        raise FootageError(f"{source}: no such folder or zip; expected a folder of class folders")
+    found = sorted(one.path for one in find_sources([source]) if one.kind == "image")
+    inside = {path: Path(path).relative_to(source).parts for path in found}
+    found = [path for path in found if len(inside[path]) > 1]  # those at the top have no class
+    names = sorted({inside[path][0] for path in found})
+    _require_two(source, len(names))
+    if limit is not None and len(found) > limit:
+        found = [found[row] for row in np.linspace(0, len(found) - 1, limit).round().astype(int)]
+    number = {name: row for row, name in enumerate(names)}
+    return Labelled(source, found, np.array([number[inside[path][0]] for path in found]), names)
+
+
+def find_pair(train: Path, test: Path, limit: int | None = None) -> tuple[Labelled, Labelled]:
+    """The pictures to learn from and to be asked about.
+
+    Raises: FootageError if either has fewer than two classes, or if their classes differ.
+    """
+    pair = find_labelled(train, limit), find_labelled(test, limit)
+    only = [sorted(set(one.names) - set(other.names)) for one, other in (pair, pair[::-1])]
+    if any(only):
+        missing = "; ".join(
+            f"{', '.join(names[:5])} only in {source}"
+            for source, names in zip((train, test), only, strict=True)
+            if names
+        )
+        raise FootageError(
+            f"--train and --test have different classes ({missing}); expected the same class folders in both"
+        )
+    return pair
+
+
+def read_pictures(
+    found: Labelled, on_unreadable: Callable[[str, str], None] = lambda path, reason: None
+) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield picture, uint8 (H, W, 3), and class number of each that can be decoded.
+
+    on_unreadable: told the path of each other, and why.
+    Raises: FootageError, at the end, if fewer than two classes had readable pictures.
+    """
+    seen: set[int] = set()
+    for path, label in zip(found.paths, found.labels.tolist(), strict=True):
+        try:
+            picture = pixels.decode(read_bytes(path), path)
+        except (ImageError, FootageError, OSError) as error:
+            on_unreadable(path, str(error).removeprefix(f"{path}: "))
+            continue
+        seen.add(label)
+        yield picture, label
+    _require_two(found.source, len(seen))
 
 
 def read_labelled(
     source: Path, limit: int | None = None, on_picture: Callable[[], None] = lambda: None
 ) -> tuple[list[np.ndarray], np.ndarray, list[str]]:
-    """Read `source/CLASS/picture` from a folder or a zip; what cannot be decoded is left out.
+    """Read class folders into memory, as they are; what cannot be decoded is left out.
 
-    limit: at most so many pictures, evenly spaced over those found, so that every class has its share.
+    limit: as in `find_labelled`.
     Returns: pictures, uint8 (H, W, 3) each; their class numbers, int64 (N,); and the classes' names.
     Raises: FootageError if there are fewer than two classes with readable pictures.
     """
-    if not source.exists():
-        raise FootageError(f"{source}: no such folder or zip; expected a folder of class folders")
-    found = sorted(one.path for one in find_sources([source]) if one.kind == "image")
-    classes = {path: Path(path).relative_to(source).parts[0] for path in found}
-    found = [path for path in found if Path(path).relative_to(source).name != classes[path]]  # not at the top
-    if limit is not None and len(found) > limit:
-        found = [found[row] for row in np.linspace(0, len(found) - 1, limit).round().astype(int)]
-    names = sorted({classes[path] for path in found})
-    pictures: list[np.ndarray] = []
-    labels: list[int] = []
-    for path in found:
-        try:
-            pictures.append(pixels.decode(read_bytes(path), path))
-            labels.append(names.index(classes[path]))
-            on_picture()
-        except (ImageError, FootageError):
-            continue
-    if len(set(labels)) < 2:
-        raise FootageError(f"{source}: {len(set(labels))} class(es) with readable pictures, expected at least 2")
-    return pictures, np.array(labels), names
+    found, pictures, labels = find_labelled(source, limit), [], []
+    for picture, label in read_pictures(found):
+        pictures.append(picture)
+        labels.append(label)
+        on_picture()
+    return pictures, np.array(labels), found.names
+
+
+def _require_two(source: Path, classes: int) -> None:
+    if classes < 2:
+        raise FootageError(
+            f"{source}: {classes} class(es) with readable pictures, expected at least 2, as folders of pictures"
+        )
 
 
 def knn_accuracy(vectors: np.ndarray, labels: np.ndarray, k: int = 10, temperature: float | None = None) -> float:
@@ -55,9 +121,13 @@ def knn_accuracy(vectors: np.ndarray, labels: np.ndarray, k: int = 10, temperatu
 
     vectors: unit float32 (N, D). labels: int64 (N,). temperature: as in `knn_votes`.
     """
-    similarity = vectors @ vectors.T
-    np.fill_diagonal(similarity, -np.inf)
-    return float((knn_votes(similarity, labels, min(k, len(vectors) - 1), temperature) == labels).mean())
+    right = 0
+    for start in range(0, len(vectors), CHUNK):
+        similarity = vectors[start : start + CHUNK] @ vectors.T  # (M, N)
+        own = np.arange(start, start + len(similarity))
+        similarity[own - start, own] = -np.inf
+        right += int((knn_votes(similarity, labels, min(k, len(vectors) - 1), temperature) == labels[own]).sum())
+    return right / len(vectors)
 
 
 def knn_transfer(
@@ -69,12 +139,21 @@ def knn_transfer(
     temperature: float | None = None,
 ) -> float:
     """Accuracy on `test` of a vote of the k most similar of `train`: unit float32 (N, D) and (M, D)."""
-    right = 0
+    return knn_transfers(train, train_labels, test, test_labels, [(k, temperature)])[0]
+
+
+def knn_transfers(
+    train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray, ways: Sequence[Vote]
+) -> list[float]:
+    """As `knn_transfer`, for several ways to vote: the neighbours, which cost the time, are found once."""
+    most, right = min(max(k for k, _ in ways), len(train)), [0] * len(ways)
     for start in range(0, len(test), CHUNK):
-        part = slice(start, start + CHUNK)
-        found = knn_votes(test[part] @ train.T, train_labels, min(k, len(train)), temperature)
-        right += int((found == test_labels[part]).sum())
-    return right / len(test)
+        rows = slice(start, start + CHUNK)
+        similarity, nearest = _nearest(test[rows] @ train.T, most)
+        for number, (k, temperature) in enumerate(ways):
+            found = _vote(similarity[:, :k], train_labels[nearest[:, :k]], int(train_labels.max()) + 1, temperature)
+            right[number] += int((found == test_labels[rows]).sum())
+    return [count / len(test) for count in right]
 
 
 def knn_votes(similarity: np.ndarray, labels: np.ndarray, k: int, temperature: float | None = None) -> np.ndarray:
@@ -83,20 +162,30 @@ def knn_votes(similarity: np.ndarray, labels: np.ndarray, k: int, temperature: f
     similarity: float (M, N). labels: int64 (N,). A tie goes to the side of the nearest. Returns: int64 (M,).
     Source of the weighted vote: arXiv 1805.01978, section 3.4.
     """
+    similarity, nearest = _nearest(similarity, k)
+    return _vote(similarity, labels[nearest], int(labels.max()) + 1, temperature)
+
+
+def _nearest(similarity: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k largest of each row, from the largest on, and their columns: twice (M, k)."""
     if k < similarity.shape[1]:
         found = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
     else:
         found = np.broadcast_to(np.arange(similarity.shape[1]), similarity.shape)
     order = np.argsort(-np.take_along_axis(similarity, found, 1), axis=1, kind="stable")
-    nearest = np.take_along_axis(found, order, 1)  # (M, k)
+    nearest = np.take_along_axis(found, order, 1)
+    return np.take_along_axis(similarity, nearest, 1), nearest
+
+
+def _vote(similarity: np.ndarray, labels: np.ndarray, classes: int, temperature: float | None) -> np.ndarray:
+    """similarity, labels: of the k nearest, (M, k), from the nearest on. Returns: int64 (M,)."""
     if temperature is None:
-        weights = np.broadcast_to(1 + 1e-6 * 0.5 ** np.arange(k), nearest.shape)  # the rest only ever decides ties
+        weights = np.broadcast_to(1 + 1e-6 * 0.5 ** np.arange(labels.shape[1]), labels.shape)  # only decides ties
     else:
-        weights = np.exp((np.take_along_axis(similarity, nearest, 1) - 1) / temperature)
-    votes = np.zeros((len(similarity), int(labels.max()) + 1))
-    rows = np.arange(len(similarity))
-    for rank in range(k):
-        votes[rows, labels[nearest[:, rank]]] += weights[:, rank]
+        weights = np.exp((similarity - 1) / temperature)
+    votes, rows = np.zeros((len(labels), classes)), np.arange(len(labels))
+    for rank in range(labels.shape[1]):
+        votes[rows, labels[:, rank]] += weights[:, rank]
     return votes.argmax(1)
 
 
@@ -109,7 +198,7 @@ def linear_probe(
     decay: weight of the squared norm. The same answer on every run: the problem is convex.
     """
     mean, deviation = train.mean(0), train.std(0) + 1e-6
-    inputs, wanted = torch.from_numpy((train - mean) / deviation).float(), torch.from_numpy(train_labels)
+    inputs, wanted = _standardised(train, mean, deviation), torch.from_numpy(train_labels)
     layer = nn.Linear(inputs.shape[1], int(train_labels.max()) + 1)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -123,5 +212,11 @@ def linear_probe(
 
     solver.step(closure)  # pyright: ignore[reportArgumentType]
     with torch.no_grad():
-        found = layer(torch.from_numpy((test - mean) / deviation).float()).argmax(1).numpy()
+        found = layer(_standardised(test, mean, deviation)).argmax(1).numpy()
     return float((found == test_labels).mean())
+
+
+def _standardised(vectors: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> torch.Tensor:
+    centred = vectors - mean
+    centred /= deviation  # in place: 50,000 vectors of 3,072 numbers are 600 MB
+    return torch.from_numpy(centred).float()
