@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 COLLAPSED = 0.1  # `spread` below this: the features say nothing
+LOW_SPREAD, LOW_RANK = 0.5, 0.05  # rules of thumb: below them, of 1 and of D, something is going wrong
 
 
 def spread(features: Tensor) -> Tensor:
@@ -26,6 +27,27 @@ def effective_rank(features: Tensor) -> float:
     singular = torch.linalg.svdvals(features.double())
     share = singular / singular.sum().clamp_min(1e-12) + 1e-7  # all zero, as after a collapse, ranks 1
     return float(torch.exp(-(share * share.log()).sum()))
+
+
+def spread_in_words(value: float) -> str:
+    """What a `spread` means, for a person."""
+    if value < COLLAPSED:
+        return "Collapsed: everything looks the same to it. Lower --lr, or raise --batch."
+    if value < LOW_SPREAD:
+        return "Low: the projections crowd together, on the way to a collapse. Healthy is near 1; collapsed, below 0.1."
+    return "Healthy: the projections spread over the sphere. Near 1 is best; below 0.1 they have collapsed."
+
+
+def rank_in_words(rank: float, dim: int) -> str:
+    """What an `effective_rank` of vectors of `dim` numbers means, for a person."""
+    if rank < 2:
+        return "Collapsed: one direction says everything. Lower --lr, or raise --batch."
+    if rank < LOW_RANK * dim:
+        return (
+            f"Low: few of {dim} dimensions are used. Footage in which little happens gives that, and so does a"
+            f" collapse of some dimensions; {LOW_RANK * dim:.0f} and more is healthy."
+        )
+    return f"Healthy: above {LOW_RANK:.0%} of {dim} dimensions. More tells more moments apart; 1 is a collapse."
 
 
 def alignment(features: Tensor, others: Tensor) -> float:

@@ -10,12 +10,21 @@ from pathlib import Path
 
 from lookalike.report.page import Chart
 
+MONITORED = {
+    "effective_rank": (
+        "Effective rank",
+        "How many dimensions the embeddings of a sample really use, while it trained.",
+    ),
+    "self_retrieval": ("Own moment first", "Share of disturbed frames that find their own moment, while it trained."),
+    "precision5": ("Precision@5", "Of disturbed queries, among the labelled events, while it trained."),
+}
+
 
 def training_charts(metrics: Path) -> list[Chart]:
-    """Loss and spread of a run, from its metrics.jsonl."""
+    """Loss and spread of a run, and what its monitor measured at least twice, from its metrics.jsonl."""
     lines = [json.loads(line) for line in metrics.read_text().splitlines()]
     steps = [line["step"] for line in lines]
-    return [
+    charts = [
         curve(
             "Loss", "Sum over both directions; 0 when the views are aligned.", steps, [line["loss"] for line in lines]
         ),
@@ -27,6 +36,12 @@ def training_charts(metrics: Path) -> list[Chart]:
             healthy=1.0,
         ),
     ]
+    for name, (title, note) in MONITORED.items():
+        measured = [line for line in lines if name in line]
+        if len(measured) > 1:
+            at = [line["step"] for line in measured]
+            charts.append(curve(title, note, at, [line[name] for line in measured]))
+    return charts
 
 
 def curve(
@@ -48,6 +63,7 @@ def curve(
         axes.set_xlabel("step")
         axes.set_ylim(bottom=0)
         axes.margins(x=0)
+        axes.locator_params(axis="x", integer=True)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#000000", alpha=0.08)
         buffer = io.StringIO()

@@ -43,6 +43,16 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Meter:
+    """One number on a scale. share: how much of the bar is full, 0 to 1. note: what it means, in words."""
+
+    title: str
+    value: str
+    share: float
+    note: str
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows of text; those named in `strong` stand out."""
 
@@ -55,11 +65,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole page, top to bottom."""
+    """A whole page, top to bottom. floors: the tables that the verdict comes from."""
 
     title: str
     verdict: str
     facts: list[tuple[str, str]]
+    floors: list[Table] = field(default_factory=list)
+    meters: list[Meter] = field(default_factory=list)
     charts: list[Chart] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     sheets: list[Sheet] = field(default_factory=list)

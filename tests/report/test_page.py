@@ -13,8 +13,7 @@ import pytest
 from PIL import Image
 
 from lookalike.report.charts import training_charts
-from lookalike.report.page import THUMB_PX, Report, Sheet, Table, Thumb, thumb_uri, write_report
-from lookalike.report.retrieval import retrieval_table
+from lookalike.report.page import THUMB_PX, Meter, Report, Sheet, Table, Thumb, thumb_uri, write_report
 
 EVIL = "<script>alert('x')</script> & \"gate\""
 PICTURE = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)
@@ -117,6 +116,24 @@ def test_each_table_has_its_rows(html):
     assert html.count('<tr class="strong">') == 1
 
 
+def test_the_tables_of_the_verdict_stand_first(tmp_path):
+    [first, other] = (Table(title, ["", "n"], [[title, "1"]]) for title in ("Floors", "Time"))
+    sheet = Sheet(Thumb(thumb_uri(PICTURE), "gate", 1.0), [])
+    write_report(Report("T", "V", [], floors=[first], tables=[other], sheets=[sheet]), tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text())
+    assert page.rows == [["", "n"], ["Floors", "1"], ["", "n"], ["Time", "1"]]
+    assert page.text.index("Floors") < page.text.index("What it finds") < page.text.index("Time")
+
+
+@pytest.mark.parametrize(("share", "width"), [(0.25, "25.0"), (0.0, "0.0"), (1.07, "100.0"), (-1.0, "0.0")])
+def test_a_meter_is_as_full_as_its_share(tmp_path, share, width):
+    write_report(Report("T", "V", [], meters=[Meter("Rank", "3 of 12", share, EVIL)]), tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text()
+    assert f'<i style="width: {width}%">' in html
+    assert Page(html).text.count(EVIL) == 1
+    assert "Rank 3 of 12" in " ".join(Page(html).text.split())
+
+
 def test_a_sheet_shows_the_query_and_its_hits(html):
     text = " ".join(Page(html).text.split())
     assert f"query · {EVIL} · 12.3 s" in text
@@ -139,6 +156,16 @@ def test_charts_are_drawings_with_their_numbers(charts):
         assert not re.search(r"<svg[^>]* width=", chart.svg)  # the page decides
 
 
+def test_what_the_monitor_measured_twice_is_a_curve(tmp_path):
+    lines = [{"step": step, "loss": 1.0, "spread": 0.9} for step in (10, 20, 30)]
+    lines[0] |= {"effective_rank": 5.0, "self_retrieval": 0.1}
+    lines[2] |= {"effective_rank": 9.0}
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert [chart.title for chart in training_charts(tmp_path / "metrics.jsonl")] == [
+        *("Loss", "Collapse meter", "Effective rank")
+    ]
+
+
 @pytest.mark.parametrize(("size_px", "expected"), [((1600, 1600), (256, 256)), ((160, 90), (160, 90))])
 def test_thumbnails_fit_twice_their_frame_and_never_grow(size_px, expected):
     uri = thumb_uri(np.zeros((size_px[1], size_px[0], 3), np.uint8))
@@ -146,15 +173,3 @@ def test_thumbnails_fit_twice_their_frame_and_never_grow(size_px, expected):
     assert uri.startswith(prefix)
     assert THUMB_PX == (208, 128)
     assert Image.open(io.BytesIO(base64.b64decode(uri.removeprefix(prefix)))).size == expected
-
-
-def test_an_evaluation_becomes_a_table_of_its_measures():
-    rows = [
-        {"name": "encoder", "trained": True, "precision5_clean": {"mean": 0.91234}, "self_retrieval_disturbed": 0.5},
-        {"name": "raw pixels", "trained": False, "precision5_clean": {"mean": 0.4}, "self_retrieval_disturbed": 1},
-    ]
-    table = retrieval_table({"rows": rows, "guard_s": 3.0})
-    assert table.header == ["", "precision@5, clean", "own moment first, disturbed"]
-    assert table.rows == [["encoder", "0.912", "0.500"], ["raw pixels", "0.400", "1.000"]]
-    assert table.strong == [0]
-    assert "at least 3 s away" in table.note
