@@ -57,11 +57,11 @@ def test_imports_run_one_way(path):
 
 
 def test_the_composition_root_reaches_up_only_inside_its_verbs():
-    """But for the settings of a run, which are the flags of `pretrain`."""
+    """But for settings that are flags: a run's of `pretrain`, and a disturbance's of `evaluate`."""
     tree = parsed(COMPOSITION_ROOT)
     tree.body = [node for node in tree.body if not isinstance(node, ast.FunctionDef)]
     above = {name for name in imported(tree) if name.split(".")[0] in OURS - {"lookalike"}}
-    assert above == {"training.config"}
+    assert above == {"training.config", "training.disturbance"}
 
 
 @pytest.mark.parametrize("module", ["lookalike.cli", "lookalike.ingest", "lookalike.index", "lookalike.encoder"])

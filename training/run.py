@@ -5,24 +5,23 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from lookalike.errors import TrainingError
 from lookalike.footage import Frame
-from lookalike.report.charts import training_charts
-from lookalike.report.page import Report, Sheet, Thumb, thumb_uri, write_report
+from lookalike.report.page import write_report
 from training.checkpoint import CHECKPOINT
 from training.config import CONFIG, TrainConfig
 from training.data import FrameCache, build_cache, load_cache
 from training.distributed import ALONE, World
 from training.health import effective_rank
 from training.record import METRICS, TENSORBOARD, read_metrics
+from training.summary import beside_floors, neighbour_sheets, run_report
 from training.train import Progress, train
-from training.trained import embed_pixels, load_trained, sample_frames
-
-SHEET_QUERIES, SHEET_HITS, SHEET_GUARD_S = 8, 5, 5.0
+from training.trained import load_trained, sample_frames
 
 
 def start_run(
@@ -65,26 +64,32 @@ def continue_run(run: Path, given: TrainConfig) -> tuple[FrameCache, TrainConfig
     return load_cache(run / "cache"), saved
 
 
-def finish_run(run: Path) -> dict[str, float | int | str]:
-    """Write the report of a finished run. Returns: its last measurements."""
+def finish_run(run: Path) -> dict[str, Any]:
+    """Measure a finished run beside the floors and write its report.
+
+    Returns: its last measurements, `verdict`, and `evaluation`, what `lookalike evaluate` would print of a sample.
+    """
     served, config = load_trained(run)
-    cache = load_cache(run / "cache")
+    cache, metrics = load_cache(run / "cache"), read_metrics(run / METRICS)
     rows, pictures = sample_frames(cache, config.input_px)
-    vectors = embed_pixels(served, torch.from_numpy(pictures))
-    rank = effective_rank(vectors)
-    metrics = read_metrics(run / METRICS)
-    sheets = _sheets(cache, rows.tolist(), vectors.numpy())
-    write_report(_report(run, cache, config, metrics, rank, sheets), run / "report.html")
-    last = metrics[-1]
-    return {
+    features = served.directions(torch.from_numpy(pictures))  # (N, D), before the last layer, which evens them out
+    vectors = served.last_layer(features)
+    evaluation = beside_floors(served, config, cache)
+    found = {
         "run": str(run),
-        "steps": int(last["step"]),
+        "steps": int(metrics[-1]["step"]),
         "frames": len(cache),
-        "loss": last["loss"],
-        "spread": last["spread"],
-        "effective_rank": rank,
+        "loss": metrics[-1]["loss"],
+        "spread": metrics[-1]["spread"],
+        "effective_rank": effective_rank(features - features.mean(0)),
+        "dim": features.shape[1],
         "images_per_s": float(np.median([line["images_per_s"] for line in metrics])),
+        "verdict": evaluation["verdict"],
+        "evaluation": evaluation,
     }
+    sheets = neighbour_sheets(cache, rows.tolist(), vectors.numpy())
+    write_report(run_report(run, found, cache, config, sheets), run / "report.html")
+    return found
 
 
 def pretrain(
@@ -114,54 +119,3 @@ def _foreign(folder: Path) -> bool:
     """Whether a folder holds anything but what an earlier start of a run left."""
     left = (CONFIG, METRICS, TENSORBOARD, "cache", f"{CHECKPOINT}.partial")
     return any(entry.name not in left for entry in folder.iterdir())
-
-
-def _report(
-    run: Path, cache: FrameCache, config: TrainConfig, metrics: list[dict[str, float]], rank: float, sheets: list[Sheet]
-) -> Report:
-    last = metrics[-1]
-    facts = [
-        ("frames", f"{len(cache):,}"),
-        ("cameras", str(len(cache.cameras))),
-        ("steps", f"{int(last['step']):,} x {config.batch}"),
-        ("encoder", f"{config.arch}, {config.input_px} px"),
-        ("final loss", f"{last['loss']:.3f}"),
-        ("final spread", f"{last['spread']:.2f}"),
-        ("effective rank", f"{rank:.1f}"),
-        ("images/s", f"{np.median([line['images_per_s'] for line in metrics]):.0f}"),
-    ]
-    return Report(
-        title=f"Training run {run.name}",
-        verdict="How the run went, and what its encoder takes for alike. "
-        "Whether it beats raw pixels and other floors, `lookalike evaluate` tells.",
-        facts=facts,
-        charts=training_charts(run / METRICS),
-        sheets=sheets,
-        sheets_note=f"Frames of the footage with their nearest neighbours at least {SHEET_GUARD_S:.0f} s away.",
-        commands=[f"lookalike export {run} --out encoder.onnx", f"lookalike evaluate {run} --footage SOURCE"],
-    )
-
-
-def _sheets(cache: FrameCache, rows: list[int], vectors: np.ndarray) -> list[Sheet]:
-    """Queries spread over the footage, each with its nearest frames outside its own moment."""
-    sheets: list[Sheet] = []
-    for query in np.linspace(0, len(rows) - 1, min(SHEET_QUERIES, len(rows)) + 2).round().astype(int).tolist()[1:-1]:
-        taken, hits = [query], []
-        similarity = vectors @ vectors[query]
-        for other in np.argsort(-similarity, kind="stable").tolist():
-            if len(hits) < SHEET_HITS and not any(_near(cache, rows[other], rows[one]) for one in taken):
-                taken.append(other)
-                hits.append(_thumb(cache, rows[other], float(similarity[other])))
-        sheets.append(Sheet(_thumb(cache, rows[query], None), hits))
-    return sheets
-
-
-def _near(cache: FrameCache, row: int, other: int) -> bool:
-    same_source = cache.source[row] == cache.source[other]
-    return bool(same_source and abs(cache.time_s[row] - cache.time_s[other]) < SHEET_GUARD_S)
-
-
-def _thumb(cache: FrameCache, row: int, score: float | None) -> Thumb:
-    return Thumb(
-        thumb_uri(np.asarray(cache.frames[row])), cache.cameras[cache.camera[row]], float(cache.time_s[row]), score
-    )
