@@ -7,6 +7,7 @@ import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import onnx
@@ -17,6 +18,7 @@ from lookalike.contract import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, EncoderSpe
 from lookalike.encoder import Encoder
 from lookalike.errors import ExportError
 from training.checkpoint import CHECKPOINT, load_checkpoint, weights_digest
+from training.config import BuiltIn
 from training.data import load_cache
 from training.trained import ServedEncoder, load_trained, sample_frames
 
@@ -44,12 +46,15 @@ def export_run(run: Path, out: Path) -> Exported:
     _, frames = sample_frames(cache, config.input_px)
     real = frames[np.linspace(0, len(frames) - 1, min(VERIFY_FRAMES, len(frames))).round().astype(int)]
     spec = EncoderSpec(
-        name=f"{config.arch}-{config.input_px}",
+        name=f"{config.arch.rpartition(':')[2]}-{config.input_px}",
         input_px=config.input_px,
-        dim=len(served.center),
+        dim=len(served.weight),
         weights_sha256=weights_digest(served),
         steps=int(load_checkpoint(run / CHECKPOINT)["step"]),
         frames=len(cache),
+        arch=config.arch if config.arch in get_args(BuiltIn) else "",
+        light=config.light,
+        whitened=config.embedding > 0,
     )
     return export(served, spec, real, out)
 

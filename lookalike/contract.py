@@ -25,6 +25,7 @@ class EncoderSpec:
 
     input_px: side S of the square input, pixels. dim: length D of an embedding.
     weights_sha256: hex digest of the weights. steps, frames: what it was trained on.
+    arch, light, whitened: what it was built from, as training.config has it; empty for an encoder from elsewhere.
     """
 
     name: str
@@ -34,6 +35,9 @@ class EncoderSpec:
     steps: int
     frames: int
     precision: str = "fp32"
+    arch: str = ""
+    light: str = ""
+    whitened: bool = False
     resize: str = RESIZE_RULE
     format_version: int = FORMAT_VERSION
 

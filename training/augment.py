@@ -4,7 +4,7 @@ Every parameter is drawn per image, on the CPU from one generator: the same seed
 and nothing waits for the device. Brightness, contrast, saturation, hue and grey are all linear in colour, so each
 image's draw of them, in its own order, becomes one 3x4 matrix; only the clip at the end is left out between them.
 
-Source of distributions: BYOL, arXiv 2006.07733, appendix B, table 6.
+Source of the paper's distributions: BYOL, arXiv 2006.07733, appendix B, table 6.
 """
 
 from __future__ import annotations
@@ -16,12 +16,17 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from training.config import Views
+
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
 
 
 @dataclass(frozen=True)
 class ViewPolicy:
-    """One distribution of views; the paper's T and T' differ in blur and solarisation."""
+    """One distribution of views. The defaults are the paper's T; its T' differs in blur and solarisation.
+
+    gamma: exposure curves from 1 / gamma to gamma, log-uniformly. gain: each channel is scaled by 1 - gain to 1 + gain.
+    """
 
     crop_area_min: float = 0.08
     crop_ratio: float = 4 / 3
@@ -35,11 +40,38 @@ class ViewPolicy:
     blur_p: float = 1.0
     blur_sigma: tuple[float, float] = (0.1, 2.0)
     solarize_p: float = 0.0
+    gamma: float = 1.0
+    gain: float = 0.0
 
 
 def paper_policies(crop_area_min: float = 0.08) -> tuple[ViewPolicy, ViewPolicy]:
     """T and T' of the paper, with the crop's smallest area."""
     return ViewPolicy(crop_area_min), ViewPolicy(crop_area_min, blur_p=0.1, solarize_p=0.2)
+
+
+def camera_policy(crop_area_min: float = 0.5) -> ViewPolicy:
+    """What happens to a fixed camera: it is nudged or zoomed, and its exposure and white balance change.
+
+    Not what makes another scene of it: a mirror, another hue, grey. Measured in docs/footage.md.
+    """
+    return ViewPolicy(
+        crop_area_min,
+        crop_ratio=1.1,
+        flip_p=0.0,
+        jitter_p=0.0,
+        grey_p=0.0,
+        blur_p=0.1,
+        blur_sigma=(0.1, 1.0),
+        gamma=2.0,
+        gain=0.35,
+    )
+
+
+def policies(views: Views, crop_area_min: float) -> tuple[ViewPolicy, ViewPolicy]:
+    """The distributions of both views."""
+    if views == "paper":
+        return paper_policies(crop_area_min)
+    return camera_policy(crop_area_min), camera_policy(crop_area_min)
 
 
 @dataclass(frozen=True)
@@ -48,13 +80,15 @@ class Draw:
 
     crops: (B, 2, 3), maps from output to input coordinates. operations: (B, 4, 3, 3), colour matrices in the order
     drawn. pivots: (B, 4), the share of the mean luma that each operation adds. grey: (B, 3, 3).
-    sigma: (B,), pixels, 0 where nothing is blurred. solarized: bool (B,).
+    gamma: (B,). gain: (B, 3). sigma: (B,), pixels, 0 where nothing is blurred. solarized: bool (B,).
     """
 
     crops: Tensor
     operations: Tensor
     pivots: Tensor
     grey: Tensor
+    gamma: Tensor
+    gain: Tensor
     sigma: Tensor
     solarized: Tensor
 
@@ -70,7 +104,9 @@ def draw_view(count: int, policy: ViewPolicy, generator: Generator) -> Draw:
     crops = draw_crops(count, policy, generator)
     operations, pivots, grey = draw_colour(count, policy, generator)
     sigma = draw_blur(count, policy, generator)
-    return Draw(crops, operations, pivots, grey, sigma, _chance(count, policy.solarize_p, generator))
+    solarized = _chance(count, policy.solarize_p, generator)
+    gamma, gain = draw_exposure(count, policy, generator)
+    return Draw(crops, operations, pivots, grey, gamma, gain, sigma, solarized)
 
 
 def make_view(frames: Tensor, draw: Draw, size_px: int) -> Tensor:
@@ -85,6 +121,7 @@ def make_view(frames: Tensor, draw: Draw, size_px: int) -> Tensor:
     views = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     colour = colour_maps(views.mean((2, 3)), draw)  # (B, 3, 4)
     views = torch.baddbmm(colour[:, :, 3:], colour[:, :, :3], views.flatten(2)).clamp_(0, 1).view_as(views)
+    views = expose(views, draw.gamma, draw.gain)
     views = blur(views, draw.sigma)
     solarized = send(draw.solarized.nonzero()[:, 0], device)
     if len(solarized):
@@ -146,6 +183,24 @@ def colour_maps(mean: Tensor, draw: Draw) -> Tensor:
         mean_luma = luma @ (matrix @ mean[:, :, None] + offset)  # (B, 1)
         matrix, offset = step @ matrix, step @ offset + (pivots[:, position, None] * mean_luma)[:, :, None]
     return torch.cat([grey @ matrix, grey @ offset], 2)
+
+
+def draw_exposure(count: int, policy: ViewPolicy, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Gamma, (B,), and the gain of each channel, (B, 3)."""
+    gamma = _uniform(count, -math.log(policy.gamma), math.log(policy.gamma), generator).exp()
+    gain = 1 + policy.gain * (2 * torch.rand(count, 3, generator=generator) - 1)
+    return gamma, gain
+
+
+def expose(images: Tensor, gamma: Tensor, gain: Tensor) -> Tensor:
+    """Another exposure curve and white balance: gain * image ^ gamma, clipped as a sensor clips.
+
+    images: (B, 3, S, S) in [0, 1]. gamma: (B,). gain: (B, 3), both on the CPU. Returns: the same shape, in [0, 1].
+    """
+    if bool((gamma == 1).all()) and bool((gain == 1).all()):
+        return images
+    gamma, gain = send(gamma, images.device), send(gain, images.device)
+    return (images ** gamma[:, None, None, None] * gain[:, :, None, None]).clamp_(max=1)
 
 
 def draw_blur(count: int, policy: ViewPolicy, generator: Generator) -> Tensor:

@@ -16,6 +16,8 @@ BuiltIn = Literal["compact", "resnet18", "resnet18-small", "resnet50"]
 Optimizer = Literal["lars", "sgd", "adamw"]
 Precision = Literal["auto", "fp32", "bf16"]
 Switch = Literal["auto", "on", "off"]
+Views = Literal["camera", "paper"]
+Light = Literal["relative", "absolute"]
 _POSITIVE = ("input_px", "steps", "batch", "accumulate", "hidden", "projection", "checkpoint_every", "fps", "lr")
 CONFIG = "config.json"  # of a run
 TEMPORAL_MIN_S = 0.5  # nearer moments are the same picture
@@ -49,8 +51,13 @@ class TrainConfig:
     """Fill each batch from one camera, so that batch norm in the heads takes out what all its frames share."""
     temporal_s: float = 0.0
     """Half of the second views show another moment, .5 s to this many seconds away; 0 for none."""
-    crop_area_min: float = 0.8
-    """Smallest share of the picture that a view keeps (the paper's .08 is for pictures of one large object)."""
+    views: Views = "camera"
+    """What is done to a picture to make two views of it: `camera` nudges, zooms and re-exposes it, `paper` is for
+    pictures of one object."""
+    crop_area_min: float = 0.5
+    """Smallest share of the picture that a view keeps (the paper's is .08)."""
+    light: Light = "relative"
+    """`relative` takes exposure and white balance out of each picture first; `absolute` keeps them."""
     optimizer: Optimizer = "adamw"
     """LARS is the paper's, for large batches."""
     lr: float = 4e-3
@@ -65,6 +72,9 @@ class TrainConfig:
     """Width of the hidden layer of projector and predictor (the paper's 4096 is for ImageNet)."""
     projection: int = 256
     """Width of the projection that is compared."""
+    embedding: int = 256
+    """Length of embeddings: after training, a last layer is fitted to the footage that weighs down what a disturbed
+    camera changes; 0 for the encoder's own features."""
     precision: Precision = "auto"
     """bf16 where the device has it, else fp32."""
     compile: Switch = "auto"

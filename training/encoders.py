@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lookalike.errors import TrainingError
-from training.config import BuiltIn
+from training.config import BuiltIn, Light
 
 # Of ImageNet, so that torchvision's weights can be a start; they live in the graph and nowhere else.
 MEAN = (0.485, 0.456, 0.406)
@@ -33,6 +33,21 @@ class Normalize(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return (images - self.mean) / self.std
+
+
+class Standardize(nn.Module):
+    """Pictures in [0, 1] -> logarithms, each channel with mean 0 and deviation 1 over the picture.
+
+    Gamma and gain, what exposure and white balance do, multiply and shift logarithms: so they cancel here, and nothing
+    has to be learned about them. FLOOR keeps black from minus infinity, DEVIATION flat pictures from being stretched.
+    """
+
+    FLOOR, DEVIATION = 0.1, 0.05
+
+    def forward(self, images: Tensor) -> Tensor:
+        logs = torch.log(images + self.FLOOR)
+        centred = logs - logs.mean((2, 3), keepdim=True)
+        return centred / (centred.square().mean((2, 3), keepdim=True).sqrt() + self.DEVIATION)
 
 
 class BasicBlock(nn.Module):
@@ -103,14 +118,15 @@ _BUILDERS: dict[BuiltIn, Callable[[], nn.Module]] = {
 }
 
 
-def build_encoder(arch: str) -> nn.Sequential:
+def build_encoder(arch: str, light: Light = "absolute") -> nn.Sequential:
     """A randomly initialised encoder: float (B, 3, S, S) in [0, 1] -> (B, D).
 
     arch: a BuiltIn, or `FILE.py:NAME` or `MODULE:NAME`, a callable that gives a module taking normalised pictures.
+    light: whether pictures are normalised each by its own statistics, or all by ImageNet's.
     Raises: TrainingError if there is none of that name.
     """
     builder = _BUILDERS[arch] if arch in _BUILDERS else _own_builder(arch)
-    return nn.Sequential(Normalize(), builder())
+    return nn.Sequential(Standardize() if light == "relative" else Normalize(), builder())
 
 
 def _own_builder(arch: str) -> Callable[[], nn.Module]:

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lookalike import pixels
 from training.config import TrainConfig
 from training.data import FrameCache
 from training.encoders import embedding_dim
@@ -23,10 +22,11 @@ from training.retrieval import (
     read_events,
     self_retrieval,
 )
-from training.trained import ServedEncoder, embed_pixels, sample_rows
+from training.trained import ServedEncoder, embed_pixels, fit_all, sample_rows
 
 SAMPLE = 500  # frames
 LABELLED = 2000  # pictures
+COPIES = 3  # of each frame for the last layer: fewer than at the end, to be quick
 GUARD_S = 3.0
 
 
@@ -35,32 +35,38 @@ class Monitor:
 
     def __init__(self, cache: FrameCache, config: TrainConfig) -> None:
         """Raises: FootageError if the events or the labelled pictures of the config cannot be read."""
-        rows = sample_rows(cache, SAMPLE)
+        rows = sample_rows(len(cache), SAMPLE)
         pictures = [np.asarray(cache.frames[row]) for row in rows]
         clips = np.array([Path(name).name for name in cache.sources])
         cameras = np.array(cache.cameras)
         self._gallery = Gallery(pictures, clips[cache.source[rows]], cache.time_s[rows], cameras[cache.camera[rows]])
-        self._frames = _fit(pictures, config.input_px)
-        self._disturbed = _fit(disturb_all(pictures, Disturbance(), seed=0), config.input_px)
+        self._cached = torch.from_numpy(np.stack(pictures))
+        self._embedding = config.embedding
+        self._frames = _tensor(pictures, config.input_px)
+        self._disturbed = _tensor(disturb_all(pictures, Disturbance(), seed=0), config.input_px)
         self._events = read_events(Path(config.events)) if config.events else []
         self._labelled: tuple[Tensor, np.ndarray] | None = None
         if config.labelled:
             labelled, labels, _ = read_labelled(Path(config.labelled), LABELLED)
-            self._labelled = _fit(labelled, config.input_px), labels
+            self._labelled = _tensor(labelled, config.input_px), labels
 
     def measure(self, encoder: nn.Module) -> dict[str, float]:
         """Names and values for a line of metrics.jsonl. The encoder is left in train mode."""
         device = next(encoder.parameters()).device
         served = ServedEncoder(encoder, embedding_dim(encoder, self._frames.shape[1])).to(device).eval()
-        served.center_on(self._frames.to(device))
-        vectors, queries = (embed_pixels(served, one.to(device)).cpu() for one in (self._frames, self._disturbed))
-        gallery = self._gallery
+        own, of_queries = served.directions(self._frames.to(device)), served.directions(self._disturbed.to(device))
+        served.center_on(own)
+        vectors, queries = served.last_layer(own).cpu(), served.last_layer(of_queries).cpu()
         found = {
             "effective_rank": effective_rank(vectors),
             "alignment": alignment(vectors, queries),
             "uniformity": uniformity(vectors),
-            "self_retrieval": self_retrieval(queries.numpy(), vectors.numpy(), gallery, OWN_MOMENT_S),
         }
+        if self._embedding:
+            served.whiten_on(own, self._cached.to(device), self._frames.shape[1], self._embedding, COPIES)
+            vectors, queries = served.last_layer(own).cpu(), served.last_layer(of_queries).cpu()
+        gallery = self._gallery
+        found["self_retrieval"] = self_retrieval(queries.numpy(), vectors.numpy(), gallery, OWN_MOMENT_S)
         if self._events:
             precision = event_precision(queries.numpy(), vectors.numpy(), gallery, self._events, GUARD_S)
             found["precision5"] = precision["mean"]
@@ -73,5 +79,5 @@ class Monitor:
         return found
 
 
-def _fit(pictures: list[np.ndarray], side_px: int) -> Tensor:
-    return torch.from_numpy(np.stack([pixels.fit(one, side_px) for one in pictures]))
+def _tensor(pictures: list[np.ndarray], side_px: int) -> Tensor:
+    return torch.from_numpy(fit_all(pictures, side_px))

@@ -15,7 +15,7 @@ import torch
 
 from lookalike.contract import Device
 from lookalike.errors import TrainingError
-from training.augment import paper_policies
+from training.augment import policies
 from training.byol import Byol, tau_at
 from training.checkpoint import CHECKPOINT, ENCODER, load_checkpoint, save_checkpoint, save_encoder
 from training.config import Precision, Switch, TrainConfig
@@ -67,7 +67,7 @@ def train(
     """
     device = pick_device(config.device)
     torch.manual_seed(config.seed)
-    encoder = build_encoder(config.arch)
+    encoder = build_encoder(config.arch, config.light)
     if config.init and not resume:
         warm_start(encoder, config.arch, config.init)
     network = Byol(encoder, embedding_dim(encoder, config.input_px), config.hidden, config.projection)
@@ -80,7 +80,7 @@ def train(
     use_bf16 = pick_bf16(config.precision, device)
     wrapped = world.wrap(network)
     forward = torch.compile(wrapped) if pick_compile(config.compile, device) else wrapped
-    feed = batches(cache, config, paper_policies(config.crop_area_min), device, world, start)
+    feed = batches(cache, config, policies(config.views, config.crop_area_min), device, world, start)
     step, since, clock, loss = start, start, time.perf_counter(), torch.zeros(())
 
     recorded = closing(Recorder(run, start)) if world.first else nullcontext()

@@ -22,6 +22,9 @@ SMALL = TrainConfig(
     steps=12,
     batch=8,
     camera_batches=False,
+    views="paper",
+    light="absolute",
+    embedding=0,
     crop_area_min=0.6,
     optimizer="adamw",
     lr=1e-2,
@@ -65,6 +68,6 @@ def untrained_run(run: Path, config: TrainConfig = SMALL, count: int = 24) -> Pa
     config.save(run / CONFIG)
     small_cache(run / "cache", count)
     torch.manual_seed(config.seed)
-    save_encoder(run / ENCODER, build_encoder(config.arch))
+    save_encoder(run / ENCODER, build_encoder(config.arch, config.light))
     save_checkpoint(run / CHECKPOINT, {"step": config.steps, "network": {}, "optimizer": {}})
     return run

@@ -13,12 +13,16 @@ from training import augment
 from training.augment import (
     ViewPolicy,
     blur,
+    camera_policy,
     colour_maps,
     draw_blur,
     draw_crops,
+    draw_exposure,
     draw_view,
+    expose,
     make_view,
     paper_policies,
+    policies,
 )
 
 STILL = ViewPolicy(
@@ -34,6 +38,8 @@ STILL = ViewPolicy(
     blur_p=0.0,
     blur_sigma=(0.1, 2.0),
     solarize_p=0.0,
+    gamma=1.0,
+    gain=0.0,
 )
 JITTER = replace(STILL, jitter_p=1.0)
 LUMA = torch.tensor([0.299, 0.587, 0.114])  # ITU-R BT.601
@@ -327,3 +333,40 @@ def test_blurs_spread_over_the_range_of_sigmas() -> None:
     assert 0.1 <= sigma.min() < 0.12
     assert 1.98 < sigma.max() <= 2.0
     assert sigma.mean().item() == pytest.approx(1.05, abs=5 * 1.9 / math.sqrt(12 * 4000))  # of a uniform draw
+
+
+def test_an_exposure_is_gain_times_the_power_of_gamma_and_clips() -> None:
+    """.25 ^ 2 = .0625, doubled .125; .81 ^ .5 = .9, doubled 1.8, clipped to 1; a gain of its own for each channel."""
+    images = torch.tensor([0.25, 0.81]).view(2, 1, 1, 1).expand(2, 3, 1, 1)
+    gain = torch.tensor([[1.0, 2.0, 4.0], [1.0, 2.0, 0.5]])
+    found = expose(images, torch.tensor([2.0, 0.5]), gain)
+    assert torch.allclose(found[..., 0, 0], torch.tensor([[0.0625, 0.125, 0.25], [0.9, 1.0, 0.45]]), atol=1e-6)
+
+
+def test_exposures_spread_evenly_in_the_logarithm_of_gamma_and_around_a_gain_of_one() -> None:
+    gamma, gain = draw_exposure(4000, replace(STILL, gamma=2.0, gain=0.3), seeded())
+    assert 0.5 <= gamma.min() < 0.51
+    assert 1.97 < gamma.max() <= 2.0
+    assert gamma.log().mean().item() == pytest.approx(0, abs=5 * 2 * math.log(2) / math.sqrt(12 * 4000))
+    assert 0.7 <= gain.min() < 0.71
+    assert 1.29 < gain.max() <= 1.3
+    assert (gain[:, 0] - gain[:, 1]).abs().max() > 0.5  # each channel by itself
+
+
+def test_without_a_range_of_exposures_a_view_keeps_its_light() -> None:
+    frames = noise(3, 8)
+    assert torch.allclose(view_of(frames, STILL, 8, seeded()), as_images(frames), atol=1e-6)
+
+
+def test_a_camera_is_nudged_and_exposed_anew_but_shows_the_same_side_and_hue() -> None:
+    """A grey picture stays grey but for the gain of each channel, and left stays left in every view."""
+    policy = camera_policy(0.5)
+    assert policies("camera", 0.5) == (policy, policy)
+    assert policies("paper", 0.5) == paper_policies(0.5)
+    assert torch.all(draw_crops(1000, policy, seeded())[:, 0, 0] > 0)
+    maps = colours_of(torch.full((1000, 3), 0.5), policy, seeded())
+    assert torch.allclose(maps, torch.cat([torch.eye(3), torch.zeros(3, 1)], 1), atol=1e-6)
+    left_dark = torch.zeros(200, 16, 16, 3, dtype=torch.uint8)
+    left_dark[:, :, 8:] = 255
+    views = view_of(left_dark, policy, 16, seeded())
+    assert torch.all(views[..., 0].mean((1, 2)) < views[..., -1].mean((1, 2)))

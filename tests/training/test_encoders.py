@@ -5,13 +5,39 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.encoders import MEAN, STD, Normalize, build_encoder, embedding_dim
+from training.augment import expose
+from training.encoders import MEAN, STD, Normalize, Standardize, build_encoder, embedding_dim
 
 
 def test_the_mean_colour_becomes_zero_and_one_standard_deviation_more_becomes_one() -> None:
     colours = torch.stack([torch.tensor(MEAN), torch.tensor(MEAN) + torch.tensor(STD)])[:, :, None, None]
     expected = torch.tensor([0.0, 1.0])[:, None, None, None].expand(2, 3, 1, 1)
     assert torch.allclose(Normalize()(colours), expected, atol=1e-6)
+
+
+def test_standardised_logarithms_do_not_see_exposure_and_white_balance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """log(gain * x ^ gamma) is log gain + gamma * log x: one shift and one scale a channel, which are taken out."""
+    monkeypatch.setattr(Standardize, "FLOOR", 0.0)
+    monkeypatch.setattr(Standardize, "DEVIATION", 0.0)
+    torch.manual_seed(0)
+    images = 0.1 + 0.8 * torch.rand(4, 3, 8, 8)
+    gamma, gain = torch.tensor([0.5, 1.0, 1.5, 2.0]), 0.5 + 0.5 * torch.rand(4, 3)  # too dark to clip
+    found = Standardize()(expose(images, gamma, gain))
+    assert torch.allclose(found, Standardize()(images), atol=1e-4)
+    assert torch.allclose(found.mean((2, 3)), torch.zeros(4, 3), atol=1e-5)
+
+
+def test_a_picture_of_two_values_becomes_plus_and_minus_its_share_of_deviation() -> None:
+    """Half .1, half .4: logs of .2 and .5 lie log(2.5) / 2 = .458 from their mean; .458 / (.458 + .05) = .902."""
+    half = torch.tensor([0.1, 0.4]).view(1, 1, 1, 2).expand(1, 3, 4, 2)
+    found = Standardize()(half)
+    assert torch.allclose(found, torch.tensor([-0.90161, 0.90161]).expand(1, 3, 4, 2), atol=1e-4)
+    assert torch.equal(Standardize()(torch.full((1, 3, 4, 4), 0.3)), torch.zeros(1, 3, 4, 4))  # flat stays flat
+
+
+def test_the_light_chooses_how_pictures_are_normalised() -> None:
+    assert isinstance(build_encoder("compact", "relative")[0], Standardize)
+    assert isinstance(build_encoder("compact", "absolute")[0], Normalize)
 
 
 @pytest.mark.parametrize(("arch", "dim"), [("resnet18", 512), ("resnet50", 2048)])

@@ -13,9 +13,10 @@ from torch import nn
 from lookalike import pixels
 from lookalike.errors import TrainingError
 from tests.training.small import SMALL, noise_frames, small_config, untrained_run
-from training.checkpoint import weights_digest
+from training.checkpoint import ENCODER, save_encoder, weights_digest
 from training.data import build_cache
-from training.trained import BATCH, ServedEncoder, embed_pixels, load_trained, sample_frames
+from training.encoders import build_encoder
+from training.trained import BATCH, HEAD, ServedEncoder, embed_pixels, load_trained, sample_frames
 
 RED, BLUE = [255, 0, 0], [0, 0, 255]
 
@@ -54,7 +55,7 @@ def test_the_centre_is_the_mean_of_directions_and_is_taken_out() -> None:
     A dark red counts as a direction too: .2 of red, less the mean as it is, would point elsewhere.
     """
     served = ServedEncoder(nn.Flatten(), 3)
-    served.center_on(pixels_of(RED, [0, 0, 10]))
+    served.center_on(served.directions(pixels_of(RED, [0, 0, 10])))
     assert torch.allclose(served.center, torch.tensor([0.5, 0, 0.5]), atol=1e-6)
     left = torch.tensor([1, 0, -1]) / math.sqrt(2)
     assert torch.allclose(served(pixels_of(RED, [51, 0, 0], BLUE)), torch.stack([left, left, -left]), atol=1e-6)
@@ -62,15 +63,15 @@ def test_the_centre_is_the_mean_of_directions_and_is_taken_out() -> None:
 
 def test_a_new_centre_takes_the_place_of_the_old_one() -> None:
     served = ServedEncoder(nn.Flatten(), 3)
-    served.center_on(pixels_of(RED))
-    served.center_on(pixels_of(BLUE, BLUE))
+    served.center_on(served.directions(pixels_of(RED)))
+    served.center_on(served.directions(pixels_of(BLUE, BLUE)))
     assert torch.allclose(served.center, torch.tensor([0.0, 0.0, 1.0]), atol=1e-6)
 
 
 def test_the_centre_weighs_every_frame_equally_across_batches() -> None:
     """One frame more than a batch: the last one counts as much as each of the others."""
     served = ServedEncoder(nn.Flatten(), 3)
-    served.center_on(pixels_of(*[RED] * BATCH, BLUE))
+    served.center_on(served.directions(pixels_of(*[RED] * BATCH, BLUE)))
     assert torch.allclose(served.center, torch.tensor([BATCH, 0, 1]) / (BATCH + 1), atol=1e-6)
 
 
@@ -90,6 +91,51 @@ def test_a_trained_run_comes_back_in_eval_mode_centred_on_its_own_frames(tmp_pat
     assert torch.allclose(served.center, directions.mean(0), atol=1e-5)
     again, _ = load_trained(tmp_path / "run")
     assert weights_digest(again) == weights_digest(served)
+
+
+def test_the_last_layer_is_fitted_once_and_kept_until_the_encoder_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small_config(embedding=8, light="relative")
+    run = untrained_run(tmp_path / "run", config)
+    served, _ = load_trained(run)
+    assert served.weight.shape == (8, served.center.shape[0])
+    fits: list[int] = []
+    whiten_on = ServedEncoder.whiten_on
+    monkeypatch.setattr(ServedEncoder, "whiten_on", lambda *given: (fits.append(1), whiten_on(*given)))
+    again, _ = load_trained(run)
+    assert (fits, weights_digest(again)) == ([], weights_digest(served))
+    torch.manual_seed(5)
+    save_encoder(run / ENCODER, build_encoder(config.arch, config.light))
+    other, _ = load_trained(run)
+    assert fits == [1]
+    assert not torch.allclose(other.weight, served.weight)
+    (run / HEAD).write_bytes(b"cut off")
+    load_trained(run)
+    assert fits == [1, 1]
+
+
+def test_a_whitened_embedding_tells_disturbed_frames_apart_where_a_centred_one_does_not() -> None:
+    """An encoder of three numbers: what frames differ in, tiny; their exposure, large; and a constant."""
+
+    class Three(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            light = images.mean((1, 2, 3))
+            left, right = images[..., :8].mean((1, 2, 3)), images[..., 8:].mean((1, 2, 3))
+            return torch.stack([0.01 * (left > right + 0.01).float(), light, torch.full_like(light, 0.1)], 1)
+
+    dark, bright = torch.full((1, 16, 16, 3), 90, dtype=torch.uint8), torch.full((1, 16, 16, 3), 130, dtype=torch.uint8)
+    dark_left, bright_left = dark.clone(), bright.clone()
+    dark_left[:, :, :8] += 20
+    bright_left[:, :, :8] += 20
+    frames = torch.cat([dark_left, dark, bright_left, bright])
+    served = ServedEncoder(Three(), 3)
+    served.center_on(served.directions(frames))
+    centred = served(frames)
+    served.whiten_on(served.directions(frames), frames, 16, dim=3)
+    whitened = served(frames)
+    assert centred[0] @ centred[2] < 0 < centred[0] @ centred[1]  # by light
+    assert whitened[0] @ whitened[1] < 0 < whitened[0] @ whitened[2]  # by what is seen
 
 
 def test_a_long_recording_is_sampled_evenly_from_its_first_frame_to_its_last(

@@ -1,0 +1,71 @@
+"""The last layer, on frames and disturbances so simple that it can be worked out."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from training.whiten import fit_whitening
+
+
+def copies_of(frames: list[list[float]], disturbances: list[list[float]]) -> Tensor:
+    """Every frame with every disturbance added: (K, N, D)."""
+    return torch.tensor(disturbances)[:, None] + torch.tensor(frames)[None]
+
+
+def test_a_direction_is_scaled_by_its_disturbance_and_by_its_share_of_signal() -> None:
+    """Frames at x = +-2 differ by variance 4; copies at y = +-1 of them by variance 2, over one degree of freedom.
+
+    Shrinkage adds .01 of the mean variance, (0 + 2) / 2: so x has nuisance .01, s = 4 / .01 = 400, and is scaled by
+    sqrt(400 / 401) / sqrt(.01). Along y frames do not differ: it is left out.
+    """
+    centre, weight = fit_whitening(copies_of([[2, 0], [-2, 0]], [[0, 1], [0, -1]]), dim=2)
+    assert torch.allclose(centre, torch.zeros(2), atol=1e-6)
+    assert weight.shape == (1, 2)
+    assert torch.allclose(weight.abs(), torch.tensor([[math.sqrt(400 / 401) * 10, 0.0]]), atol=1e-4)
+
+
+def test_a_small_steady_difference_tells_more_than_a_large_shaky_one() -> None:
+    """Variance 4 along x, shaken by 8; 1 along y, shaken by .02 and by .01 of the mean, .0401: s is .5 and 16.6."""
+    frames = [[2.0, 1.0], [2.0, -1.0], [-2.0, 1.0], [-2.0, -1.0]]
+    copies = copies_of(frames, [[2, 0.1], [2, -0.1], [-2, 0.1], [-2, -0.1]])
+    nuisance = torch.tensor([4.0, 0.01]) * 4 / 3
+    nuisance = nuisance + 0.01 * nuisance.mean()
+    signal = torch.tensor([4.0, 1.0]) / nuisance
+    scale = (signal / (signal + 1)).sqrt() / nuisance.sqrt()
+    _, weight = fit_whitening(copies, dim=2)
+    assert torch.allclose(weight.abs(), torch.tensor([[0, scale[1]], [scale[0], 0]]), atol=1e-4)
+    _, first = fit_whitening(copies, dim=1)
+    assert torch.allclose(first.abs(), torch.tensor([[0, scale[1]]]), atol=1e-4)
+
+
+def test_disturbed_copies_of_a_frame_have_variance_one_along_what_is_kept() -> None:
+    """Where signal is strong: here 1,000 times the disturbances, in a rotated frame of reference."""
+    torch.manual_seed(0)
+    rotation, _ = torch.linalg.qr(torch.randn(4, 4))
+    frames, shakes = 1000 * torch.randn(200, 4), torch.randn(50, 200, 4) * torch.tensor([1.0, 2.0, 3.0, 4.0])
+    copies = (frames + shakes) @ rotation
+    _, weight = fit_whitening(copies, dim=4)
+    left = (copies - copies.mean(0)) @ weight.T
+    assert torch.allclose(torch.cov(left.flatten(0, 1).T), torch.eye(4), atol=0.1)
+
+
+def test_the_centre_is_the_mean_of_all_copies() -> None:
+    centre, _ = fit_whitening(copies_of([[5, 0], [1, 0]], [[0, 3], [0, 1]]), dim=2)
+    assert torch.allclose(centre, torch.tensor([3.0, 2.0]))
+
+
+def test_equal_frames_are_left_as_they_are() -> None:
+    centre, weight = fit_whitening(copies_of([[1, 1, 0], [1, 1, 0]], [[0, 0, 1], [0, 0, -1]]), dim=2)
+    assert torch.allclose(centre, torch.tensor([1.0, 1.0, 0.0]))
+    assert torch.equal(weight, torch.eye(3)[:2])
+
+
+def test_fewer_frames_than_dimensions_and_no_disturbance_give_finite_numbers() -> None:
+    torch.manual_seed(0)
+    frames = torch.randn(5, 32)
+    _, weight = fit_whitening(torch.stack([frames, frames]), dim=16)
+    assert weight.shape == (4, 32)  # five frames span four directions about their mean
+    assert torch.isfinite(weight).all()
