@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -121,11 +121,11 @@ def train(
                 _raise_unless_finite(world.mean(loss), step)
                 if recorder:
                     recorder.flush()
-                    _save(run, network, optimizer, step)
+                    _save(run, network, optimizer, config, step)
         _raise_unless_finite(world.mean(loss), step)
         if recorder:
             recorder.flush()
-            _save(run, network, optimizer, step)
+            _save(run, network, optimizer, config, step)
     return step
 
 
@@ -165,8 +165,12 @@ def _raise_unless_finite(loss: float, step: int) -> None:
         raise TrainingError(f"loss is {loss} at step {step}; lower --lr (the last checkpoint is kept)")
 
 
-def _save(run: Path, network: Byol, optimizer: torch.optim.Optimizer, step: int) -> None:
-    state = {"step": step, "network": network.state_dict(), "optimizer": optimizer.state_dict()}
+def _save(run: Path, network: Byol, optimizer: torch.optim.Optimizer, config: TrainConfig, step: int) -> None:
+    """Order of frames, views and both schedules follow from config and step; `random` is for networks with dropout."""
+    state = {"step": step, "config": asdict(config), "random": torch.get_rng_state()}
+    state |= {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
+    if torch.cuda.is_available():
+        state["random_cuda"] = torch.cuda.get_rng_state()
     save_checkpoint(run / CHECKPOINT, state)
     save_encoder(run / ENCODER, network.encoder)
 
@@ -176,6 +180,9 @@ def _restore(run: Path, network: Byol, optimizer: torch.optim.Optimizer) -> int:
     try:
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["random"])
+        if torch.cuda.is_available() and "random_cuda" in state:
+            torch.cuda.set_rng_state(state["random_cuda"])
         return state["step"]
     except (RuntimeError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]

@@ -132,6 +132,21 @@ def test_a_run_that_was_stopped_goes_on_to_the_very_same_weights(
     assert without_rates(tmp_path) == without_rates(whole)
 
 
+def test_chance_inside_a_network_goes_on_where_it_was(cache: FrameCache, tmp_path: Path) -> None:
+    """Dropout draws from torch's own generator, which the checkpoint has to hold."""
+    config = small_config(arch="tests/training/own.py:with_dropout", steps=14)
+    for name in ("whole", "stopped"):
+        (tmp_path / name).mkdir()
+    assert train(cache, config, tmp_path / "whole") == 14
+    stopped = train(
+        cache, config, tmp_path / "stopped", on_progress=lambda progress: os.kill(os.getpid(), signal.SIGINT)
+    )
+    assert stopped == 10
+    torch.manual_seed(99)
+    assert train(cache, config, tmp_path / "stopped", resume=True) == 14
+    assert (tmp_path / "stopped" / ENCODER).read_bytes() == (tmp_path / "whole" / ENCODER).read_bytes()
+
+
 def without_rates(run: Path) -> list[dict[str, float]]:
     return [
         {name: value for name, value in line.items() if name != "images_per_s"} for line in read_metrics(run / METRICS)
