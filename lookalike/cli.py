@@ -322,14 +322,17 @@ def evaluate(
             _fail(f"{flag} is {value}, expected {'more than 0' if least < 1 else f'at least {least}'}", code=2)
     if not 0 <= guard_s < window_s:
         _fail(f"--guard-s is {guard_s:g}, expected 0 or more, and less than --window-s, {window_s:g}", code=2)
-    if train and test:
-        result = _evaluate_transfer(encoder, train, test, limit, (seed, seeds) if finetune else None, device)
-    elif images:
-        result = _evaluate_images(encoder, images, limit, device)
-    else:
-        result = _evaluate_footage(
-            encoder, footage, events, fps, (guard_s, window_s), disturbance, (seed, seeds), device
-        )
+    try:
+        if train and test:
+            result = _evaluate_transfer(encoder, train, test, limit, (seed, seeds) if finetune else None, device)
+        elif images:
+            result = _evaluate_images(encoder, images, limit, device)
+        else:
+            result = _evaluate_footage(
+                encoder, footage, events, fps, (guard_s, window_s), disturbance, (seed, seeds), device
+            )
+    except KeyboardInterrupt:
+        _fail("interrupted; of an evaluation nothing is kept, run it again")
     if json_:
         print_data(json.dumps(result))
     else:

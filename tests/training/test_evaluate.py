@@ -31,7 +31,7 @@ from training.evaluate import (
 )
 from training.finetune import Schedule
 from training.floors import raw_pixels
-from training.probe import find_labelled
+from training.probe import Labelled, find_labelled
 from training.retrieval import Disturbance, Event, Gallery
 
 NOTHING = Disturbance(zoom=(1.0, 1.0), gamma=(1.0, 1.0), gain=(1.0, 1.0), noise=0.0)
@@ -366,6 +366,19 @@ def test_the_verb_disturbs_as_it_is_told(
     assert (result["frames"], result["seeds"]) == (4, [7, 8])
     assert [row["self_retrieval_disturbed"] for row in result["rows"]] == [1.0] * 4
     assert [row["std"]["self_retrieval_disturbed"] for row in result["rows"]] == [0.0] * 4
+
+
+def test_ctrl_c_is_said_in_one_line(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(found: Labelled) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.evaluate.sample_pictures", interrupt)
+    with pytest.raises(SystemExit) as stopped:
+        verb(tiny_encoder, "--images", class_folders(tmp_path / "known"))
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == "lookalike: interrupted; of an evaluation nothing is kept, run it again\n"
 
 
 @pytest.mark.parametrize(
