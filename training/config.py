@@ -49,6 +49,8 @@ class TrainConfig:
     """Parts in which a step's batch goes through the network; batch norm sees one part at a time."""
     camera_batches: bool = False
     """Fill each batch from one camera, so that batch norm in the heads takes out what all its frames share."""
+    novelty: bool = True
+    """Show frames in which something changes more often than idle ones, so that quiet hours do not fill the epoch."""
     temporal_s: float = 0.0
     """Half of the second views show another moment, .5 s to this many seconds away; 0 for none."""
     views: Views = "camera"

@@ -13,6 +13,9 @@ from lookalike import pixels
 from lookalike.errors import TrainingError
 from lookalike.footage import Frame
 
+PATCHES = 8  # a side, for telling whether something happens
+IDLE = 0.25  # what a frame in which nothing happens counts, beside 1 for one with a camera's usual change
+
 
 @dataclass(frozen=True)
 class FrameCache:
@@ -74,18 +77,38 @@ def _numbered(names: list[str]) -> tuple[list[str], np.ndarray]:
     return list(numbers), np.array([numbers[name] for name in names])
 
 
-def batch_indices(camera: np.ndarray, batch: int, by_camera: bool, seed: int, first: int = 0) -> Iterator[np.ndarray]:
+def novelty(cache: FrameCache) -> np.ndarray:
+    """How often each frame is worth showing: float64 (N,), mean 1 over the frames of a camera.
+
+    How far it is from the frame before it (mean absolute difference of PATCHES x PATCHES mean colours), as a share of
+    the camera's mean, plus IDLE: so hours in which nothing happens fill IDLE / (1 + IDLE) of a camera's epoch.
+    """
+    side = cache.frames.shape[1] // PATCHES * PATCHES
+    cells = cache.frames[:, :side, :side].reshape(len(cache), PATCHES, side // PATCHES, PATCHES, -1, 3)
+    means = np.stack([part.mean((1, 3), dtype=np.float32) for part in cells])  # (N, PATCHES, PATCHES, 3)
+    change = np.abs(np.diff(means, axis=0, prepend=means[:1])).mean((1, 2, 3)).astype(np.float64)
+    change[np.diff(cache.source, prepend=-1) != 0] = 0  # the first of a source has none before it
+    mean = (np.bincount(cache.camera, change) / np.bincount(cache.camera))[cache.camera]
+    share = np.divide(change, mean, out=np.ones_like(change), where=mean > 0)
+    return (share + IDLE) / (1 + IDLE)
+
+
+def batch_indices(
+    camera: np.ndarray, batch: int, by_camera: bool, seed: int, first: int = 0, weight: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
     """Yield int64 (batch,) row numbers for ever, from batch number `first` on.
 
     Each epoch is a permutation; a group smaller than a batch is repeated in new orders until one is full.
     by_camera: each batch comes from one camera, cameras in shuffled order, as often as their frames fill batches.
+    weight: float (N,), how often each row is taken in an epoch, on average and as a share of the mean; else once.
     The order depends on the seed and the epoch alone, so a resumed run goes on exactly where it was.
     """
+    weight = np.ones(len(camera)) if weight is None else weight
     groups = [np.flatnonzero(camera == one) for one in np.unique(camera)] if by_camera else [np.arange(len(camera))]
     epoch, number = 0, 0
     while True:
         rng = np.random.default_rng((seed, epoch))
-        batches = [chunk for group in groups for chunk in _chunks(group, batch, rng)]
+        batches = [chunk for group in groups for chunk in _chunks(group, weight, batch, rng)]
         for chosen in rng.permutation(len(batches)):
             if number >= first:
                 yield batches[chosen]
@@ -93,13 +116,23 @@ def batch_indices(camera: np.ndarray, batch: int, by_camera: bool, seed: int, fi
         epoch += 1
 
 
-def _chunks(group: np.ndarray, batch: int, rng: np.random.Generator) -> list[np.ndarray]:
+def _chunks(group: np.ndarray, weight: np.ndarray, batch: int, rng: np.random.Generator) -> list[np.ndarray]:
     """Split a shuffled group into whole batches, topped up from a second shuffle."""
     count = -(-len(group) // batch)
-    order = rng.permutation(group)
+    order = _shuffled(group, weight[group], rng)
     while len(order) < count * batch:
-        order = np.concatenate([order, rng.permutation(group)])
+        order = np.concatenate([order, _shuffled(group, weight[group], rng)])
     return [order[start * batch : (start + 1) * batch] for start in range(count)]
+
+
+def _shuffled(group: np.ndarray, weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """As many rows as the group has, in random order; each floor or ceil of its share of the weight times.
+
+    Source: systematic resampling, Carpenter, Clifford and Fearnhead, IEE Proceedings 1999.
+    """
+    upto = np.cumsum(weight) * (len(group) / weight.sum())
+    counts = np.diff(np.floor(upto + rng.random()).astype(int), prepend=0)
+    return rng.permutation(np.repeat(group, counts)[: len(group)])
 
 
 def partners(cache: FrameCache, rows: np.ndarray, gap_s: tuple[float, float], rng: np.random.Generator) -> np.ndarray:

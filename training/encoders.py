@@ -152,10 +152,15 @@ def _load_module(where: str):
     return module
 
 
+def device_of(encoder: nn.Module) -> torch.device:
+    """Where its parameters are; the CPU if it has none."""
+    return next((parameter.device for parameter in encoder.parameters()), torch.device("cpu"))
+
+
 def embedding_dim(encoder: nn.Module, input_px: int) -> int:
     """D, found by asking the encoder. Raises: TrainingError if it does not give (B, D)."""
     was_training = encoder.training
-    device = next(encoder.parameters()).device
+    device = device_of(encoder)
     try:
         with torch.no_grad():
             found = encoder.eval()(torch.zeros(2, 3, input_px, input_px, device=device))

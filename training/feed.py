@@ -13,7 +13,7 @@ from torch import Tensor
 
 from training.augment import Draw, ViewPolicy, draw_view, make_view, send
 from training.config import TEMPORAL_MIN_S, TrainConfig
-from training.data import FrameCache, batch_indices, partners
+from training.data import FrameCache, batch_indices, novelty, partners
 from training.distributed import ALONE, World
 
 RESIDENT_BYTES = 4 << 30  # footage up to this size lives on the GPU as a whole
@@ -54,7 +54,8 @@ def batches(
     several processes together train on what one alone would have trained on.
     """
     share, read = world.part(config.batch, config.accumulate), _reader(cache, device)
-    order = batch_indices(cache.camera, config.batch, config.camera_batches, config.seed, first)
+    weight = novelty(cache) if config.novelty else None
+    order = batch_indices(cache.camera, config.batch, config.camera_batches, config.seed, first, weight)
     ahead: deque[tuple[int, Future[Tensor], Future[Tensor]]] = deque()
     with ThreadPoolExecutor(1, "feed") as thread:
         for step, rows in enumerate(order, first):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from training.config import TrainConfig
 from training.data import FrameCache
-from training.encoders import embedding_dim
+from training.encoders import device_of, embedding_dim
 from training.health import alignment, effective_rank, uniformity
 from training.probe import knn_accuracy, read_labelled
 from training.retrieval import (
@@ -52,7 +52,7 @@ class Monitor:
 
     def measure(self, encoder: nn.Module) -> dict[str, float]:
         """Names and values for a line of metrics.jsonl. The encoder is left in train mode."""
-        device = next(encoder.parameters()).device
+        device = device_of(encoder)
         served = ServedEncoder(encoder, embedding_dim(encoder, self._frames.shape[1])).to(device).eval()
         own, of_queries = served.directions(self._frames.to(device)), served.directions(self._disturbed.to(device))
         served.center_on(own)

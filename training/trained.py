@@ -18,7 +18,7 @@ from training.augment import camera_policy, draw_view, make_view
 from training.checkpoint import ENCODER, load_encoder, weights_digest, write_atomically
 from training.config import CONFIG, TrainConfig
 from training.data import FrameCache, load_cache
-from training.encoders import build_encoder, embedding_dim
+from training.encoders import build_encoder, device_of, embedding_dim
 from training.whiten import fit_whitening
 
 HEAD = "head.safetensors"  # of a run: the last layer, and in its metadata the digest of its encoder
@@ -90,7 +90,7 @@ def serve(encoder: nn.Module, frames: np.ndarray, config: TrainConfig) -> Served
 
     frames: uint8 (N, C, C, 3), C is config.cache_px; of many, an even sample is taken.
     """
-    device = next(encoder.parameters()).device
+    device = device_of(encoder)
     served = ServedEncoder(encoder, embedding_dim(encoder, config.input_px)).to(device).eval()
     frames = frames[sample_rows(len(frames), SAMPLE)]
     directions = served.directions(torch.from_numpy(fit_all(frames, config.input_px)).to(device))

@@ -22,6 +22,7 @@ SMALL = TrainConfig(
     steps=12,
     batch=8,
     camera_batches=False,
+    novelty=False,
     views="paper",
     light="absolute",
     embedding=0,

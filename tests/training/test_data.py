@@ -15,7 +15,7 @@ from lookalike import pixels
 from lookalike.errors import TrainingError
 from lookalike.footage import Frame
 from tests.training.small import noise_frames, small_config
-from training.data import FrameCache, batch_indices, build_cache, load_cache, partners
+from training.data import FrameCache, batch_indices, build_cache, load_cache, novelty, partners
 
 
 def ignore(frame: Frame) -> None:
@@ -189,3 +189,46 @@ def test_partners_are_the_nearest_moments_of_the_same_source_within_the_gap() ->
     assert abs(near - np.log(1.25 / 0.5) / np.log(8)) < 0.03
     again = partners(cache, rows, (0.5, 4.0), np.random.default_rng(0))
     assert (moved == again).all()
+
+
+def cache_of(brightness: list[int], sources: list[int], cameras: list[int]) -> FrameCache:
+    """Frames of one even brightness each, a second apart."""
+    frames = np.broadcast_to(np.array(brightness, np.uint8)[:, None, None, None], (len(brightness), 16, 16, 3))
+    times = np.arange(len(brightness), dtype=float)
+    return FrameCache(frames, np.array(cameras), np.array(sources), times, ["a", "b"], ["a.mp4", "b.mp4", "c.mp4"])
+
+
+def test_a_frame_counts_by_its_change_as_a_share_of_its_cameras_mean() -> None:
+    """Changes of 0, 0, 40, 0 have a mean of 10: shares 0, 0, 4, 0, and .25 is added: (.25, .25, 4.25, .25) / 1.25.
+
+    A new source is no change; a camera without any counts every frame alike.
+    """
+    found = novelty(cache_of([10, 10, 50, 50, 90, 90], [0, 0, 0, 1, 2, 2], [0, 0, 0, 0, 1, 1]))
+    assert np.allclose(found, np.array([0.25, 0.25, 4.25, 0.25, 1.25, 1.25]) / 1.25)
+
+
+def test_a_small_change_in_one_corner_is_seen() -> None:
+    """One of 64 patches, by 64: a mean change of 1, twice that of the frame before it."""
+    frames = np.zeros((3, 16, 16, 3), np.uint8)
+    frames[1:, :2, :2] = 32
+    frames[2, -2:, -2:] = 64
+    cache = FrameCache(frames, np.zeros(3, int), np.zeros(3, int), np.arange(3.0), ["a"], ["a.mp4"])
+    assert np.allclose(novelty(cache), np.array([0, 1, 2]) / 1.25 + 0.2)
+
+
+def test_an_hour_in_which_nothing_happens_fills_a_fifth_of_the_epoch() -> None:
+    """900 idle frames and 100 busy ones, of one camera: .25 / 1.25 of a thousand rows are idle, to one rounding."""
+    brightness = [10] * 900 + [10, 200] * 50
+    cache = cache_of(brightness, [0] * 1000, [0] * 1000)
+    weight = novelty(cache)
+    order = batch_indices(cache.camera, 100, False, seed=0, weight=weight)
+    for _ in range(3):
+        epoch = np.concatenate(list(itertools.islice(order, 10)))
+        assert (epoch < 901).sum() == pytest.approx(180 + 0.2, abs=2)  # 901 rows of .2
+        busy = np.bincount(epoch, minlength=1000)[901:]
+        assert set(busy.tolist()) <= {8, 9}  # each .2 + 1000 / 99 / 1.25 = 8.28 times
+
+
+def test_rows_of_equal_weight_are_taken_once_an_epoch() -> None:
+    order = batch_indices(np.zeros(24, int), 8, False, seed=0, weight=np.full(24, 0.3))
+    assert sorted(np.concatenate(list(itertools.islice(order, 3))).tolist()) == list(range(24))
