@@ -1,0 +1,226 @@
+"""The CIFAR-10 recipe, measured by nearest neighbours on the test set, beside the floors and what others published.
+
+    python -m benchmarks.cifar10 cifar10-train.zip cifar10-test.zip --seeds 0 --seeds 1
+    python -m benchmarks.cifar10 cifar10-train.zip cifar10-test.zip --arch compact --subset 5000 --epochs 3 --batch 128
+
+Both are zips, or folders, of class folders; labels are used for measuring only. Features are the encoder's, before the
+projector, at length 1. A vote is of the k most similar of all training pictures: weighted by exp(similarity / .1) at
+k = 200, one voice each at k = 10.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from cyclopts import App, Parameter
+from torch import nn
+
+from benchmarks.machine import describe
+from lookalike.contract import Device
+from lookalike.footage import Frame
+from training.checkpoint import ENCODER, load_encoder
+from training.config import TrainConfig, find_recipe, read_recipe
+from training.data import FrameCache, build_cache
+from training.encoders import build_encoder
+from training.floors import hsv_histogram, raw_pixels
+from training.probe import knn_transfers, read_labelled
+from training.train import Progress, pick_device, train
+
+# Best kNN accuracy over all epochs, k = 200, ResNet-18 with a 3x3 stem and no max pool, no blur.
+# Source: lightly, docs/source/getting_started/benchmarks.rst, table "Cifar10 benchmark results"; an RTX A6000.
+LIGHTLY = "lightly's benchmark page, its best epoch"
+PUBLISHED = [
+    ("BYOL, 200 epochs of 128", 0.869, "121.9 min"),
+    ("BYOL, 200 epochs of 512", 0.868, "108.3 min"),
+    ("BYOL, 800 epochs of 512", 0.910, "400.9 min"),
+    ("FastSiam, 200 epochs of 128: the best at 200", 0.906, "164.0 min"),
+]
+GOAL = 0.9  # of kNN at k = 10
+EMBED = 256  # pictures per forward pass
+
+app = App(name="benchmarks.cifar10", help=__doc__)
+
+
+@dataclass(frozen=True)
+class Knn:
+    """Accuracy on the test set, of both votes."""
+
+    k200: float
+    k10: float
+
+
+@dataclass
+class Run:
+    """One seed. seconds: of training alone, without the measurements between. course: epoch, accuracy, seconds then."""
+
+    seed: int
+    seconds: float = 0.0
+    images: int = 0
+    course: list[tuple[float, Knn, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Pictures uint8 (H, W, 3) and their classes, to train on (or look among) and to ask about."""
+
+    train: list[np.ndarray]
+    train_labels: np.ndarray
+    test: list[np.ndarray]
+    test_labels: np.ndarray
+
+    def knn(self, embed: Callable[[list[np.ndarray]], np.ndarray]) -> Knn:
+        train, test = embed(self.train), embed(self.test)
+        return Knn(*knn_transfers(train, self.train_labels, test, self.test_labels, [(200, 0.1), (10, None)]))
+
+
+@app.default
+def main(
+    train_pictures: Path,
+    test_pictures: Path,
+    *,
+    seeds: Annotated[tuple[int, ...], Parameter(negative="")] = (0,),
+    epochs: int | None = None,
+    steps: int | None = None,
+    batch: int | None = None,
+    arch: str | None = None,
+    subset: int | None = None,
+    every: int = 1,
+    device: Device = "auto",
+) -> None:
+    """Train with each seed and print the tables.
+
+    subset: train on so many pictures, evenly over the classes, and ask about a fifth as many. every: epochs between
+    measurements. The other flags stand in for the recipe's settings.
+    """
+    config = TrainConfig(**read_recipe(find_recipe("cifar10")))
+    config = dataclasses.replace(config, batch=batch or config.batch, arch=arch or config.arch, device=device)
+    labelled = read(train_pictures, test_pictures, subset)
+    epoch = -(-len(labelled.train) // config.batch)  # steps
+    steps = steps or (epochs * epoch if epochs else config.steps)
+    config = dataclasses.replace(config, steps=steps, checkpoint_every=every * epoch, monitor_every=0)
+    print(f"{describe(pick_device(device))}\n")
+    print(
+        f"{config.arch}, {len(labelled.train):,} pictures, {steps} steps of {config.batch} ({steps / epoch:g} epochs),"
+        f" asked about {len(labelled.test):,}, seeds {', '.join(map(str, seeds))}\n",
+        flush=True,
+    )
+    if subset or arch or steps < TrainConfig(**read_recipe(find_recipe("cifar10"))).steps:
+        print("Only a trend: this is not the whole recipe, and cannot stand beside the published figures.\n")
+    floors = measure_floors(labelled, config, seeds[0])
+    runs = [train_and_measure(labelled, dataclasses.replace(config, seed=seed)) for seed in seeds]
+    print("\n".join([*_accuracies(floors, runs), "", *_course(runs), "", *_time_to_goal(runs)]))
+
+
+def read(train: Path, test: Path, subset: int | None) -> Labelled:
+    """Both sets, in memory: 150 MB."""
+    pictures, labels, _ = read_labelled(train, subset)
+    asked, asked_labels, _ = read_labelled(test, subset and max(10, subset // 5))
+    return Labelled(pictures, labels, asked, asked_labels)
+
+
+def measure_floors(labelled: Labelled, config: TrainConfig, seed: int) -> dict[str, Knn]:
+    torch.manual_seed(seed)
+    untrained = build_encoder(config.arch, config.light).to(pick_device(config.device))
+    return {
+        "raw pixels 8x8": labelled.knn(raw_pixels(8)),
+        "raw pixels 32x32": labelled.knn(raw_pixels(32)),
+        "HSV histogram": labelled.knn(hsv_histogram),
+        "the same encoder, untrained": labelled.knn(embedder(untrained, config.input_px)),
+    }
+
+
+def embedder(encoder: nn.Module, input_px: int) -> Callable[[list[np.ndarray]], np.ndarray]:
+    """The encoder's own features, before any head, at length 1: float32 (N, D).
+
+    Pictures must be of one size already, input_px a side.
+    """
+    device = next(encoder.parameters()).device
+    encoder.eval()
+
+    @torch.no_grad()
+    def embed(pictures: list[np.ndarray]) -> np.ndarray:
+        stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)  # (N, 3, S, S)
+        if stacked.shape[2:] != (input_px, input_px):
+            raise ValueError(f"pictures are {tuple(stacked.shape[2:])}, expected {input_px} px a side")
+        parts = [F.normalize(encoder(part.to(device).float() / 255), dim=1).cpu() for part in stacked.split(EMBED)]
+        return torch.cat(parts).numpy()
+
+    return embed
+
+
+def train_and_measure(labelled: Labelled, config: TrainConfig) -> Run:
+    """Train with the trainer itself; every checkpoint that it leaves is measured at its next progress line."""
+    found = Run(config.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder, "run")
+        run.mkdir()
+        cache = fill_cache(run / "cache", labelled.train, config)
+        started, per_epoch = time.perf_counter(), -(-len(cache) // config.batch)
+
+        def measure(step: int) -> None:
+            encoder = build_encoder(config.arch, config.light).to(pick_device(config.device))
+            load_encoder(run / ENCODER, encoder)
+            knn = labelled.knn(embedder(encoder, config.input_px))
+            found.course.append((step / per_epoch, knn, found.seconds))
+
+        def on_progress(progress: Progress) -> None:
+            nonlocal started
+            found.seconds += time.perf_counter() - started
+            last = (progress.step - 1) // config.checkpoint_every
+            if last > len(found.course):
+                measure(last * config.checkpoint_every)
+            started = time.perf_counter()
+
+        done = train(cache, config, run, on_progress=on_progress)
+        found.images = done * config.batch
+        measure(done)
+    return found
+
+
+def fill_cache(folder: Path, pictures: list[np.ndarray], config: TrainConfig) -> FrameCache:
+    frames = (Frame(picture, "pictures", "pictures", "", 0.0, row) for row, picture in enumerate(pictures))
+    return build_cache(folder, frames, config.cache_px, lambda frame: None)
+
+
+def _accuracies(floors: dict[str, Knn], runs: list[Run]) -> list[str]:
+    rows = ["| | kNN, k 200, T .1 | kNN, k 10 | training | images/s |", "|---|---|---|---|---|"]
+    rows += [f"| {name} | {one.k200:.1%} | {one.k10:.1%} | | |" for name, one in floors.items()]
+    for run in runs:
+        last = run.course[-1][1]
+        rate = run.images / run.seconds
+        rows.append(f"| seed {run.seed} | {last.k200:.1%} | {last.k10:.1%} | {run.seconds:.0f} s | {rate:.0f} |")
+    ends = [run.course[-1][1] for run in runs]
+    means = (np.mean([one.k200 for one in ends]), np.mean([one.k10 for one in ends]))
+    rows.append(f"| mean of {len(runs)} | {means[0]:.1%} | {means[1]:.1%} | | |")
+    return rows + [f"| {name} ({LIGHTLY}) | {one:.1%} | | {took} | |" for name, one, took in PUBLISHED]
+
+
+def _course(runs: list[Run]) -> list[str]:
+    rows = ["| seed | epoch | kNN, k 200, T .1 | kNN, k 10 | after |", "|---|---|---|---|---|"]
+    return rows + [
+        f"| {run.seed} | {epoch:g} | {knn.k200:.1%} | {knn.k10:.1%} | {seconds:.0f} s |"
+        for run in runs
+        for epoch, knn, seconds in run.course
+    ]
+
+
+def _time_to_goal(runs: list[Run]) -> list[str]:
+    lines: list[str] = []
+    for run in runs:
+        reached = next((one for one in run.course if one[1].k10 >= GOAL), None)
+        when = f"after {reached[2]:.0f} s of training, epoch {reached[0]:g}" if reached else "not reached"
+        lines.append(f"Time to {GOAL:.0%} kNN (k 10), seed {run.seed}: {when}.")
+    return lines
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,75 @@
+"""The CIFAR-10 benchmark runs on a handful of pictures, and its tables say what was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from benchmarks import cifar10
+from benchmarks.cifar10 import Knn, Labelled, Run, embedder, main
+
+COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
+
+
+def class_folders(folder: Path, each: int) -> Path:
+    """Noisy pictures of one colour a class."""
+    rng = np.random.default_rng(0)
+    for name, colour in COLOURS.items():
+        (folder / name).mkdir(parents=True)
+        for number in range(each):
+            pixels = np.clip(np.array(colour) + rng.integers(-20, 20, (32, 32, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number:04}.png")
+    return folder
+
+
+def test_it_trains_and_measures_every_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train, test = class_folders(tmp_path / "train", 24), class_folders(tmp_path / "test", 5)
+    main(train, test, arch="compact", batch=8, epochs=4, every=2, device="cpu")
+    printed = capsys.readouterr().out
+    assert "compact, 48 pictures, 24 steps of 8 (4 epochs), asked about 10, seeds 0" in printed
+    assert "Only a trend" in printed
+    assert "| HSV histogram | 100.0% | 100.0% | | |" in printed  # colour is all that the classes differ in
+    assert [line.split("|")[2].strip() for line in printed.splitlines() if line.startswith("| 0 |")] == ["2", "4"]
+    assert "| BYOL, 200 epochs of 128 (lightly's benchmark page, its best epoch) | 86.9% | | 121.9 min | |" in printed
+
+
+def test_features_are_the_encoders_own_at_length_one() -> None:
+    class Mean(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(1))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images.mean((2, 3)) * self.scale
+
+    pictures = [np.full((4, 4, 3), (30, 0, 40), np.uint8)] * 3
+    assert np.allclose(embedder(Mean(), 4)(pictures), [[0.6, 0, 0.8]] * 3)
+    with pytest.raises(ValueError, match=r"pictures are \(4, 4\), expected 8 px a side"):
+        embedder(Mean(), 8)(pictures)
+
+
+def test_both_votes_are_counted_on_the_test_set() -> None:
+    """Eleven of class 1 against three of class 0, which the question is exactly like.
+
+    All vote at k 200: 3 exp(0) against 11 exp(-10), so the weights decide for 0. At k 10, seven of 1 beat three of 0.
+    """
+    vectors = {0: [1.0, 0.0], 1: [0.0, 1.0]}
+    labels = np.array([0] * 3 + [1] * 11)
+    pictures = [np.full((1, 1, 1), one, np.uint8) for one in labels]
+    labelled = Labelled(pictures, labels, pictures[:1], labels[:1])
+    found = labelled.knn(lambda some: np.array([vectors[int(one[0, 0, 0])] for one in some], np.float32))
+    assert found == Knn(k200=1.0, k10=0.0)
+
+
+def test_the_time_to_the_goal_is_that_of_the_first_measurement_there() -> None:
+    reached = Run(0, course=[(1.0, Knn(0.8, 0.89), 10.0), (2.0, Knn(0.8, 0.9), 21.0), (3.0, Knn(0.9, 0.95), 33.0)])
+    missed = Run(1, course=[(1.0, Knn(0.95, 0.89), 10.0)])
+    assert cifar10._time_to_goal([reached, missed]) == [
+        "Time to 90% kNN (k 10), seed 0: after 21 s of training, epoch 2.",
+        "Time to 90% kNN (k 10), seed 1: not reached.",
+    ]
