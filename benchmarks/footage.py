@@ -102,7 +102,8 @@ def _compare(
 def no_network(gallery: Gallery) -> Candidate:
     """What the last layer makes of 16 x 16 pixels whose light is taken out: all of it but the trained network."""
     pixels = nn.Sequential(nn.AdaptiveAvgPool2d(16), Standardize(), nn.Flatten())
-    return Candidate("16x16 pixels, no network", embedder(serve(pixels, fit_all(gallery.pictures, BASE.cache_px), BASE), BASE))
+    served = serve(pixels, fit_all(gallery.pictures, BASE.cache_px), BASE)
+    return Candidate("16x16 pixels, no network", embedder(served, BASE))
 
 
 def other_last_layers(run: Path, gallery: Gallery) -> list[Candidate]:
