@@ -109,6 +109,8 @@ class TrainConfig:
         for name in ("crop_area_min", "tau0", "warmup"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected 0 to 1")
+        if self.embedding < 0:
+            raise ValueError(f"--embedding is {self.embedding}, expected 0 or more")
         if self.temporal_s and self.temporal_s <= TEMPORAL_MIN_S:
             raise ValueError(f"--temporal-s is {self.temporal_s}, expected 0 or more than {TEMPORAL_MIN_S}")
         if self.cache_scale < 1:

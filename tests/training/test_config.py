@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lookalike import cli
 from lookalike.errors import TrainingError
 from tests.training.small import SMALL, small_config
-from training.config import TrainConfig
+from training.config import RECIPES, TrainConfig, find_recipe, read_recipe
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,7 @@ from training.config import TrainConfig
             "--batch is 8 in 8 part(s), expected at least 2 in each: batch norm needs something to compare",
         ),
         ({"batch": 8, "accumulate": 3}, "--batch is 8, expected a multiple of --accumulate, 3"),
+        ({"embedding": -1}, "--embedding is -1, expected 0 or more"),
         ({"cache_scale": 0.9}, "--cache-scale is 0.9, expected at least 1"),
     ],
 )
@@ -59,3 +62,58 @@ def test_settings_that_cannot_be_read_are_told(tmp_path: Path, text: str | None)
         path.write_text(text)
     with pytest.raises(TrainingError, match=r"config\.json: cannot read the run's config \(.+\)$"):
         TrainConfig.load(path)
+
+
+def test_the_recipes_that_ship_are_whole_settings_in_range() -> None:
+    assert RECIPES == ["cifar10", "footage-cpu", "footage-gpu"]
+    for name in RECIPES:
+        TrainConfig(**read_recipe(find_recipe(name))).check()
+
+
+def test_a_recipe_with_an_unknown_setting_names_it_and_those_that_there_are(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("steps = 5\nstepz = 6\n")
+    with pytest.raises(
+        TrainingError, match=r"mine\.toml: unknown setting stepz; expected accumulate, arch, .*weight_decay$"
+    ):
+        read_recipe(tmp_path / "mine.toml")
+
+
+def test_a_recipe_that_is_no_toml_and_one_that_is_not_there_are_told(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("steps 5")
+    with pytest.raises(TrainingError, match=r"mine\.toml: cannot read the recipe"):
+        read_recipe(find_recipe(str(tmp_path / "mine.toml")))
+    with pytest.raises(
+        TrainingError, match="--recipe none: no such file, expected cifar10, footage-cpu, footage-gpu, or a"
+    ):
+        find_recipe("none")
+
+
+def given_to_pretrain(monkeypatch: pytest.MonkeyPatch, *flags: str) -> TrainConfig:
+    """What the verb makes of these flags."""
+    taken: list[TrainConfig] = []
+
+    def start_run(frames: Any, config: TrainConfig, *rest: Any) -> None:
+        taken.append(config)
+        raise TrainingError("enough")
+
+    monkeypatch.setattr("training.run.start_run", start_run)
+    with pytest.raises(SystemExit):
+        cli.main(["pretrain", str(Path(__file__)), "--out", "nowhere", *flags])
+    return taken[0]
+
+
+def test_a_flag_overrides_a_recipe_and_a_recipe_the_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text('steps = 7\nbatch = 10\nviews = "paper"\n')
+    found = given_to_pretrain(monkeypatch, "--recipe", str(recipe), "--batch", "12")
+    assert found == dataclasses.replace(TrainConfig(), steps=7, batch=12, views="paper")
+    assert given_to_pretrain(monkeypatch) == TrainConfig()
+
+
+def test_a_recipe_with_a_value_of_another_kind_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.toml").write_text('steps = "many"\n')
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["pretrain", str(Path(__file__)), "--out", "nowhere", "--recipe", str(tmp_path / "mine.toml")])
+    assert exit_.value.code != 0
+    assert "many" in (error := capfd.readouterr().err + capfd.readouterr().out)
+    assert "Traceback" not in error
