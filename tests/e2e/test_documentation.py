@@ -69,14 +69,29 @@ def test_the_five_commands_of_the_readme_lead_to_a_search(home: Path, tmp_path: 
     assert "gate" in process.stdout.splitlines()[1]
 
 
+def python_in_readme(containing: str) -> str:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    return next(block for block in blocks if containing in block)
+
+
+def test_an_encoder_of_ones_own_as_the_readme_has_it_trains(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(python_in_readme("def small"))
+    flags = ["--out", "run", "--arch", "mine.py:small", *FEW_STEPS]
+    process = run_verb("pretrain", home / "recordings", *flags, cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    assert run_verb("export", "run", "--out", "mine.onnx", cwd=tmp_path).returncode == 0
+    spec = json.loads(run_verb("info", "mine.onnx", cwd=tmp_path).stdout)
+    assert spec["space"].startswith("small-32-")
+    assert str(tmp_path) not in json.dumps(spec)
+
+
 def test_five_lines_of_onnxruntime_in_the_readme_give_the_served_embedding(home: Path, tmp_path: Path) -> None:
-    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert code
+    code = python_in_readme("InferenceSession")
     shutil.copy(home / "encoder.onnx", tmp_path)
     shutil.copy(home / "crop.jpg", tmp_path / "a.jpg")
     check = "import sys, json; assert 'lookalike' not in sys.modules; print(json.dumps(embedding[0].tolist()))"
     process = subprocess.run(
-        [sys.executable, "-c", code[1] + check], capture_output=True, text=True, cwd=tmp_path, check=True
+        [sys.executable, "-c", code + check], capture_output=True, text=True, cwd=tmp_path, check=True
     )
     from lookalike import pixels
     from lookalike.encoder import Encoder
