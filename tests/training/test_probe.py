@@ -61,6 +61,7 @@ def test_a_tie_goes_to_the_side_of_the_nearest(near: int) -> None:
 def test_as_many_as_a_chunk_at_a_time_are_left_out_of_their_own_vote(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.probe.CHUNK", 4)
     assert knn_accuracy(ANGLES, CLASSES, 3) == pytest.approx(5 / 6)
+    monkeypatch.setattr("training.probe.CHUNK", 1)
     assert knn_accuracy(at_degrees(0, 0), np.array([0, 1]), 1) == 0
 
 
@@ -102,6 +103,13 @@ def test_a_linear_probe_separates_what_a_line_separates_and_no_more() -> None:
     assert found == 3 / 4
     corners = np.array([[1, 1], [-1, -1], [1, -1], [-1, 1]], np.float32)
     assert linear_probe(corners, np.array([1, 1, 0, 0]), corners, np.array([1, 1, 0, 0])) <= 3 / 4
+
+
+def test_a_linear_probe_looks_at_small_numbers_as_at_large_ones() -> None:
+    """The first number, of a ten thousandth, tells the classes apart; the second, of ones, only as a rule."""
+    known = np.array([[1e-4, y] for y in (3, 1, -1)] + [[-1e-4, y] for y in (-3, -1, 1)], np.float32)
+    asked = np.array([[1e-4, -1], [-1e-4, 1]], np.float32)
+    assert linear_probe(known, np.array([1, 1, 1, 0, 0, 0]), asked, np.array([1, 0])) == 1
 
 
 def save(path: Path, level: int) -> None:
