@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from cyclopts import App, ArgumentCollection, Parameter
 from cyclopts.config import Dict
+from rich.console import Console
+from rich.text import Text
 
 from lookalike import __version__
 from lookalike.contract import Device
@@ -41,6 +43,9 @@ app = App(
     version=__version__,
     help="Turn unlabelled footage into a search engine for it: pretrain, export, index, search, serve.",
     help_format="markdown",
+    suppress_keyboard_interrupt=False,  # main says in one line what is kept
+    error_console=Console(stderr=True, soft_wrap=True),
+    error_formatter=lambda error: Text(f"lookalike: {error}"),
 )
 
 Source_ = Annotated[

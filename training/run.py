@@ -19,8 +19,9 @@ from training.data import FrameCache, build_cache, load_cache
 from training.distributed import ALONE, World
 from training.health import effective_rank
 from training.record import METRICS, TENSORBOARD, read_metrics
+from training.retrieval import read_events
 from training.summary import beside_floors, neighbour_sheets, run_report
-from training.train import Progress, train
+from training.train import Progress, first_encoder, train
 from training.trained import load_trained, sample_frames
 
 
@@ -29,16 +30,19 @@ def start_run(
 ) -> tuple[FrameCache, TrainConfig]:
     """Make the run's folder and its frame cache.
 
-    Raises: TrainingError if the folder holds a run, or anything else, or cannot be written, or if there is too little
-    footage.
+    Raises: TrainingError if the folder holds a run, or anything else, or cannot be written, if there is no such encoder
+    or no such weights to start from, or if there is too little footage; FootageError if the events cannot be read.
     """
     if (run / CHECKPOINT).exists():
         raise TrainingError(f"{run}: holds a run already; go on with --resume, or choose another --out")
     if run.exists() and (not run.is_dir() or _foreign(run)):
         raise TrainingError(f"{run}: not an empty folder and not a run; choose another --out")
+    config.check()
+    first_encoder(config)  # what cannot be trained is told before the footage is decoded
+    if config.events:
+        read_events(Path(config.events))
     try:
         run.mkdir(parents=True, exist_ok=True)
-        config.check()
         config.save(run / CONFIG)
         return build_cache(run / "cache", frames, config.cache_px, on_frame), config
     except OSError as error:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from lookalike.contract import Device
 from lookalike.errors import TrainingError
@@ -66,10 +67,7 @@ def train(
     Raises: TrainingError if the loss is not finite, a checkpoint does not fit, or a file cannot be written.
     """
     device = pick_device(config.device)
-    torch.manual_seed(config.seed)
-    encoder = build_encoder(config.arch, config.light)
-    if config.init and not resume:
-        warm_start(encoder, config.arch, config.init)
+    encoder = first_encoder(config) if not resume else build_encoder(config.arch, config.light)
     network = Byol(encoder, embedding_dim(encoder, config.input_px), config.hidden, config.projection)
     network.train().to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     if world.size > 1:
@@ -127,6 +125,18 @@ def train(
             recorder.flush()
             _save(run, network, optimizer, config, step)
     return step
+
+
+def first_encoder(config: TrainConfig) -> nn.Sequential:
+    """The encoder that a run starts from: float (B, 3, S, S) in [0, 1] -> (B, D).
+
+    Raises: TrainingError if there is none of that name, or if its weights cannot be had.
+    """
+    torch.manual_seed(config.seed)
+    encoder = build_encoder(config.arch, config.light)
+    if config.init:
+        warm_start(encoder, config.arch, config.init)
+    return encoder
 
 
 def pick_device(device: Device) -> torch.device:

@@ -66,7 +66,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError as error:
         raise TrainingError(f"--init {path}: no such file, expected a state dict, or `imagenet`") from error
     except Exception as error:  # broken bytes make the unpickler raise nearly anything
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0]
         raise TrainingError(f"--init {path}: cannot read it ({reason}); expected a .pt or .safetensors file") from error
     for wrapper in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
