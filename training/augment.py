@@ -10,7 +10,7 @@ Source of the paper's distributions: BYOL, arXiv 2006.07733, appendix B, table 6
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 import torch.nn.functional as F
@@ -67,11 +67,11 @@ def camera_policy(crop_area_min: float = 0.5) -> ViewPolicy:
     )
 
 
-def policies(views: Views, crop_area_min: float) -> tuple[ViewPolicy, ViewPolicy]:
-    """The distributions of both views."""
-    if views == "paper":
-        return paper_policies(crop_area_min)
-    return camera_policy(crop_area_min), camera_policy(crop_area_min)
+def policies(views: Views, crop_area_min: float, blur: bool = True) -> tuple[ViewPolicy, ViewPolicy]:
+    """The distributions of both views; blur: whether some of them are blurred."""
+    camera = camera_policy(crop_area_min)
+    one, other = paper_policies(crop_area_min) if views == "paper" else (camera, camera)
+    return (one, other) if blur else (replace(one, blur_p=0.0), replace(other, blur_p=0.0))
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,8 @@ class TrainConfig:
     pictures of one object."""
     crop_area_min: float = 0.5
     """Smallest share of the picture that a view keeps (the paper's is .08)."""
+    blur: bool = True
+    """Blur some views; not for pictures of 32 px, which have little to lose."""
     light: Light = "relative"
     """`relative` takes exposure and white balance out of each picture first; `absolute` keeps them."""
     optimizer: Optimizer = "adamw"

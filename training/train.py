@@ -78,7 +78,7 @@ def train(
     use_bf16 = pick_bf16(config.precision, device)
     wrapped = world.wrap(network)
     forward = torch.compile(wrapped) if pick_compile(config.compile, device) else wrapped
-    feed = batches(cache, config, policies(config.views, config.crop_area_min), device, world, start)
+    feed = batches(cache, config, policies(config.views, config.crop_area_min, config.blur), device, world, start)
     step, since, clock, loss = start, start, time.perf_counter(), torch.zeros(())
 
     recorded = closing(Recorder(run, start)) if world.first else nullcontext()

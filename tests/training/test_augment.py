@@ -363,6 +363,8 @@ def test_a_camera_is_nudged_and_exposed_anew_but_shows_the_same_side_and_hue() -
     policy = camera_policy(0.5)
     assert policies("camera", 0.5) == (policy, policy)
     assert policies("paper", 0.5) == paper_policies(0.5)
+    for views in ("camera", "paper"):
+        assert [one.blur_p for one in policies(views, 0.5, blur=False)] == [0, 0]
     assert torch.all(draw_crops(1000, policy, seeded())[:, 0, 0] > 0)
     maps = colours_of(torch.full((1000, 3), 0.5), policy, seeded())
     assert torch.allclose(maps, torch.cat([torch.eye(3), torch.zeros(3, 1)], 1), atol=1e-6)
