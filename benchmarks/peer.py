@@ -33,7 +33,8 @@ class Pictures(Dataset):
     """PIL pictures in memory: reading and decoding are not part of the comparison."""
 
     def __init__(self, cache: FrameCache, config: TrainConfig) -> None:
-        one, other = (_view(policy, config.input_px) for policy in policies(config.views, config.crop_area_min))
+        both = policies(config.views, config.crop_area_min, config.blur)
+        one, other = (_view(policy, config.input_px) for policy in both)
         self._pictures, self._views = [Image.fromarray(frame) for frame in cache.frames], BYOLTransform(one, other)
 
     def __len__(self) -> int:

@@ -44,7 +44,8 @@ from training.train import RECORD_EVERY, Progress, pick_bf16, pick_compile, pick
 PEER = ("lightly==1.6.0", "lightning-utilities==0.15.3")  # all that its BYOL imports, beside torch and torchvision
 Preset = Literal["compact-cpu", "cifar10"]
 PRESETS: dict[Preset, TrainConfig] = {
-    "compact-cpu": TrainConfig(input_px=64, batch=64, views="paper", light="absolute"),  # what the peer has too
+    # The views and the normalisation that the peer has too.
+    "compact-cpu": TrainConfig(input_px=64, batch=64, views="paper", light="absolute", novelty=False),
     "cifar10": TrainConfig(**read_recipe(find_recipe("cifar10"))),
 }
 PICTURES = 16  # batches of them
@@ -142,7 +143,8 @@ def stages(cache: FrameCache, config: TrainConfig, device: torch.device) -> dict
     forward = torch.compile(network) if pick_compile(config.compile, device) else network
     bf16 = pick_bf16(config.precision, device)
     watch = Stopwatch(device)
-    with closing(batches(cache, config, policies(config.views, config.crop_area_min), device)) as feed:
+    views = policies(config.views, config.crop_area_min, config.blur)
+    with closing(batches(cache, config, views, device)) as feed:
         for step in range(2 * RECORD_EVERY):
             if step == RECORD_EVERY:
                 watch = Stopwatch(device)
