@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 SOURCES ?=
 OUT ?= demo
 
+# Threads that wait for each other give up their processor: on a machine that does other things too, spinning costs more.
+export OMP_WAIT_POLICY ?= passive
+
 .PHONY: setup demo test test-gpu lint format lock clean
 
 setup: $(VENV)/.ready

@@ -14,7 +14,7 @@ from lookalike.errors import TrainingError
 from lookalike.footage import Frame
 
 PATCHES = 8  # a side, for telling whether something happens
-IDLE = 0.25  # what a frame in which nothing happens counts, beside 1 for one with a camera's usual change
+IDLE, BUSY = 0.25, 2.0  # what a frame without change counts, and the most that one adds, where the mean change is 1
 
 
 @dataclass(frozen=True)
@@ -78,19 +78,18 @@ def _numbered(names: list[str]) -> tuple[list[str], np.ndarray]:
 
 
 def novelty(cache: FrameCache) -> np.ndarray:
-    """How often each frame is worth showing: float64 (N,), mean 1 over the frames of a camera.
+    """How often each frame is worth showing, relative to others: float64 (N,).
 
     How far it is from the frame before it (mean absolute difference of PATCHES x PATCHES mean colours), as a share of
-    the camera's mean, plus IDLE: so hours in which nothing happens fill IDLE / (1 + IDLE) of a camera's epoch.
+    the mean of all frames, up to BUSY; plus IDLE. So hours in which nothing happens do not fill the epoch, and neither
+    does a road on which something always moves.
     """
     side = cache.frames.shape[1] // PATCHES * PATCHES
     cells = cache.frames[:, :side, :side].reshape(len(cache), PATCHES, side // PATCHES, PATCHES, -1, 3)
     means = np.stack([part.mean((1, 3), dtype=np.float32) for part in cells])  # (N, PATCHES, PATCHES, 3)
     change = np.abs(np.diff(means, axis=0, prepend=means[:1])).mean((1, 2, 3)).astype(np.float64)
     change[np.diff(cache.source, prepend=-1) != 0] = 0  # the first of a source has none before it
-    mean = (np.bincount(cache.camera, change) / np.bincount(cache.camera))[cache.camera]
-    share = np.divide(change, mean, out=np.ones_like(change), where=mean > 0)
-    return (share + IDLE) / (1 + IDLE)
+    return (change / (change.mean() or 1)).clip(max=BUSY) + IDLE
 
 
 def batch_indices(

@@ -81,7 +81,7 @@ class CompactNet(nn.Module):
     which BYOL leans on, and are thrown away. Source for that: arXiv 2010.10241.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (32, 64, 128, 192), out: int = 32, grid: int = 4) -> None:
+    def __init__(self, widths: tuple[int, ...] = (32, 64, 128, 192), out: int = 128, grid: int = 4) -> None:
         super().__init__()
         stem = [nn.Conv2d(3, widths[0], 3, 2, 1, bias=False), nn.GroupNorm(GROUPS, widths[0]), nn.ReLU(inplace=True)]
         blocks = [BasicBlock(a, b, 2) for a, b in itertools.pairwise(widths)]

@@ -198,35 +198,33 @@ def cache_of(brightness: list[int], sources: list[int], cameras: list[int]) -> F
     return FrameCache(frames, np.array(cameras), np.array(sources), times, ["a", "b"], ["a.mp4", "b.mp4", "c.mp4"])
 
 
-def test_a_frame_counts_by_its_change_as_a_share_of_its_cameras_mean() -> None:
-    """Changes of 0, 0, 40, 0 have a mean of 10: shares 0, 0, 4, 0, and .25 is added: (.25, .25, 4.25, .25) / 1.25.
-
-    A new source is no change; a camera without any counts every frame alike.
-    """
-    found = novelty(cache_of([10, 10, 50, 50, 90, 90], [0, 0, 0, 1, 2, 2], [0, 0, 0, 0, 1, 1]))
-    assert np.allclose(found, np.array([0.25, 0.25, 4.25, 0.25, 1.25, 1.25]) / 1.25)
+def test_a_frame_counts_by_its_change_as_a_share_of_the_mean_up_to_a_most() -> None:
+    """Changes of 0, 0, 40, 10, 0, 10 have a mean of 10: 4 counts 2, and .25 is added. A new source is no change."""
+    found = novelty(cache_of([10, 10, 50, 60, 200, 210], [0, 0, 0, 0, 1, 1], [0, 0, 0, 0, 1, 1]))
+    assert found.tolist() == [0.25, 0.25, 2.25, 1.25, 0.25, 1.25]
+    assert novelty(cache_of([10, 10], [0, 0], [0, 0])).tolist() == [0.25, 0.25]  # nothing happens anywhere
 
 
 def test_a_small_change_in_one_corner_is_seen() -> None:
-    """One of 64 patches, by 64: a mean change of 1, twice that of the frame before it."""
+    """Patches of one of 64, changing by 32 and by 64: a third and two thirds of all change, of a mean of one third."""
     frames = np.zeros((3, 16, 16, 3), np.uint8)
     frames[1:, :2, :2] = 32
     frames[2, -2:, -2:] = 64
     cache = FrameCache(frames, np.zeros(3, int), np.zeros(3, int), np.arange(3.0), ["a"], ["a.mp4"])
-    assert np.allclose(novelty(cache), np.array([0, 1, 2]) / 1.25 + 0.2)
+    assert novelty(cache).tolist() == [0.25, 1.25, 2.25]
 
 
-def test_an_hour_in_which_nothing_happens_fills_a_fifth_of_the_epoch() -> None:
-    """900 idle frames and 100 busy ones, of one camera: .25 / 1.25 of a thousand rows are idle, to one rounding."""
-    brightness = [10] * 900 + [10, 200] * 50
-    cache = cache_of(brightness, [0] * 1000, [0] * 1000)
-    weight = novelty(cache)
-    order = batch_indices(cache.camera, 100, False, seed=0, weight=weight)
+def test_a_camera_that_sees_nothing_for_an_hour_does_not_fill_the_epoch() -> None:
+    """900 idle frames of one camera count .25 each, 100 busy ones of another 2.25, but its first.
+
+    225 + .25 of 225 + .25 + 99 * 2.25 = 448: so 503 of 1000 rows of an epoch are idle, and a busy one comes 5 times.
+    """
+    cache = cache_of([10] * 900 + [10, 200] * 50, [0] * 900 + [1] * 100, [0] * 900 + [1] * 100)
+    order = batch_indices(cache.camera, 100, False, seed=0, weight=novelty(cache))
     for _ in range(3):
         epoch = np.concatenate(list(itertools.islice(order, 10)))
-        assert (epoch < 901).sum() == pytest.approx(180 + 0.2, abs=2)  # 901 rows of .2
-        busy = np.bincount(epoch, minlength=1000)[901:]
-        assert set(busy.tolist()) <= {8, 9}  # each .2 + 1000 / 99 / 1.25 = 8.28 times
+        assert (epoch < 901).sum() == pytest.approx(1000 * 225.25 / 448, abs=2)
+        assert set(np.bincount(epoch, minlength=1000)[901:].tolist()) <= {5, 6}  # 1000 * 2.25 / 448 = 5.02
 
 
 def test_rows_of_equal_weight_are_taken_once_an_epoch() -> None:
