@@ -24,6 +24,7 @@ from training.whiten import fit_whitening
 HEAD = "head.safetensors"  # of a run: the last layer, and in its metadata the digest of its encoder
 BATCH = 64  # frames per forward pass
 SAMPLE = 2000  # of longer footage, so many frames stand for all
+FITTED = 1000  # and so many for the last layer
 DISTURBED = 8  # copies of each frame for the last layer
 
 
@@ -92,7 +93,7 @@ def serve(encoder: nn.Module, frames: np.ndarray, config: TrainConfig) -> Served
     """
     device = device_of(encoder)
     served = ServedEncoder(encoder, embedding_dim(encoder, config.input_px)).to(device).eval()
-    frames = frames[sample_rows(len(frames), SAMPLE)]
+    frames = frames[sample_rows(len(frames), FITTED)]
     directions = served.directions(torch.from_numpy(fit_all(frames, config.input_px)).to(device))
     if config.embedding:
         served.whiten_on(directions, torch.from_numpy(frames).to(device), config.input_px, config.embedding)

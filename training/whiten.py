@@ -22,25 +22,28 @@ def fit_whitening(copies: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     s / (s + 1), s the variance of frames there: the share of what is seen that is signal. Directions without signal
     are left out; if there are none, as among equal frames, the weight is a plain identity.
     """
-    copies = copies.double()
     frames = copies.mean(0)  # (N, D)
     centre = frames.mean(0)
-    nuisance = _covariance((copies - frames).flatten(0, 1)) * len(copies) / (len(copies) - 1)
-    signal = _covariance(frames - centre)
-    size = nuisance.shape[0]
-    if not signal.trace() > 0:
-        return centre.float(), torch.eye(size)[:dim]
-    nuisance += torch.eye(size) * (SHRINKAGE * nuisance.trace() / size).clamp_min(1e-9 * signal.trace())
+    shaken = (copies - frames).flatten(0, 1)
+    nuisance = (shaken.T @ shaken / len(frames) / (len(copies) - 1)).double()  # (D, D)
+    moved = (frames - centre).double().T / len(frames) ** 0.5  # (D, N); moved @ moved.T is the covariance of frames
+    size, signal = len(nuisance), moved.square().sum()
+    if not signal > 0:
+        return centre, torch.eye(size)[:dim]
+    nuisance += torch.eye(size) * (SHRINKAGE * nuisance.trace() / size).clamp_min(1e-9 * signal)
     root = torch.linalg.cholesky(nuisance)
-    whitened = torch.linalg.solve_triangular(root, signal, upper=False)
-    whitened = torch.linalg.solve_triangular(root, whitened.T, upper=False)  # root^-1 signal root^-T
-    variance, directions = (one.flip(-1) for one in torch.linalg.eigh(whitened))  # the most telling first
+    variance, directions = _principal(torch.linalg.solve_triangular(root, moved, upper=False))
     kept = int((variance[:dim] > 1e-6 * variance[0]).sum())
     share = (variance / (variance + 1))[:kept]
     weight = torch.linalg.solve_triangular(root.T, directions[:, :kept] * share.sqrt(), upper=True).T
-    return centre.float(), weight.float().contiguous()
+    return centre, weight.float().contiguous()
 
 
-def _covariance(centred: Tensor) -> Tensor:
-    """centred: (N, D), mean 0. Returns: (D, D)."""
-    return centred.T @ centred / len(centred)
+def _principal(columns: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues, largest first, and eigenvectors, (D, D or N), of columns @ columns.T; columns: (D, N)."""
+    if columns.shape[0] <= columns.shape[1]:
+        values, vectors = torch.linalg.eigh(columns @ columns.T)
+    else:  # the same from N x N
+        values, vectors = torch.linalg.eigh(columns.T @ columns)
+        vectors = columns @ vectors / values.clamp_min(1e-300).sqrt()
+    return values.flip(-1), vectors.flip(-1)

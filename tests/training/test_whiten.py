@@ -12,7 +12,7 @@ from training.whiten import fit_whitening
 
 def copies_of(frames: list[list[float]], disturbances: list[list[float]]) -> Tensor:
     """Every frame with every disturbance added: (K, N, D)."""
-    return torch.tensor(disturbances)[:, None] + torch.tensor(frames)[None]
+    return torch.tensor(disturbances, dtype=torch.float32)[:, None] + torch.tensor(frames)[None]
 
 
 def test_a_direction_is_scaled_by_its_disturbance_and_by_its_share_of_signal() -> None:
