@@ -38,16 +38,16 @@ def spread_in_words(value: float) -> str:
     return "Healthy: the projections spread over the sphere. Near 1 is best; below 0.1 they have collapsed."
 
 
-def rank_in_words(rank: float, dim: int) -> str:
-    """What an `effective_rank` of vectors of `dim` numbers means, for a person."""
+def rank_in_words(rank: float, at_most: int) -> str:
+    """What an `effective_rank` means, for a person. at_most: the smaller of N and D."""
     if rank < 2:
         return "Collapsed: one direction says everything. Lower --lr, or raise --batch."
-    if rank < LOW_RANK * dim:
+    if rank < LOW_RANK * at_most:
         return (
-            f"Low: few of {dim} dimensions are used. Footage in which little happens gives that, and so does a"
-            f" collapse of some dimensions; {LOW_RANK * dim:.0f} and more is healthy."
+            f"Low: few of {at_most} possible dimensions are used. Footage in which little happens gives that, and so"
+            f" does a collapse of some; {LOW_RANK * at_most:.0f} and more is healthy."
         )
-    return f"Healthy: above {LOW_RANK:.0%} of {dim} dimensions. More tells more moments apart; 1 is a collapse."
+    return f"Healthy: above {LOW_RANK:.0%} of {at_most} possible dimensions. More tells more apart; 1 is a collapse."
 
 
 def alignment(features: Tensor, others: Tensor) -> float:

@@ -86,7 +86,7 @@ def finish_run(run: Path) -> dict[str, Any]:
         "loss": metrics[-1]["loss"],
         "spread": metrics[-1]["spread"],
         "effective_rank": effective_rank(features - features.mean(0)),
-        "dim": features.shape[1],
+        "rank_at_most": min(features.shape),
         "images_per_s": float(np.median([line["images_per_s"] for line in metrics])),
         "verdict": evaluation["verdict"],
         "evaluation": evaluation,

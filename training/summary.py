@@ -85,10 +85,10 @@ def run_report(run: Path, found: dict[str, Any], cache: FrameCache, config: Trai
 
 
 def _meters(found: dict[str, Any]) -> list[Meter]:
-    spread, rank, dim = found["spread"], found["effective_rank"], found["dim"]
+    spread, rank, most = found["spread"], found["effective_rank"], found["rank_at_most"]
     return [
         Meter("Spread of the projections", f"{spread:.2f}", spread, spread_in_words(spread)),
-        Meter("Effective rank", f"{rank:.1f} of {dim}", rank / dim, rank_in_words(rank, dim)),
+        Meter("Effective rank", f"{rank:.1f} of {most}", rank / most, rank_in_words(rank, most)),
     ]
 
 

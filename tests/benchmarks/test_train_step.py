@@ -61,9 +61,9 @@ def test_the_heads_work_is_counted_as_their_layers_have_it() -> None:
     """A linear layer of m x n does 2mn a picture forward, and twice that backward.
 
     The online projector D-h-p goes both ways (3), the target's forward (1), the predictor p-h-p both ways (3): so 16
-    more hidden units cost 2 * 16 * (4 (D + p) + 3 (p + p)) for each view of a picture. D is 32 channels of 4x4.
+    more hidden units cost 2 * 16 * (4 (D + p) + 3 (p + p)) for each view of a picture. D is 128 channels of 4x4.
     """
-    dim, projection, batch = 512, 16, 8
+    dim, projection, batch = 2048, 16, 8
     narrow, wide = (step_flops(small_config(hidden=hidden, projection=projection, batch=batch)) for hidden in (16, 32))
     per_view = 2 * 16 * (4 * (dim + projection) + 3 * 2 * projection)
     assert wide - narrow == 2 * batch * per_view

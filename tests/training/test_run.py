@@ -48,7 +48,7 @@ def test_a_finished_run_says_how_it_went_and_stands_beside_the_floors(tmp_path: 
     assert page.index(found["verdict"]) < page.index("Against the floors") < page.index("What it finds")
     for name in CONTENDERS:
         assert f"<td>{name}</td>" in page
-    assert f"{found['effective_rank']:.1f} of {found['dim']}" in page
+    assert f"{found['effective_rank']:.1f} of {found['rank_at_most']}" in page
     assert spread_in_words(0.8) in page
 
 
@@ -61,7 +61,7 @@ def test_the_rank_is_of_what_the_encoder_gives_about_its_mean(tmp_path: Path) ->
     singular = np.linalg.svd(features - features.mean(0), compute_uv=False)
     share = singular / singular.sum()
     found = finish_run(run)
-    assert found["dim"] == features.shape[1] == 512
+    assert found["rank_at_most"] == len(features) < features.shape[1]
     assert found["effective_rank"] == pytest.approx(float(np.exp(-(share * np.log(share + 1e-12)).sum())), rel=1e-2)
 
 
@@ -114,8 +114,8 @@ def test_of_longer_footage_stretches_are_measured_and_what_has_an_event(
         (spread_in_words(0.3), "Low"),
         (spread_in_words(0.9), "Healthy"),
         (rank_in_words(1.2, 512), "Collapsed"),
-        (rank_in_words(20, 512), "Low: few of 512 dimensions are used"),  # 5 % is 25.6
-        (rank_in_words(30, 512), "Healthy: above 5% of 512 dimensions"),
+        (rank_in_words(20, 512), "Low: few of 512 possible dimensions are used"),  # 5 % is 25.6
+        (rank_in_words(30, 512), "Healthy: above 5% of 512 possible dimensions"),
     ],
 )
 def test_health_is_said_in_words(words: str, says: str) -> None:
