@@ -57,7 +57,7 @@ class Candidate:
 
 
 def candidates(encoder_or_run: Path, pictures: list[np.ndarray], device: Device = "auto") -> list[Candidate]:
-    """The encoder (an ONNX file, or a run) and its floors; the untrained one is centred on `pictures`.
+    """The encoder (an ONNX file, or a run) and its floors; the untrained one's last layer is fitted to `pictures`.
 
     pictures: uint8 (H, W, 3) each.
     Raises: TrainingError or EncoderError if there is no such encoder; DeviceError if there is no such device.
