@@ -32,6 +32,7 @@ from training.evaluate import Candidate, evaluate_footage, floors, gather
 from training.floors import Embedder, hsv_histogram, normalize
 from training.retrieval import Event, Gallery, read_events
 from training.run import pretrain, start_run
+from training.train import pick_device
 from training.trained import ServedEncoder, embed_pixels, fit_all, load_trained, serve
 
 BASE = TrainConfig(input_px=64, steps=200, monitor_every=0)
@@ -86,7 +87,10 @@ def _compare(
 ) -> None:
     gallery = gather(read_frames(find_sources(sources), 2.0))
     clips = sorted({event.clip for event in events} & set(gallery.clip.tolist()))
-    print(f"{describe(torch.device('cpu'))}; {len(gallery.clip)} frames; training seeds {', '.join(map(str, seeds))}\n")
+    print(
+        f"{describe(pick_device(BASE.device))}; {len(gallery.clip)} frames;"
+        f" training seeds {', '.join(map(str, seeds))}\n"
+    )
     print("| | precision@5, disturbed | " + " | ".join(clips) + " | clean | own moment first | seconds |")
     print("|---" * (len(clips) + 5) + "|", flush=True)
     contenders = [*floors(BASE, gallery.pictures), no_network(gallery)]

@@ -18,7 +18,7 @@ from rich.text import Text
 from lookalike import __version__
 from lookalike.contract import Device
 from lookalike.errors import LookalikeError
-from training.config import RECIPES, TrainConfig, find_recipe, read_recipe
+from training.config import CONFIG, RECIPES, TrainConfig, find_recipe, read_recipe
 from training.disturbance import Disturbance
 
 if TYPE_CHECKING:
@@ -102,7 +102,10 @@ def pretrain(
 
     if not resume and not sources:
         _fail("no SOURCE given; expected images, folders, videos or stream URLs, or --resume", code=2)
-    with joined(pick_device(config.device).type == "cuda") as world:
+    device = TrainConfig.load(out / CONFIG).device if resume else config.device
+    with joined(pick_device(device).type == "cuda") as world:
+        if not resume:
+            world.part(config.batch, config.accumulate)  # what cannot be shared out is told before footage is decoded
         if world.first and resume:
             continue_run(out, config)
         elif world.first:

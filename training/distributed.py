@@ -38,6 +38,10 @@ class World:
                 f"--batch is {batch}, expected a multiple of {self.size} processes x --accumulate {accumulate}"
             )
         own = batch // self.size
+        if own // accumulate < 2:
+            raise TrainingError(
+                f"--batch is {batch} for {self.size} processes x --accumulate {accumulate}, expected at least 2 in each"
+            )
         return slice(self.rank * own, (self.rank + 1) * own)
 
     def wrap(self, network: nn.Module) -> nn.Module:

@@ -38,8 +38,9 @@ class Normalize(nn.Module):
 class Standardize(nn.Module):
     """Pictures in [0, 1] -> logarithms, each channel with mean 0 and deviation 1 over the picture.
 
-    Gamma and gain, what exposure and white balance do, multiply and shift logarithms: so they cancel here, and nothing
-    has to be learned about them. FLOOR keeps black from minus infinity, DEVIATION flat pictures from being stretched.
+    Gamma and gain, what exposure and white balance do, multiply and shift logarithms: so they nearly cancel here, and
+    little has to be learned about them. FLOOR keeps black from minus infinity, DEVIATION flat pictures from being
+    stretched; without these two, and without clipping, they would cancel exactly.
     """
 
     FLOOR, DEVIATION = 0.1, 0.05

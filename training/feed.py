@@ -59,7 +59,6 @@ def batches(
     ahead: deque[tuple[int, Future[Tensor], Future[Tensor]]] = deque()
     with ThreadPoolExecutor(1, "feed") as thread:
         for step, rows in enumerate(order, first):
-            rows = np.sort(rows)  # in file order: a memory map is read forwards
             frames = other_frames = thread.submit(read, rows[share])
             if config.temporal_s:
                 rng = np.random.default_rng((config.seed, step))
@@ -83,4 +82,10 @@ def _reader(cache: FrameCache, device: torch.device) -> Callable[[np.ndarray], T
     if device.type == "cuda" and cache.frames.nbytes <= RESIDENT_BYTES:
         resident = torch.from_numpy(np.array(cache.frames)).to(device)
         return lambda rows: resident[send(torch.from_numpy(rows), device)]
-    return lambda rows: send(torch.from_numpy(cache.frames[rows]), device)
+    return lambda rows: send(torch.from_numpy(_read_forwards(cache.frames, rows)), device)
+
+
+def _read_forwards(frames: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """frames[rows], read in the order of the file."""
+    order = rows.argsort()
+    return frames[rows[order]][order.argsort()]

@@ -36,7 +36,10 @@ class Lars(Optimizer):
             updates = list(torch._foreach_add(grads, weights, alpha=group["weight_decay"]))
             if group["adapt"]:
                 torch._foreach_mul_(updates, _ratios(weights, updates, group["trust"]))
-            momenta = [self.state[weight].setdefault("momentum", torch.zeros_like(weight)) for weight in weights]
+            for weight in weights:
+                if "momentum" not in self.state[weight]:
+                    self.state[weight]["momentum"] = torch.zeros_like(weight)
+            momenta = [self.state[weight]["momentum"] for weight in weights]
             torch._foreach_mul_(momenta, group["momentum"])
             torch._foreach_add_(momenta, updates)
             torch._foreach_add_(weights, momenta, alpha=-group["lr"])

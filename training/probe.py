@@ -192,7 +192,7 @@ def _vote(similarity: np.ndarray, labels: np.ndarray, classes: int, temperature:
 def linear_probe(
     train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray, decay: float = 1e-4
 ) -> float:
-    """Accuracy on `test` of multinomial logistic regression fitted on `train`, by L-BFGS to convergence.
+    """Accuracy on `test` of multinomial logistic regression fitted on `train`, by at most 200 steps of L-BFGS.
 
     train, test: float32 (N, D) and (M, D); standardised by the training half's mean and deviation first.
     decay: weight of the squared norm. The same answer on every run: the problem is convex.

@@ -18,6 +18,7 @@ from training.config import CONFIG, TrainConfig
 from training.data import FrameCache, build_cache, load_cache
 from training.distributed import ALONE, World
 from training.health import effective_rank
+from training.probe import find_labelled
 from training.record import METRICS, TENSORBOARD, read_metrics
 from training.retrieval import read_events
 from training.summary import beside_floors, neighbour_sheets, run_report
@@ -31,7 +32,8 @@ def start_run(
     """Make the run's folder and its frame cache.
 
     Raises: TrainingError if the folder holds a run, or anything else, or cannot be written, if there is no such encoder
-    or no such weights to start from, or if there is too little footage; FootageError if the events cannot be read.
+    or no such weights to start from, or if there is too little footage; FootageError if the events
+    or the labelled pictures cannot be read.
     """
     if (run / CHECKPOINT).exists():
         raise TrainingError(f"{run}: holds a run already; go on with --resume, or choose another --out")
@@ -41,6 +43,8 @@ def start_run(
     first_encoder(config)  # what cannot be trained is told before the footage is decoded
     if config.events:
         read_events(Path(config.events))
+    if config.labelled:
+        find_labelled(Path(config.labelled))
     try:
         run.mkdir(parents=True, exist_ok=True)
         config.save(run / CONFIG)

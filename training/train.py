@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import signal
 import time
@@ -74,12 +75,12 @@ def train(
         share_batch_norm(network, device.type == "cuda")
     optimizer = build_optimizer(network, config)
     start = _restore(run, network, optimizer) if resume else 0
-    monitor = Monitor(cache, config)
+    monitor = Monitor(cache, config) if world.first and config.monitor_every else None
     use_bf16 = pick_bf16(config.precision, device)
     wrapped = world.wrap(network)
     forward = torch.compile(wrapped) if pick_compile(config.compile, device) else wrapped
     feed = batches(cache, config, policies(config.views, config.crop_area_min, config.blur), device, world, start)
-    step, since, clock, loss = start, start, time.perf_counter(), torch.zeros(())
+    step, since, clock, loss = start, start, time.perf_counter(), torch.zeros((), device=device)
 
     recorded = closing(Recorder(run, start)) if world.first else nullcontext()
 
@@ -99,12 +100,12 @@ def train(
             tau = tau_at(step, config.steps, config.tau0)
             network.update_target(tau)
             step += 1
-            measured = config.monitor_every and (step % config.monitor_every == 0 or step == config.steps)
+            measured = config.monitor_every > 0 and (step % config.monitor_every == 0 or step == config.steps)
             if step % RECORD_EVERY == 0 or step == config.steps or measured:
                 mean_loss, mean_spread = world.mean(loss), world.mean(spread(projection))
                 rate = (step - since) * config.batch / (time.perf_counter() - clock)
                 _raise_unless_finite(mean_loss, step)
-                quality = monitor.measure(network.encoder) if measured and recorder else {}
+                quality = monitor.measure(network.encoder) if measured and monitor else {}
                 progress = Progress(step, mean_loss, mean_spread, lr_at(step - 1, config), tau, rate, quality)
                 if recorder:
                     recorder.write(progress.line())
@@ -144,7 +145,9 @@ def pick_device(device: Device) -> torch.device:
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
         raise TrainingError("asked for cuda: torch sees no NVIDIA GPU; check the driver, or use --device cpu")
-    return torch.device("cuda" if available and device != "cpu" else "cpu")
+    if not available or device == "cpu":
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # by number: the feed's thread starts at 0
 
 
 def pick_bf16(precision: Precision, device: torch.device) -> bool:

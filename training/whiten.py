@@ -19,8 +19,9 @@ def fit_whitening(copies: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     dim: how many directions to keep, the most telling ones; at most D.
     Returns: centre, float32 (D,), and weight, float32 (dim or fewer, D): an embedding is weight @ (features - centre).
     Along each kept direction the disturbed copies of a frame have variance 1, before it is scaled by the root of
-    s / (s + 1), s the variance of frames there: the share of what is seen that is signal. Directions without signal
-    are left out; if there are none, as among equal frames, the weight is a plain identity.
+    s / (s + 1), s the variance of frames' means there: the share of what is seen that is signal. The means
+    still hold 1 / K of the disturbance, which is not taken off. Directions in which they do not differ are left out; if
+    they differ in none, as among equal frames, the weight is a plain identity.
     """
     frames = copies.mean(0)  # (N, D)
     centre = frames.mean(0)

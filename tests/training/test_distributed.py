@@ -83,6 +83,10 @@ def test_a_batch_that_two_cannot_share_is_one_line() -> None:
     with pytest.raises(TrainingError, match="--batch is 6, expected a multiple of 2 processes x --accumulate 2"):
         World(1, 2).part(6, 2)
     assert World(1, 2).part(6) == slice(3, 6)
+    with pytest.raises(
+        TrainingError, match="--batch is 4 for 2 processes x --accumulate 2, expected at least 2 in each"
+    ):
+        World(1, 2).part(4, 2)
 
 
 def test_alone_nothing_is_exchanged() -> None:

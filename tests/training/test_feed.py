@@ -37,10 +37,18 @@ def tensors(batch: Batch) -> list[torch.Tensor]:
     return [batch.frames, batch.other_frames, *vars(batch.draws[0]).values(), *vars(batch.draws[1]).values()]
 
 
-def test_a_step_has_the_frames_of_its_rows_in_file_order(cache: FrameCache) -> None:
+def test_a_step_has_the_frames_of_its_rows_in_their_drawn_order(cache: FrameCache) -> None:
     order = batch_indices(cache.camera, 8, False, CONFIG.seed)
     for batch, rows in zip(taken(cache, 5), order, strict=False):
-        assert np.array_equal(batch.frames.numpy(), cache.frames[np.sort(rows)])
+        assert np.array_equal(batch.frames.numpy(), cache.frames[rows])
+
+
+def test_parts_of_a_step_are_not_in_file_order(cache: FrameCache) -> None:
+    """Else a part, which batch norm sees by itself, would be one camera, or one hour."""
+    rows = [batch.frames.flatten(1).float().mean(1) for batch in taken(cache, 20)]
+    wanted = np.asarray(cache.frames).reshape(24, -1).mean(1)
+    found = [[int(np.abs(wanted - float(one)).argmin()) for one in means] for means in rows]
+    assert any(step != sorted(step) for step in found)
 
 
 def test_without_temporal_positives_both_views_are_of_the_same_frames(cache: FrameCache) -> None:

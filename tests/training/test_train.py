@@ -229,6 +229,8 @@ def test_asking_for_a_gpu_where_there_is_none_is_an_error(
 def test_a_gpu_is_taken_unless_the_cpu_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert [pick_device(one).type for one in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]
+    monkeypatch.setenv("LOCAL_RANK", "1")  # as torchrun tells its second process
+    assert pick_device("auto") == torch.device("cuda", 1)
 
 
 @pytest.mark.parametrize("has", [True, False])
