@@ -19,8 +19,8 @@ def fit_whitening(copies: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     dim: how many directions to keep, the most telling ones; at most D.
     Returns: centre, float32 (D,), and weight, float32 (dim or fewer, D): an embedding is weight @ (features - centre).
     Along each kept direction the disturbed copies of a frame have variance 1, before it is scaled by the root of
-    s / (s + 1), s the variance of frames' means there: the share of what is seen that is signal. The means
-    still hold 1 / K of the disturbance, which is not taken off. Directions in which they do not differ are left out; if
+    s / (s + 1), s the variance of frames there: the share of what is seen that is signal. It is that of their means
+    less the 1 / K that these still hold of the disturbance. Directions in which frames do not differ are left out; if
     they differ in none, as among equal frames, the weight is a plain identity.
     """
     frames = copies.mean(0)  # (N, D)
@@ -34,6 +34,9 @@ def fit_whitening(copies: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     nuisance += torch.eye(size) * (SHRINKAGE * nuisance.trace() / size).clamp_min(1e-9 * signal)
     root = torch.linalg.cholesky(nuisance)
     variance, directions = _principal(torch.linalg.solve_triangular(root, moved, upper=False))
+    variance = (variance - 1 / len(copies)).clamp_min(0)
+    if not variance[0] > 0:
+        return centre, torch.eye(size)[:dim]
     kept = int((variance[:dim] > 1e-6 * variance[0]).sum())
     share = (variance / (variance + 1))[:kept]
     weight = torch.linalg.solve_triangular(root.T, directions[:, :kept] * share.sqrt(), upper=True).T

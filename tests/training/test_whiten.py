@@ -18,22 +18,27 @@ def copies_of(frames: list[list[float]], disturbances: list[list[float]]) -> Ten
 def test_a_direction_is_scaled_by_its_disturbance_and_by_its_share_of_signal() -> None:
     """Frames at x = +-2 differ by variance 4; copies at y = +-1 of them by variance 2, over one degree of freedom.
 
-    Shrinkage adds .01 of the mean variance, (0 + 2) / 2: so x has nuisance .01, s = 4 / .01 = 400, and is scaled by
-    sqrt(400 / 401) / sqrt(.01). Along y frames do not differ: it is left out.
+    Shrinkage adds .01 of the mean variance, (0 + 2) / 2: so x has nuisance .01, s = 4 / .01 less half of the
+    disturbance, 1 / 2, is 399.5, and x is scaled by sqrt(399.5 / 400.5) / sqrt(.01). Along y frames do not differ: it
+    is left out.
     """
     centre, weight = fit_whitening(copies_of([[2, 0], [-2, 0]], [[0, 1], [0, -1]]), dim=2)
     assert torch.allclose(centre, torch.zeros(2), atol=1e-6)
     assert weight.shape == (1, 2)
-    assert torch.allclose(weight.abs(), torch.tensor([[math.sqrt(400 / 401) * 10, 0.0]]), atol=1e-4)
+    assert torch.allclose(weight.abs(), torch.tensor([[math.sqrt(399.5 / 400.5) * 10, 0.0]]), atol=1e-5)
 
 
 def test_a_small_steady_difference_tells_more_than_a_large_shaky_one() -> None:
-    """Variance 4 along x, shaken by 8; 1 along y, shaken by .02 and by .01 of the mean, .0401: s is .5 and 16.6."""
+    """Variance 4 along x, shaken by 16 / 3; 1 along y, by .04 / 3; both and .0267 more, .01 of the mean.
+
+    s is 4 / 5.36 and 1 / .0401, less a quarter: .496 and 24.7.
+    """
     frames = [[2.0, 1.0], [2.0, -1.0], [-2.0, 1.0], [-2.0, -1.0]]
     copies = copies_of(frames, [[2, 0.1], [2, -0.1], [-2, 0.1], [-2, -0.1]])
     nuisance = torch.tensor([4.0, 0.01]) * 4 / 3
     nuisance = nuisance + 0.01 * nuisance.mean()
-    signal = torch.tensor([4.0, 1.0]) / nuisance
+    signal = torch.tensor([4.0, 1.0]) / nuisance - 1 / 4
+    assert torch.allclose(signal, torch.tensor([0.496, 24.7]), rtol=1e-2)
     scale = (signal / (signal + 1)).sqrt() / nuisance.sqrt()
     _, weight = fit_whitening(copies, dim=2)
     assert torch.allclose(weight.abs(), torch.tensor([[0, scale[1]], [scale[0], 0]]), atol=1e-4)
@@ -61,6 +66,12 @@ def test_equal_frames_are_left_as_they_are() -> None:
     centre, weight = fit_whitening(copies_of([[1, 1, 0], [1, 1, 0]], [[0, 0, 1], [0, 0, -1]]), dim=2)
     assert torch.allclose(centre, torch.tensor([1.0, 1.0, 0.0]))
     assert torch.equal(weight, torch.eye(3)[:2])
+
+
+def test_frames_that_differ_by_less_than_their_disturbance_are_left_as_they_are() -> None:
+    """Means +-1 with copies +-4 of them: variance 1 beside 32 / 2, which is all chance."""
+    _, weight = fit_whitening(copies_of([[1, 0], [-1, 0]], [[4, 0], [-4, 0]]), dim=1)
+    assert torch.equal(weight, torch.eye(2)[:1])
 
 
 def test_fewer_frames_than_dimensions_and_no_disturbance_give_finite_numbers() -> None:
