@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
-import logging
-import warnings
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -13,100 +15,122 @@ import numpy as np
 import onnx
 import torch
 
-from exporters.parity import Parity, check_parity
-from lookalike.contract import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, EncoderSpec
+from exporters.graph import in_half, to_onnx, write_spec
+from exporters.int8 import quantize
+from exporters.parity import LIMITS, Parity, check_parity
+from lookalike.contract import EncoderSpec, Precision
 from lookalike.encoder import Encoder
 from lookalike.errors import ExportError
 from training.checkpoint import CHECKPOINT, load_checkpoint, weights_digest
-from training.config import BuiltIn
+from training.config import BuiltIn, TrainConfig
 from training.data import load_cache
-from training.trained import ServedEncoder, load_trained, sample_frames
+from training.trained import ServedEncoder, embed_pixels, fit_all, load_trained, sample_rows
 
-OPSET = 18  # the oldest that the exporter writes without conversion: more runtimes read it
-VERIFY_FRAMES = 64
+VERIFIED = 256  # frames, at most
+CALIBRATED = 256  # frames, others than those, at most
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written, and how well it agrees."""
+    """What was written, and how well it agrees. note: how it was made, where there was a choice."""
 
     path: Path
     spec: EncoderSpec
     parity: Parity
+    note: str = ""
+
+    def to_json(self) -> str:
+        told = {"encoder": str(self.path), "space": self.spec.space, "precision": self.spec.precision}
+        return json.dumps(told | ({"note": self.note} if self.note else {}) | {"parity": self.parity.to_dict()})
 
 
-def export_run(run: Path, out: Path) -> Exported:
+def _nothing(line: str) -> None: ...
+
+
+def export_run(
+    run: Path, out: Path, precision: Precision = "fp32", on_attempt: Callable[[str], None] = _nothing
+) -> Exported:
     """Export the online encoder of a training run.
 
+    on_attempt: gets a line for each way of quantising that is tried.
     Raises: TrainingError if the run is incomplete; ExportError if the file does not agree with the encoder:
     then nothing is left at `out`.
     """
     served, config = load_trained(run)
-    cache = load_cache(run / "cache")
-    _, frames = sample_frames(cache, config.input_px)
-    real = frames[np.linspace(0, len(frames) - 1, min(VERIFY_FRAMES, len(frames))).round().astype(int)]
-    spec = EncoderSpec(
+    steps = int(load_checkpoint(run / CHECKPOINT)["step"])
+    spec = describe(served, config, steps, len(load_cache(run / "cache")))
+    return export(served, spec, load_cache(run / "cache").frames, out, precision, on_attempt)
+
+
+def describe(served: ServedEncoder, config: TrainConfig, steps: int, frames: int) -> EncoderSpec:
+    """What an fp32 file of this encoder says about itself. frames: how many it was trained on."""
+    return EncoderSpec(
         name=f"{config.arch.rpartition(':')[2]}-{config.input_px}",
         input_px=config.input_px,
         dim=len(served.weight),
         weights_sha256=weights_digest(served),
-        steps=int(load_checkpoint(run / CHECKPOINT)["step"]),
-        frames=len(cache),
+        steps=steps,
+        frames=frames,
         arch=config.arch if config.arch in get_args(BuiltIn) else "",
         light=config.light,
         whitened=config.embedding > 0,
     )
-    return export(served, spec, real, out)
 
 
-def export(served: ServedEncoder, spec: EncoderSpec, real: np.ndarray, out: Path) -> Exported:
-    """Write, verify on `real`, uint8 (N, S, S, 3), and move to `out`.
+def export(
+    served: ServedEncoder,
+    spec: EncoderSpec,
+    frames: np.ndarray,
+    out: Path,
+    precision: Precision = "fp32",
+    on_attempt: Callable[[str], None] = _nothing,
+) -> Exported:
+    """Write, verify, and move to `out`.
 
+    frames: the footage's, at least two, uint8 (N, C, C, 3). An even sample of them is what is verified on; int8 is
+    calibrated on others, which lie between these.
     Raises: ExportError if the parity does not hold, or the file cannot be written.
     """
-    partial = out.with_name(out.name + ".partial")
+    rows = sample_rows(len(frames), VERIFIED + CALIBRATED if precision == "int8" else VERIFIED)
+    rows, between = (rows[::2], rows[1::2]) if precision == "int8" else (rows, rows[:0])
+    real = fit_all(frames[rows], spec.input_px)
+    wanted = embed_pixels(served, torch.from_numpy(real)).numpy()
+
+    def judge(path: Path) -> Parity:
+        return check_parity(wanted, Encoder(path, "auto" if precision == "fp16" else "cpu"), real)
+
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        onnx.save(_to_onnx(served, spec), partial)
-        parity = check_parity(served, Encoder(partial, "cpu"), real)
-        parity.raise_unless_held(str(out))
-        partial.replace(out)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+            written, note = Path(folder, "encoder.onnx"), ""
+            spec = dataclasses.replace(spec, precision=precision)
+            onnx.save(to_onnx(in_half(served) if precision == "fp16" else served, spec), written)
+            if precision == "int8":
+                written, note = quantize(written, fit_all(frames[between], spec.input_px), judge, on_attempt)
+            parity = judge(written)
+            if missed := parity.shortfall(LIMITS[precision]):
+                raise ExportError(f"{out}: not written: {missed}")
+            spec = _finish(written, spec, parity)
+            written.replace(out)
     except OSError as error:
         raise ExportError(f"{out}: cannot write ({error.strerror})") from error
-    finally:
-        if partial.exists():
-            partial.unlink()
-    return Exported(out, spec, parity)
+    return Exported(out, spec, parity, note)
 
 
-def _to_onnx(served: ServedEncoder, spec: EncoderSpec) -> onnx.ModelProto:
-    example = torch.zeros(2, spec.input_px, spec.input_px, 3, dtype=torch.uint8)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's notes to its own authors
-        program = torch.onnx.export(
-            served,
-            (example,),
-            input_names=[INPUT_NAME],
-            output_names=[OUTPUT_NAME],
-            dynamic_shapes={"pixels": {0: torch.export.Dim("batch")}},
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-    assert program is not None  # None only for the old exporter
-    model = program.model_proto
-    # The exporter records this machine's paths and a stack trace for every node: nobody else's business.
-    for node in model.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
-    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
-        del value.metadata_props[:]
-    del model.graph.metadata_props[:]
-    onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
-    onnx.checker.check_model(model, full_check=True)
-    return model
+def _finish(path: Path, spec: EncoderSpec, parity: Parity) -> EncoderSpec:
+    """Let the file say how it was verified, and, if its weights are others now, which. Returns: what it says."""
+    model = onnx.load(path)
+    if spec.precision == "int8":
+        spec = dataclasses.replace(spec, weights_sha256=_digest(model.graph))
+    spec = dataclasses.replace(spec, parity=parity.to_dict())
+    write_spec(model, spec)
+    onnx.save(model, path)
+    return spec
 
 
-def parity_json(exported: Exported) -> str:
-    return json.dumps({"encoder": str(exported.path), "space": exported.spec.space, "parity": exported.parity.__dict__})
+def _digest(graph: onnx.GraphProto) -> str:
+    """SHA-256 over all constants, ranges included: two calibrations make two spaces."""
+    digest = hashlib.sha256()
+    for tensor in sorted(graph.initializer, key=lambda one: one.name):
+        digest.update(tensor.SerializeToString(deterministic=True))
+    return digest.hexdigest()

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.text import Text
 
 from lookalike import __version__
-from lookalike.contract import Device
+from lookalike.contract import Device, Precision
 from lookalike.errors import LookalikeError
-from training.config import CONFIG, RECIPES, TrainConfig, find_recipe, read_recipe
+from training.config import CONFIG, RECIPES, Light, TrainConfig, find_recipe, read_recipe
 from training.disturbance import Disturbance
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 DEFAULT_CONFIG = TrainConfig()
 DEFAULT_DISTURBANCE = Disturbance()
 ON_FOOTAGE, ON_LABELS = "On footage", "On labelled pictures"  # groups of flags in --help
+ELSEWHERE = "Weights that were trained elsewhere"
 
 
 def _check_disturbance(type_: type[Disturbance], disturbance: Disturbance) -> None:
@@ -131,15 +132,53 @@ def pretrain(
 
 @app.command(help_epilogue="Example: `lookalike export runs/first --out encoder.onnx`")
 def export(
-    run: Annotated[Path, Parameter(help="Folder made by `lookalike pretrain --out`.")],
+    run: Annotated[Path | None, Parameter(help="Folder made by `lookalike pretrain --out`.")] = None,
     *,
     out: Annotated[Path, Parameter(help="ONNX file to write.")],
+    precision: Annotated[
+        Precision, Parameter(help="fp32; fp16, for GPUs; int8, for CPUs, calibrated on frames of the footage.")
+    ] = "fp32",
+    from_: Annotated[
+        Path | None,
+        Parameter(
+            name="--from",
+            help="Instead of a run: a state dict of --arch that was trained elsewhere (.pt, .safetensors).",
+            group=ELSEWHERE,
+        ),
+    ] = None,
+    footage: Annotated[
+        tuple[str, ...],
+        Parameter(help="Fits the last layer, and verifies.", negative="", consume_multiple=True, group=ELSEWHERE),
+    ] = (),
+    arch: Annotated[str, Parameter(help="What the weights are of, as for pretrain.", group=ELSEWHERE)] = "resnet18",
+    input_px: Annotated[int, Parameter(help="Side of its square input, pixels.", group=ELSEWHERE)] = 224,
+    light: Annotated[
+        Light, Parameter(help="absolute if it was trained with ImageNet's mean and deviation.", group=ELSEWHERE)
+    ] = "absolute",
+    embedding: Annotated[int, Parameter(help="Length of embeddings, as for pretrain.", group=ELSEWHERE)] = 256,
 ) -> None:
-    """Write the trained encoder as one ONNX file, verified on real frames; prints its parity as JSON."""
-    from exporters.onnx import export_run, parity_json
-    from lookalike.console import print_data
+    """Write an encoder as one ONNX file, verified on real frames; prints its parity as JSON."""
+    from exporters.onnx import export_run
+    from exporters.weights import export_weights
+    from lookalike.console import frame_counter, print_data, say, warn_skipped
+    from lookalike.footage import find_sources, read_frames
 
-    print_data(parity_json(export_run(run, out)))
+    if (run is None) == (from_ is None):
+        _fail("expected the folder of a run, or --from with weights", code=2)
+    if bool(footage) != bool(from_):
+        _fail("--from and --footage go together: the one is fitted to the other, and verified on it", code=2)
+    if run:
+        exported = export_run(run, out, precision, say)
+    elif from_:
+        try:
+            config = TrainConfig(arch, str(from_), input_px, light=light, embedding=embedding)
+            config.check()
+        except ValueError as error:
+            _fail(str(error), code=2)
+        with frame_counter("reading") as count:
+            frames = read_frames(find_sources(footage), config.fps, warn_skipped)
+            exported = export_weights(config, frames, out, precision, lambda frame: count([frame]), say)
+    print_data(exported.to_json())
 
 
 @app.command(help_epilogue="Example: `lookalike info encoder.onnx`")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from lookalike.errors import EncoderError
 
 Device = Literal["auto", "cpu", "cuda"]  # where to run; auto takes a GPU when there is one
+Precision = Literal["fp32", "fp16", "int8"]  # what the network computes in; pixels come and vectors go as ever
 
 METADATA_KEY = "lookalike"
 FORMAT_VERSION = 1
@@ -25,7 +26,9 @@ class EncoderSpec:
 
     input_px: side S of the square input, pixels. dim: length D of an embedding.
     weights_sha256: hex digest of the weights. steps, frames: what it was trained on.
+    precision: what its network computes in; for int8, the digest is of the quantised weights.
     arch, light, whitened: what it was built from, as training.config has it; empty for an encoder from elsewhere.
+    parity: how well it agreed with the PyTorch encoder when it was exported, see exporters.parity.
     """
 
     name: str
@@ -34,10 +37,11 @@ class EncoderSpec:
     weights_sha256: str
     steps: int
     frames: int
-    precision: str = "fp32"
+    precision: Precision = "fp32"
     arch: str = ""
     light: str = ""
     whitened: bool = False
+    parity: dict[str, Any] = field(default_factory=dict)
     resize: str = RESIZE_RULE
     format_version: int = FORMAT_VERSION
 

@@ -34,7 +34,7 @@ def warm_start(encoder: nn.Sequential, arch: str, init: str) -> None:
     if strange:
         got, expected = (tuple(of[strange[0]].shape) if strange[0] in of else "none" for of in (own, wanted))
         raise TrainingError(
-            f"--init {init}: not the weights of {arch}: {len(strange)} tensors differ, the first is {strange[0]},"
+            f"{init}: not the weights of {arch}: {len(strange)} tensors differ, the first is {strange[0]},"
             f" got {got}, expected {expected}; choose the --arch that they are of"
         )
     network.load_state_dict(own)
@@ -64,13 +64,13 @@ def _read(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise TrainingError(f"--init {path}: no such file, expected a state dict, or `imagenet`") from error
+        raise TrainingError(f"{path}: no such file, expected a state dict, or `imagenet`") from error
     except Exception as error:  # broken bytes make the unpickler raise nearly anything
         reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0]
-        raise TrainingError(f"--init {path}: cannot read it ({reason}); expected a .pt or .safetensors file") from error
+        raise TrainingError(f"{path}: cannot read it ({reason}); expected a .pt or .safetensors file") from error
     for wrapper in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
     if not isinstance(content, dict) or not all(isinstance(one, Tensor) for one in content.values()):
-        raise TrainingError(f"--init {path}: holds no state dict, expected names and tensors")
+        raise TrainingError(f"{path}: holds no state dict, expected names and tensors")
     return content

@@ -1,0 +1,74 @@
+"""A PyTorch encoder -> the ONNX graph that the contract asks for."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from lookalike.contract import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, EncoderSpec
+from training.trained import ServedEncoder
+
+OPSET = 18  # the oldest that the exporter writes without conversion: more runtimes read it
+
+
+class HalfNetwork(nn.Module):
+    """An encoder whose network computes in float16, between pictures and features in float32.
+
+    What is done to pixels before it, and to features after it, keeps its precision: there is little of it to compute.
+    """
+
+    def __init__(self, encoder: nn.Sequential) -> None:
+        """encoder: as training.encoders.build_encoder makes it, [normalisation, network]."""
+        super().__init__()
+        self.normalisation, self.network = encoder[0], encoder[1].half()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(self.normalisation(images).half()).float()
+
+
+def in_half(served: ServedEncoder) -> ServedEncoder:
+    """The same encoder in float16; `served` itself stays as it is."""
+    half = copy.deepcopy(served)
+    assert isinstance(half.encoder, nn.Sequential)
+    half.encoder = HalfNetwork(half.encoder)
+    return half.eval()
+
+
+def to_onnx(served: ServedEncoder, spec: EncoderSpec) -> onnx.ModelProto:
+    """The whole way from uint8 (N, S, S, 3) to unit float32 (N, D), for any N, checked, with its spec."""
+    example = torch.zeros(2, spec.input_px, spec.input_px, 3, dtype=torch.uint8)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's notes to its own authors
+        program = torch.onnx.export(
+            served,
+            (example,),
+            input_names=[INPUT_NAME],
+            output_names=[OUTPUT_NAME],
+            dynamic_shapes={"pixels": {0: torch.export.Dim("batch")}},
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None  # None only for the old exporter
+    model = program.model_proto
+    # The exporter records this machine's paths and a stack trace for every node: nobody else's business.
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
+        del value.metadata_props[:]
+    del model.graph.metadata_props[:]
+    write_spec(model, spec)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def write_spec(model: onnx.ModelProto, spec: EncoderSpec) -> None:
+    """Let the file say what it is; what it said before goes."""
+    onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})

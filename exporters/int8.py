@@ -1,0 +1,153 @@
+"""fp32 graph -> int8: static quantisation of convolutions, per channel, calibrated on the user's own frames.
+
+Quantise and dequantise nodes stand around each convolution, and what only carries its numbers on (Relu, MaxPool, sums
+of two branches): the runtime makes integer kernels of them. What is done to pixels, and the last, linear layer, stay
+fp32.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from exporters.parity import LIMITS, Parity
+from lookalike.contract import INPUT_NAME
+from lookalike.errors import ExportError
+
+CARRIES = ("Relu", "MaxPool", "Add")
+BATCH = 16  # frames per calibration run; the histograms of onnxruntime take whole batches only
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to quantise. ranges: how those of activations are taken. kept: convolutions that stay fp32."""
+
+    ranges: CalibrationMethod = CalibrationMethod.MinMax
+    kept: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        kept = f", {len(self.kept)} convolution(s) kept in fp32" if self.kept else ""
+        return f"{self.ranges.name.lower()} ranges{kept}"
+
+
+def quantize(
+    fp32: Path, frames: np.ndarray, judge: Callable[[Path], Parity], on_attempt: Callable[[str], None]
+) -> tuple[Path, str]:
+    """Quantise as much as agrees with the PyTorch encoder, and no more.
+
+    In order: all convolutions with the ranges that were seen; with the ranges of all but the rarest values; and then
+    without the convolutions that cost most agreement, 1, 2, 4 and so on, up to half of them.
+    fp32: the exported file; what is made lies beside it. frames: uint8 (N, S, S, 3) to calibrate on.
+    judge: measures a file. on_attempt: gets a line for each way tried.
+    Returns: the file, and how it was made in words.
+    Raises: ExportError if no way holds the limits.
+    """
+    quantizer = Quantizer(fp32, frames, fp32.parent)
+    tried: list[tuple[Recipe, Parity]] = []
+    for recipe in _recipes(quantizer, judge, tried):
+        path = quantizer.write(recipe)
+        parity = judge(path)
+        tried.append((recipe, parity))
+        missed = parity.shortfall(LIMITS["int8"])
+        on_attempt(f"int8, {recipe}: {missed or f'holds, top10 {parity.top10:.3f}'}")
+        if not missed:
+            return path, str(recipe)
+    recipe, parity = max(tried, key=lambda one: one[1].top10)
+    raise ExportError(
+        f"int8 costs this encoder too much: not written: at best, top10 is {parity.top10:.3f} with {recipe},"
+        f" expected at least {LIMITS['int8'].top10}; calibrate on more footage, or use --precision fp32"
+    )
+
+
+def _recipes(
+    quantizer: Quantizer, judge: Callable[[Path], Parity], tried: list[tuple[Recipe, Parity]]
+) -> Iterator[Recipe]:
+    """What to try next; `tried` fills up meanwhile."""
+    yield Recipe()
+    yield Recipe(CalibrationMethod.Percentile)
+    ranges = max(tried, key=lambda one: one[1].top10)[0].ranges
+    layers = quantizer.convolutions
+    alone = {one: Recipe(ranges, tuple(other for other in layers if other != one)) for one in layers}
+    agreement = {one: judge(quantizer.write(recipe)).mean_cosine_centred for one, recipe in alone.items()}
+    worst_first = sorted(layers, key=agreement.__getitem__)
+    count = 1
+    while count <= len(layers) / 2:
+        yield Recipe(ranges, tuple(worst_first[:count]))
+        count *= 2
+
+
+class Quantizer:
+    """Quantises one graph in several ways; calibration is done once for each way of taking ranges."""
+
+    def __init__(self, fp32: Path, frames: np.ndarray, folder: Path) -> None:
+        """fp32: the exported file. frames: uint8 (N, S, S, 3), N at least 1, to calibrate on. folder: for its files."""
+        self._prepared, self._folder = folder / "prepared.onnx", folder
+        repeats = -(-BATCH // len(frames))
+        frames = np.concatenate([frames] * repeats)
+        self._frames = frames[: len(frames) // BATCH * BATCH]
+        # Symbolic shapes fail on Expand in this graph (onnxruntime 1.31); plain shape inference is enough here.
+        quant_pre_process(str(fp32), str(self._prepared), skip_symbolic_shape=True)
+        self._graph = onnx.load(self._prepared).graph
+        self.convolutions = [node.name for node in self._graph.node if node.op_type == "Conv"]
+
+    def write(self, recipe: Recipe) -> Path:
+        """Quantise. Returns: the file, which the next call writes anew."""
+        path = self._folder / "int8.onnx"
+        chosen = quantisable(self._graph, recipe.kept)
+        with _quiet():
+            quantize_static(
+                str(self._prepared),
+                str(path),
+                _Batches(self._frames),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                # Seven bits of weights: with eight, CPUs without VNNI add products in 16 bits, which overflow.
+                reduce_range=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                op_types_to_quantize=["Conv", *CARRIES],
+                nodes_to_quantize=chosen,
+                calibrate_method=recipe.ranges,
+                calibration_cache_path=self._folder / f"{recipe.ranges.name}.json",
+            )
+        return path
+
+
+def quantisable(graph: onnx.GraphProto, kept: Collection[str] = ()) -> list[str]:
+    """Names of the nodes to quantise: convolutions not among `kept`, and what passes only their numbers on."""
+    chosen: dict[str, str] = {}  # output -> node
+    for node in graph.node:
+        convolves = node.op_type == "Conv" and node.name not in kept
+        carries = node.op_type in CARRIES and all(name in chosen for name in node.input)
+        if convolves or carries:
+            chosen |= dict.fromkeys(node.output, node.name)
+    return list(dict.fromkeys(chosen.values()))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantiser logs advice for its callers, and prints on standard output, which is for data."""
+    logging.disable(logging.WARNING)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+class _Batches(CalibrationDataReader):
+    def __init__(self, frames: np.ndarray) -> None:
+        self._batches: Iterator[np.ndarray] = iter(np.split(frames, len(frames) // BATCH))
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        batch = next(self._batches, None)
+        return None if batch is None else {INPUT_NAME: batch}

@@ -1,0 +1,36 @@
+"""Export an encoder that was trained elsewhere: its weights, and footage of the user's to fit and verify it on."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from exporters.onnx import Exported, describe, export
+from lookalike.contract import Precision
+from lookalike.footage import Frame
+from training.config import TrainConfig
+from training.data import build_cache
+from training.train import first_encoder
+from training.trained import serve
+
+
+def export_weights(
+    config: TrainConfig,
+    frames: Iterable[Frame],
+    out: Path,
+    precision: Precision,
+    on_frame: Callable[[Frame], None],
+    on_attempt: Callable[[str], None],
+) -> Exported:
+    """Export a state dict as one ONNX file, with a last layer fitted to these frames.
+
+    config: its `init` is the file; it says which network the weights are of, the side of its input, how it takes light,
+    and how long embeddings are.
+    Raises: TrainingError if the weights are another network's, or there are fewer than two frames; ExportError.
+    """
+    encoder = first_encoder(config)
+    with tempfile.TemporaryDirectory() as folder:
+        cache = build_cache(Path(folder), frames, config.cache_px, on_frame)
+        served = serve(encoder, cache.frames, config)
+        return export(served, describe(served, config, 0, 0), cache.frames, out, precision, on_attempt)
