@@ -265,7 +265,7 @@ def search(
     if not image.is_file():
         raise LookalikeError(f"{image}: no such file, expected a picture to look for")
     model = Encoder(encoder, "cpu")
-    picture = pixels.fit(pixels.decode(image.read_bytes(), str(image)), model.spec.input_px)
+    picture = pixels.decode_to_fit(image.read_bytes(), model.spec.input_px, str(image))
     with open_index(index, model.spec) as store:
         hits = store.search(model.embed(picture[None])[0], top, where)
     if not json_:

@@ -17,7 +17,8 @@ METADATA_KEY = "lookalike"
 FORMAT_VERSION = 1
 INPUT_NAME = "pixels"  # uint8 (N, S, S, 3) RGB
 OUTPUT_NAME = "embedding"  # float32 (N, D), unit length
-RESIZE_RULE = "squash-bilinear"  # the whole picture, to a square, antialiased: see pixels.fit
+# The whole picture, to a square, antialiased; a JPEG decoded at twice that or more: see pixels.decode_to_fit.
+RESIZE_RULE = "squash-bilinear-jpeg2"
 
 
 @dataclass(frozen=True)

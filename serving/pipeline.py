@@ -16,7 +16,7 @@ from PIL import Image
 from lookalike.encoder import MAX_BATCH, Encoder
 from lookalike.errors import ImageError, IndexStoreError
 from lookalike.index import FrameIndex, Hit, open_index
-from lookalike.pixels import decode, fit
+from lookalike.pixels import decode_to_fit
 from serving.batching import Batcher, RunFailed
 from serving.bodies import HeldBytes, Upload
 from serving.limits import DECODE_THREADS, MAX_HELD_BYTES, MAX_QUEUED_IMAGES, SEARCH_THREADS
@@ -87,7 +87,7 @@ class Pipeline:
         return pixels
 
     def _pixels(self, upload: Upload) -> np.ndarray:
-        return fit(decode(upload.data, upload.name), self.spec.input_px)
+        return decode_to_fit(upload.data, self.spec.input_px, upload.name)
 
     async def _ask(self, question: Callable[[], T]) -> T:
         """Put a question to the index, in a thread: an answer takes milliseconds, or a network round trip."""

@@ -210,6 +210,37 @@ def test_damaged_bytes_raise_nothing_but_image_errors(kind):
     assert refused > 0
 
 
+def smooth(width: int, height: int) -> np.ndarray:
+    """A picture without detail: red grows from left to right, green from top to bottom."""
+    x, y = np.linspace(0, 255, width), np.linspace(0, 255, height)
+    return np.stack(np.broadcast_arrays(x[None], y[:, None], 128), -1).astype(np.uint8)
+
+
+def test_a_large_jpeg_is_decoded_smaller_and_looks_the_same() -> None:
+    """Of 800 x 640, for 64 px, a quarter is enough: 200 x 160 is at least 128 x 128, an eighth would not be."""
+    data = encoded(smooth(800, 640), "JPEG", quality=95)
+    seen = pixels._decode(data, "image", pixels.DETAIL * 64)
+    assert seen.size == (200, 160)
+    difference = pixels.decode_to_fit(data, 64).astype(int) - pixels.fit(pixels.decode(data), 64)
+    assert np.abs(difference).max() <= 2
+
+
+@pytest.mark.parametrize(("kind", "size"), [("PNG", (800, 640)), ("JPEG", (255, 640))])
+def test_what_cannot_be_decoded_smaller_is_the_same_to_the_bit(kind: str, size: tuple[int, int]) -> None:
+    """A PNG has no smaller form; half of 255 is less than twice 64."""
+    data = encoded(smooth(*size), kind)
+    assert np.array_equal(pixels.decode_to_fit(data, 64), pixels.fit(pixels.decode(data), 64))
+
+
+def test_a_jpeg_that_is_decoded_smaller_is_turned_upright_too() -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    data = encoded(smooth(800, 640), "JPEG", quality=95, exif=exif)
+    upright = pixels.decode_to_fit(data, 64)
+    assert upright[32, 60, 1] < 60  # stored: green grows downwards; turned right by 90 degrees, it grows to the left
+    assert upright[32, 4, 1] > 200
+
+
 def test_fit_keeps_a_constant_picture_constant():
     assert np.array_equal(pixels.fit(np.full((37, 91, 3), 123, np.uint8), 16), np.full((16, 16, 3), 123))
 
