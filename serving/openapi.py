@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lookalike import __version__
+from serving.answers import JSON, NPY, RAW
+from serving.json_images import ANY_MODEL, FORMATS
 from serving.limits import MAX_BODY_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, MAX_TOP, MIB
 from serving.query import DEFAULT_TOP
 
@@ -16,6 +18,7 @@ _ERRORS = {
     "413": f"More than {MAX_IMAGES} images, {MAX_IMAGE_BYTES // MIB} MiB in one, {MAX_BODY_BYTES // MIB} MiB in all,"
     " or an image of too many pixels",
     "415": "The body is neither a form nor an image",
+    "504": "Not done in time; what still waited of it was dropped",
     "503": "Too busy, or the encoder or the index failed; try again after Retry-After seconds",
 }
 
@@ -26,6 +29,15 @@ _FILTERS: dict[str, Any] = {
     "camera": _CAMERA,
     "since": _TIME,
     "until": _TIME,
+}
+
+_FORMAT = {"type": "string", "enum": [*FORMATS], "default": "float"}
+_IMAGE = {"type": "string", "description": "An image as base64, or as a data URL"}
+_ROW = {
+    "oneOf": [
+        {"type": "array", "items": {"type": "number"}},
+        {"type": "string", "description": "base64 of little-endian float32, where encoding_format says so"},
+    ]
 }
 
 _SCHEMAS: dict[str, Any] = {
@@ -53,9 +65,42 @@ _SCHEMAS: dict[str, Any] = {
             "dim": {"type": "integer"},
             "embeddings": {
                 "type": "array",
-                "items": {"type": "array", "items": {"type": "number"}},
+                "items": _ROW,
                 "description": "One row of length 1 for each image, in their order",
             },
+        },
+    },
+    "LookalikeImages": {
+        "type": "object",
+        "required": ["images"],
+        "properties": {"images": {"type": "array", "items": _IMAGE}, "encoding_format": _FORMAT},
+    },
+    "OpenAIEmbeddings": {
+        "type": "object",
+        "required": ["object", "data", "model", "usage"],
+        "properties": {
+            "object": {"type": "string"},
+            "data": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["object", "index", "embedding"],
+                    "properties": {"object": {"type": "string"}, "index": {"type": "integer"}, "embedding": _ROW},
+                },
+            },
+            "model": {"type": "string", "description": "The space of the embeddings"},
+            "usage": {"type": "object", "additionalProperties": {"type": "integer"}},
+        },
+    },
+    "OpenAIRequest": {
+        "type": "object",
+        "required": ["input"],
+        "properties": {
+            "input": {"oneOf": [_IMAGE, {"type": "array", "items": _IMAGE}]},
+            "model": {"type": "string", "description": f"The service's own, or {ANY_MODEL!r}"},
+            "encoding_format": _FORMAT,
+            "dimensions": {"type": "integer"},
+            "user": {"type": "string"},
         },
     },
     "LookalikeHits": {
@@ -92,21 +137,40 @@ def describe(document: dict[str, Any]) -> dict[str, Any]:
         "version": __version__,
         "description": "Images to embeddings, and a search for where else a picture appears.",
     }
-    document["paths"] |= {"/embed": {"post": _embed()}, "/search": {"post": _search()}}
+    document["paths"] |= {
+        "/embed": {"post": _embed()},
+        "/v1/embeddings": {"post": _openai_embeddings()},
+        "/search": {"post": _search()},
+    }
     document["components"]["schemas"] |= _SCHEMAS
     return document
 
 
 def _embed() -> dict[str, Any]:
     form = {"type": "object", "required": ["images"], "properties": {"images": {"type": "array", "items": _FILE}}}
-    binary = {kind: {"schema": _FILE} for kind in ("application/x-npy", "application/octet-stream")}
+    binary = {kind: {"schema": _FILE} for kind in (NPY, RAW)}
+    text = {JSON: {"schema": {"$ref": "#/components/schemas/LookalikeImages"}}}
     return {
         "tags": ["Service APIs"],
         "summary": "Images to embeddings",
         "description": "As JSON, or by `Accept` as .npy (float32, N x D) or as raw little-endian float32.",
         "operationId": "embed",
-        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}, **_RAW}},
+        "parameters": [{"name": "encoding_format", "in": "query", "schema": _FORMAT}],
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}, **text, **_RAW}},
         "responses": _responses("LookalikeEmbeddings", {}, binary),
+    }
+
+
+def _openai_embeddings() -> dict[str, Any]:
+    return {
+        "tags": ["Service APIs"],
+        "summary": "Images to embeddings, as OpenAI's clients ask for them",
+        "operationId": "openai_embeddings",
+        "requestBody": {
+            "required": True,
+            "content": {JSON: {"schema": {"$ref": "#/components/schemas/OpenAIRequest"}}},
+        },
+        "responses": _responses("OpenAIEmbeddings", {"404": "The model named is not the one here"}, {}),
     }
 
 
@@ -123,7 +187,11 @@ def _search() -> dict[str, Any]:
         "summary": "Where else does this appear?",
         "description": "By an image or by the id of an earlier hit. The query string may hold what a form may.",
         "operationId": "search",
-        "parameters": [{"name": name, "in": "query", "schema": schema} for name, schema in _FILTERS.items()],
+        # Without defaults: a generated client would send them beside those of the body, and be told so.
+        "parameters": [
+            {"name": name, "in": "query", "schema": {key: value for key, value in schema.items() if key != "default"}}
+            for name, schema in _FILTERS.items()
+        ],
         "requestBody": {"required": True, "content": content},
         "responses": _responses(
             "LookalikeHits", {"404": "No frame has this id", "409": "The service was started without an index"}, {}

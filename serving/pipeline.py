@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, nullcontext
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -69,6 +69,10 @@ class Pipeline:
         else:
             vector = await self._ask(partial(_stored_vector, self._index, query.id or ""))
         return await self._ask(partial(self._index.search, vector, query.top, query.where))
+
+    async def aside(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Run what takes a while in a thread that decodes, so that other requests are read meanwhile."""
+        return await asyncio.get_running_loop().run_in_executor(self._decoders, work, *arguments)
 
     def close(self) -> None:
         self._decoders.shutdown()

@@ -44,7 +44,9 @@ async def docs(request: Request) -> Response:
 app = Starlette(routes=[*ROUTES, Route("/docs.json", docs)], exception_handlers=HANDLERS, lifespan=lifespan)
 
 
-@bentoml.service(name="lookalike", workers=1, traffic={"timeout": TIMEOUT_S})
+@bentoml.service(
+    name="lookalike", workers=1, traffic={"timeout": 2 * TIMEOUT_S}
+)  # ours comes first: routes.within_time
 @bentoml.asgi_app(app, path="/")
 class Lookalike:
     """One worker: an embedded index belongs to one process, and one session uses all cores."""

@@ -12,10 +12,10 @@ from serving.limits import MAX_TOP
 
 def test_openapi_lists_our_routes_beside_bentoml_s(service: httpx.Client) -> None:
     document = service.get("/docs.json").json()
-    assert {"/embed", "/search", "/livez", "/readyz", "/metrics"} <= set(document["paths"])
+    assert {"/embed", "/v1/embeddings", "/search", "/livez", "/readyz", "/metrics"} <= set(document["paths"])
     embed, search = (document["paths"][path]["post"] for path in ("/embed", "/search"))
-    assert set(embed["responses"]) == {"200", "400", "413", "415", "503"}
-    assert set(search["responses"]) == {"200", "400", "404", "409", "413", "415", "503"}
+    assert set(embed["responses"]) == {"200", "400", "413", "415", "503", "504"}
+    assert set(search["responses"]) == {"200", "400", "404", "409", "413", "415", "503", "504"}
     assert next(one for one in search["parameters"] if one["name"] == "top")["schema"]["maximum"] == MAX_TOP
 
 

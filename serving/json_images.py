@@ -1,0 +1,86 @@
+"""JSON that brings images as text: base64, or a data URL. Nothing is ever fetched."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from serving.bodies import Upload
+from serving.limits import MAX_IMAGE_BYTES, MAX_IMAGES
+from serving.refusals import Refusal
+
+FORMATS = ("float", "base64")  # of the embeddings that are answered
+OWN_FIELDS = ("images", "encoding_format")
+ANY_MODEL = "lookalike"  # for clients that must name one and do not care which
+OPENAI_FIELDS = ("input", "model", "encoding_format", "dimensions", "user")
+
+
+@dataclass(frozen=True)
+class ImagesAsked:
+    """uploads: the images. encoding_format: one of FORMATS, or None where it is left open. rest: the other fields."""
+
+    uploads: list[Upload]
+    encoding_format: str | None
+    rest: dict[str, Any]
+
+
+def read_images(body: bytes, known: Collection[str], field: str) -> ImagesAsked:
+    """Read {field: [image, ...] or image, ...}, an image being base64 or a data URL.
+
+    known: names of the fields that may be there. Takes as long as its size asks for: not for the event loop.
+    Raises: Refusal 400 or 413, naming the image where it is one.
+    """
+    try:
+        entries = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _bad(f"the body is not JSON ({error})") from error
+    if not isinstance(entries, dict):
+        raise _bad("the body is not a JSON object")
+    if unknown := sorted(entries.keys() - set(known)):
+        raise _bad(f"unknown field {unknown[0]!r}, expected {', '.join(known)}")
+    images = entries.pop(field, None)
+    images = [images] if isinstance(images, str) else images
+    if not isinstance(images, list) or not images:
+        raise _bad(f"no image, expected {field!r}: base64 or data URLs, one or a list")
+    if len(images) > MAX_IMAGES:
+        raise Refusal(413, "too_large", f"{len(images)} images in one request, at most {MAX_IMAGES}")
+    encoding_format = entries.pop("encoding_format", None)
+    check_format(encoding_format)
+    return ImagesAsked([_upload(index, one) for index, one in enumerate(images)], encoding_format, entries)
+
+
+def check_format(encoding_format: object) -> None:
+    """Raises: Refusal 400 if it is neither None nor one of FORMATS."""
+    if encoding_format is not None and encoding_format not in FORMATS:
+        raise _bad(f"encoding_format is {str(encoding_format)[:50]!r}, expected {' or '.join(FORMATS)}")
+
+
+def _upload(index: int, text: object) -> Upload:
+    name = f"image {index}"
+    if not isinstance(text, str):
+        raise Refusal(400, "bad_image", f"{name}: not a string, expected base64 or a data URL", index, name)
+    head, comma, data = text.partition(",")
+    if not comma:
+        data = text
+    elif not (head.startswith("data:image/") and head.endswith(";base64")):
+        raise Refusal(400, "bad_image", f"{name}: expected base64, or data:image/...;base64,...", index, name)
+    if "://" in data[:16]:
+        message = f"{name}: a URL is not fetched; send the image itself, as base64 or a data URL"
+        raise Refusal(400, "bad_image", message, index, name)
+    try:
+        content = base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Refusal(400, "bad_image", f"{name}: not base64 ({error})", index, name) from error
+    if len(content) > MAX_IMAGE_BYTES:
+        message = f"{name}: {len(content):,} bytes, at most {MAX_IMAGE_BYTES:,} for an image"
+        raise Refusal(413, "too_large", message, index, name)
+    return Upload(None, name, content)
+
+
+def _bad(message: str) -> Refusal:
+    return Refusal(400, "bad_request", message)
