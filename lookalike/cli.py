@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lookalike import __version__
-from lookalike.contract import Device, Precision
+from lookalike.contract import Device, Precision, RunDevice
 from lookalike.errors import LookalikeError
 from training.config import CONFIG, RECIPES, Light, TrainConfig, find_recipe, read_recipe
 from training.disturbance import Disturbance
@@ -63,6 +63,7 @@ CameraName = Annotated[
     str | None,
     Parameter(help="Name of the camera; else sub-folders name their files' camera, and other videos their own."),
 ]
+RunOn = Annotated[RunDevice, Parameter(help="Where to run the encoder; one that is not there is an error.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON lines.")]
 
 
@@ -197,7 +198,7 @@ def embed(
     out: Annotated[Path, Parameter(help="Parquet file to write: source, camera, time_s, captured_at, id, embedding.")],
     fps: Annotated[float | None, Parameter(help="Frames taken from each second of video; else all.")] = None,
     camera: CameraName = None,
-    device: Annotated[Device, Parameter(help="Where to run the encoder.")] = "auto",
+    device: RunOn = "auto",
 ) -> None:
     """Embed every frame of footage into a Parquet file. Stopped, it goes on where it was when run again."""
     from lookalike.console import frame_counter, print_data
@@ -217,7 +218,7 @@ def index(
     index: IndexAt,
     fps: Annotated[float | None, Parameter(help="Frames taken from each second of video; else all.")] = None,
     camera: CameraName = None,
-    device: Annotated[Device, Parameter(help="Where to run the encoder.")] = "auto",
+    device: RunOn = "auto",
 ) -> None:
     """Embed footage into an index. What is there already is not added again, so it can be stopped and run again."""
     from lookalike.console import frame_counter, print_data
@@ -285,7 +286,7 @@ def serve(
     ] = None,
     host: Annotated[str, Parameter(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, Parameter(help="Port to listen on.")] = 3000,
-    device: Annotated[Device, Parameter(help="Where to run the encoder.")] = "auto",
+    device: RunOn = "auto",
 ) -> None:
     """Serve POST /embed and POST /search over HTTP, with a page at /ui."""
     from serving.settings import Settings

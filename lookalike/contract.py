@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from lookalike.errors import EncoderError
 
-Device = Literal["auto", "cpu", "cuda"]  # where to run; auto takes a GPU when there is one
+Device = Literal["auto", "cpu", "cuda"]  # where torch runs; auto takes a GPU when there is one
+RunDevice = Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]  # where an exported encoder runs, see runtime.py
 Precision = Literal["fp32", "fp16", "int8"]  # what the network computes in; pixels come and vectors go as ever
 
 METADATA_KEY = "lookalike"

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from lookalike.contract import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, Device, EncoderSpec
+from lookalike.contract import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, EncoderSpec, RunDevice
 from lookalike.errors import DeviceError, EncoderError
+from lookalike.runtime import open_session
 
 MAX_BATCH = 64  # larger inputs are run in slices, so memory stays bounded
 
@@ -16,7 +17,7 @@ MAX_BATCH = 64  # larger inputs are run in slices, so memory stays bounded
 class Encoder:
     """An exported encoder, ready to embed."""
 
-    def __init__(self, path: Path | str, device: Device = "auto", threads: int | None = None) -> None:
+    def __init__(self, path: Path | str, device: RunDevice = "auto", threads: int | None = None) -> None:
         """Load and check an encoder.
 
         threads: cores for one run; None takes all.
@@ -25,22 +26,13 @@ class Encoder:
         self.path = Path(path)
         if not self.path.is_file():
             raise EncoderError(f"{self.path}: no such file, expected an encoder; make one with `lookalike export`")
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        # Idle worker threads would spin and take the cores that decode the next batch.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if threads:
-            options.intra_op_num_threads = threads
-        providers = _providers(device)
         try:
-            self._session = ort.InferenceSession(str(self.path), options, providers=providers)
+            self._session = open_session(self.path, device, threads)
+        except DeviceError:
+            raise
         except Exception as error:  # onnxruntime raises a family of its own, not exported by name
             raise EncoderError(f"{self.path}: not a readable ONNX file ({_first_line(error)})") from error
         self.provider = self._session.get_providers()[0]
-        if device == "cuda" and self.provider != "CUDAExecutionProvider":
-            raise DeviceError(
-                f"asked for cuda, onnxruntime gave {self.provider}; check the CUDA 13 libraries and driver"
-            )
         self.spec = _read_spec(self._session, self.path)
 
     def embed(self, pixels: np.ndarray) -> np.ndarray:
@@ -57,26 +49,6 @@ class Encoder:
         slices = [pixels[start : start + MAX_BATCH] for start in range(0, len(pixels), MAX_BATCH)]
         outputs = [self._session.run([OUTPUT_NAME], {INPUT_NAME: part})[0] for part in slices]
         return np.concatenate([np.asarray(part) for part in outputs])
-
-
-def _providers(device: Device) -> list[str]:
-    """The execution providers to ask for, best first."""
-    available = ort.get_available_providers()
-    if device == "cpu":
-        return ["CPUExecutionProvider"]
-    if "CUDAExecutionProvider" in available and _nvidia_driver_present():
-        ort.preload_dlls()  # finds the CUDA libraries that came as packages
-        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    if device == "cuda":
-        raise DeviceError(
-            f"asked for cuda: onnxruntime has {', '.join(available)} and "
-            f"{'a' if _nvidia_driver_present() else 'no'} NVIDIA driver is loaded; use --device cpu"
-        )
-    return ["CPUExecutionProvider"]
-
-
-def _nvidia_driver_present() -> bool:
-    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()
 
 
 def _read_spec(session: ort.InferenceSession, path: Path) -> EncoderSpec:

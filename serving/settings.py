@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
 
-from lookalike.encoder import Device
+from lookalike.contract import RunDevice
 from lookalike.errors import DeviceError
 
 DEFAULT_ENCODER = Path(__file__).resolve().parents[1] / "encoder.onnx"  # beside this package, as a bento has it
@@ -20,7 +20,7 @@ class Settings:
 
     encoder: Path
     index: str | None
-    device: Device
+    device: RunDevice
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
@@ -29,12 +29,12 @@ class Settings:
         Raises: DeviceError if the device is none that we know.
         """
         device = env.get("LOOKALIKE_DEVICE") or "auto"
-        if device not in get_args(Device):
-            raise DeviceError(f"LOOKALIKE_DEVICE is {device!r}, expected one of {', '.join(get_args(Device))}")
+        if device not in get_args(RunDevice):
+            raise DeviceError(f"LOOKALIKE_DEVICE is {device!r}, expected one of {', '.join(get_args(RunDevice))}")
         return cls(
             Path(env.get("LOOKALIKE_ENCODER") or DEFAULT_ENCODER),
             env.get("LOOKALIKE_INDEX") or None,
-            cast(Device, device),
+            cast(RunDevice, device),
         )
 
     def to_env(self) -> dict[str, str]:

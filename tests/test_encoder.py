@@ -7,8 +7,8 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-import lookalike.encoder
-from lookalike.contract import METADATA_KEY, Device
+from lookalike import runtime
+from lookalike.contract import METADATA_KEY, RunDevice
 from lookalike.encoder import MAX_BATCH, Encoder
 from lookalike.errors import DeviceError, EncoderError
 from tests.tiny import INPUT_PX, SPEC, tiny_embedding
@@ -27,7 +27,7 @@ def expected(batch: np.ndarray) -> np.ndarray:
     return np.stack([tiny_embedding(one) for one in batch])
 
 
-def refusal(path, device: Device = "cpu", kind=EncoderError) -> str:
+def refusal(path, device: RunDevice = "cpu", kind=EncoderError) -> str:
     with pytest.raises(kind) as caught:
         Encoder(path, device)
     assert "\n" not in str(caught.value)
@@ -123,23 +123,35 @@ def test_a_model_with_broken_metadata_is_refused(tmp_path, tiny_encoder):
     assert "unreadable encoder metadata" in refusal(tmp_path / "broken.onnx")
 
 
-def test_cuda_without_its_provider_is_an_error(tiny_encoder, monkeypatch):
+@pytest.mark.parametrize(
+    ("device", "missing"),
+    [("cuda", "onnxruntime-gpu"), ("tensorrt", "tensorrt-cu13"), ("openvino", "onnxruntime-openvino")],
+)
+def test_a_device_without_its_provider_is_an_error_that_names_what_is_missing(
+    tiny_encoder, monkeypatch, device, missing
+):
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    assert "asked for cuda: onnxruntime has CPUExecutionProvider" in refusal(tiny_encoder, "cuda", DeviceError)
+    said = refusal(tiny_encoder, device, DeviceError)
+    assert said.startswith(f"asked for {device}: onnxruntime has CPUExecutionProvider; it takes ")
+    assert missing in said
 
 
-def test_cuda_without_a_driver_is_an_error(tiny_encoder, monkeypatch):
-    monkeypatch.setattr(lookalike.encoder, "_nvidia_driver_present", lambda: False)
-    assert "no NVIDIA driver is loaded; use --device cpu" in refusal(tiny_encoder, "cuda", DeviceError)
+@pytest.mark.parametrize("device", ["cuda", "tensorrt"])
+def test_an_nvidia_device_without_a_driver_is_an_error(tiny_encoder, monkeypatch, device):
+    monkeypatch.setattr(ort, "get_available_providers", lambda: list(runtime.PROVIDERS.values()))
+    monkeypatch.setattr(runtime, "_nvidia_driver_present", lambda: False)
+    assert f"asked for {device}: no NVIDIA driver is loaded; it takes" in refusal(tiny_encoder, device, DeviceError)
 
 
-def test_cuda_that_onnxruntime_silently_leaves_is_an_error(tiny_encoder, monkeypatch):
+def test_a_device_that_onnxruntime_silently_leaves_is_an_error(tiny_encoder, monkeypatch):
     """What onnxruntime does when CUDA's libraries do not load: it warns, and takes the CPU."""
-    monkeypatch.setattr(lookalike.encoder, "_providers", lambda device: ["CPUExecutionProvider"])
-    says = "asked for cuda, onnxruntime gave CPUExecutionProvider"
+    monkeypatch.setattr(ort, "get_available_providers", lambda: list(runtime.PROVIDERS.values()))
+    monkeypatch.setattr(runtime, "_nvidia_driver_present", lambda: True)
+    monkeypatch.setattr(runtime, "_providers", lambda device: ["CPUExecutionProvider"])
+    says = "asked for cuda, onnxruntime gave CPUExecutionProvider: it takes onnxruntime-gpu"
     assert refusal(tiny_encoder, "cuda", DeviceError).startswith(says)
 
 
 def test_auto_without_a_driver_takes_the_cpu(tiny_encoder, monkeypatch):
-    monkeypatch.setattr(lookalike.encoder, "_nvidia_driver_present", lambda: False)
+    monkeypatch.setattr(runtime, "_nvidia_driver_present", lambda: False)
     assert Encoder(tiny_encoder, "auto").provider == "CPUExecutionProvider"

@@ -62,5 +62,7 @@ def test_defaults() -> None:
 
 
 def test_an_unknown_device_is_named() -> None:
-    with pytest.raises(DeviceError, match="LOOKALIKE_DEVICE is 'tpu', expected one of auto, cpu, cuda"):
+    with pytest.raises(
+        DeviceError, match="LOOKALIKE_DEVICE is 'tpu', expected one of auto, cpu, cuda, tensorrt, openvino"
+    ):
         Settings.from_env({"LOOKALIKE_DEVICE": "tpu"})

@@ -1,0 +1,78 @@
+"""Which hardware runs an encoder: onnxruntime's providers, and how each is set up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+
+from lookalike.contract import RunDevice
+from lookalike.errors import DeviceError
+
+PROVIDERS: dict[RunDevice, str] = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+}
+# What is missing, where onnxruntime does not have it or does not get it to run.
+REMEDIES: dict[RunDevice, str] = {
+    "cuda": "it takes onnxruntime-gpu, an NVIDIA driver and the CUDA 13 libraries",
+    "tensorrt": "it takes what cuda takes, and TensorRT's libraries (`pip install tensorrt-cu13`)",
+    "openvino": "it takes onnxruntime-openvino in the place of onnxruntime or onnxruntime-gpu",
+}
+
+
+def open_session(path: Path, device: RunDevice, threads: int | None) -> ort.InferenceSession:
+    """Open an ONNX file on the device asked for, never on another.
+
+    device: `auto` takes cuda where there is a driver for it, else cpu; the other two are only taken when asked for,
+    since TensorRT builds an engine first, which takes minutes. threads: cores for one run on a CPU; None takes all.
+    Raises: DeviceError if it is not there, saying what is missing; what onnxruntime raises on a broken file.
+    """
+    chosen = pick(device)
+    session = ort.InferenceSession(str(path), _options(threads), providers=_providers(chosen))
+    if (got := session.get_providers()[0]) != PROVIDERS[chosen]:
+        raise DeviceError(f"asked for {chosen}, onnxruntime gave {got}: {REMEDIES[chosen]}; or use --device cpu")
+    return session
+
+
+def pick(device: RunDevice) -> RunDevice:
+    """The device that is meant. Raises: DeviceError if onnxruntime or the driver cannot give it."""
+    available = ort.get_available_providers()
+    if device == "auto":
+        return "cuda" if PROVIDERS["cuda"] in available and _nvidia_driver_present() else "cpu"
+    if PROVIDERS[device] not in available:
+        names = ", ".join(available)
+        raise DeviceError(f"asked for {device}: onnxruntime has {names}; {REMEDIES[device]}; or use --device cpu")
+    if device in ("cuda", "tensorrt") and not _nvidia_driver_present():
+        raise DeviceError(f"asked for {device}: no NVIDIA driver is loaded; {REMEDIES[device]}; or use --device cpu")
+    return device
+
+
+def _options(threads: int | None) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    # Idle worker threads would spin and take the cores that decode the next batch.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if threads:
+        options.intra_op_num_threads = threads
+    return options
+
+
+def _providers(device: RunDevice) -> list[Any]:
+    """The providers to ask for, best first, with their options; what the first cannot compute, a CPU does."""
+    if device == "cpu":
+        return [PROVIDERS["cpu"]]
+    if device == "openvino":
+        return [PROVIDERS["openvino"], PROVIDERS["cpu"]]
+    ort.preload_dlls()  # finds the CUDA libraries that came as packages
+    # Batches come in every size. The default search tries all algorithms anew for each, and the default arena doubles.
+    options = {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"}
+    cuda: list[Any] = [(PROVIDERS["cuda"], options), PROVIDERS["cpu"]]
+    return [PROVIDERS["tensorrt"], *cuda] if device == "tensorrt" else cuda
+
+
+def _nvidia_driver_present() -> bool:
+    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()
