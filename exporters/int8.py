@@ -19,7 +19,7 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from exporters.parity import LIMITS, Parity
+from exporters.parity import Limits, Parity
 from lookalike.contract import INPUT_NAME
 from lookalike.errors import ExportError
 
@@ -39,37 +39,45 @@ class Recipe:
         return f"{self.ranges.name.lower()} ranges{kept}"
 
 
-def quantize(
-    fp32: Path, frames: np.ndarray, judge: Callable[[Path], Parity], on_attempt: Callable[[str], None]
-) -> tuple[Path, str]:
+@dataclass(frozen=True)
+class Judge:
+    """Measures a file. parity: in full. agreement: roughly and fast, higher is better. limits: of the parity."""
+
+    parity: Callable[[Path], Parity]
+    agreement: Callable[[Path], float]
+    limits: Limits
+
+
+def quantize(fp32: Path, frames: np.ndarray, judge: Judge, on_attempt: Callable[[str], None]) -> tuple[Path, str]:
     """Quantise as much as agrees with the PyTorch encoder, and no more.
 
     In order: all convolutions with the ranges that were seen; with the ranges of all but the rarest values; and then
     without the convolutions that cost most agreement, 1, 2, 4 and so on, up to half of them.
     fp32: the exported file; what is made lies beside it. frames: uint8 (N, S, S, 3) to calibrate on.
-    judge: measures a file. on_attempt: gets a line for each way tried.
+    on_attempt: gets a line for each way tried.
     Returns: the file, and how it was made in words.
     Raises: ExportError if no way holds the limits.
     """
     quantizer = Quantizer(fp32, frames, fp32.parent)
     tried: list[tuple[Recipe, Parity]] = []
-    for recipe in _recipes(quantizer, judge, tried):
+    for recipe in _recipes(quantizer, judge, tried, on_attempt):
         path = quantizer.write(recipe)
-        parity = judge(path)
+        parity = judge.parity(path)
         tried.append((recipe, parity))
-        missed = parity.shortfall(LIMITS["int8"])
+        missed = parity.shortfall(judge.limits)
         on_attempt(f"int8, {recipe}: {missed or f'holds, top10 {parity.top10:.3f}'}")
         if not missed:
             return path, str(recipe)
     recipe, parity = max(tried, key=lambda one: one[1].top10)
     raise ExportError(
-        f"int8 costs this encoder too much: not written: at best, top10 is {parity.top10:.3f} with {recipe},"
-        f" expected at least {LIMITS['int8'].top10}; calibrate on more footage, or use --precision fp32"
+        f"int8 costs this encoder too much: not written: at best, top10 is {parity.top10:.3f} with {recipe}, expected"
+        f" at least {judge.limits.top10}; use --precision fp32, train on more footage to calibrate on, or, if your own"
+        f" `lookalike evaluate` allows, accept less by --min-top10"
     )
 
 
 def _recipes(
-    quantizer: Quantizer, judge: Callable[[Path], Parity], tried: list[tuple[Recipe, Parity]]
+    quantizer: Quantizer, judge: Judge, tried: list[tuple[Recipe, Parity]], on_attempt: Callable[[str], None]
 ) -> Iterator[Recipe]:
     """What to try next; `tried` fills up meanwhile."""
     yield Recipe()
@@ -77,7 +85,8 @@ def _recipes(
     ranges = max(tried, key=lambda one: one[1].top10)[0].ranges
     layers = quantizer.convolutions
     alone = {one: Recipe(ranges, tuple(other for other in layers if other != one)) for one in layers}
-    agreement = {one: judge(quantizer.write(recipe)).mean_cosine_centred for one, recipe in alone.items()}
+    on_attempt(f"int8: what each of {len(layers)} convolutions costs")
+    agreement = {one: judge.agreement(quantizer.write(recipe)) for one, recipe in alone.items()}
     worst_first = sorted(layers, key=agreement.__getitem__)
     count = 1
     while count <= len(layers) / 2:

@@ -16,9 +16,9 @@ import onnx
 import torch
 
 from exporters.graph import in_half, to_onnx, write_spec
-from exporters.int8 import quantize
-from exporters.parity import LIMITS, Parity, check_parity
-from lookalike.contract import EncoderSpec, Precision
+from exporters.int8 import Judge, quantize
+from exporters.parity import LIMITS, Limits, Parity, agreement, check_parity
+from lookalike.contract import EncoderSpec, Precision, RunDevice
 from lookalike.encoder import Encoder
 from lookalike.errors import ExportError
 from training.checkpoint import CHECKPOINT, load_checkpoint, weights_digest
@@ -28,6 +28,7 @@ from training.trained import ServedEncoder, embed_pixels, fit_all, load_trained,
 
 VERIFIED = 256  # frames, at most
 CALIBRATED = 256  # frames, others than those, at most
+ROUGH = 32  # frames, of those that are verified on, to rank layers by
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,23 @@ def _nothing(line: str) -> None: ...
 
 
 def export_run(
-    run: Path, out: Path, precision: Precision = "fp32", on_attempt: Callable[[str], None] = _nothing
+    run: Path,
+    out: Path,
+    precision: Precision = "fp32",
+    on_attempt: Callable[[str], None] = _nothing,
+    min_top10: float | None = None,
 ) -> Exported:
     """Export the online encoder of a training run.
 
-    on_attempt: gets a line for each way of quantising that is tried.
+    on_attempt: gets a line for each way of quantising that is tried. min_top10: the share of nearest neighbours that
+    must agree, where it is not parity.LIMITS that says so.
     Raises: TrainingError if the run is incomplete; ExportError if the file does not agree with the encoder:
     then nothing is left at `out`.
     """
     served, config = load_trained(run)
     steps = int(load_checkpoint(run / CHECKPOINT)["step"])
     spec = describe(served, config, steps, len(load_cache(run / "cache")))
-    return export(served, spec, load_cache(run / "cache").frames, out, precision, on_attempt)
+    return export(served, spec, load_cache(run / "cache").frames, out, precision, on_attempt, min_top10)
 
 
 def describe(served: ServedEncoder, config: TrainConfig, steps: int, frames: int) -> EncoderSpec:
@@ -84,6 +90,7 @@ def export(
     out: Path,
     precision: Precision = "fp32",
     on_attempt: Callable[[str], None] = _nothing,
+    min_top10: float | None = None,
 ) -> Exported:
     """Write, verify, and move to `out`.
 
@@ -96,9 +103,8 @@ def export(
     real = fit_all(frames[rows], spec.input_px)
     wanted = embed_pixels(served, torch.from_numpy(real)).numpy()
 
-    def judge(path: Path) -> Parity:
-        return check_parity(wanted, Encoder(path, "auto" if precision == "fp16" else "cpu"), real)
-
+    limits = LIMITS[precision] if min_top10 is None else dataclasses.replace(LIMITS[precision], top10=min_top10)
+    judge = _judge(wanted, real, "auto" if precision == "fp16" else "cpu", limits)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
@@ -107,14 +113,23 @@ def export(
             onnx.save(to_onnx(in_half(served) if precision == "fp16" else served, spec), written)
             if precision == "int8":
                 written, note = quantize(written, fit_all(frames[between], spec.input_px), judge, on_attempt)
-            parity = judge(written)
-            if missed := parity.shortfall(LIMITS[precision]):
+            parity = judge.parity(written)
+            if missed := parity.shortfall(limits):
                 raise ExportError(f"{out}: not written: {missed}")
             spec = _finish(written, spec, parity)
             written.replace(out)
     except OSError as error:
         raise ExportError(f"{out}: cannot write ({error.strerror})") from error
     return Exported(out, spec, parity, note)
+
+
+def _judge(wanted: np.ndarray, real: np.ndarray, device: RunDevice, limits: Limits) -> Judge:
+    few = slice(None, None, -(-len(real) // ROUGH))
+    return Judge(
+        lambda path: check_parity(wanted, Encoder(path, device), real),
+        lambda path: agreement(wanted[few], Encoder(path, device), real[few]),
+        limits,
+    )
 
 
 def _finish(path: Path, spec: EncoderSpec, parity: Parity) -> EncoderSpec:

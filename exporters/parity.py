@@ -89,6 +89,12 @@ def check_parity(wanted: np.ndarray, exported: Encoder, real: np.ndarray) -> Par
     )
 
 
+def agreement(wanted: np.ndarray, exported: Encoder, real: np.ndarray) -> float:
+    """Mean cosine after taking out the mean embedding: what is enough to rank files by. As `check_parity`."""
+    mean = wanted.mean(0)
+    return float(_cosine(wanted - mean, exported.embed(real) - mean).mean())
+
+
 def _embed_in_batches(encoder: Encoder, real: np.ndarray, batch: int) -> np.ndarray:
     return np.concatenate([encoder.embed(real[start : start + batch]) for start in range(0, len(real), batch)])
 

@@ -22,6 +22,7 @@ def export_weights(
     precision: Precision,
     on_frame: Callable[[Frame], None],
     on_attempt: Callable[[str], None],
+    min_top10: float | None = None,
 ) -> Exported:
     """Export a state dict as one ONNX file, with a last layer fitted to these frames.
 
@@ -33,4 +34,4 @@ def export_weights(
     with tempfile.TemporaryDirectory() as folder:
         cache = build_cache(Path(folder), frames, config.cache_px, on_frame)
         served = serve(encoder, cache.frames, config)
-        return export(served, describe(served, config, 0, 0), cache.frames, out, precision, on_attempt)
+        return export(served, describe(served, config, 0, 0), cache.frames, out, precision, on_attempt, min_top10)

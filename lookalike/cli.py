@@ -139,6 +139,10 @@ def export(
     precision: Annotated[
         Precision, Parameter(help="fp32; fp16, for GPUs; int8, for CPUs, calibrated on frames of the footage.")
     ] = "fp32",
+    min_top10: Annotated[
+        float | None,
+        Parameter(help="Share of the ten nearest neighbours that must agree: .99 for fp32, else .95, if not given."),
+    ] = None,
     from_: Annotated[
         Path | None,
         Parameter(
@@ -168,8 +172,10 @@ def export(
         _fail("expected the folder of a run, or --from with weights", code=2)
     if bool(footage) != bool(from_):
         _fail("--from and --footage go together: the one is fitted to the other, and verified on it", code=2)
+    if min_top10 is not None and not 0 <= min_top10 <= 1:
+        _fail(f"--min-top10 is {min_top10:g}, expected 0 to 1", code=2)
     if run:
-        exported = export_run(run, out, precision, say)
+        exported = export_run(run, out, precision, say, min_top10)
     elif from_:
         try:
             config = TrainConfig(arch, str(from_), input_px, light=light, embedding=embedding)
@@ -178,7 +184,7 @@ def export(
             _fail(str(error), code=2)
         with frame_counter("reading") as count:
             frames = read_frames(find_sources(footage), config.fps, warn_skipped)
-            exported = export_weights(config, frames, out, precision, lambda frame: count([frame]), say)
+            exported = export_weights(config, frames, out, precision, lambda frame: count([frame]), say, min_top10)
     print_data(exported.to_json())
 
 

@@ -8,6 +8,7 @@ LookalikeError                one line for the user: what, where, got, expected,
 │   └── DeviceError           the device asked for is not there
 ├── IndexStoreError           an index is missing, in use, or broken
 │   └── SpaceMismatch         the index was filled by another encoder
+├── ServiceError              the service refused, or was not reached
 ├── TrainingError             a run cannot start, go on, or be read
 └── ExportError               the exported file does not agree with the trained encoder
 """
@@ -47,6 +48,10 @@ class IndexStoreError(LookalikeError):
 
 class SpaceMismatch(IndexStoreError):
     """The index was filled by another encoder."""
+
+
+class ServiceError(LookalikeError):
+    """The service refused a request, or was not reached."""
 
 
 class TrainingError(LookalikeError):

@@ -20,7 +20,7 @@ from lookalike.pixels import decode_to_fit
 from serving.batching import Batcher, RunFailed
 from serving.bodies import HeldBytes, Upload
 from serving.limits import DECODE_THREADS, MAX_HELD_BYTES, MAX_QUEUED_IMAGES, SEARCH_THREADS
-from serving.metrics import BATCH_IMAGES, IMAGES, RUN_SECONDS
+from serving.metrics import BATCH_IMAGES, ENCODER, IMAGES, RUN_SECONDS
 from serving.query import Query
 from serving.refusals import Refusal
 from serving.settings import Settings
@@ -35,10 +35,22 @@ class Pipeline:
 
     def __init__(self, encoder: Encoder, index: FrameIndex | None, batcher: Batcher) -> None:
         self.spec = encoder.spec
+        self._provider = encoder.provider
         self.held = HeldBytes(MAX_HELD_BYTES)
         self._index, self._batcher = index, batcher
         self._decoders = ThreadPoolExecutor(DECODE_THREADS, "decode")
         self._searchers = ThreadPoolExecutor(SEARCH_THREADS, "search")
+
+    def about(self) -> dict[str, Any]:
+        """What runs, for probes and logs."""
+        spec, index = self.spec, self._index is not None
+        return {
+            "space": spec.space,
+            "dim": spec.dim,
+            "precision": spec.precision,
+            "provider": self._provider,
+            "index": index,
+        }
 
     async def embed(self, uploads: Sequence[Upload]) -> np.ndarray:
         """Decode, then embed: a broken upload never meets those that would share its batch.
@@ -134,15 +146,16 @@ def _answered(question: Callable[[], T]) -> T:
 
 @asynccontextmanager
 async def open_pipeline(settings: Settings) -> AsyncIterator[Pipeline]:
-    """Load the encoder, run it once at both ends of the batch size, and open the index.
+    """Load the encoder, run it once at each power of two up to the largest batch, and open the index.
 
     Raises: EncoderError, DeviceError, IndexStoreError, SpaceMismatch.
     """
     Image.init()  # else the first decode loads Pillow's plugins, 0.2 s
     encoder = Encoder(settings.encoder, settings.device)
     side = encoder.spec.input_px
-    for images in (1, MAX_BATCH):
-        encoder.embed(np.zeros((images, side, side, 3), np.uint8))
+    for power in range(MAX_BATCH.bit_length()):  # the first run of a size allocates, and on a GPU picks algorithms
+        encoder.embed(np.zeros((1 << power, side, side, 3), np.uint8))
+    ENCODER.labels(encoder.spec.space, encoder.spec.precision, encoder.provider).set(1)
 
     def run(pixels: np.ndarray) -> np.ndarray:
         BATCH_IMAGES.observe(len(pixels))

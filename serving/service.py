@@ -23,6 +23,7 @@ from lookalike.errors import LookalikeError
 from serving.limits import TIMEOUT_S
 from serving.openapi import describe
 from serving.pipeline import open_pipeline
+from serving.readiness import Readiness
 from serving.refusals import HANDLERS
 from serving.routes import ROUTES
 from serving.settings import Settings
@@ -62,3 +63,6 @@ class Lookalike:
         preflight = [sys.executable, "-m", "serving.preflight"]
         if subprocess.run(preflight, check=False, cwd=Path(__file__).resolve().parents[1]).returncode:
             sys.exit(1)
+
+
+Lookalike.add_asgi_middleware(Readiness, state=app.state)  # pyright: ignore[reportArgumentType]

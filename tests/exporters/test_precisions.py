@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 from safetensors.torch import save_file
 from torch import nn
 
-from exporters.int8 import Quantizer, Recipe, quantisable, quantize
+from exporters.int8 import Judge, Quantizer, Recipe, quantisable, quantize
 from exporters.onnx import export
 from exporters.parity import LIMITS, Parity
 from lookalike import cli
@@ -151,7 +151,7 @@ def test_only_what_carries_quantised_numbers_on_is_quantised() -> None:
     assert quantisable(graph, ["conv a", "conv c"]) == []
 
 
-class Judge:
+class Needs:
     """Says of each file that its neighbours agree if some convolution stayed as it was, and counts what it saw."""
 
     def __init__(self, needs_kept: int) -> None:
@@ -168,13 +168,15 @@ def test_when_all_in_int8_loses_too_much_layers_are_kept_one_at_a_time(
 ) -> None:
     """Two ways of taking ranges; then each of three layers alone in int8, to see which costs most; then without it."""
     shutil.copy(fp32, tmp_path / "fp32.onnx")
-    judge, told = Judge(needs_kept=1), []
+    needs, rough, told = Needs(needs_kept=1), Needs(needs_kept=2), []
+    judge = Judge(needs, lambda path: rough(path).top10, LIMITS["int8"])
     path, note = quantize(tmp_path / "fp32.onnx", frames, judge, told.append)
-    assert judge.seen == [0, 0, 2, 2, 2, 1]
+    assert (needs.seen, rough.seen) == ([0, 0, 1], [2, 2, 2])
     assert note == "minmax ranges, 1 convolution(s) kept in fp32"
     assert [line.split(":")[0] for line in told] == [
         "int8, minmax ranges",
         "int8, percentile ranges",
+        "int8",
         "int8, minmax ranges, 1 convolution(s) kept in fp32",
     ]
     assert len(kernels(path)) == 3
@@ -182,11 +184,12 @@ def test_when_all_in_int8_loses_too_much_layers_are_kept_one_at_a_time(
 
 @pytest.mark.usefixtures("written_at_once")
 def test_what_loses_too_much_in_every_way_is_refused_and_leaves_nothing(
-    toy: ServedEncoder, frames: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy: ServedEncoder, frames: np.ndarray, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(LIMITS, "int8", dataclasses.replace(LIMITS["int8"], top10=1.01))
-    with pytest.raises(ExportError, match=r"int8 costs this encoder too much: .*calibrate on more footage, or use"):
-        export(toy, SPEC, frames, tmp_path / "int8.onnx", "int8")
+    with pytest.raises(
+        ExportError, match=r"int8 costs this encoder too much: .*use --precision fp32, .*by --min-top10"
+    ):
+        export(toy, SPEC, frames, tmp_path / "int8.onnx", "int8", min_top10=1.01)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -247,6 +250,7 @@ def test_weights_from_elsewhere_become_a_file(
         (["run", "--from", "w.pt"], "expected the folder of a run, or --from with weights"),
         (["--from", "w.pt"], "--from and --footage go together"),
         (["run", "--footage", "clips"], "--from and --footage go together"),
+        (["run", "--min-top10", "95"], "--min-top10 is 95, expected 0 to 1"),
         (["--from", "w.pt", "--footage", "clips", "--input-px", "0"], "--input-px is 0, expected more than 0"),
     ],
 )

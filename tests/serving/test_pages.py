@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from serving.limits import MAX_TOP
+from tests.tiny import SPEC
 
 
 def test_openapi_lists_our_routes_beside_bentoml_s(service: httpx.Client) -> None:
@@ -37,6 +38,18 @@ def test_pages_need_nothing_from_elsewhere(service: httpx.Client, path: str, wor
     assert "://" not in page.text
     for own in re.findall(r'(?:src|href)="(\w[^":]*)"', page.text):
         assert service.get(f"/{own}").status_code == 200
+
+
+def test_readyz_and_metrics_say_what_runs(service: httpx.Client) -> None:
+    assert service.get("/readyz").json() == {
+        "space": SPEC.space,
+        "dim": SPEC.dim,
+        "precision": "fp32",
+        "provider": "CPUExecutionProvider",
+        "index": True,
+    }
+    labels = f'precision="fp32",provider="CPUExecutionProvider",space="{SPEC.space}"'
+    assert re.search(rf"lookalike_encoder\{{[^}}]*{re.escape(labels)}[^}}]*\}} 1\.0", service.get("/metrics").text)
 
 
 def test_probes(service: httpx.Client) -> None:

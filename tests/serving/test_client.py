@@ -1,0 +1,133 @@
+"""The Python client against the real service, and against one that is busy at first."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from lookalike import client
+from lookalike.client import ATTEMPTS, AsyncClient, Client
+from lookalike.errors import ServiceError
+from tests.serving.conftest import Shown, expected_embedding
+from tests.serving.running import free_port
+
+
+def test_paths_bytes_and_arrays_are_embedded_in_their_order(
+    service: httpx.Client, footage: list[Shown], tmp_path: Path
+) -> None:
+    (tmp_path / "a.png").write_bytes(footage[0].png)
+    pictures = [tmp_path / "a.png", footage[1].png, footage[2].frame.image, str(tmp_path / "a.png")]
+    wanted = [expected_embedding(footage[number].png) for number in (0, 1, 2, 0)]
+    with Client(str(service.base_url)) as one:
+        found = one.embed(pictures, batch=3)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+        assert one.embed([]).shape == (0, 0)
+
+
+def test_search_by_picture_and_by_id(service: httpx.Client, footage: list[Shown]) -> None:
+    with Client(str(service.base_url)) as one:
+        hits = one.search(footage[5].png, top=2, camera=["yard"])
+        assert (hits[0]["camera"], hits[0]["time_s"]) == ("yard", footage[5].frame.time_s)
+        assert {hit["camera"] for hit in hits} == {"yard"}
+        assert one.search(id=hits[0]["id"], top=1, camera="yard")[0]["id"] == hits[0]["id"]
+        with pytest.raises(ValueError, match="expected a picture or an id"):
+            one.search()
+
+
+def test_side_by_side_with_await(service: httpx.Client, footage: list[Shown]) -> None:
+    async def ask() -> tuple[np.ndarray, np.ndarray, list[dict]]:
+        async with AsyncClient(str(service.base_url)) as one:
+            return await asyncio.gather(
+                one.embed([footage[0].png]), one.embed([footage[1].png]), one.search(footage[3].png, top=1)
+            )
+
+    first, second, hits = asyncio.run(ask())
+    np.testing.assert_allclose(first, [expected_embedding(footage[0].png)], atol=1e-5)
+    np.testing.assert_allclose(second, [expected_embedding(footage[1].png)], atol=1e-5)
+    assert hits[0]["time_s"] == footage[3].frame.time_s
+
+
+def test_what_is_refused_is_said_at_once(service: httpx.Client) -> None:
+    with Client(str(service.base_url)) as one, pytest.raises(ServiceError, match=r"/embed: 400, image: not an image"):
+        one.embed([b"garbage"])
+
+
+@pytest.fixture
+def busy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], tuple[str, list[int]]]]:
+    """Starts a server that is busy so many times, and then answers one embedding of two numbers."""
+    monkeypatch.setattr(client, "FIRST_WAIT_S", 0.0)
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(times: int) -> tuple[str, list[int]]:
+        asked: list[int] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                asked.append(self.client_address[1])
+                body = (
+                    b'{"error": {"message": "full"}}'
+                    if len(asked) <= times
+                    else np.array([0.6, 0.8], np.float32).tobytes()
+                )
+                self.send_response(503 if len(asked) <= times else 200)
+                for name, value in (("Retry-After", "0"), ("X-Lookalike-Dim", "2"), ("Content-Length", len(body))):
+                    self.send_header(name, str(value))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None: ...
+
+            protocol_version = "HTTP/1.1"
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}", asked
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_busy_service_is_asked_again_over_the_same_connection(busy: Callable[[int], tuple[str, list[int]]]) -> None:
+    url, asked = busy(2)
+    with Client(url) as one:
+        np.testing.assert_array_equal(one.embed([b"image"]), np.array([[0.6, 0.8]], np.float32))
+    assert len(asked) == 3
+    assert len(set(asked)) == 1  # ports that it was asked from
+
+
+def test_one_that_stays_busy_is_given_up(busy: Callable[[int], tuple[str, list[int]]]) -> None:
+    url, asked = busy(ATTEMPTS)
+    with Client(url) as one, pytest.raises(ServiceError, match=f"/embed: full; asked {ATTEMPTS} times"):
+        one.embed([b"image"])
+    assert len(asked) == ATTEMPTS
+
+
+def test_one_that_is_not_there_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "FIRST_WAIT_S", 0.0)
+
+    async def ask() -> None:
+        async with AsyncClient(f"http://127.0.0.1:{free_port()}") as one:
+            await one.embed([b"image"])
+
+    with pytest.raises(ServiceError, match=f"ConnectError: .*; asked {ATTEMPTS} times"):
+        asyncio.run(ask())
+
+
+def test_waits_double_within_a_random_part_and_never_undercut_retry_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most .25 s, .5 s and so on, up to 8 s; all of it after the 3 s that the service asked for."""
+    monkeypatch.setattr("random.uniform", lambda low, high: high)
+    busy_for_3_s, gone = httpx.Response(503, headers={"Retry-After": "3"}), httpx.ConnectError("gone")
+    assert [client._wait_s(attempt, gone) for attempt in (0, 1, 2, 9)] == [0.25, 0.5, 1.0, 8.0]
+    assert client._wait_s(1, busy_for_3_s) == 3.5
