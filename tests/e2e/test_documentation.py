@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 from tests.e2e.conftest import FEW_STEPS, run_verb
 
@@ -47,12 +48,24 @@ def test_the_example_of_serve_works(home: Path, tmp_path: Path) -> None:
     )
     try:
         answer = _ask_until_ready(f"{address}/search", place / "crop.jpg", process)
+        by_client = _run_client_of_readme(place)
     finally:
         process.terminate()
         process.communicate(timeout=60)
     first = answer["hits"][0]
     assert first["camera"] == "gate"
     assert first["span_s"][0] <= 5 <= first["span_s"][1]
+    assert by_client == {"vectors": 2, "first": first["id"]}
+
+
+def _run_client_of_readme(place: Path) -> dict:
+    """The lines of Python, against the service of the example."""
+    for name in ("a.jpg", "b.png"):
+        Image.open(place / "crop.jpg").save(place / name)
+    told = "import json; print(json.dumps({'vectors': len(vectors), 'first': hits[0]['id']}))"
+    code = python_in_readme("lookalike.client") + told
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=place, check=True)
+    return json.loads(process.stdout)
 
 
 def test_the_five_commands_of_the_readme_lead_to_a_search(home: Path, tmp_path: Path) -> None:
