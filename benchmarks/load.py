@@ -1,0 +1,61 @@
+"""A load generator that costs little itself: prepared bytes over kept connections, answers read and counted.
+
+    python -m benchmarks.load 127.0.0.1 3000 /embed image/jpeg 32 10 < pictures.pickle
+
+Prints one JSON line; it runs as a process of its own, so that it shares no interpreter with what it measures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import pickle
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+
+async def load(host: str, port: int, requests: Sequence[bytes], clients: int, seconds: float) -> dict[str, float]:
+    """Keep `clients` requests on their way for so long. Returns: requests a second, latencies in seconds, errors."""
+    turns, until = itertools.cycle(requests), time.perf_counter() + seconds
+    started, latencies, errors = time.perf_counter(), [], 0
+    for part in await asyncio.gather(*(_client(host, port, turns, until) for _ in range(clients))):
+        latencies += part[0]
+        errors += part[1]
+    took = time.perf_counter() - started
+    latencies.sort()
+    at = [latencies[min(int(share * len(latencies)), len(latencies) - 1)] for share in (0.5, 0.99)]
+    return {"rate": len(latencies) / took, "p50_s": at[0], "p99_s": at[1], "errors": errors}
+
+
+async def _client(host: str, port: int, turns: Iterator[bytes], until: float) -> tuple[list[float], int]:
+    reader, writer = await asyncio.open_connection(host, port)
+    latencies, errors = [], 0
+    while (asked := time.perf_counter()) < until:
+        writer.write(next(turns))
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        await reader.readexactly(int(length.split(b":")[1]))
+        if head.split(b" ", 2)[1] == b"200":
+            latencies.append(time.perf_counter() - asked)
+        else:
+            errors += 1
+    writer.close()
+    return latencies, errors
+
+
+def request(path: str, content_type: str, body: bytes) -> bytes:
+    """A whole HTTP/1.1 request."""
+    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def main() -> None:
+    host, port, path, content_type, clients, seconds = sys.argv[1:]
+    requests = [request(path, content_type, body) for body in pickle.load(sys.stdin.buffer)]
+    print(json.dumps(asyncio.run(load(host, int(port), requests, int(clients), float(seconds)))))
+
+
+if __name__ == "__main__":
+    main()

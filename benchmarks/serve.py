@@ -1,0 +1,224 @@
+"""Images a second through the service, beside the same work without HTTP and beside other servers.
+
+    python -m benchmarks.serve encoder.onnx recordings/ --clients 32
+
+Everything takes turns: a loop that decodes and runs without HTTP (the limit), our service, and others with the same
+ONNX file, pictures and load; a row is the median of its rounds. JPEGs of 768 x 432 come from a process of its own, over
+kept connections. The others are installed for the run into a folder of their own.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import signal
+import statistics
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import numpy as np
+from cyclopts import App
+from PIL import Image
+
+from benchmarks.machine import describe
+from lookalike.encoder import Encoder
+from lookalike.footage import find_sources, read_frames
+from lookalike.pixels import decode_to_fit
+from training.train import pick_device
+
+PEERS = {"fastapi": "fastapi==0.165.0", "litserve": "litserve==0.2.19", "mosec": "mosec==0.9.8"}
+PICTURES, SIZE_PX, QUALITY = 64, (768, 432), 90
+BATCH = 16
+PORT = 4100  # and the next ones, for the peers
+START_S = 120
+
+app = App(name="benchmarks.serve", help=__doc__, help_format="plaintext")
+
+
+@app.default
+def main(
+    encoder: Path,
+    *sources: str,
+    clients: int = 32,
+    seconds: float = 8,
+    rounds: int = 3,
+    peers: tuple[str, ...] = tuple(PEERS),
+    environment: Path | None = None,
+) -> None:
+    """Measure, and print a Markdown table.
+
+    environment: a virtual environment to install the peers into, kept; without, a temporary one.
+    """
+    pictures = jpegs(sources)
+    model = Encoder(encoder, "cpu")
+    print(describe(pick_device("cpu")))
+    print(f"{model.spec.name}, {model.spec.precision}, on {model.provider}; {clients} clients\n")
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
+        ports = {"Lookalike": running.enter_context(server(_ours(encoder), PORT))}
+        python = install([PEERS[name] for name in peers], environment or Path(folder, "peers")) if peers else ""
+        for port, name in enumerate(peers, PORT + 1):
+            command = [python, "-m", f"benchmarks.peers.{name}_", str(encoder), str(port)]
+            ports[name] = running.enter_context(server(command, port))
+        found: dict[str, list[dict[str, float]]] = {name: [] for name in ("limit", *ports)}
+        for _ in range(rounds):
+            found["limit"].append({"rate": limit(model, pictures, seconds)})
+            for name, port in ports.items():
+                found[name].append(under_load(port, name == "litserve", pictures, clients, seconds))
+        alone = {name: under_load(port, name == "litserve", pictures, 1, seconds) for name, port in ports.items()}
+    _print(found, alone, one_by_one(model, pictures))
+
+
+def jpegs(sources: tuple[str, ...]) -> list[bytes]:
+    """Frames of footage, evenly spaced, as JPEG."""
+    images = [Image.fromarray(frame.image).resize(SIZE_PX) for frame in read_frames(find_sources(sources), 1.0)]
+    chosen = np.linspace(0, len(images) - 1, min(PICTURES, len(images))).round().astype(int)
+    return [_jpeg(images[row]) for row in chosen]
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=QUALITY)
+    return file.getvalue()
+
+
+def limit(model: Encoder, pictures: list[bytes], seconds: float) -> float:
+    """Images a second of a loop that decodes the next batch in threads while it runs this one."""
+    side, until, done, started = model.spec.input_px, time.perf_counter() + seconds, 0, time.perf_counter()
+    turns = [pictures[start : start + BATCH] for start in range(0, len(pictures) - BATCH + 1, BATCH)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+
+        def begin(number: int):
+            return [pool.submit(decode_to_fit, data, side) for data in turns[number % len(turns)]]
+
+        number, coming = 0, begin(0)
+        while time.perf_counter() < until:
+            batch = np.stack([one.result() for one in coming])
+            number += 1
+            coming = begin(number)
+            model.embed(batch)
+            done += len(batch)
+    return done / (time.perf_counter() - started)
+
+
+def one_by_one(model: Encoder, pictures: list[bytes]) -> float:
+    """Seconds to decode and run one picture, alone: the median."""
+    took = []
+    for data in pictures * 2:
+        started = time.perf_counter()
+        model.embed(decode_to_fit(data, model.spec.input_px)[None])
+        took.append(time.perf_counter() - started)
+    return statistics.median(took)
+
+
+def under_load(port: int, form: bool, pictures: list[bytes], clients: int, seconds: float) -> dict[str, float]:
+    """What benchmarks.load says. form: whether the server wants a form."""
+    kind, bodies = "image/jpeg", pictures
+    if form:
+        kind = "multipart/form-data; boundary=cut"
+        head = b'--cut\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n'
+        bodies = [head + data + b"\r\n--cut--\r\n" for data in pictures]
+    command = [sys.executable, "-m", "benchmarks.load", "127.0.0.1", str(port), "/embed", kind]
+    done = subprocess.run(
+        [*command, str(clients), str(seconds)], input=pickle.dumps(bodies), stdout=subprocess.PIPE, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def install(requirements: list[str], environment: Path) -> str:
+    """Install where nothing else sees it, beside what is installed here. Returns: the Python that has both."""
+    uv, python = [sys.executable, "-m", "uv"], environment / "bin" / "python"
+    commands = [
+        [*uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(environment)],
+        [*uv, "pip", "install", "--quiet", "--python", str(python), *requirements],
+    ]
+    if any(subprocess.run(command, check=False).returncode for command in commands):
+        sys.exit("benchmarks.serve: could not install the peers; leave them out with --empty-peers")
+    here = sysconfig.get_path("purelib")
+    [packages] = (environment / "lib").glob("python*/site-packages")
+    (packages / "here.pth").write_text(f"{here}\n{Path.cwd()}\n")
+    return str(python)
+
+
+def _ours(encoder: Path) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "lookalike",
+        "serve",
+        "--encoder",
+        str(encoder),
+        "--port",
+        str(PORT),
+        "--device",
+        "cpu",
+    ]
+
+
+@contextmanager
+def server(command: list[str], port: int) -> Iterator[int]:
+    """Run a server until the block ends. Yields: its port, once it answers."""
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        try:
+            if not _until(lambda: process.poll() is None and _answers(port), START_S):
+                log.seek(0)
+                sys.exit(f"{' '.join(command)}: did not start:\n{log.read().decode()[-2000:]}")
+            yield port
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+                process.wait(30)
+
+
+def _until(holds: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if holds():
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def _answers(port: int) -> bool:
+    try:
+        urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2).close()
+    except URLError as error:
+        return getattr(error, "code", None) == 404  # there, without that page
+    except OSError:
+        return False
+    return True
+
+
+def _print(found: dict[str, list[dict[str, float]]], alone: dict[str, dict[str, float]], direct_s: float) -> None:
+    print("| | images/s | of the limit | p50, p99 ms | p99 / p50 | errors | alone, p50 ms |")
+    print("|---|---|---|---|---|---|---|")
+    for name, runs in found.items():
+        rates = [run["rate"] for run in runs]
+        ratio = statistics.median(run["rate"] / top["rate"] for run, top in zip(runs, found["limit"], strict=True))
+        cells = [name, f"{statistics.median(rates):.0f} ({min(rates):.0f}-{max(rates):.0f})", f"{ratio:.2f}"]
+        if name == "limit":
+            cells += ["", "", "", f"{direct_s * 1e3:.1f}"]
+        else:
+            p50, p99 = (statistics.median(run[key] for run in runs) for key in ("p50_s", "p99_s"))
+            cells += [
+                f"{p50 * 1e3:.0f}, {p99 * 1e3:.0f}",
+                f"{p99 / p50:.1f}",
+                f"{sum(run['errors'] for run in runs):.0f}",
+            ]
+            cells.append(f"{alone[name]['p50_s'] * 1e3:.1f}")
+        print(f"| {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    app()
