@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -74,6 +75,39 @@ def test_an_encoder_that_fails_is_503(encoder: Encoder, footage: list[Shown], ru
     assert answer.status_code == 503
     assert answer.json()["error"]["type"] == "encoder_failed"
     assert reason in answer.json()["error"]["message"]
+
+
+def test_past_its_time_a_request_is_504_and_what_of_it_waits_is_dropped(
+    encoder: Encoder, footage: list[Shown], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two requests: one is being run, which cannot be stopped, and one waits for it: that is never run."""
+    monkeypatch.setattr("serving.routes.TIMEOUT_S", 0.5)
+    go, ran = threading.Event(), []
+
+    def held(pixels: np.ndarray) -> np.ndarray:
+        ran.append(len(pixels))
+        assert go.wait(60)
+        return encoder.embed(pixels)
+
+    async def ask() -> list[httpx.Response]:
+        app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
+        async with Batcher(held, max_batch=64, capacity=8) as batcher:
+            with closing(Pipeline(encoder, None, batcher)) as app.state.pipeline:
+                transport = httpx.ASGITransport(app)
+                async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+                    first = asyncio.create_task(client.post("/embed", files={"images": footage[0].png}))
+                    while not ran:
+                        await asyncio.sleep(0.01)
+                    second = await client.post("/embed", files={"images": footage[1].png})
+                    answers = [await first, second]
+                    go.set()
+                    third = await client.post("/embed", files={"images": footage[2].png})
+                    return [*answers, third]
+
+    answers = asyncio.run(ask())
+    assert [answer.status_code for answer in answers] == [504, 504, 200]
+    assert answers[1].json()["error"] == {"type": "timeout", "message": "not done within 0.5 s"}
+    assert ran == [1, 1]
 
 
 def test_a_search_without_an_index_is_409(encoder: Encoder, footage: list[Shown]) -> None:

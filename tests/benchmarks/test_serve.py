@@ -1,0 +1,53 @@
+"""The load generator counts what it is answered, and the benchmark of the service runs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from benchmarks.load import load, request
+from benchmarks.serve import main
+
+
+async def half_refused() -> dict[str, float]:
+    """Put load on a server that answers every second request of a connection with 503."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = 0
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            assert await reader.readexactly(length) == b"image"
+            status = (b"200 OK", b"503 Busy")[number % 2]
+            writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\nok")
+            number += 1
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        return await load("127.0.0.1", port, [request("/embed", "image/png", b"image")], clients=2, seconds=0.3)
+    finally:
+        server.close()
+
+
+def test_refusals_are_counted_and_not_taken_for_answers() -> None:
+    found = asyncio.run(half_refused())
+    answered = round(found["rate"] * 0.3)
+    assert found["errors"] > 1
+    assert abs(answered - found["errors"]) <= 0.2 * answered + 2  # a connection ends after an answer or a refusal
+    assert 0 < found["p50_s"] <= found["p99_s"]
+
+
+def test_the_service_is_measured_beside_the_limit(
+    tiny_encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(16):
+        Image.new("RGB", (64, 48), (number * 16, 0, 0)).save(tmp_path / f"{number}.png")
+    main(tiny_encoder, str(tmp_path), clients=2, seconds=0.3, rounds=1, peers=())
+    printed = capsys.readouterr().out
+    assert "tiny, fp32, on CPUExecutionProvider; 2 clients" in printed
+    limit, ours = (line for line in printed.splitlines() if line.startswith(("| limit", "| Lookalike")))
+    assert limit.split("|")[3].strip() == "1.00"
+    assert ours.split("|")[6].strip() == "0"  # errors

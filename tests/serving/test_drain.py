@@ -1,0 +1,48 @@
+"""SIGTERM: what has begun is answered, and then the process ends."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from http.client import HTTPConnection
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+from tests.serving.conftest import Shown, expected_embedding
+from tests.serving.running import ROOT, _wait_until_ready, bentoml_env, free_port, serve_command
+
+
+def test_an_upload_that_has_begun_is_answered_after_sigterm(
+    tiny_encoder: Path, footage: list[Shown], tmp_path: Path
+) -> None:
+    port, log = free_port(), tmp_path / "log"
+    env = bentoml_env(tmp_path, {"LOOKALIKE_ENCODER": tiny_encoder})
+    with log.open("w") as output:
+        command = serve_command("serving.service:Lookalike", port)
+        process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=output, stderr=output)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            _wait_until_ready(client, process, log)
+        data = footage[0].png
+        upload = HTTPConnection("127.0.0.1", port, timeout=60)
+        upload.putrequest("POST", "/embed")
+        upload.putheader("Content-Type", "image/png")
+        upload.putheader("Content-Length", str(len(data)))
+        upload.putheader("Accept", "application/octet-stream")
+        upload.endheaders(data[:100])
+        time.sleep(1)  # until it is surely being read
+        process.send_signal(signal.SIGTERM)
+        time.sleep(1)  # until the worker surely knows
+        assert process.poll() is None
+        upload.send(data[100:])
+        answer = upload.getresponse()
+        assert answer.status == 200
+        embedding = np.frombuffer(answer.read(), "<f4")
+        np.testing.assert_allclose(embedding, expected_embedding(data), atol=1e-5)
+        upload.close()
+        process.wait(60)
+    finally:
+        process.kill()
