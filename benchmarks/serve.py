@@ -53,19 +53,21 @@ def main(
     clients: int = 32,
     seconds: float = 8,
     rounds: int = 3,
+    workers: int = 1,
     peers: tuple[str, ...] = tuple(PEERS),
     environment: Path | None = None,
 ) -> None:
     """Measure, and print a Markdown table.
 
-    environment: a virtual environment to install the peers into, kept; without, a temporary one.
+    workers: processes of our service; the peers have what their files say. environment: a virtual environment to
+    install the peers into, kept; without, a temporary one.
     """
     pictures = jpegs(sources)
     model = Encoder(encoder, "cpu")
     print(describe(pick_device("cpu")))
     print(f"{model.spec.name}, {model.spec.precision}, on {model.provider}; {clients} clients\n")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
-        ports = {"Lookalike": running.enter_context(server(_ours(encoder), PORT))}
+        ports = {"Lookalike": running.enter_context(server(_ours(encoder, workers), PORT))}
         python = install([PEERS[name] for name in peers], environment or Path(folder, "peers")) if peers else ""
         for port, name in enumerate(peers, PORT + 1):
             command = [python, "-m", f"benchmarks.peers.{name}_", str(encoder), str(port)]
@@ -150,19 +152,9 @@ def install(requirements: list[str], environment: Path) -> str:
     return str(python)
 
 
-def _ours(encoder: Path) -> list[str]:
-    return [
-        sys.executable,
-        "-m",
-        "lookalike",
-        "serve",
-        "--encoder",
-        str(encoder),
-        "--port",
-        str(PORT),
-        "--device",
-        "cpu",
-    ]
+def _ours(encoder: Path, workers: int) -> list[str]:
+    flags = ["--encoder", str(encoder), "--port", str(PORT), "--device", "cpu", "--workers", str(workers)]
+    return [sys.executable, "-m", "lookalike", "serve", *flags]
 
 
 @contextmanager

@@ -293,11 +293,17 @@ def serve(
     host: Annotated[str, Parameter(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, Parameter(help="Port to listen on.")] = 3000,
     device: RunOn = "auto",
+    workers: Annotated[
+        int, Parameter(help="Processes that serve, sharing the cores; several only without an embedded index.")
+    ] = 1,
 ) -> None:
     """Serve POST /embed and POST /search over HTTP, with a page at /ui."""
     from serving.settings import Settings
 
-    settings = Settings(encoder, index, device)
+    if workers < 1:
+        _fail(f"--workers is {workers}, expected at least 1", code=2)
+    settings = Settings(encoder, index, device, workers)
+    settings.check()
     command = [
         sys.executable,
         "-m",

@@ -151,7 +151,7 @@ async def open_pipeline(settings: Settings) -> AsyncIterator[Pipeline]:
     Raises: EncoderError, DeviceError, IndexStoreError, SpaceMismatch.
     """
     Image.init()  # else the first decode loads Pillow's plugins, 0.2 s
-    encoder = Encoder(settings.encoder, settings.device)
+    encoder = Encoder(settings.encoder, settings.device, settings.threads)
     side = encoder.spec.input_px
     for power in range(MAX_BATCH.bit_length()):  # the first run of a size allocates, and on a GPU picks algorithms
         encoder.embed(np.zeros((1 << power, side, side, 3), np.uint8))

@@ -1,7 +1,7 @@
 """The BentoML service: `bentoml serve serving.service:Lookalike`.
 
-Set by LOOKALIKE_ENCODER, LOOKALIKE_INDEX and LOOKALIKE_DEVICE. The routes are a Starlette app of our own: see
-"Serving" in the design for what BentoML's batching does to the neighbours of a broken upload.
+Set by LOOKALIKE_ENCODER, LOOKALIKE_INDEX, LOOKALIKE_DEVICE and LOOKALIKE_WORKERS. The routes are a Starlette app of our
+own: see "Serving" in the design for what BentoML's batching does to the neighbours of a broken upload.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from serving.pipeline import open_pipeline
 from serving.readiness import Readiness
 from serving.refusals import HANDLERS
 from serving.routes import ROUTES
-from serving.settings import Settings
+from serving.settings import Settings, read_workers
 
 SERVICE = "serving.service:Lookalike"
 
@@ -45,16 +45,23 @@ async def docs(request: Request) -> Response:
 app = Starlette(routes=[*ROUTES, Route("/docs.json", docs)], exception_handlers=HANDLERS, lifespan=lifespan)
 
 
+def _workers() -> int:
+    try:
+        return read_workers()
+    except LookalikeError:
+        return 1  # `check` will say what is wrong, in one line
+
+
 @bentoml.service(
     name="lookalike",
-    workers=1,
+    workers=_workers(),
     traffic={"timeout": 2 * TIMEOUT_S},  # routes.within_time comes first
     # Spans of each message that is read and sent took a fifth of a small encoder's throughput: benchmarks/serve.py.
     tracing={"excluded_urls": "/embed,/v1/embeddings,/search"},
 )
 @bentoml.asgi_app(app, path="/")
 class Lookalike:
-    """One worker: an embedded index belongs to one process, and one session uses all cores."""
+    """One worker unless told otherwise: an embedded index belongs to one process, and one session uses all cores."""
 
     @bentoml.on_deployment
     @staticmethod

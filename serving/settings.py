@@ -9,33 +9,53 @@ from pathlib import Path
 from typing import cast, get_args
 
 from lookalike.contract import RunDevice
-from lookalike.errors import DeviceError
+from lookalike.errors import DeviceError, IndexStoreError, LookalikeError
 
 DEFAULT_ENCODER = Path(__file__).resolve().parents[1] / "encoder.onnx"  # beside this package, as a bento has it
 
 
 @dataclass(frozen=True)
 class Settings:
-    """encoder: an ONNX file. index: a folder, a Qdrant URL, or None for a service without search."""
+    """encoder: an ONNX file. index: a folder, a Qdrant URL, or None for a service without search.
+
+    workers: processes that serve, which share the cores.
+    """
 
     encoder: Path
     index: str | None
     device: RunDevice
+    workers: int = 1
+
+    @property
+    def threads(self) -> int | None:
+        """Cores for one run of the encoder in one worker; None for all."""
+        return max(1, (os.cpu_count() or 1) // self.workers) if self.workers > 1 else None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
-        """Read LOOKALIKE_ENCODER, LOOKALIKE_INDEX and LOOKALIKE_DEVICE; an empty one counts as not set.
+        """Read LOOKALIKE_ENCODER, LOOKALIKE_INDEX, LOOKALIKE_DEVICE and LOOKALIKE_WORKERS; empty counts as not set.
 
-        Raises: DeviceError if the device is none that we know.
+        Raises: DeviceError if the device is none that we know; IndexStoreError for workers that cannot share the index.
         """
         device = env.get("LOOKALIKE_DEVICE") or "auto"
         if device not in get_args(RunDevice):
             raise DeviceError(f"LOOKALIKE_DEVICE is {device!r}, expected one of {', '.join(get_args(RunDevice))}")
-        return cls(
+        settings = cls(
             Path(env.get("LOOKALIKE_ENCODER") or DEFAULT_ENCODER),
             env.get("LOOKALIKE_INDEX") or None,
             cast(RunDevice, device),
+            read_workers(env),
         )
+        settings.check()
+        return settings
+
+    def check(self) -> None:
+        """Raises: IndexStoreError if several workers would open one embedded index."""
+        if self.workers > 1 and self.index is not None and "://" not in self.index:
+            raise IndexStoreError(
+                f"{self.index}: an embedded index belongs to one process, got {self.workers} workers;"
+                " serve with one, without an index, or with a Qdrant server's URL"
+            )
 
     def to_env(self) -> dict[str, str]:
         """The same settings for a process in another folder: every path absolute."""
@@ -45,4 +65,13 @@ class Settings:
             "LOOKALIKE_ENCODER": str(self.encoder.absolute()),
             "LOOKALIKE_INDEX": index or "",
             "LOOKALIKE_DEVICE": self.device,
+            "LOOKALIKE_WORKERS": str(self.workers),
         }
+
+
+def read_workers(env: Mapping[str, str] = os.environ) -> int:
+    """LOOKALIKE_WORKERS, 1 if it is not set. Raises: LookalikeError if it is no whole number from 1."""
+    text = env.get("LOOKALIKE_WORKERS") or "1"
+    if not text.isascii() or not text.isdecimal() or int(text) < 1:
+        raise LookalikeError(f"LOOKALIKE_WORKERS is {text!r}, expected a whole number from 1")
+    return int(text)

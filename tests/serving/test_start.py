@@ -6,12 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from lookalike.errors import DeviceError
+from lookalike.errors import DeviceError, IndexStoreError, LookalikeError
 from serving import preflight
 from serving.settings import DEFAULT_ENCODER, Settings
-from tests.serving.running import ROOT, bentoml_env, free_port, serve_command
+from tests.serving.conftest import Shown, expected_embedding
+from tests.serving.running import ROOT, bentoml_env, free_port, serve_command, served
 from tests.tiny import SPEC, write_tiny_encoder
 
 
@@ -49,7 +51,30 @@ def test_settings_are_absolute_for_other_folders(tmp_path: Path, monkeypatch: py
         "LOOKALIKE_ENCODER": str(tmp_path / "encoder.onnx"),
         "LOOKALIKE_INDEX": str(tmp_path / "index"),
         "LOOKALIKE_DEVICE": "cpu",
+        "LOOKALIKE_WORKERS": "1",
     }
+
+
+def test_several_workers_share_the_cores_and_no_embedded_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 7)
+    server = Settings.from_env({"LOOKALIKE_WORKERS": "2", "LOOKALIKE_INDEX": "http://127.0.0.1:6333"})
+    assert (server.workers, server.threads) == (2, 3)
+    assert Settings.from_env({"LOOKALIKE_WORKERS": "9"}).threads == 1
+    assert Settings.from_env({}).threads is None
+    with pytest.raises(IndexStoreError, match="index: an embedded index belongs to one process, got 2 workers; serve"):
+        Settings.from_env({"LOOKALIKE_WORKERS": "2", "LOOKALIKE_INDEX": "index"})
+    for wrong in ("0", "-1", "two", "1.5"):
+        with pytest.raises(LookalikeError, match=r"LOOKALIKE_WORKERS is .* expected a whole number from 1"):
+            Settings.from_env({"LOOKALIKE_WORKERS": wrong})
+
+
+def test_two_workers_serve(tiny_encoder: Path, footage: list[Shown], tmp_path: Path) -> None:
+    env = bentoml_env(tmp_path, {"LOOKALIKE_ENCODER": tiny_encoder, "LOOKALIKE_WORKERS": "2"})
+    with served("serving.service:Lookalike", env, ROOT, tmp_path / "log") as client:
+        for shown in footage:
+            answer = client.post("/embed", files={"images": shown.png}).raise_for_status().json()
+            np.testing.assert_allclose(answer["embeddings"], [expected_embedding(shown.png)], atol=1e-5)
+    assert (tmp_path / "log").read_text().count("Service lookalike initialized") == 2
 
 
 def test_a_server_s_url_is_left_as_it_is() -> None:
