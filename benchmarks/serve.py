@@ -70,7 +70,7 @@ def main(
         ports = {"Lookalike": running.enter_context(server(_ours(encoder, workers), PORT))}
         python = install([PEERS[name] for name in peers], environment or Path(folder, "peers")) if peers else ""
         for port, name in enumerate(peers, PORT + 1):
-            command = [python, "-m", f"benchmarks.peers.{name}_", str(encoder), str(port)]
+            command = [python, "-m", f"benchmarks.servers.{name}_", str(encoder), str(port)]
             ports[name] = running.enter_context(server(command, port))
         found: dict[str, list[dict[str, float]]] = {name: [] for name in ("limit", *ports)}
         for _ in range(rounds):

@@ -11,7 +11,7 @@ if "ENCODER" not in os.environ:  # its workers run this file again; what mosec r
 import mosec  # pyright: ignore[reportMissingImports]
 import numpy as np
 
-from benchmarks.peers import BATCH, WAIT_S
+from benchmarks.servers import BATCH, WAIT_S
 from lookalike.encoder import Encoder
 from lookalike.pixels import decode_to_fit
 

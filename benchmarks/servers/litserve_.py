@@ -6,7 +6,7 @@ from typing import Any
 import litserve  # pyright: ignore[reportMissingImports]
 import numpy as np
 
-from benchmarks.peers import BATCH, WAIT_S
+from benchmarks.servers import BATCH, WAIT_S
 from lookalike.encoder import Encoder
 from lookalike.pixels import decode_to_fit
 
