@@ -14,7 +14,7 @@ import io
 import random
 import time
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +25,7 @@ from PIL import Image
 from lookalike.errors import ServiceError
 
 Picture = bytes | str | Path | np.ndarray
+Got = httpx.Response | httpx.TransportError  # what came of one attempt
 BATCH = 64  # images of one request, at most: what the service takes
 ATTEMPTS = 6
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 8.0  # between attempts, doubled each time; of it, a random part is waited
@@ -62,18 +63,15 @@ class Client:
         return self._post("/search", **_search_request(picture, id, filters)).json()["hits"]
 
     def _post(self, path: str, **request: Any) -> httpx.Response:
-        for attempt in range(ATTEMPTS):
+        for attempt in count(1):
             try:
-                answer = self._http.post(path, **request)
+                got: Got = self._http.post(path, **request)
             except httpx.TransportError as error:
-                last: httpx.Response | httpx.TransportError = error
-            else:
-                if answer.status_code != BUSY:
-                    return _checked(answer)
-                last = answer
-            if attempt < ATTEMPTS - 1:
-                time.sleep(_wait_s(attempt, last))
-        raise _given_up(last)
+                got = error
+            if isinstance(settled := _settle(got, attempt), httpx.Response):
+                return settled
+            time.sleep(settled)
+        raise AssertionError("counting does not end")
 
 
 class AsyncClient:
@@ -100,18 +98,15 @@ class AsyncClient:
         return (await self._post("/search", **_search_request(picture, id, filters))).json()["hits"]
 
     async def _post(self, path: str, **request: Any) -> httpx.Response:
-        for attempt in range(ATTEMPTS):
+        for attempt in count(1):
             try:
-                answer = await self._http.post(path, **request)
+                got: Got = await self._http.post(path, **request)
             except httpx.TransportError as error:
-                last: httpx.Response | httpx.TransportError = error
-            else:
-                if answer.status_code != BUSY:
-                    return _checked(answer)
-                last = answer
-            if attempt < ATTEMPTS - 1:
-                await asyncio.sleep(_wait_s(attempt, last))
-        raise _given_up(last)
+                got = error
+            if isinstance(settled := _settle(got, attempt), httpx.Response):
+                return settled
+            await asyncio.sleep(settled)
+        raise AssertionError("counting does not end")
 
 
 def _embed_requests(pictures: Iterable[Picture], batch: int) -> Iterator[dict[str, Any]]:
@@ -149,16 +144,16 @@ def _rows(answer: httpx.Response) -> np.ndarray:
     return np.frombuffer(answer.content, "<f4").reshape(-1, int(answer.headers["x-lookalike-dim"]))
 
 
-def _checked(answer: httpx.Response) -> httpx.Response:
-    if answer.is_success:
-        return answer
-    raise ServiceError(f"{answer.url}: {answer.status_code}, {_reason(answer)}")
-
-
-def _given_up(last: httpx.Response | httpx.TransportError) -> ServiceError:
-    said = _reason(last) if isinstance(last, httpx.Response) else f"{type(last).__name__}: {last}"
-    where = last.url if isinstance(last, httpx.Response) else last.request.url
-    return ServiceError(f"{where}: {said}; asked {ATTEMPTS} times")
+def _settle(got: Got, attempt: int) -> httpx.Response | float:
+    """The answer, or seconds to wait before the next attempt. attempt: from 1. Raises: ServiceError."""
+    if isinstance(got, httpx.Response) and got.is_success:
+        return got
+    if isinstance(got, httpx.Response) and got.status_code != BUSY:
+        raise ServiceError(f"{got.url}: {got.status_code}, {_reason(got)}")
+    if attempt == ATTEMPTS:
+        said = _reason(got) if isinstance(got, httpx.Response) else f"{type(got).__name__}: {got}"
+        raise ServiceError(f"{got.request.url}: {said}; asked {ATTEMPTS} times")
+    return _wait_s(attempt, got)
 
 
 def _reason(answer: httpx.Response) -> str:
@@ -168,11 +163,11 @@ def _reason(answer: httpx.Response) -> str:
         return answer.reason_phrase
 
 
-def _wait_s(attempt: int, last: httpx.Response | httpx.TransportError) -> float:
+def _wait_s(attempt: int, last: Got) -> float:
     """Full jitter, so that clients who were refused together do not come back together; never before Retry-After.
 
     Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     """
-    wait = random.uniform(0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt))
+    wait = random.uniform(0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (attempt - 1)))
     stated = last.headers.get("retry-after", "") if isinstance(last, httpx.Response) else ""
     return wait + (float(stated) if stated.isdecimal() else 0)

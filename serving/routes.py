@@ -8,10 +8,10 @@ from functools import wraps
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from serving.answers import JSON, embeddings_answer, openai_answer
+from serving.answers import JSON, embeddings_answer, json_answer, openai_answer
 from serving.bodies import Upload, media_type, read_body, read_bytes
 from serving.json_images import ANY_MODEL, OPENAI_FIELDS, OWN_FIELDS, ImagesAsked, check_format, read_images
 from serving.limits import MAX_BODY_BYTES, MAX_TEXT_BYTES, TIMEOUT_S
@@ -22,7 +22,6 @@ from serving.refusals import Refusal
 PAGES = Path(__file__).parent / "ui"
 # The pages load nothing from elsewhere, and the browser holds them to it.
 PAGE_HEADERS = {"Content-Security-Policy": "default-src 'self' 'unsafe-inline'; img-src 'self' blob: data:"}
-
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -79,7 +78,7 @@ async def search(request: Request) -> Response:
     pipeline: Pipeline = request.app.state.pipeline
     fields = request.query_params.multi_items()
     with pipeline.held.lease() as take:
-        if media_type(request) == "application/json":
+        if media_type(request) == JSON:
             files, fields = [], fields + read_json(await read_bytes(request, take, MAX_TEXT_BYTES))
         else:
             body = await read_body(request, take)
@@ -91,7 +90,7 @@ async def search(request: Request) -> Response:
         if files:
             _check_fields(files, [], "image")
         hits = await pipeline.search(query, files[0] if files else None)
-    return JSONResponse({"space": pipeline.spec.space, "hits": [hit.to_dict() for hit in hits]})
+    return json_answer({"space": pipeline.spec.space, "hits": [hit.to_dict() for hit in hits]}, {})
 
 
 async def search_page(request: Request) -> Response:

@@ -56,7 +56,7 @@ def _workers() -> int:
     name="lookalike",
     workers=_workers(),
     traffic={"timeout": 2 * TIMEOUT_S},  # routes.within_time comes first
-    # Spans of each message that is read and sent took a fifth of a small encoder's throughput: benchmarks/serve.py.
+    # Spans of each message that is read and sent took a fifth of a small encoder's throughput.
     tracing={"excluded_urls": "/embed,/v1/embeddings,/search"},
 )
 @bentoml.asgi_app(app, path="/")

@@ -27,6 +27,11 @@ class Settings:
     workers: int = 1
 
     @property
+    def embedded(self) -> bool:
+        """Whether the index is a folder, which one process opens at a time."""
+        return self.index is not None and "://" not in self.index
+
+    @property
     def threads(self) -> int | None:
         """Cores for one run of the encoder in one worker; None for all."""
         return max(1, (os.cpu_count() or 1) // self.workers) if self.workers > 1 else None
@@ -35,7 +40,8 @@ class Settings:
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
         """Read LOOKALIKE_ENCODER, LOOKALIKE_INDEX, LOOKALIKE_DEVICE and LOOKALIKE_WORKERS; empty counts as not set.
 
-        Raises: DeviceError if the device is none that we know; IndexStoreError for workers that cannot share the index.
+        Raises: DeviceError if the device is none that we know; IndexStoreError for workers that cannot share the index;
+        LookalikeError for a number of workers that is none.
         """
         device = env.get("LOOKALIKE_DEVICE") or "auto"
         if device not in get_args(RunDevice):
@@ -51,7 +57,7 @@ class Settings:
 
     def check(self) -> None:
         """Raises: IndexStoreError if several workers would open one embedded index."""
-        if self.workers > 1 and self.index is not None and "://" not in self.index:
+        if self.workers > 1 and self.embedded:
             raise IndexStoreError(
                 f"{self.index}: an embedded index belongs to one process, got {self.workers} workers;"
                 " serve with one, without an index, or with a Qdrant server's URL"
@@ -59,8 +65,7 @@ class Settings:
 
     def to_env(self) -> dict[str, str]:
         """The same settings for a process in another folder: every path absolute."""
-        is_folder = self.index is not None and "://" not in self.index
-        index = str(Path(self.index).absolute()) if self.index and is_folder else self.index
+        index = str(Path(self.index).absolute()) if self.index and self.embedded else self.index
         return {
             "LOOKALIKE_ENCODER": str(self.encoder.absolute()),
             "LOOKALIKE_INDEX": index or "",

@@ -43,14 +43,14 @@ def served(target: str, env: Mapping[str, str], folder: Path, log: Path) -> Iter
         process = subprocess.Popen(serve_command(target, port), env=env, cwd=folder, stdout=output, stderr=output)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            _wait_until_ready(client, process, log)
+            wait_until_ready(client, process, log)
             yield client
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
 
 
-def _wait_until_ready(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until_ready(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None:
         try:

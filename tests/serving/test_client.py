@@ -129,5 +129,5 @@ def test_waits_double_within_a_random_part_and_never_undercut_retry_after(monkey
     """At most .25 s, .5 s and so on, up to 8 s; all of it after the 3 s that the service asked for."""
     monkeypatch.setattr("random.uniform", lambda low, high: high)
     busy_for_3_s, gone = httpx.Response(503, headers={"Retry-After": "3"}), httpx.ConnectError("gone")
-    assert [client._wait_s(attempt, gone) for attempt in (0, 1, 2, 9)] == [0.25, 0.5, 1.0, 8.0]
-    assert client._wait_s(1, busy_for_3_s) == 3.5
+    assert [client._wait_s(attempt, gone) for attempt in (1, 2, 3, 10)] == [0.25, 0.5, 1.0, 8.0]
+    assert client._wait_s(2, busy_for_3_s) == 3.5

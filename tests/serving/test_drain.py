@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 
 from tests.serving.conftest import Shown, expected_embedding
-from tests.serving.running import ROOT, _wait_until_ready, bentoml_env, free_port, serve_command
+from tests.serving.running import ROOT, bentoml_env, free_port, serve_command, wait_until_ready
 
 
 def test_an_upload_that_has_begun_is_answered_after_sigterm(
@@ -25,7 +25,7 @@ def test_an_upload_that_has_begun_is_answered_after_sigterm(
         process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=output, stderr=output)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-            _wait_until_ready(client, process, log)
+            wait_until_ready(client, process, log)
         data = footage[0].png
         upload = HTTPConnection("127.0.0.1", port, timeout=60)
         upload.putrequest("POST", "/embed")
