@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -40,8 +41,19 @@ from training.train import pick_device
 PEERS = {"fastapi": "fastapi==0.165.0", "litserve": "litserve==0.2.19", "mosec": "mosec==0.9.8"}
 PICTURES, SIZE_PX, QUALITY = 64, (768, 432), 90
 BATCH = 16
+TOGETHER = f"Lookalike, {BATCH} in a request"
 PORT = 4100  # and the next ones, for the peers
 START_S = 120
+
+
+@dataclass(frozen=True)
+class Server:
+    """One that answers. group: its processes'. form: whether it takes images as fields of a form only."""
+
+    port: int
+    group: int
+    form: bool = False
+
 
 app = App(name="benchmarks.serve", help=__doc__, help_format="plaintext")
 
@@ -67,18 +79,22 @@ def main(
     print(describe(pick_device("cpu")))
     print(f"{model.spec.name}, {model.spec.precision}, on {model.provider}; {clients} clients\n")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
-        ports = {"Lookalike": running.enter_context(server(_ours(encoder, workers), PORT))}
+        ours = running.enter_context(server(_ours(encoder, workers), PORT))
+        servers = {"Lookalike": ours}
         python = install([PEERS[name] for name in peers], environment or Path(folder, "peers")) if peers else ""
         for port, name in enumerate(peers, PORT + 1):
             command = [python, "-m", f"benchmarks.servers.{name}_", str(encoder), str(port)]
-            ports[name] = running.enter_context(server(command, port))
-        found: dict[str, list[dict[str, float]]] = {name: [] for name in ("limit", *ports)}
+            servers[name] = running.enter_context(server(command, port, name == "litserve"))
+        found: dict[str, list[dict[str, float]]] = {name: [] for name in ("limit", *servers, TOGETHER)}
         for _ in range(rounds):
             found["limit"].append({"rate": limit(model, pictures, seconds)})
-            for name, port in ports.items():
-                found[name].append(under_load(port, name == "litserve", pictures, clients, seconds))
-        alone = {name: under_load(port, name == "litserve", pictures, 1, seconds) for name, port in ports.items()}
-    _print(found, alone, one_by_one(model, pictures))
+            for name, one in servers.items():
+                found[name].append(under_load(one, pictures, clients, seconds))
+            found[TOGETHER].append(under_load(ours, pictures, max(2, clients // BATCH), seconds, BATCH))
+        memory = {name: largest_mb(one.group) for name, one in servers.items()}
+        alone = {name: under_load(one, pictures, 1, seconds)["p50_s"] for name, one in servers.items()}
+    alone["limit"] = one_by_one(model, pictures)
+    _print(found, alone, memory)
 
 
 def jpegs(sources: tuple[str, ...]) -> list[bytes]:
@@ -123,18 +139,36 @@ def one_by_one(model: Encoder, pictures: list[bytes]) -> float:
     return statistics.median(took)
 
 
-def under_load(port: int, form: bool, pictures: list[bytes], clients: int, seconds: float) -> dict[str, float]:
-    """What benchmarks.load says. form: whether the server wants a form."""
+def under_load(one: Server, pictures: list[bytes], clients: int, seconds: float, each: int = 1) -> dict[str, float]:
+    """What benchmarks.load says; `rate` in images a second. each: images in one request."""
     kind, bodies = "image/jpeg", pictures
-    if form:
+    if one.form or each > 1:
+        field = "image" if one.form else "images"
         kind = "multipart/form-data; boundary=cut"
-        head = b'--cut\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n'
-        bodies = [head + data + b"\r\n--cut--\r\n" for data in pictures]
-    command = [sys.executable, "-m", "benchmarks.load", "127.0.0.1", str(port), "/embed", kind]
+        bodies = [_form(field, pictures[start : start + each]) for start in range(0, len(pictures) - each + 1, each)]
+    command = [sys.executable, "-m", "benchmarks.load", "127.0.0.1", str(one.port), "/embed", kind]
     done = subprocess.run(
         [*command, str(clients), str(seconds)], input=pickle.dumps(bodies), stdout=subprocess.PIPE, check=True
     )
-    return json.loads(done.stdout)
+    said = json.loads(done.stdout)
+    return said | {"rate": said["rate"] * each}
+
+
+def _form(field: str, pictures: list[bytes]) -> bytes:
+    head = f'--cut\r\nContent-Disposition: form-data; name="{field}"; filename="a.jpg"\r\n\r\n'.encode()
+    return b"".join(head + data + b"\r\n" for data in pictures) + b"--cut--\r\n"
+
+
+def largest_mb(group: int) -> float:
+    """Memory of the largest process of a group, in 10^6 bytes: what is resident, pages shared with others included."""
+    sizes = [0.0]
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getpgid(int(folder.name)) == group:
+                sizes.append(int((folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6)
+        except OSError:  # gone meanwhile
+            continue
+    return max(sizes)
 
 
 def install(requirements: list[str], environment: Path) -> str:
@@ -158,15 +192,15 @@ def _ours(encoder: Path, workers: int) -> list[str]:
 
 
 @contextmanager
-def server(command: list[str], port: int) -> Iterator[int]:
-    """Run a server until the block ends. Yields: its port, once it answers."""
+def server(command: list[str], port: int, form: bool = False) -> Iterator[Server]:
+    """Run a server until the block ends. Yields: it, once it answers."""
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         try:
             if not _until(lambda: process.poll() is None and _answers(port), START_S):
                 log.seek(0)
                 sys.exit(f"{' '.join(command)}: did not start:\n{log.read().decode()[-2000:]}")
-            yield port
+            yield Server(port, process.pid, form)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
@@ -192,23 +226,21 @@ def _answers(port: int) -> bool:
     return True
 
 
-def _print(found: dict[str, list[dict[str, float]]], alone: dict[str, dict[str, float]], direct_s: float) -> None:
-    print("| | images/s | of the limit | p50, p99 ms | p99 / p50 | errors | alone, p50 ms |")
-    print("|---|---|---|---|---|---|---|")
+def _print(found: dict[str, list[dict[str, float]]], alone_s: dict[str, float], memory_mb: dict[str, float]) -> None:
+    print("| | images/s | of the limit | p50, p99 ms | p99 / p50 | errors | alone, p50 ms | MB |")
+    print("|---|---|---|---|---|---|---|---|")
     for name, runs in found.items():
         rates = [run["rate"] for run in runs]
         ratio = statistics.median(run["rate"] / top["rate"] for run, top in zip(runs, found["limit"], strict=True))
         cells = [name, f"{statistics.median(rates):.0f} ({min(rates):.0f}-{max(rates):.0f})", f"{ratio:.2f}"]
         if name == "limit":
-            cells += ["", "", "", f"{direct_s * 1e3:.1f}"]
+            cells += ["", "", ""]
         else:
             p50, p99 = (statistics.median(run[key] for run in runs) for key in ("p50_s", "p99_s"))
-            cells += [
-                f"{p50 * 1e3:.0f}, {p99 * 1e3:.0f}",
-                f"{p99 / p50:.1f}",
-                f"{sum(run['errors'] for run in runs):.0f}",
-            ]
-            cells.append(f"{alone[name]['p50_s'] * 1e3:.1f}")
+            cells += [f"{p50 * 1e3:.0f}, {p99 * 1e3:.0f}", f"{p99 / p50:.1f}"]
+            cells.append(f"{sum(run['errors'] for run in runs):.0f}")
+        cells.append(f"{alone_s[name] * 1e3:.1f}" if name in alone_s else "")
+        cells.append(f"{memory_mb[name]:.0f}" if name in memory_mb else "")
         print(f"| {' | '.join(cells)} |")
 
 

@@ -1,21 +1,25 @@
-"""One batcher before the one session: while it runs, images queue, and the next run takes what waits.
+"""Images are decoded side by side and run together: while a batch runs, what is decoded waits, and goes with the next.
 
-There is no timer: an image that comes when nothing runs is run at once.
+There is no timer and no thread that only runs: whichever thread decodes an image while nothing runs goes on to run it,
+and then all that has come meanwhile. So an image that comes alone meets one thread, once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Self
+from concurrent.futures import Executor
+from contextlib import contextmanager, suppress
 
 import numpy as np
 
 logger = logging.getLogger("bentoml.lookalike")
+
+Decode = Callable[[], np.ndarray]  # -> uint8 (S, S, 3); what it raises goes to the caller, with none other touched
+Answer = asyncio.Future[np.ndarray]
 
 
 class Busy(Exception):
@@ -27,26 +31,18 @@ class RunFailed(Exception):
 
 
 class Batcher:
-    """Use as an async context manager, inside the event loop that serves the requests."""
+    """One before the one session. Made and called in the event loop that serves the requests."""
 
-    def __init__(self, run: Callable[[np.ndarray], np.ndarray], max_batch: int, capacity: int) -> None:
-        """run: uint8 (N, S, S, 3) -> float32 (N, D), called in one thread, N from 1 to `max_batch`.
+    def __init__(self, run: Callable[[np.ndarray], np.ndarray], threads: Executor, max_batch: int, capacity: int):
+        """run: uint8 (N, S, S, 3) -> float32 (N, D), N from 1 to `max_batch`, called in one thread at a time.
 
+        threads: where images are decoded and run; with one more than shall decode at a time, decoding never waits.
         capacity: images that may be admitted at a time, the running ones included.
         """
-        self._run, self._max_batch, self._free = run, max_batch, capacity
-        self._waiting: deque[tuple[np.ndarray, asyncio.Future[np.ndarray]]] = deque()
-        self._arrived = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, "encoder")
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._work())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self._thread.shutdown()
+        self._run, self._threads, self._max_batch, self._free = run, threads, max_batch, capacity
+        self._turn = threading.Lock()  # guards the next two
+        self._waiting: deque[tuple[np.ndarray, Answer]] = deque()
+        self._running = False
 
     @contextmanager
     def admit(self, images: int) -> Iterator[None]:
@@ -59,46 +55,69 @@ class Batcher:
         finally:
             self._free += images
 
-    async def embed(self, pixels: Sequence[np.ndarray]) -> np.ndarray:
-        """Embed images, each uint8 (S, S, 3), in whatever runs they fall into. Returns: float32 (len(pixels), D).
+    async def embed(self, images: Sequence[Decode]) -> list[np.ndarray | BaseException]:
+        """Decode images and run them, in whatever batches they fall into.
 
         If the caller is cancelled, those of its images that still wait are dropped.
-        Raises: RunFailed if a run that held one of them failed.
+        Returns: for each image its float32 (D,), or what it failed with: its decoder's own error, or RunFailed.
         """
         loop = asyncio.get_running_loop()
-        answers = [loop.create_future() for _ in pixels]
-        self._waiting.extend(zip(pixels, answers, strict=True))
-        self._arrived.set()
+        answers: list[Answer] = [loop.create_future() for _ in images]
+        for decode, answer in zip(images, answers, strict=True):
+            self._threads.submit(self._decode_and_run, decode, answer, loop)
         try:
-            return np.stack(await asyncio.gather(*answers))
+            return await asyncio.gather(*answers, return_exceptions=True)
         finally:
             for answer in answers:
                 answer.cancel()  # does nothing to those that are done
 
-    async def _work(self) -> None:
-        while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            while batch := self._next_batch():
-                await self._run_batch(*batch)
-
-    def _next_batch(self) -> tuple[list[np.ndarray], list[asyncio.Future[np.ndarray]]] | None:
-        batch: list[tuple[np.ndarray, asyncio.Future[np.ndarray]]] = []
-        while self._waiting and len(batch) < self._max_batch:
-            pixels, answer = self._waiting.popleft()
-            if not answer.done():
-                batch.append((pixels, answer))
-        return ([pixels for pixels, _ in batch], [answer for _, answer in batch]) if batch else None
-
-    async def _run_batch(self, pixels: list[np.ndarray], answers: list[asyncio.Future[np.ndarray]]) -> None:
-        loop = asyncio.get_running_loop()
+    def _decode_and_run(self, decode: Decode, answer: Answer, loop: asyncio.AbstractEventLoop) -> None:
+        if answer.done():
+            return
         try:
-            embeddings = await loop.run_in_executor(self._thread, lambda: self._run(np.stack(pixels)))
-            for answer, embedding in zip(answers, embeddings, strict=True):
-                if not answer.done():
-                    answer.set_result(embedding)
-        except Exception as error:  # whatever the session raises: these images fail, the next batch runs
+            pixels = decode()
+        except BaseException as error:  # noqa: BLE001 (told to the image's request; a panic is no Exception)
+            _tell(loop, [answer], [error])
+            return
+        with self._turn:
+            self._waiting.append((pixels, answer))
+            if self._running:
+                return
+            self._running = True
+        while batch := self._next_batch():
+            _tell(loop, [answer for _, answer in batch], self._run_batch([pixels for pixels, _ in batch]))
+
+    def _next_batch(self) -> list[tuple[np.ndarray, Answer]]:
+        batch: list[tuple[np.ndarray, Answer]] = []
+        with self._turn:
+            while self._waiting and len(batch) < self._max_batch:
+                if not (entry := self._waiting.popleft())[1].done():
+                    batch.append(entry)
+            self._running = bool(batch)
+        return batch
+
+    def _run_batch(self, pixels: list[np.ndarray]) -> Sequence[np.ndarray | BaseException]:
+        try:
+            embeddings = self._run(np.stack(pixels))
+            if len(embeddings) != len(pixels):
+                raise ValueError(f"{len(embeddings)} rows for {len(pixels)} images")
+            return list(embeddings)
+        except BaseException as error:  # whatever the session raises: these images fail, the next batch runs
             logger.exception("a run of %d images failed", len(pixels))
-            for answer in answers:
-                if not answer.done():
-                    answer.set_exception(RunFailed(f"the encoder failed ({type(error).__name__})"))
+            return [RunFailed(f"the encoder failed ({type(error).__name__})")] * len(pixels)
+
+
+def _tell(
+    loop: asyncio.AbstractEventLoop, answers: list[Answer], outcomes: Sequence[np.ndarray | BaseException]
+) -> None:
+    def settle() -> None:
+        for answer, outcome in zip(answers, outcomes, strict=True):
+            if answer.done():
+                continue
+            if isinstance(outcome, BaseException):
+                answer.set_exception(outcome)
+            else:
+                answer.set_result(outcome)
+
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(settle)

@@ -33,13 +33,14 @@ T = TypeVar("T")
 class Pipeline:
     """Made by `open_pipeline`."""
 
-    def __init__(self, encoder: Encoder, index: FrameIndex | None, batcher: Batcher) -> None:
+    def __init__(self, encoder: Encoder, index: FrameIndex | None, capacity: int = MAX_QUEUED_IMAGES) -> None:
+        """capacity: images on their way at a time."""
         self.spec = encoder.spec
-        self._provider = encoder.provider
         self.held = HeldBytes(MAX_HELD_BYTES)
-        self._index, self._batcher = index, batcher
-        self._decoders = ThreadPoolExecutor(DECODE_THREADS, "decode")
+        self._encoder, self._index = encoder, index
+        self._decoders = ThreadPoolExecutor(DECODE_THREADS + 1, "decode")  # one of them runs the encoder
         self._searchers = ThreadPoolExecutor(SEARCH_THREADS, "search")
+        self._batcher = Batcher(self._run, self._decoders, MAX_BATCH, capacity)
 
     def about(self) -> dict[str, Any]:
         """What runs, for probes and logs."""
@@ -48,7 +49,7 @@ class Pipeline:
             "space": spec.space,
             "dim": spec.dim,
             "precision": spec.precision,
-            "provider": self._provider,
+            "provider": self._encoder.provider,
             "index": index,
         }
 
@@ -59,12 +60,8 @@ class Pipeline:
         Raises: Busy; RunFailed; Refusal 400 or 413 that names the first image which is none.
         """
         with self._batcher.admit(len(uploads)):
-            pixels = await self._decode(uploads)
-            try:
-                embeddings = await self._batcher.embed(pixels)
-            except RunFailed:
-                IMAGES.labels("failed").inc(len(uploads))
-                raise
+            outcomes = await self._batcher.embed([partial(self._pixels, upload) for upload in uploads])
+        embeddings = np.stack(self._embedded(outcomes, uploads))
         _check_finite(embeddings, uploads)
         IMAGES.labels("embedded").inc(len(uploads))
         return embeddings
@@ -90,20 +87,25 @@ class Pipeline:
         self._decoders.shutdown()
         self._searchers.shutdown()
 
-    async def _decode(self, uploads: Sequence[Upload]) -> list[np.ndarray]:
-        loop = asyncio.get_running_loop()
-        jobs = [loop.run_in_executor(self._decoders, self._pixels, upload) for upload in uploads]
-        decoded = await asyncio.gather(*jobs, return_exceptions=True)
-        pixels: list[np.ndarray] = []
-        for index, one in enumerate(decoded):
-            if isinstance(one, BaseException):
+    def _embedded(self, outcomes: Sequence[np.ndarray | BaseException], uploads: Sequence[Upload]) -> list[np.ndarray]:
+        """The embeddings, if all are. Raises: Refusal for the first image that is none, else RunFailed."""
+        failed = [one for one in outcomes if isinstance(one, RunFailed)]
+        for index, one in enumerate(outcomes):
+            if isinstance(one, BaseException) and not isinstance(one, RunFailed):
                 IMAGES.labels("unreadable").inc()
                 raise _unreadable(one, index, uploads[index].name) from one
-            pixels.append(one)
-        return pixels
+        if failed:
+            IMAGES.labels("failed").inc(len(uploads))
+            raise failed[0]
+        return [one for one in outcomes if isinstance(one, np.ndarray)]
 
     def _pixels(self, upload: Upload) -> np.ndarray:
         return decode_to_fit(upload.data, self.spec.input_px, upload.name)
+
+    def _run(self, pixels: np.ndarray) -> np.ndarray:
+        BATCH_IMAGES.observe(len(pixels))
+        with RUN_SECONDS.time():
+            return self._encoder.embed(pixels)
 
     async def _ask(self, question: Callable[[], T]) -> T:
         """Put a question to the index, in a thread: an answer takes milliseconds, or a network round trip."""
@@ -157,14 +159,7 @@ async def open_pipeline(settings: Settings) -> AsyncIterator[Pipeline]:
         encoder.embed(np.zeros((1 << power, side, side, 3), np.uint8))
     ENCODER.labels(encoder.spec.space, encoder.spec.precision, encoder.provider).set(1)
 
-    def run(pixels: np.ndarray) -> np.ndarray:
-        BATCH_IMAGES.observe(len(pixels))
-        with RUN_SECONDS.time():
-            return encoder.embed(pixels)
-
     index = open_index(settings.index, encoder.spec) if settings.index else None
-    with closing(index) if index else nullcontext():
-        async with Batcher(run, MAX_BATCH, MAX_QUEUED_IMAGES) as batcher:
-            with closing(Pipeline(encoder, index, batcher)) as pipeline:
-                logger.info("encoder %s on %s, index %s", encoder.spec.space, encoder.provider, settings.index)
-                yield pipeline
+    with closing(index) if index else nullcontext(), closing(Pipeline(encoder, index)) as pipeline:
+        logger.info("encoder %s on %s, index %s", encoder.spec.space, encoder.provider, settings.index)
+        yield pipeline

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 
-from serving.batching import Batcher, Busy, RunFailed
+from serving.batching import Batcher, Busy, Decode, RunFailed
 
 T = TypeVar("T")
+Outcomes = list[np.ndarray | BaseException]
 
 
 class Held:
@@ -32,23 +35,38 @@ class Held:
             raise RuntimeError("out of memory")
         return values[:, None] * 2
 
-    async def until_started(self) -> None:
-        await asyncio.to_thread(self.started.wait, 60)
+
+class Bench:
+    """A batcher over two threads. While one of them runs a batch, the other decodes, one image after the other."""
+
+    def __init__(self, run: Callable[[np.ndarray], np.ndarray], max_batch: int = 64) -> None:
+        self.threads = ThreadPoolExecutor(2)
+        self.batcher = Batcher(run, self.threads, max_batch, capacity=100)
+
+    async def begin(self, *calls: list[Decode]) -> list[asyncio.Task[Outcomes]]:
+        """Start calls to `embed`, while a run is held, and return once all of their images wait."""
+        tasks = [asyncio.create_task(self.batcher.embed(call)) for call in calls]
+        await asyncio.sleep(0)
+        await asyncio.wrap_future(self.threads.submit(lambda: None))  # its turn comes after theirs
+        return tasks
+
+    async def hold(self, run: Held, *values: int) -> asyncio.Task[Outcomes]:
+        """Start a run of one image, or of more, which is held."""
+        task = asyncio.create_task(self.batcher.embed(images(*values)))
+        await asyncio.to_thread(run.started.wait, 60)
+        return task
 
 
-def image(value: int) -> np.ndarray:
-    return np.full((2, 2, 3), value, np.uint8)
+def images(*values: int) -> list[Decode]:
+    return [partial(np.full, (2, 2, 3), value, np.uint8) for value in values]
 
 
-def images(*values: int) -> list[np.ndarray]:
-    return [image(value) for value in values]
+def broken() -> np.ndarray:
+    raise OSError("cut short")
 
 
-async def queued(*calls: Coroutine[Any, Any, np.ndarray]) -> list[asyncio.Task[np.ndarray]]:
-    """Start calls, and return once each has put its images into the queue."""
-    tasks = [asyncio.create_task(call) for call in calls]
-    await asyncio.sleep(0)
-    return tasks
+def values(outcomes: Outcomes) -> list[float | str]:
+    return [str(one) if isinstance(one, BaseException) else one.item() for one in outcomes]
 
 
 def finish(scenario: Coroutine[Any, Any, T]) -> T:
@@ -61,95 +79,136 @@ def finish(scenario: Coroutine[Any, Any, T]) -> T:
 
 
 def test_the_next_run_takes_all_that_came_while_one_ran() -> None:
-    async def scenario(run: Held) -> list[np.ndarray]:
-        async with Batcher(run, max_batch=64, capacity=100) as batcher:
-            first = await queued(batcher.embed(images(1)))
-            await run.until_started()
-            rest = await queued(batcher.embed(images(2, 3)), batcher.embed(images(4)), batcher.embed(images(5, 6)))
-            run.go.set()
-            return await asyncio.gather(*first, *rest)
+    async def scenario(run: Held) -> list[Outcomes]:
+        bench = Bench(run)
+        first = await bench.hold(run, 1)
+        rest = await bench.begin(images(2, 3), images(4), images(5, 6))
+        run.go.set()
+        return await asyncio.gather(first, *rest)
 
     run = Held()
     answers = finish(scenario(run))
     assert run.sizes == [1, 5]
-    assert [answer.tolist() for answer in answers] == [[[2]], [[4], [6]], [[8]], [[10], [12]]]
+    assert [values(answer) for answer in answers] == [[2], [4, 6], [8], [10, 12]]
 
 
 def test_no_run_is_larger_than_the_largest_batch() -> None:
-    async def scenario(run: Held) -> np.ndarray:
-        async with Batcher(run, max_batch=4, capacity=100) as batcher:
-            run.go.set()
-            return await batcher.embed(images(*range(10)))
+    async def scenario(run: Held) -> Outcomes:
+        bench = Bench(run, max_batch=4)
+        await bench.hold(run, 100)
+        [ten] = await bench.begin(images(*range(10)))
+        run.go.set()
+        return await ten
 
     run = Held()
     answer = finish(scenario(run))
-    assert run.sizes == [4, 4, 2]
-    assert answer[:, 0].tolist() == [2 * value for value in range(10)]
+    assert run.sizes == [1, 4, 4, 2]
+    assert values(answer) == [2 * value for value in range(10)]
+
+
+def test_a_broken_image_meets_no_other() -> None:
+    async def scenario(run: Held) -> list[Outcomes]:
+        bench = Bench(run)
+        first = await bench.hold(run, 1)
+        rest = await bench.begin([*images(2), broken, *images(3)], images(4))
+        run.go.set()
+        return await asyncio.gather(first, *rest)
+
+    run = Held()
+    answers = finish(scenario(run))
+    assert run.sizes == [1, 3]
+    assert [values(answer) for answer in answers] == [[2], [4, "cut short", 6], [8]]
+    assert isinstance(answers[1][1], OSError)
 
 
 def test_a_failed_run_fails_its_own_images_only() -> None:
-    async def scenario(run: Held) -> list[np.ndarray | BaseException]:
-        async with Batcher(run, max_batch=2, capacity=100) as batcher:
-            run.go.set()
-            calls = [batcher.embed(images(1, 2)), batcher.embed(images(3)), batcher.embed(images(4, 5))]
-            answers = await asyncio.gather(*calls, return_exceptions=True)
-            return [*answers, await batcher.embed(images(6))]
+    async def scenario(run: Held) -> list[Outcomes]:
+        bench = Bench(run, max_batch=2)
+        first = await bench.hold(run, 0)
+        rest = await bench.begin(images(1, 2), images(3), images(4, 5))
+        run.go.set()
+        answers = await asyncio.gather(first, *rest)
+        return [*answers, await bench.batcher.embed(images(6))]
 
     run = Held()
     run.fail_on = 3
-    first, second, third, later = finish(scenario(run))
-    assert run.sizes == [2, 2, 1, 1]  # [1, 2], then [3, 4], which fails, then [5] and [6]
-    assert isinstance(first, np.ndarray)
-    assert isinstance(later, np.ndarray)
-    assert (first.tolist(), later.tolist()) == ([[2], [4]], [[12]])
-    assert isinstance(second, RunFailed)
-    assert isinstance(third, RunFailed)
-    assert str(second) == "the encoder failed (RuntimeError)"
+    answers = finish(scenario(run))
+    assert run.sizes == [1, 2, 2, 1, 1]  # [0], [1, 2], then [3, 4], which fails, then [5] and [6]
+    said = "the encoder failed (RuntimeError)"
+    assert [values(answer) for answer in answers] == [[0], [2, 4], [said], [said, 10], [12]]
+    assert isinstance(answers[2][0], RunFailed)
 
 
 def test_a_run_that_gives_too_few_rows_fails() -> None:
-    async def scenario() -> None:
-        async with Batcher(lambda pixels: np.zeros((1, 3), np.float32), max_batch=2, capacity=100) as batcher:
-            with pytest.raises(RunFailed):
-                await batcher.embed(images(1, 2))
-            assert (await batcher.embed(images(3))).shape == (1, 3)  # the batcher goes on
+    async def scenario() -> list[Outcomes]:
+        run = Held()
+        bench = Bench(lambda pixels: run(pixels)[:1])
+        first = await bench.hold(run, 1)
+        [two] = await bench.begin(images(2, 3))
+        run.go.set()
+        return [await first, await two, await bench.batcher.embed(images(4))]  # the batcher goes on
 
-    finish(scenario())
+    said = "the encoder failed (ValueError)"
+    assert [values(answer) for answer in finish(scenario())] == [[2], [said, said], [8]]
 
 
 def test_who_leaves_while_waiting_is_not_run() -> None:
-    async def scenario(run: Held) -> np.ndarray:
-        async with Batcher(run, max_batch=64, capacity=100) as batcher:
-            first, gone, kept = await queued(
-                batcher.embed(images(1)), batcher.embed(images(2, 3, 4)), batcher.embed(images(5))
-            )
-            run.go.set()
-            gone.cancel()
-            answers = await asyncio.gather(first, gone, kept, return_exceptions=True)
-            assert isinstance(answers[1], asyncio.CancelledError)
-            return await kept
+    async def scenario(run: Held) -> Outcomes:
+        bench = Bench(run)
+        await bench.hold(run, 1)
+        gone, kept = await bench.begin(images(2, 3, 4), images(5))
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        assert gone.cancelled()
+        run.go.set()
+        return await kept
 
     run = Held()
-    assert finish(scenario(run)).tolist() == [[10]]
-    assert sum(run.sizes) == 2
+    assert values(finish(scenario(run))) == [10]
+    assert run.sizes == [1, 1]
+
+
+def test_who_leaves_before_decoding_is_not_decoded() -> None:
+    async def scenario(run: Held) -> list[str]:
+        bench, decoded, go = Bench(run), [], threading.Event()
+        await bench.hold(run, 1)
+
+        def noted(name: str) -> np.ndarray:
+            decoded.append(name)
+            assert go.wait(60)
+            return broken()
+
+        blocked = asyncio.create_task(bench.batcher.embed([partial(noted, "first")]))
+        gone = asyncio.create_task(bench.batcher.embed([partial(noted, "gone")]))
+        while not decoded:
+            await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        go.set()
+        run.go.set()
+        await asyncio.wait([blocked])
+        await bench.batcher.embed(images(2))
+        return decoded
+
+    assert finish(scenario(Held())) == ["first"]
 
 
 def test_who_leaves_while_running_does_not_break_the_batch() -> None:
-    async def scenario(run: Held) -> list[np.ndarray]:
-        async with Batcher(run, max_batch=64, capacity=100) as batcher:
-            gone, kept = await queued(batcher.embed(images(1)), batcher.embed(images(2)))
-            await run.until_started()
-            gone.cancel()
-            run.go.set()
-            return [await kept, await batcher.embed(images(3))]
+    async def scenario(run: Held) -> list[Outcomes]:
+        bench = Bench(run)
+        gone = await bench.hold(run, 1)
+        [kept] = await bench.begin(images(2))
+        gone.cancel()
+        run.go.set()
+        return [await kept, await bench.batcher.embed(images(3))]
 
     run = Held()
-    assert [answer.tolist() for answer in finish(scenario(run))] == [[[4]], [[6]]]
-    assert run.sizes == [2, 1]
+    assert [values(answer) for answer in finish(scenario(run))] == [[4], [6]]
+    assert run.sizes == [1, 1, 1]
 
 
 def test_no_more_than_the_capacity_is_admitted() -> None:
-    batcher = Batcher(Held(), max_batch=64, capacity=4)
+    batcher = Batcher(Held(), ThreadPoolExecutor(1), max_batch=64, capacity=4)
     with batcher.admit(3):
         with pytest.raises(Busy), batcher.admit(2):
             pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -15,7 +16,7 @@ from starlette.applications import Starlette
 
 from lookalike.encoder import Encoder
 from lookalike.index import FrameIndex, open_index
-from serving.batching import Batcher, Busy
+from serving.batching import Busy
 from serving.bodies import HeldBytes
 from serving.pipeline import Pipeline
 from serving.refusals import HANDLERS
@@ -24,6 +25,13 @@ from tests.serving.conftest import Shown
 from tests.tiny import SPEC
 
 Run = Callable[[np.ndarray], np.ndarray]
+
+
+def running(encoder: Encoder, run: Run) -> Encoder:
+    """The encoder, with another `embed`."""
+    changed = copy.copy(encoder)
+    changed.embed = run  # pyright: ignore[reportAttributeAccessIssue]
+    return changed
 
 
 def post(
@@ -38,11 +46,9 @@ def post(
 
     async def ask() -> httpx.Response:
         app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
-        async with Batcher(run, max_batch=64, capacity=capacity) as batcher:
-            with closing(Pipeline(encoder, index, batcher)) as app.state.pipeline:
-                transport = httpx.ASGITransport(app)
-                async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
-                    return await client.post(path, files=files)
+        with closing(Pipeline(running(encoder, run), index, capacity)) as app.state.pipeline:
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
+                return await client.post(path, files=files)
 
     return asyncio.run(ask())
 
@@ -91,18 +97,16 @@ def test_past_its_time_a_request_is_504_and_what_of_it_waits_is_dropped(
 
     async def ask() -> list[httpx.Response]:
         app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
-        async with Batcher(held, max_batch=64, capacity=8) as batcher:
-            with closing(Pipeline(encoder, None, batcher)) as app.state.pipeline:
-                transport = httpx.ASGITransport(app)
-                async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
-                    first = asyncio.create_task(client.post("/embed", files={"images": footage[0].png}))
-                    while not ran:
-                        await asyncio.sleep(0.01)
-                    second = await client.post("/embed", files={"images": footage[1].png})
-                    answers = [await first, second]
-                    go.set()
-                    third = await client.post("/embed", files={"images": footage[2].png})
-                    return [*answers, third]
+        with closing(Pipeline(running(encoder, held), None)) as app.state.pipeline:
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
+                first = asyncio.create_task(client.post("/embed", files={"images": footage[0].png}))
+                while not ran:
+                    await asyncio.sleep(0.01)
+                second = await client.post("/embed", files={"images": footage[1].png})
+                answers = [await first, second]
+                go.set()
+                third = await client.post("/embed", files={"images": footage[2].png})
+                return [*answers, third]
 
     answers = asyncio.run(ask())
     assert [answer.status_code for answer in answers] == [504, 504, 200]
