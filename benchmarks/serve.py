@@ -97,9 +97,9 @@ def main(
     _print(found, alone, memory)
 
 
-def jpegs(sources: tuple[str, ...]) -> list[bytes]:
-    """Frames of footage, evenly spaced, as JPEG."""
-    images = [Image.fromarray(frame.image).resize(SIZE_PX) for frame in read_frames(find_sources(sources), 1.0)]
+def jpegs(sources: tuple[str, ...], size_px: tuple[int, int] = SIZE_PX) -> list[bytes]:
+    """Frames of footage, evenly spaced, as JPEGs of this width and height."""
+    images = [Image.fromarray(frame.image).resize(size_px) for frame in read_frames(find_sources(sources), 1.0)]
     chosen = np.linspace(0, len(images) - 1, min(PICTURES, len(images))).round().astype(int)
     return [_jpeg(images[row]) for row in chosen]
 

@@ -13,6 +13,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from lookalike import pixels
+from lookalike.console import step_bar
 from lookalike.errors import TrainingError
 from training.augment import camera_policy, draw_view, make_view
 from training.checkpoint import ENCODER, load_encoder, weights_digest, write_atomically
@@ -64,17 +65,22 @@ class ServedEncoder(nn.Module):
 
     @torch.no_grad()
     def whiten_on(self, directions: Tensor, frames: Tensor, input_px: int, dim: int, copies: int = DISTURBED) -> None:
-        """Fit the layer to frames and disturbed copies of them.
+        """Fit the layer to frames and disturbed copies of them, which a bar counts: it may take minutes.
 
         directions: of the frames as they are, unit (N, D). frames: uint8 (N, C, C, 3), C at least input_px, on the
         encoder's device. dim: E, at most so many. copies: of each frame.
         """
         generator = torch.Generator().manual_seed(0)
         seen = [directions]
-        for _ in range(copies):
-            draw = draw_view(len(frames), camera_policy(), generator)
-            parts = (slice(start, start + BATCH) for start in range(0, len(frames), BATCH))
-            seen.append(torch.cat([self._direction(make_view(frames[part], draw[part], input_px)) for part in parts]))
+        with step_bar("last layer", copies * len(frames)) as tell:
+            for copy in range(copies):
+                draw = draw_view(len(frames), camera_policy(), generator)
+                moved: list[Tensor] = []
+                for start in range(0, len(frames), BATCH):
+                    part = slice(start, start + BATCH)
+                    moved.append(self._direction(make_view(frames[part], draw[part], input_px)))
+                    tell(copy * len(frames) + min(start + BATCH, len(frames)), "")
+                seen.append(torch.cat(moved))
         center, weight = fit_whitening(torch.stack(seen).cpu(), dim)
         self.center, self.weight = center.to(frames.device), weight.to(frames.device)
 
