@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from tests.serving.conftest import Shown, expected_embedding
 from tests.serving.running import ROOT, bentoml_env, served
@@ -49,6 +50,24 @@ def test_it_requires_what_serving_requires_and_no_torch(bento: Path) -> None:
     required = {line.replace('"', "'") for line in lines if not line.startswith("bentoml==")}  # its own pin
     assert required == needed
     assert not any("torch" in line for line in required)
+
+
+def test_its_dockerfile_installs_that_and_runs_as_a_user(bento: Path) -> None:
+    """What `bentoml containerize` builds; there is no Docker in these tests."""
+    lines = [" ".join(line.split()) for line in (bento / "env" / "docker" / "Dockerfile").read_text().splitlines()]
+    assert f"FROM python:{sys.version_info.major}.{sys.version_info.minor}-slim AS base-container" in lines
+    assert any("pip install -r $BENTO_PATH/env/python/requirements.txt" in line for line in lines)
+    assert [line for line in lines if line.startswith("USER ")] == ["USER bentoml"]
+    assert "EXPOSE 3000" in lines
+
+
+def test_the_bento_for_gpus_differs_by_the_cuda_libraries_only() -> None:
+    cpu, gpu = (yaml.safe_load((ROOT / name).read_text()) for name in ("bentofile.yaml", "bentofile-gpu.yaml"))
+    [plain] = set(cpu["python"]["packages"]) - set(gpu["python"]["packages"])
+    [cuda] = set(gpu["python"]["packages"]) - set(cpu["python"]["packages"])
+    assert cuda == plain.replace("onnxruntime-gpu", "onnxruntime-gpu[cuda,cudnn]")
+    del cpu["python"]["packages"], gpu["python"]["packages"]
+    assert cpu == gpu
 
 
 def test_it_holds_the_service_and_the_encoder_only(bento: Path) -> None:
