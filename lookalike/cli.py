@@ -226,7 +226,7 @@ def index(
     camera: CameraName = None,
     device: RunOn = "auto",
 ) -> None:
-    """Embed footage into an index. What is there already is not added again, so it can be stopped and run again."""
+    """Embed footage into an index. What is there is not added again, nor decoded: stop it, and run it again."""
     from lookalike.console import frame_counter, print_data
     from lookalike.encoder import Encoder
     from lookalike.index import open_index

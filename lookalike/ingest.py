@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
 import queue
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -19,13 +21,14 @@ from lookalike import pixels
 from lookalike.contract import EncoderSpec
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
-from lookalike.footage import Frame, Skipped, Source, read_frames
-from lookalike.index import FrameIndex
+from lookalike.footage import Ended, Frame, Skipped, Source, read_frames, read_source
+from lookalike.index import Finished, FrameIndex
 
 BATCH = 32
 FLUSH_EVERY = 64  # batches between making the index durable
 QUEUE_FRAMES = 64  # decoded frames waiting for the encoder: bounds memory whatever the length of the footage
 
+T = TypeVar("T")
 OnFrames = Callable[[Sequence[Frame]], None]
 
 
@@ -46,22 +49,79 @@ class Summary:
 def index_footage(
     sources: Sequence[Source], encoder: Encoder, index: FrameIndex, fps: float | None, on_frames: OnFrames
 ) -> Summary:
-    """Embed every frame that is not in the index yet, and store it. on_frames: told of each batch when it is done."""
-    summary = Summary(sources=len(sources))
-    frames = read_ahead(read_frames(sources, fps, summary.skipped.append))
-    for number, batch in enumerate(_batches(frames), start=1):
-        missing = index.missing(batch)
-        if missing:
-            index.add(missing, embed_frames(encoder, missing))
-        summary.frames += len(batch)
-        summary.added += len(missing)
-        if number % FLUSH_EVERY == 0:
-            index.flush()
-        on_frames(batch)
-    index.flush()
+    """Embed every frame that is not in the index yet, and store it; sources that are there whole are not decoded.
+
+    on_frames: told of each batch when it is done.
+    """
+    summary, sampler = Summary(sources=len(sources)), f"fps={fps:g}" if fps else "all"
+    writer = _Writer(encoder, index, summary, on_frames)
+    for item in read_ahead(_read_unfinished(sources, fps, index, sampler)):
+        if isinstance(item, Frame):
+            writer.add(item)
+            continue
+        name = item.source if isinstance(item, Finished) else item.source.name
+        if item.reason:
+            summary.skipped.append(Skipped(name, item.reason, item.frames))
+        if isinstance(item, Finished):
+            summary.frames += item.frames
+        elif item.source_id and item.frames:
+            writer.end(Finished(item.source_id, sampler, name, item.frames, item.reason))
+    writer.flush()
     if summary.added:
         index.optimize()
     return summary
+
+
+def _read_unfinished(
+    sources: Sequence[Source], fps: float | None, index: FrameIndex, sampler: str
+) -> Iterator[Frame | Ended | Finished]:
+    """Yield what `read_source` does; of a source that the index has whole, what the index knows of it."""
+    for source in sources:
+        known: list[Finished] = []
+
+        def wanted(source_id: str, known: list[Finished] = known) -> bool:
+            found = index.finished(source_id, sampler)
+            known += [found] if found else []
+            return found is None
+
+        for item in read_source(source, fps, wanted):
+            yield dataclasses.replace(known[0], source=source.name) if known else item
+
+
+class _Writer:
+    """Stores frames in batches, makes them durable, and then notes which sources are finished: in that order."""
+
+    def __init__(self, encoder: Encoder, index: FrameIndex, summary: Summary, on_frames: OnFrames) -> None:
+        self._encoder, self._index, self._summary, self._on_frames = encoder, index, summary, on_frames
+        self._batch: list[Frame] = []
+        self._ended: list[Finished] = []  # the last frames of these are in the batch, or stored
+        self._stored = 0  # batches since the last flush
+
+    def add(self, frame: Frame) -> None:
+        self._batch.append(frame)
+        if len(self._batch) == BATCH:
+            self._store()
+            if self._stored == FLUSH_EVERY:
+                self.flush()
+
+    def end(self, finished: Finished) -> None:
+        """All frames of this source have been added."""
+        self._ended.append(finished)
+
+    def flush(self) -> None:
+        if self._batch:
+            self._store()
+        self._index.finish(self._ended)
+        self._ended, self._stored = [], 0
+
+    def _store(self) -> None:
+        batch, self._batch = self._batch, []
+        if missing := self._index.missing(batch):
+            self._index.add(missing, embed_frames(self._encoder, missing))
+        self._summary.frames += len(batch)
+        self._summary.added += len(missing)
+        self._stored += 1
+        self._on_frames(batch)
 
 
 def embed_footage(
@@ -95,12 +155,12 @@ def embed_frames(encoder: Encoder, frames: Sequence[Frame]) -> np.ndarray:
     return encoder.embed(np.stack([pixels.fit(frame.image, encoder.spec.input_px) for frame in frames]))
 
 
-def read_ahead(frames: Iterable[Frame], depth: int = QUEUE_FRAMES) -> Iterator[Frame]:
+def read_ahead(items: Iterable[T], depth: int = QUEUE_FRAMES) -> Iterator[T]:
     """Decode in a thread while the caller works; errors come out where the frame would have."""
-    waiting: queue.Queue[Frame | Exception | None] = queue.Queue(depth)
+    waiting: queue.Queue[T | Exception | None] = queue.Queue(depth)
     stopped = threading.Event()
 
-    def put(item: Frame | Exception | None) -> None:
+    def put(item: T | Exception | None) -> None:
         while not stopped.is_set():
             try:
                 return waiting.put(item, timeout=0.1)
@@ -109,8 +169,8 @@ def read_ahead(frames: Iterable[Frame], depth: int = QUEUE_FRAMES) -> Iterator[F
 
     def decode() -> None:
         try:
-            for frame in frames:
-                put(frame)
+            for item in items:
+                put(item)
                 if stopped.is_set():
                     return
             put(None)

@@ -86,6 +86,30 @@ def test_indexing_again_adds_nothing(footage, encoder, index):
     assert index.count() == 2 * FRAMES
 
 
+def test_what_is_there_whole_is_not_decoded_again(footage, encoder, index, monkeypatch, tmp_path):
+    """Not under another name, and not what broke off; only what could not be read at all is tried again."""
+    sources = find_sources([footage])
+    first = index_footage(sources, encoder, index, 5, done)
+    assert index.finished(next(read_frames(sources)).source_id, "fps=5").frames == 12
+    monkeypatch.setattr("lookalike.footage.read._sample", lambda *_: pytest.fail("decoded again"))
+    (tmp_path / "renamed.mp4").write_bytes((footage / "a.mp4").read_bytes())
+    again = index_footage([*sources, *find_sources([tmp_path / "renamed.mp4"])], encoder, index, 5, done)
+    assert (again.frames, again.added) == (first.frames + 12, 0)
+    assert again.skipped == first.skipped
+
+
+def test_a_clip_that_breaks_off_is_known_with_its_reason(footage, encoder, index, tmp_path):
+    """Its moov atom, at the front, states 2.4 s; the pictures end before."""
+    clip = tmp_path / "cut.mkv"
+    write_clip(clip, range(0, 4000, 40), [picture(number) for number in range(100)])
+    clip.write_bytes(clip.read_bytes()[: int(clip.stat().st_size * 0.6)])
+    first = index_footage(find_sources([clip]), encoder, index, None, done)
+    again = index_footage(find_sources([clip]), encoder, index, None, done)
+    assert 0 < first.frames < 100
+    assert (again.frames, again.added, again.skipped) == (first.frames, 0, first.skipped)
+    assert len(first.skipped) == 1
+
+
 def test_indexing_at_a_higher_rate_adds_the_frames_between(footage, encoder, index):
     """60 frames in 2.4 s: 5 a second are 12, and all of those are among the 60."""
     sources = find_sources([footage / "a.mp4"])

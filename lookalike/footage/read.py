@@ -39,6 +39,20 @@ class Skipped:
     frames: int
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A source was read as far as it can be, or left out because it was not wanted.
+
+    source_id: SHA-256 of its bytes; None for a stream, and where it could not be read at all.
+    frames: how many were read. reason: why there are no more, or what is wrong with it; None if nothing is.
+    """
+
+    source: Source
+    source_id: str | None
+    frames: int
+    reason: str | None
+
+
 def read_frames(
     sources: Iterable[Source], fps: float | None = None, on_skip: Callable[[Skipped], None] = lambda skipped: None
 ) -> Iterator[Frame]:
@@ -48,15 +62,32 @@ def read_frames(
     on_skip: told of every source that could not be read, or not to its end.
     """
     for source in sources:
-        count = 0
-        try:
-            for frame in _read_one(source, fps):
+        for item in read_source(source, fps):
+            if isinstance(item, Frame):
+                yield item
+            elif item.reason:
+                on_skip(Skipped(source.name, item.reason, item.frames))
+
+
+def read_source(
+    source: Source, fps: float | None = None, wanted: Callable[[str], bool] = lambda source_id: True
+) -> Iterator[Frame | Ended]:
+    """Yield the frames of one source, then how it ended. fps: as for `read_frames`.
+
+    wanted: asked with the source's id before anything is decoded; if not, no frame is read.
+    """
+    count, source_id, reason = 0, None, None
+    try:
+        source_id = None if source.kind == "stream" else _identify(source)
+        if source_id is None or wanted(source_id):
+            for frame in _read_one(source, fps, source_id):
                 yield frame
                 count += 1
             if count == 0:
                 raise FootageError("no frame could be decoded")
-        except (FootageError, FFmpegError, OSError, ValueError) as error:
-            on_skip(Skipped(source.name, _reason(error, source), count))
+    except (FootageError, FFmpegError, OSError, ValueError) as error:
+        reason = _reason(error, source)
+    yield Ended(source, source_id, count, reason)
 
 
 def frame_at(source: str, time_s: float) -> np.ndarray:
@@ -77,33 +108,37 @@ def frame_at(source: str, time_s: float) -> np.ndarray:
     return _upright(shown)
 
 
-def _read_one(source: Source, fps: float | None) -> Iterator[Frame]:
+def _identify(source: Source) -> str:
+    """SHA-256 of a file's bytes. Raises: FootageError if it cannot be a source."""
     if source.path != source.path.encode(errors="replace").decode():
         raise FootageError("its name is not UTF-8 and cannot be stored; rename it")
+    size = size_bytes(source.path)
     if source.kind == "image":
-        yield _read_image(source)
+        if size > MAX_IMAGE_BYTES:
+            raise FootageError(f"{size:,} bytes, at most {MAX_IMAGE_BYTES:,} for an image")
+        return hashlib.sha256(read_bytes(source.path)).hexdigest()
+    if size == 0:
+        raise FootageError("empty file")
+    with Path(source.path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_one(source: Source, fps: float | None, source_id: str | None) -> Iterator[Frame]:
+    """source_id: of a file; a stream gets one of its own each time."""
+    if source.kind == "image":
+        image = pixels.decode(read_bytes(source.path), source.path)
+        yield Frame(image, source.path, source_id or "", source.camera, 0.0, 0)
         return
     started = datetime.now(UTC)
-    if source.kind == "stream":
+    options, timeout_s = {}, None
+    if source_id is None:
         source_id = hashlib.sha256(f"{source.path}|{started.isoformat()}".encode()).hexdigest()
         options, timeout_s = {"rtsp_transport": "tcp"}, STREAM_TIMEOUT_S
-    else:
-        if Path(source.path).stat().st_size == 0:
-            raise FootageError("empty file")
-        source_id, options, timeout_s = _sha256(Path(source.path)), {}, None
     with av.open(source.path, options=options, timeout=timeout_s) as container:
         captured_from = started if source.kind == "stream" else _creation_time(container)
         for image, pts_us in _sample(container, fps):
             captured_at = captured_from + timedelta(microseconds=pts_us) if captured_from else None
             yield Frame(image, source.name, source_id, source.camera, pts_us / 1e6, pts_us, captured_at)
-
-
-def _read_image(source: Source) -> Frame:
-    if (size := size_bytes(source.path)) > MAX_IMAGE_BYTES:
-        raise FootageError(f"{size:,} bytes, at most {MAX_IMAGE_BYTES:,} for an image")
-    data = read_bytes(source.path)
-    image = pixels.decode(data, source.path)
-    return Frame(image, source.path, hashlib.sha256(data).hexdigest(), source.camera, 0.0, 0)
 
 
 def _sample(container: av.container.InputContainer, fps: float | None) -> Iterator[tuple[np.ndarray, int]]:
@@ -233,11 +268,6 @@ def _creation_time(container: av.container.InputContainer) -> datetime | None:
     except ValueError:
         return None
     return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _reason(error: Exception, source: Source) -> str:

@@ -1,6 +1,6 @@
 """Qdrant: one schema, two engines (embedded, server), every query."""
 
 from lookalike.index.frames import FrameIndex, open_index
-from lookalike.index.schema import Hit, Where
+from lookalike.index.schema import Finished, Hit, Where
 
-__all__ = ["FrameIndex", "Hit", "Where", "open_index"]
+__all__ = ["Finished", "FrameIndex", "Hit", "Where", "open_index"]

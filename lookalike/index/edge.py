@@ -11,7 +11,8 @@ import numpy as np
 import qdrant_edge as edge
 
 from lookalike.errors import IndexStoreError
-from lookalike.index.schema import Scored, Where, utc_text
+from lookalike.index.ledger import Ledger
+from lookalike.index.schema import Finished, Scored, Where, utc_text
 
 _INDEXED_FIELDS = {
     "camera": edge.PayloadSchemaType.Keyword,
@@ -45,6 +46,7 @@ class EdgeEngine:
                     f"{folder.parent}: in use by another process; stop it first, or use a Qdrant server by URL"
                 ) from error
             raise IndexStoreError(f"{folder.parent}: cannot open the index ({error})") from error
+        self._ledger = Ledger(folder.parent / "ledger.sqlite")
 
     def upsert(self, ids: Sequence[str], vectors: np.ndarray, payloads: Sequence[dict[str, Any]]) -> None:
         points = [
@@ -71,6 +73,12 @@ class EdgeEngine:
         )
         return [Scored(str(point.id), point.score, point.payload or {}) for point in self._shard.query(request)]
 
+    def finished(self, source_id: str, sampler: str) -> Finished | None:
+        return self._ledger.read(source_id, sampler)
+
+    def finish(self, done: Sequence[Finished]) -> None:
+        self._ledger.write(done)
+
     def count(self) -> int:
         return self._shard.count(edge.CountRequest(exact=True))
 
@@ -81,6 +89,7 @@ class EdgeEngine:
         self._shard.optimize()
 
     def close(self) -> None:
+        self._ledger.close()
         self._shard.flush()
         self._shard.close()
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lookalike.index.schema import Scored, Where
+from lookalike.index.schema import Finished, Scored, Where
 
 
 class Engine(Protocol):
@@ -27,6 +27,14 @@ class Engine(Protocol):
 
     def nearest(self, vector: np.ndarray, limit: int, where: Where) -> list[Scored]:
         """The `limit` points most similar to `vector`, float32 (D,), best first."""
+        ...
+
+    def finished(self, source_id: str, sampler: str) -> Finished | None:
+        """What `finish` was told of this source, with this sampler; None if nothing."""
+        ...
+
+    def finish(self, done: Sequence[Finished]) -> None:
+        """Note that all frames of these sources are stored, and durable."""
         ...
 
     def count(self) -> int:

@@ -18,7 +18,7 @@ from lookalike.errors import IndexStoreError, SpaceMismatch
 from lookalike.footage import Frame
 from lookalike.index.engine import Engine
 from lookalike.index.moments import collapse
-from lookalike.index.schema import Hit, Scored, Where, payload
+from lookalike.index.schema import Finished, Hit, Scored, Where, payload
 
 DEFAULT_COLLECTION = "lookalike"
 FIRST_FETCH = 500  # neighbouring frames fill a page: fetch many, then collapse
@@ -71,11 +71,19 @@ class FrameIndex:
             raise IndexStoreError(f"no frame has the id {frame_id!r}; take one from a search hit")
         return found
 
+    def finished(self, source_id: str, sampler: str) -> Finished | None:
+        """What is known of a source that was stored from end to end; None if it was not, or with another sampler."""
+        return self._engine.finished(source_id, sampler)
+
+    def finish(self, done: Sequence[Finished]) -> None:
+        """Note that all frames of these sources were added. They are made durable first: a crash in between only
+        costs reading those sources again."""
+        self._engine.flush()
+        if done:
+            self._engine.finish(done)
+
     def count(self) -> int:
         return self._engine.count()
-
-    def flush(self) -> None:
-        self._engine.flush()
 
     def optimize(self) -> None:
         self._engine.optimize()

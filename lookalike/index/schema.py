@@ -24,6 +24,20 @@ class Where:
 
 
 @dataclass(frozen=True)
+class Finished:
+    """A source whose frames are all stored. sampler: which frames those are. reason: what it was cut short by, if so.
+
+    source_id: SHA-256 of its bytes. source: a path that it had. frames: how many.
+    """
+
+    source_id: str
+    sampler: str
+    source: str
+    frames: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class Scored:
     """One stored frame and its cosine similarity to the query."""
 

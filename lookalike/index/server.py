@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +14,7 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from lookalike.errors import IndexStoreError, SpaceMismatch
-from lookalike.index.schema import Scored, Where, utc_text
+from lookalike.index.schema import Finished, Scored, Where, utc_text
 
 _INDEXED_FIELDS = {
     "camera": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
@@ -21,8 +23,11 @@ _INDEXED_FIELDS = {
 }
 
 
+_NAMESPACE = uuid.UUID("0d5a4f0e-3f0c-5c36-8f0d-2f3a8a1f6c11")  # any fixed value, for ids in the ledger
+
+
 class ServerEngine:
-    """One collection; its named vector is the space."""
+    """One collection, whose named vector is the space; and beside it the ledger, a collection without vectors."""
 
     def __init__(self, client: QdrantClient, collection: str, space: str, dim: int, create: bool) -> None:
         """Open the collection, or create it with its payload indexes.
@@ -31,6 +36,7 @@ class ServerEngine:
         SpaceMismatch if the collection was filled by another encoder.
         """
         self._client, self._collection, self._space = client, collection, space
+        self._ledger = f"{collection}-ledger"
         with _answered():
             if not client.collection_exists(collection):
                 if not create:
@@ -38,6 +44,8 @@ class ServerEngine:
                         f"the server has no collection {collection!r}; make it with `lookalike index`"
                     )
                 self._create(dim)
+            if create and not client.collection_exists(self._ledger):
+                client.create_collection(self._ledger, vectors_config={})
             vectors = client.get_collection(collection).config.params.vectors
         if not isinstance(vectors, dict) or space not in vectors:
             stored = ", ".join(vectors) if isinstance(vectors, dict) else "one without a name"
@@ -78,6 +86,23 @@ class ServerEngine:
                 self._collection, vector.tolist(), using=self._space, limit=limit, query_filter=_filter(where)
             )
         return [Scored(str(point.id), point.score, point.payload or {}) for point in answer.points]
+
+    def finished(self, source_id: str, sampler: str) -> Finished | None:
+        with _answered():
+            records = self._client.retrieve(self._ledger, [self._entry_id(source_id, sampler)])
+        fields = records[0].payload if records else None
+        return Finished(**fields) if fields else None
+
+    def finish(self, done: Sequence[Finished]) -> None:
+        points = [
+            models.PointStruct(id=self._entry_id(one.source_id, one.sampler), vector={}, payload=asdict(one))
+            for one in done
+        ]
+        with _answered():
+            self._client.upsert(self._ledger, points, wait=True)
+
+    def _entry_id(self, source_id: str, sampler: str) -> str:
+        return str(uuid.uuid5(_NAMESPACE, f"{self._space}|{source_id}|{sampler}"))
 
     def count(self) -> int:
         with _answered():

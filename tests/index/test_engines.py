@@ -12,7 +12,7 @@ import pytest
 from qdrant_client import QdrantClient
 
 from lookalike.errors import IndexStoreError
-from lookalike.index import FrameIndex, Where, open_index
+from lookalike.index import Finished, FrameIndex, Where, open_index
 from lookalike.index.server import ServerEngine
 from tests.index.circle import SPEC, at, frame
 
@@ -99,6 +99,18 @@ def test_missing_are_those_not_stored_each_once(index):
     assert [one.source for one in missing] == [new.source, other.source]
 
 
+def test_a_finished_source_is_known_by_its_content_and_its_sampler(index):
+    whole, cut = Finished("a", "fps=2", "gate/a.mp4", 120), Finished("b", "all", "gate/b.mp4", 7, "ends at 0.3 s")
+    index.finish([whole, cut])
+    assert index.finished("a", "fps=2") == whole
+    assert index.finished("b", "all") == cut
+    assert index.finished("a", "all") is None
+    assert index.finished("c", "fps=2") is None
+    moved = dataclasses.replace(whole, source="archive/a.mp4")
+    index.finish([moved])
+    assert index.finished("a", "fps=2") == moved
+
+
 def test_filter_by_camera(index):
     index.add([frame("a", 0, "gate"), frame("b", 0, "dock"), frame("c", 0, "gate 2")], at(0, 1, 2))
     assert found(index, Where(cameras=("gate",))) == {"a"}
@@ -178,7 +190,7 @@ def test_an_unknown_id_is_named(index, unknown):
 def test_optimizing_and_flushing_change_no_answer(index):
     index.add([frame(str(number), 0) for number in range(100)], at(*range(100)))
     before = index.search(QUERY, top=5)
-    index.flush()
+    index.finish([])
     index.optimize()
     assert index.search(QUERY, top=5) == before
     assert [hit.source for hit in before] == [f"gate/{number}.mp4" for number in range(5)]

@@ -16,7 +16,7 @@ import pytest
 from qdrant_client import QdrantClient, models
 
 from lookalike.errors import IndexStoreError, SpaceMismatch
-from lookalike.index import FrameIndex, Where, open_index
+from lookalike.index import Finished, FrameIndex, Where, open_index
 from lookalike.index.frames import SIDECAR
 from lookalike.index.server import ServerEngine
 from tests.index.circle import OTHER, SPEC, at, frame
@@ -36,7 +36,7 @@ def in_another_process(script: str, folder: Path) -> subprocess.Popen[str]:
     """Run a script that has opened `folder` as `index`; it says `ready` when it has come to its end."""
     opened = f"""
         import os, signal, sys
-        from lookalike.index import open_index
+        from lookalike.index import Finished, open_index
         from tests.index.circle import SPEC, at, frame
         index = open_index({str(folder)!r}, SPEC, create=True)
     """
@@ -56,16 +56,17 @@ def test_data_is_there_after_close_and_reopen(tmp_path):
         assert index.count() == 3
 
 
-def test_data_is_there_after_a_kill_that_followed_a_flush(tmp_path):
+def test_data_is_there_after_a_kill_that_followed_finish(tmp_path):
     script = """
         index.add([frame("a", 0), frame("b", 0)], at(0, 90))
-        index.flush()
+        index.finish([Finished("a", "all", "gate/a.mp4", 1)])
         os.kill(os.getpid(), signal.SIGKILL)
     """
     with in_another_process(script, tmp_path / "index") as process:
         assert process.wait(60) == -signal.SIGKILL
     with open_index(tmp_path / "index", SPEC) as index:
         assert index.count() == 2
+        assert index.finished("a", "all") == Finished("a", "all", "gate/a.mp4", 1)
         np.testing.assert_allclose(index.vector(frame("b", 0).id), at(90)[0], atol=1e-6)
         assert [hit.source for hit in index.search(at(0)[0], 1, Where(("gate",)))] == ["gate/a.mp4"]
 
