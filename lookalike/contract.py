@@ -18,8 +18,8 @@ METADATA_KEY = "lookalike"
 FORMAT_VERSION = 1
 INPUT_NAME = "pixels"  # uint8 (N, S, S, 3) RGB
 OUTPUT_NAME = "embedding"  # float32 (N, D), unit length
-# The whole picture, to a square, antialiased; a JPEG decoded at twice that or more: see pixels.decode_to_fit.
-RESIZE_RULE = "squash-bilinear-jpeg2"
+# The whole picture, to a square, antialiased, whole pixels first; a JPEG decoded at twice that or more: see pixels.py.
+RESIZE_RULE = "squash-bilinear-gap3-jpeg2"
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from lookalike.index import Finished, FrameIndex
 
 BATCH = 32
 FLUSH_EVERY = 64  # batches between making the index durable
-QUEUE_FRAMES = 64  # decoded frames waiting for the encoder: bounds memory whatever the length of the footage
+QUEUE_FRAMES = 128  # small frames waiting for the encoder: bounds memory whatever the length of the footage
 
 T = TypeVar("T")
 OnFrames = Callable[[Sequence[Frame]], None]
@@ -75,7 +75,7 @@ def index_footage(
 def _read_unfinished(
     sources: Sequence[Source], fps: float | None, index: FrameIndex, sampler: str
 ) -> Iterator[Frame | Ended | Finished]:
-    """Yield what `read_source` does; of a source that the index has whole, what the index knows of it."""
+    """Yield what `read_source` does, pictures made small; of a source that the index has whole, what it knows of it."""
     for source in sources:
         known: list[Finished] = []
 
@@ -85,7 +85,15 @@ def _read_unfinished(
             return found is None
 
         for item in read_source(source, fps, wanted):
-            yield dataclasses.replace(known[0], source=source.name) if known else item
+            if isinstance(item, Frame):
+                yield _small(item, index.spec)
+            else:
+                yield dataclasses.replace(known[0], source=source.name) if known else item
+
+
+def _small(frame: Frame, spec: EncoderSpec) -> Frame:
+    """With what the encoder looks at as its image: done where frames are decoded, so that few large ones are held."""
+    return dataclasses.replace(frame, image=pixels.fit(frame.image, spec.input_px))
 
 
 class _Writer:
@@ -117,7 +125,7 @@ class _Writer:
     def _store(self) -> None:
         batch, self._batch = self._batch, []
         if missing := self._index.missing(batch):
-            self._index.add(missing, embed_frames(self._encoder, missing))
+            self._index.add(missing, _embed(self._encoder, missing))
         self._summary.frames += len(batch)
         self._summary.added += len(missing)
         self._stored += 1
@@ -150,9 +158,9 @@ def embed_footage(
     return summary
 
 
-def embed_frames(encoder: Encoder, frames: Sequence[Frame]) -> np.ndarray:
-    """float32 (N, D)."""
-    return encoder.embed(np.stack([pixels.fit(frame.image, encoder.spec.input_px) for frame in frames]))
+def _embed(encoder: Encoder, frames: Sequence[Frame]) -> np.ndarray:
+    """float32 (N, D), of frames that are made small."""
+    return encoder.embed(np.stack([frame.image for frame in frames]))
 
 
 def read_ahead(items: Iterable[T], depth: int = QUEUE_FRAMES) -> Iterator[T]:
@@ -208,8 +216,9 @@ def _embed_source(
     partial, skipped = path.with_suffix(".partial"), len(summary.skipped)
     rows = 0
     with pq.ParquetWriter(partial, _schema(encoder.spec)) as writer:
-        for batch in _batches(read_ahead(read_frames([source], fps, summary.skipped.append))):
-            writer.write_table(_table(batch, embed_frames(encoder, batch), encoder.spec))
+        frames = read_frames([source], fps, summary.skipped.append)
+        for batch in _batches(read_ahead(_small(frame, encoder.spec) for frame in frames)):
+            writer.write_table(_table(batch, _embed(encoder, batch), encoder.spec))
             rows += len(batch)
             summary.frames += len(batch)
             summary.added += len(batch)

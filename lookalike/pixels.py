@@ -15,6 +15,7 @@ from lookalike.errors import ImageError, ImageTooLarge
 
 MAX_PIXELS = 64_000_000  # checked from the header, before anything is allocated
 DETAIL = 2  # times the input's side: what a JPEG is decoded at, at least, where it may be decoded smaller
+GAP = 3  # times the input's side: what a larger picture is averaged down to, at least; with 2, embeddings move too much
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False  # a grey tail would be embedded as if it were real
@@ -72,7 +73,12 @@ def fit(rgb: np.ndarray, size_px: int) -> np.ndarray:
 
 
 def _squash(image: Image.Image, size_px: int) -> Image.Image:
-    return image.resize((size_px, size_px), Image.Resampling.BILINEAR)  # antialiased: Pillow's filters span the scale
+    """Antialiased: Pillow's filters span the scale.
+
+    A large picture comes to GAP times the square, or more, by averages of whole pixels, and then by the filter: twice
+    as fast. Source: Pillow, Image.resize, reducing_gap.
+    """
+    return image.resize((size_px, size_px), Image.Resampling.BILINEAR, reducing_gap=GAP)
 
 
 def _check_size(image: Image.Image, name: str) -> None:

@@ -271,6 +271,13 @@ def test_fit_squashes_and_crops_nothing():
         np.testing.assert_array_equal(square[:, column], np.broadcast_to(colour, (24, 3)))
 
 
+def test_fit_of_a_large_picture_averages_whole_pixels_first():
+    """24 x 24 pixels of stripes, each 1 wide, to 2: first to 6 by means of 4 x 4 pixels, all 127 or 128 then."""
+    rgb = np.zeros((24, 24, 3), np.uint8)
+    rgb[:, ::2] = 255
+    assert set(np.unique(pixels.fit(rgb, 2))) <= {127, 128}
+
+
 def manifest() -> list[tuple[str, str]]:
     path = BAD_IMAGES / "manifest.csv"
     if not path.exists():

@@ -16,6 +16,7 @@ import numpy as np
 from av.error import FFmpegError, InvalidDataError
 from av.format import Flags
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from lookalike import pixels
@@ -105,7 +106,7 @@ def frame_at(source: str, time_s: float) -> np.ndarray:
         raise FootageError(f"{source}: not a readable video ({error.strerror})") from error
     if shown is None:
         raise FootageError(f"{source}: no frame at {time_s:.3f} s")
-    return _upright(shown)
+    return _upright(shown, VideoReformatter())
 
 
 def _identify(source: Source) -> str:
@@ -144,14 +145,14 @@ def _read_one(source: Source, fps: float | None, source_id: str | None) -> Itera
 def _sample(container: av.container.InputContainer, fps: float | None) -> Iterator[tuple[np.ndarray, int]]:
     """Yield (upright RGB picture, microseconds since the first frame) at the rate asked for."""
     stream = _video_stream(container)
-    last_slot, end_us = -1, 0
+    last_slot, end_us, converter = -1, 0, VideoReformatter()
     damaged: list[int] = []
     for frame, pts_us in _timed(_decode(container, stream, damaged), container):
         end_us = pts_us + round((frame.duration or 0) * (frame.time_base or 0) * 1_000_000)
         slot = int((pts_us / 1e6 + EPSILON_S) * fps) if fps else last_slot + 1
         if slot > last_slot:
             last_slot = slot
-            yield _upright(frame), pts_us
+            yield _upright(frame, converter), pts_us
     _raise_if_truncated(container, stream, end_us / 1e6)
     if damaged:
         raise FootageError(f"{len(damaged)} damaged packets or frames left out; the rest was read")
@@ -216,9 +217,12 @@ def _raise_if_truncated(container: av.container.InputContainer, stream: VideoStr
         raise FootageError(f"ends at {end_s:.1f} s of the {stated_s:.1f} s that its header states")
 
 
-def _upright(frame: VideoFrame) -> np.ndarray:
-    """RGB with the display rotation applied: PyAV reports it, counter-clockwise, but does not apply it."""
-    rgb = frame.to_ndarray(format="rgb24")
+def _upright(frame: VideoFrame, converter: VideoReformatter) -> np.ndarray:
+    """RGB with the display rotation applied: PyAV reports it, counter-clockwise, but does not apply it.
+
+    converter: one for all frames of a video; to set it up takes as long as to convert a small frame.
+    """
+    rgb = converter.reformat(frame, format="rgb24").to_ndarray()
     quarter_turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(rgb, quarter_turns)) if quarter_turns else rgb
 

@@ -28,8 +28,8 @@ def test_json_states_the_space_for_other_readers():
 
 
 def test_space_is_spelt_as_in_indexes_that_exist():
-    """First 12 hex digits of: printf '%064d|32|squash-bilinear-jpeg2|fp32' 0 | sha256sum."""
-    assert SPEC.space == "tiny-b9afbc68bda5"
+    """First 12 hex digits of: printf '%064d|32|squash-bilinear-gap3-jpeg2|fp32' 0 | sha256sum."""
+    assert SPEC.space == "tiny-425a7d179c9f"
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_space_stays_with_what_does_not_change_embeddings(change):
         (entry(input_px=None), "input_px"),
         (entry(colour="red"), "colour"),
         (entry(format_version=FORMAT_VERSION + 1), f"encoder format {FORMAT_VERSION + 1}, expected {FORMAT_VERSION}"),
-        (entry(resize="crop"), "resize rule 'crop', this version knows 'squash-bilinear-jpeg2'"),
+        (entry(resize="crop"), "resize rule 'crop', this version knows 'squash-bilinear-gap3-jpeg2'"),
     ],
 )
 def test_metadata_of_another_format_is_refused_in_one_line(text, says):
