@@ -244,10 +244,24 @@ def index(
     help_epilogue="Example: `lookalike search crop.jpg --encoder encoder.onnx --index index/ --top 5 --camera gate`"
 )
 def search(
-    image: Annotated[Path, Parameter(help="Picture to look for.")],
+    image: Annotated[Path | None, Parameter(help="Picture to look for.")] = None,
     *,
     encoder: EncoderFile,
     index: IndexAt,
+    id_: Annotated[
+        str | None, Parameter(name="--id", help="Instead of a picture: a stored frame, by the id in a hit.")
+    ] = None,
+    at: Annotated[
+        str | None, Parameter(help="Instead of a picture: a moment of a recording, as gate.mp4@12.5, seconds.")
+    ] = None,
+    region: Annotated[
+        str | None, Parameter(help="Look for this part of it only: x,y,w,h in pixels, or in shares as .5,0,.5,1.")
+    ] = None,
+    like: Annotated[
+        tuple[str, ...],
+        Parameter(help="More of what to look for: pictures, ids or moments; may be repeated.", negative=""),
+    ] = (),
+    unlike: Annotated[tuple[str, ...], Parameter(help="What not to look for; as --like.", negative="")] = (),
     top: Annotated[int, Parameter(help="How many moments to answer.")] = 10,
     camera: Annotated[tuple[str, ...], Parameter(help="Only these cameras; may be repeated.", negative="")] = (),
     since: Annotated[
@@ -257,24 +271,30 @@ def search(
     json_: Json = False,
 ) -> None:
     """Find the moments that look most like a picture. Neighbouring frames are answered as one hit with its span."""
-    from lookalike import pixels
     from lookalike.console import print_data
     from lookalike.encoder import Encoder
+    from lookalike.examples import Region, combine, vector_of
     from lookalike.index import Where, open_index
     from lookalike.index.schema import parse_moment
 
     try:
         where = Where(camera, *(parse_moment(bound) if bound else None for bound in (since, until)))
+        part = Region.parse(region) if region else None
     except ValueError as error:
         _fail(str(error), code=2)
     if top < 1:
         _fail(f"--top is {top}, expected at least 1", code=2)
-    if not image.is_file():
-        raise LookalikeError(f"{image}: no such file, expected a picture to look for")
+    asked = [str(one) for one in (image, id_, at) if one is not None]
+    if len(asked) > 1 or (not asked and (region or not like)):
+        _fail("expected one of a picture, --id, or --at, or without a --region also --like alone", code=2)
     model = Encoder(encoder, "cpu")
-    picture = pixels.decode_to_fit(image.read_bytes(), model.spec.input_px, str(image))
     with open_index(index, model.spec) as store:
-        hits = store.search(model.embed(picture[None])[0], top, where)
+        wanted = [vector_of(one, model, store, part) for one in asked] + [vector_of(one, model, store) for one in like]
+        try:
+            vector = combine(wanted, [vector_of(one, model, store) for one in unlike])
+        except ValueError as error:
+            _fail(str(error), code=2)
+        hits = store.search(vector, top, where)
     if not json_:
         print_data(f"{'score':>6}  {'time':>9}  {'span':>15}  camera  source")
     for hit in hits:

@@ -58,11 +58,11 @@ class EdgeEngine:
     def existing(self, ids: Sequence[str]) -> set[str]:
         return {str(record.id) for record in self._shard.retrieve(list(ids), with_payload=False, with_vector=False)}
 
-    def vector(self, point_id: str) -> np.ndarray | None:
-        records = self._shard.retrieve([point_id], with_payload=False, with_vector=True)
+    def point(self, point_id: str) -> tuple[np.ndarray, dict[str, Any]] | None:
+        records = self._shard.retrieve([point_id], with_payload=True, with_vector=True)
         if not records or not isinstance(records[0].vector, dict):
             return None
-        return np.asarray(records[0].vector[self._space], np.float32)
+        return np.asarray(records[0].vector[self._space], np.float32), records[0].payload or {}
 
     def nearest(self, vector: np.ndarray, limit: int, where: Where) -> list[Scored]:
         request = edge.QueryRequest(

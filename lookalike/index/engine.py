@@ -21,8 +21,8 @@ class Engine(Protocol):
         """Those of `ids` that are stored."""
         ...
 
-    def vector(self, point_id: str) -> np.ndarray | None:
-        """The stored vector, float32 (D,); None if there is no such point."""
+    def point(self, point_id: str) -> tuple[np.ndarray, dict[str, Any]] | None:
+        """The stored vector, float32 (D,), and payload; None if there is no such point."""
         ...
 
     def nearest(self, vector: np.ndarray, limit: int, where: Where) -> list[Scored]:

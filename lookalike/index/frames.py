@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -66,7 +66,15 @@ class FrameIndex:
 
     def vector(self, frame_id: str) -> np.ndarray:
         """The stored embedding of a frame, float32 (D,). Raises: IndexStoreError if the id is unknown."""
-        found = self._engine.vector(frame_id) if _is_uuid(frame_id) else None
+        return self._point(frame_id)[0]
+
+    def place(self, frame_id: str) -> tuple[str, float]:
+        """Where a frame is from: its source, and seconds into it. Raises: IndexStoreError if the id is unknown."""
+        fields = self._point(frame_id)[1]
+        return fields["source"], fields["time_s"]
+
+    def _point(self, frame_id: str) -> tuple[np.ndarray, dict[str, Any]]:
+        found = self._engine.point(frame_id) if _is_uuid(frame_id) else None
         if found is None:
             raise IndexStoreError(f"no frame has the id {frame_id!r}; take one from a search hit")
         return found

@@ -73,12 +73,12 @@ class ServerEngine:
             records = self._client.retrieve(self._collection, list(ids), with_payload=False, with_vectors=False)
         return {str(record.id) for record in records}
 
-    def vector(self, point_id: str) -> np.ndarray | None:
+    def point(self, point_id: str) -> tuple[np.ndarray, dict[str, Any]] | None:
         with _answered():
-            records = self._client.retrieve(self._collection, [point_id], with_payload=False, with_vectors=True)
+            records = self._client.retrieve(self._collection, [point_id], with_payload=True, with_vectors=True)
         if not records or not isinstance(records[0].vector, dict):
             return None
-        return np.asarray(records[0].vector[self._space], np.float32)
+        return np.asarray(records[0].vector[self._space], np.float32), records[0].payload or {}
 
     def nearest(self, vector: np.ndarray, limit: int, where: Where) -> list[Scored]:
         with _answered():

@@ -59,6 +59,35 @@ def test_search_keeps_to_the_camera_and_the_times_asked_for(home: Path) -> None:
     assert all(3 <= hit["time_s"] <= 8 for hit in hits)
 
 
+def hits(home: Path, *words: str) -> list[dict]:
+    found = run_verb("search", *words, "--encoder", "encoder.onnx", "--index", "index", "--json", cwd=home)
+    assert found.returncode == 0, found.stderr
+    return [json.loads(line) for line in found.stdout.splitlines()]
+
+
+def test_a_stored_frame_a_moment_and_a_whole_region_find_the_same_frame(home: Path) -> None:
+    moment = "recordings/gate.mp4@5"
+    first = hits(home, "--at", moment)[0]
+    assert (first["source"], first["time_s"]) == ("recordings/gate.mp4", 5.0)
+    assert first["score"] == pytest.approx(1, abs=1e-4)
+    by_id = hits(home, "--id", first["id"])[0]
+    assert (by_id["id"], by_id["score"]) == (first["id"], pytest.approx(1, abs=1e-4))
+    for words in (["--at", moment, "--region", "0,0,1,1"], ["--id", first["id"], "--region", "0,0,160,90"]):
+        assert hits(home, *words)[0] == first
+    part = hits(home, "--at", moment, "--region", "0,0,.5,.5")[0]
+    assert part["score"] < first["score"] - 0.01
+
+
+def test_likes_and_unlikes_move_the_answer(home: Path) -> None:
+    """Between two frames each is as near; with one of them unlike, it is not among the first."""
+    one, other = "recordings/gate.mp4@2", "recordings/road.mp4@8"
+    between = {hit["source"]: hit["score"] for hit in reversed(hits(home, "--like", one, "--like", other))}
+    assert between["recordings/gate.mp4"] == pytest.approx(between["recordings/road.mp4"], abs=0.05)
+    away = hits(home, "crop.jpg", "--unlike", other)
+    assert away[0]["source"] == "recordings/gate.mp4"
+    assert min(hit["score"] for hit in away) < hits(home, "crop.jpg")[-1]["score"]
+
+
 def test_another_encoder_is_refused_in_one_line(home: Path, tmp_path: Path) -> None:
     other = write_tiny_encoder(tmp_path / "other.onnx")
     refused = run_verb("search", "crop.jpg", "--encoder", other, "--index", "index", cwd=home)

@@ -1,0 +1,107 @@
+"""What a person points at -> the vector to search by: a picture, a stored frame, a moment, a part, or several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+
+from lookalike import pixels
+from lookalike.encoder import Encoder
+from lookalike.errors import FootageError
+from lookalike.footage import frame_at
+from lookalike.index import FrameIndex
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of a picture: its left upper corner, width and height. In pixels, or in shares if none is above 1."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+    @classmethod
+    def parse(cls, text: str) -> Region:
+        """Read `x,y,w,h`. Raises: ValueError if it is none."""
+        try:
+            x, y, w, h = (float(part) for part in text.split(","))
+        except ValueError:
+            raise ValueError(
+                f"{text!r} is no region; expected x,y,w,h in pixels, or in shares such as .5,0,.5,1"
+            ) from None
+        if not (x >= 0 and y >= 0 and 0 < w < np.inf and 0 < h < np.inf):
+            raise ValueError(f"{text!r} is no region; expected x and y from 0, and w and h above 0")
+        return cls(x, y, w, h)
+
+    def crop(self, rgb: np.ndarray) -> np.ndarray:
+        """rgb: uint8 (H, W, 3). Returns: the part of it that the region covers, at least one pixel.
+
+        Raises: FootageError if the region begins outside.
+        """
+        height, width = rgb.shape[:2]
+        across, down = (width, height) if max(self.x, self.y, self.w, self.h) <= 1 else (1, 1)
+        left, top = round(self.x * across), round(self.y * down)
+        if left >= width or top >= height:
+            raise FootageError(f"the region begins at {left},{top}, outside of a picture of {width}x{height} pixels")
+        right, bottom = round((self.x + self.w) * across), round((self.y + self.h) * down)
+        return rgb[top : max(bottom, top + 1), left : max(right, left + 1)]
+
+
+def vector_of(example: str, encoder: Encoder, index: FrameIndex, region: Region | None = None) -> np.ndarray:
+    """The embedding of one example, float32 (D,).
+
+    example: the id of a stored frame; a moment of a recording, as `gate.mp4@12.5`, seconds; or the path of a picture.
+    Raises: FootageError if there is no such picture; IndexStoreError if no frame has the id.
+    """
+    if _is_id(example) and region is None:
+        return index.vector(example)
+    side = encoder.spec.input_px
+    if region is None and Path(example).is_file():
+        small = pixels.decode_to_fit(Path(example).read_bytes(), side, example)
+    else:
+        picture = _picture(example, index)
+        small = pixels.fit(region.crop(picture) if region else picture, side)
+    return encoder.embed(small[None])[0]
+
+
+def combine(like: Sequence[np.ndarray], unlike: Sequence[np.ndarray] = ()) -> np.ndarray:
+    """One vector near all of `like`, and away from `unlike`: each (D,), of length 1; at least one to be like.
+
+    Returns: float32 (D,), of length 1: the mean of the one, and once more what it differs by from that of the other.
+    Source: Qdrant's recommendation by average vector.
+    Raises: ValueError if they cancel out.
+    """
+    wanted = np.mean(like, axis=0)
+    if len(unlike):
+        wanted = 2 * wanted - np.mean(unlike, axis=0)
+    length = float(np.linalg.norm(wanted))
+    if length < 1e-6:
+        raise ValueError("the examples cancel out: what to be like is what to be unlike")
+    return (wanted / length).astype(np.float32)
+
+
+def _picture(example: str, index: FrameIndex) -> np.ndarray:
+    if _is_id(example):
+        return frame_at(*index.place(example))
+    source, at, seconds = example.rpartition("@")
+    if at and not Path(example).exists():
+        try:
+            return frame_at(source, float(seconds))
+        except ValueError:
+            pass  # an @ in the name of a picture that is not there
+    if not Path(example).is_file():
+        raise FootageError(f"{example}: no such file, expected a picture, a frame's id, or a moment as gate.mp4@12.5")
+    return pixels.decode(Path(example).read_bytes(), example)
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
