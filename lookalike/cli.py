@@ -63,6 +63,10 @@ CameraName = Annotated[
     str | None,
     Parameter(help="Name of the camera; else sub-folders name their files' camera, and other videos their own."),
 ]
+Cameras = Annotated[tuple[str, ...], Parameter(help="Only these cameras; may be repeated.", negative="")]
+Sources = Annotated[
+    tuple[str, ...], Parameter(help="Only these sources, named as hits name them; may be repeated.", negative="")
+]
 RunOn = Annotated[RunDevice, Parameter(help="Where to run the encoder; one that is not there is an error.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON lines.")]
 
@@ -263,7 +267,8 @@ def search(
     ] = (),
     unlike: Annotated[tuple[str, ...], Parameter(help="What not to look for; as --like.", negative="")] = (),
     top: Annotated[int, Parameter(help="How many moments to answer.")] = 10,
-    camera: Annotated[tuple[str, ...], Parameter(help="Only these cameras; may be repeated.", negative="")] = (),
+    camera: Cameras = (),
+    source: Sources = (),
     since: Annotated[
         str | None, Parameter(help="Not before: seconds into the clip, or a date and time (ISO 8601).")
     ] = None,
@@ -278,7 +283,8 @@ def search(
     from lookalike.index.schema import parse_moment
 
     try:
-        where = Where(camera, *(parse_moment(bound) if bound else None for bound in (since, until)))
+        start, end = (parse_moment(bound) if bound else None for bound in (since, until))
+        where = Where(camera, start, end, source)
         part = Region.parse(region) if region else None
     except ValueError as error:
         _fail(str(error), code=2)
@@ -301,6 +307,74 @@ def search(
         span = f"{hit.span_s[0]:.1f}-{hit.span_s[1]:.1f} s"
         line = f"{hit.score:6.3f}  {hit.time_s:7.1f} s  {span:>15}  {hit.camera}  {hit.source}"
         print_data(json.dumps(hit.to_dict()) if json_ else line)
+
+
+@app.command(help_epilogue="Example: `lookalike stats --encoder encoder.onnx --index index/`")
+def stats(*, encoder: EncoderFile, index: IndexAt, json_: Json = False) -> None:
+    """Say what an index holds, camera by camera."""
+    from lookalike.console import print_data
+    from lookalike.encoder import Encoder
+    from lookalike.index import open_index
+    from lookalike.index.upkeep import stats
+
+    with open_index(index, Encoder(encoder, "cpu").spec) as store:
+        found = stats(store)
+    if not json_:
+        print_data(f"{'frames':>10}  {'sources':>8}  {'first':>20}  {'last':>20}  camera")
+    for one in found:
+        line = f"{one.frames:10,}  {one.sources:8,}  {one.first or '-':>20}  {one.last or '-':>20}  {one.camera}"
+        print_data(json.dumps(one.to_dict()) if json_ else line)
+
+
+@app.command(help_epilogue="Example: `lookalike verify --encoder encoder.onnx --index index/`")
+def verify(*, encoder: EncoderFile, index: IndexAt) -> None:
+    """Check that each stored frame still has its source, and that none is missing; prints what it found as JSON."""
+    from lookalike.console import print_data, say
+    from lookalike.encoder import Encoder
+    from lookalike.index import open_index
+    from lookalike.index.upkeep import verify
+
+    with open_index(index, Encoder(encoder, "cpu").spec) as store:
+        found = verify(store)
+    print_data(json.dumps(found.to_dict()))
+    for source in found.gone:
+        say(f"gone: {source}; if it is not to come back: lookalike forget --source")
+    for source, stored, said in found.short:
+        say(f"short: {source}: {stored} frames of {said}; forget it and index it again")
+    if not found.good:
+        sys.exit(1)
+
+
+@app.command(
+    help_epilogue="Example: `lookalike forget --camera gate --before 2026-01-05 --encoder encoder.onnx --index index/`"
+)
+def forget(
+    *,
+    encoder: EncoderFile,
+    index: IndexAt,
+    before: Annotated[
+        str | None,
+        Parameter(help="Frames recorded before this date and time (ISO 8601); those of unknown date are kept."),
+    ] = None,
+    camera: Cameras = (),
+    source: Sources = (),
+) -> None:
+    """Remove frames from an index: those that meet all of the conditions. The recordings are not touched."""
+    from lookalike.console import print_data
+    from lookalike.encoder import Encoder
+    from lookalike.index import Where, open_index
+    from lookalike.index.schema import parse_before
+
+    if not (before or camera or source):
+        _fail("expected --before, --camera or --source; to remove a whole index, remove its folder", code=2)
+    try:
+        where = Where(camera, until=parse_before(before) if before else None, sources=source)
+    except ValueError as error:
+        _fail(str(error), code=2)
+    with open_index(index, Encoder(encoder, "cpu").spec) as store:
+        removed = store.forget(where)
+        points = store.count()
+    print_data(json.dumps({"index": index, "removed": removed, "points": points}))
 
 
 @app.command(help_epilogue="Example: `lookalike serve --encoder encoder.onnx --index index/ --port 3000`")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,11 @@ from lookalike.errors import IndexStoreError
 from lookalike.index.ledger import Ledger
 from lookalike.index.schema import Finished, Scored, Where, utc_text
 
+PAGE = 1000  # points read at a time
+
 _INDEXED_FIELDS = {
     "camera": edge.PayloadSchemaType.Keyword,
+    "source": edge.PayloadSchemaType.Keyword,
     "time_s": edge.PayloadSchemaType.Float,
     "captured_at": edge.PayloadSchemaType.Datetime,
 }
@@ -73,11 +76,29 @@ class EdgeEngine:
         )
         return [Scored(str(point.id), point.score, point.payload or {}) for point in self._shard.query(request)]
 
+    def scroll(self, where: Where) -> Iterator[tuple[str, dict[str, Any]]]:
+        offset = None
+        while True:
+            request = edge.ScrollRequest(offset=offset, limit=PAGE, filter=_filter(where), with_payload=True)
+            records, offset = self._shard.scroll(request)
+            yield from ((str(record.id), record.payload or {}) for record in records)
+            if offset is None:
+                return
+
+    def delete(self, where: Where) -> None:
+        self._shard.update(edge.UpdateOperation.delete_points_by_filter(_filter(where) or edge.Filter()))
+
     def finished(self, source_id: str, sampler: str) -> Finished | None:
         return self._ledger.read(source_id, sampler)
 
     def finish(self, done: Sequence[Finished]) -> None:
         self._ledger.write(done)
+
+    def all_finished(self) -> Iterator[Finished]:
+        return self._ledger.all()
+
+    def unfinish(self, source_ids: Collection[str]) -> None:
+        self._ledger.remove(source_ids)
 
     def count(self) -> int:
         return self._shard.count(edge.CountRequest(exact=True))
@@ -100,8 +121,9 @@ def _config(space: str, dim: int) -> edge.EdgeConfig:
 
 def _filter(where: Where) -> edge.Filter | None:
     must: list[Any] = []
-    if where.cameras:
-        must.append(edge.FieldCondition("camera", match=edge.MatchAny(list(where.cameras))))
+    for field, values in (("camera", where.cameras), ("source", where.sources)):
+        if values:
+            must.append(edge.FieldCondition(field, match=edge.MatchAny(list(values))))
     for bound, value in (("gte", where.since), ("lte", where.until)):
         if isinstance(value, datetime):
             must.append(edge.FieldCondition("captured_at", range=edge.RangeDateTime(**{bound: utc_text(value)})))

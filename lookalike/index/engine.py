@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,12 +29,28 @@ class Engine(Protocol):
         """The `limit` points most similar to `vector`, float32 (D,), best first."""
         ...
 
+    def scroll(self, where: Where) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Id and payload of every point that meets the conditions, in no order that means anything."""
+        ...
+
+    def delete(self, where: Where) -> None:
+        """Remove the points that meet the conditions."""
+        ...
+
     def finished(self, source_id: str, sampler: str) -> Finished | None:
         """What `finish` was told of this source, with this sampler; None if nothing."""
         ...
 
     def finish(self, done: Sequence[Finished]) -> None:
         """Note that all frames of these sources are stored, and durable."""
+        ...
+
+    def all_finished(self) -> Iterator[Finished]:
+        """All that `finish` was told, and was not taken back."""
+        ...
+
+    def unfinish(self, source_ids: Collection[str]) -> None:
+        """Take back what `finish` was told of these sources."""
         ...
 
     def count(self) -> int:

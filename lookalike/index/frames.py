@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -89,6 +89,26 @@ class FrameIndex:
         self._engine.flush()
         if done:
             self._engine.finish(done)
+
+    def frames(self, where: Where = EVERYWHERE) -> Iterator[dict[str, Any]]:
+        """What is stored with each frame that meets the conditions: its payload, and `id`; in no particular order."""
+        return (fields | {"id": frame_id} for frame_id, fields in self._engine.scroll(where))
+
+    def all_finished(self) -> Iterator[Finished]:
+        """Every source that was stored from end to end."""
+        return self._engine.all_finished()
+
+    def forget(self, where: Where) -> int:
+        """Remove the frames that meet the conditions; their sources are no longer finished. Returns: how many.
+
+        A crash in between leaves frames that the next call removes.
+        """
+        source_ids = [fields["source_id"] for fields in self.frames(where)]
+        if source_ids:
+            self._engine.unfinish(set(source_ids))
+            self._engine.delete(where)
+            self._engine.flush()
+        return len(source_ids)
 
     def count(self) -> int:
         return self._engine.count()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lookalike.errors import IndexStoreError
@@ -38,6 +38,20 @@ class Ledger:
         try:
             self._file.execute("BEGIN")
             self._file.executemany("INSERT OR REPLACE INTO finished VALUES (?, ?, ?, ?, ?)", rows)
+            self._file.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise IndexStoreError(f"{self._path}: cannot write the ledger ({error})") from error
+
+    def all(self) -> Iterator[Finished]:
+        columns = "source_id, sampler, source, frames, reason"
+        for row in self._file.execute(f"SELECT {columns} FROM finished ORDER BY source, sampler"):
+            yield Finished(*row)
+
+    def remove(self, source_ids: Iterable[str]) -> None:
+        """Raises: IndexStoreError as `write` does."""
+        try:
+            self._file.execute("BEGIN")
+            self._file.executemany("DELETE FROM finished WHERE source_id = ?", [(one,) for one in source_ids])
             self._file.execute("COMMIT")
         except sqlite3.Error as error:
             raise IndexStoreError(f"{self._path}: cannot write the ledger ({error})") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lookalike.footage import Frame
@@ -14,13 +14,14 @@ from lookalike.footage import Frame
 class Where:
     """Conditions that a stored frame must meet; applied inside the engine.
 
-    cameras: any of these; empty means all. since, until: inclusive. A datetime is compared with the wall-clock
+    cameras, sources: any of these; empty means all. since, until: inclusive. A datetime is compared with the wall-clock
     time of the recording, a number with the seconds since the start of its clip.
     """
 
     cameras: tuple[str, ...] = ()
     since: datetime | float | None = None
     until: datetime | float | None = None
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,17 @@ def utc_text(moment: datetime) -> str:
     """RFC 3339 in UTC; a time without a zone is taken as UTC."""
     aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def parse_before(text: str) -> datetime:
+    """Read `--before`: the last moment, to the microsecond as stored, before an ISO 8601 date and time.
+
+    Raises: ValueError if it is none.
+    """
+    moment = parse_moment(text)
+    if isinstance(moment, datetime):
+        return moment - timedelta(microseconds=1)
+    raise ValueError(f"{text!r} is no date; expected one such as 2026-01-05T08:00:00Z")
 
 
 def parse_moment(text: str) -> datetime | float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -16,8 +16,11 @@ from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedR
 from lookalike.errors import IndexStoreError, SpaceMismatch
 from lookalike.index.schema import Finished, Scored, Where, utc_text
 
+PAGE = 1000  # points read at a time
+
 _INDEXED_FIELDS = {
     "camera": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
+    "source": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
     "time_s": models.FloatIndexParams(type=models.FloatIndexType.FLOAT),
     "captured_at": models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME, is_principal=True),
 }
@@ -87,6 +90,22 @@ class ServerEngine:
             )
         return [Scored(str(point.id), point.score, point.payload or {}) for point in answer.points]
 
+    def scroll(self, where: Where) -> Iterator[tuple[str, dict[str, Any]]]:
+        yield from self._scroll(self._collection, _filter(where))
+
+    def _scroll(self, collection: str, condition: models.Filter | None) -> Iterator[tuple[str, dict[str, Any]]]:
+        offset = None
+        while True:
+            with _answered():
+                records, offset = self._client.scroll(collection, condition, limit=PAGE, offset=offset)
+            yield from ((str(record.id), record.payload or {}) for record in records)
+            if offset is None:
+                return
+
+    def delete(self, where: Where) -> None:
+        with _answered():
+            self._client.delete(self._collection, _filter(where) or models.Filter(), wait=True)
+
     def finished(self, source_id: str, sampler: str) -> Finished | None:
         with _answered():
             records = self._client.retrieve(self._ledger, [self._entry_id(source_id, sampler)])
@@ -100,6 +119,19 @@ class ServerEngine:
         ]
         with _answered():
             self._client.upsert(self._ledger, points, wait=True)
+
+    def all_finished(self) -> Iterator[Finished]:
+        for entry_id, fields in self._scroll(self._ledger, None):
+            one = Finished(**fields)
+            if entry_id == self._entry_id(one.source_id, one.sampler):  # else of another space
+                yield one
+
+    def unfinish(self, source_ids: Collection[str]) -> None:
+        known = [one for one in self.all_finished() if one.source_id in source_ids]
+        if known:
+            entries: list[models.ExtendedPointId] = [self._entry_id(one.source_id, one.sampler) for one in known]
+            with _answered():
+                self._client.delete(self._ledger, models.PointIdsList(points=entries), wait=True)
 
     def _entry_id(self, source_id: str, sampler: str) -> str:
         return str(uuid.uuid5(_NAMESPACE, f"{self._space}|{source_id}|{sampler}"))
@@ -128,8 +160,9 @@ def _answered() -> Iterator[None]:
 
 def _filter(where: Where) -> models.Filter | None:
     must: list[models.Condition] = []
-    if where.cameras:
-        must.append(models.FieldCondition(key="camera", match=models.MatchAny(any=list(where.cameras))))
+    for field, values in (("camera", where.cameras), ("source", where.sources)):
+        if values:
+            must.append(models.FieldCondition(key=field, match=models.MatchAny(any=list(values))))
     for bound, value in (("gte", where.since), ("lte", where.until)):
         if isinstance(value, datetime):
             range_ = models.DatetimeRange(**{bound: utc_text(value)})  # pyright: ignore[reportArgumentType]

@@ -111,6 +111,37 @@ def test_a_finished_source_is_known_by_its_content_and_its_sampler(index):
     assert index.finished("a", "fps=2") == moved
 
 
+def test_filter_by_source(index):
+    index.add([frame("a", 0, "gate"), frame("b", 0, "gate"), frame("a", 5, "gate")], at(0, 1, 2))
+    assert found(index, Where(sources=("gate/a.mp4",))) == {"a"}
+    assert found(index, Where(sources=("gate/a.mp4", "gate/b.mp4"))) == {"a", "b"}
+    assert found(index, Where(sources=("a.mp4",))) == set()
+
+
+def test_all_frames_are_listed_whatever_their_number(index):
+    count = 2500  # more than two pages
+    frames = [frame("a", second) for second in range(count)]
+    for start in range(0, count, 500):
+        index.add(frames[start : start + 500], at(*range(500)))
+    listed = list(index.frames())
+    assert sorted(one["id"] for one in listed) == sorted(one.id for one in frames)
+    assert sum(one["time_s"] for one in listed) == count * (count - 1) / 2
+    assert len(list(index.frames(Where(since=2400.0)))) == 100
+
+
+def test_what_is_forgotten_is_gone_and_its_source_is_not_finished(index):
+    gate = [frame("a", second, "gate") for second in range(5)]
+    dock = [frame("b", second, "dock") for second in range(5)]
+    index.add([*gate, *dock], at(*range(10)))
+    index.finish([Finished("a", "all", "gate/a.mp4", 5), Finished("b", "all", "dock/b.mp4", 5)])
+    assert index.forget(Where(("gate",), until=2.0)) == 3
+    assert {one["id"] for one in index.frames()} == {one.id for one in [*gate[3:], *dock]}
+    assert [one.source_id for one in index.all_finished()] == ["b"]
+    assert index.forget(Where(("gate",), until=2.0)) == 0
+    assert index.forget(Where(sources=("dock/b.mp4",))) == 5
+    assert (index.count(), list(index.all_finished())) == (2, [])
+
+
 def test_filter_by_camera(index):
     index.add([frame("a", 0, "gate"), frame("b", 0, "dock"), frame("c", 0, "gate 2")], at(0, 1, 2))
     assert found(index, Where(cameras=("gate",))) == {"a"}

@@ -1,0 +1,87 @@
+"""What is in an index, and whether it agrees with its ledger and with the recordings that it was made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lookalike.footage.archive import inside, members
+from lookalike.index.frames import FrameIndex
+from lookalike.index.schema import Finished
+
+
+@dataclass
+class CameraStats:
+    """frames, sources: how many. first, last: wall-clock times of its frames, RFC 3339 UTC, where any is known."""
+
+    camera: str
+    frames: int = 0
+    sources: int = 0
+    first: str | None = None
+    last: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass
+class Verdict:
+    """frames, sources: what is stored. gone: sources that are no longer there, as they were named.
+
+    short: sources of which fewer frames are stored than the ledger says: (source, stored, said).
+    """
+
+    frames: int = 0
+    sources: int = 0
+    gone: list[str] = field(default_factory=list)
+    short: list[tuple[str, int, int]] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        return not self.gone and not self.short
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"good": self.good}
+
+
+def stats(index: FrameIndex) -> list[CameraStats]:
+    """One entry for each camera, by name."""
+    found: dict[str, CameraStats] = {}
+    seen: set[tuple[str, str]] = set()
+    for frame in index.frames():
+        one = found.setdefault(frame["camera"], CameraStats(frame["camera"]))
+        one.frames += 1
+        if (key := (frame["camera"], frame["source_id"])) not in seen:
+            seen.add(key)
+            one.sources += 1
+        if at := frame.get("captured_at"):
+            one.first, one.last = min(one.first or at, at), max(one.last or at, at)
+    return [found[camera] for camera in sorted(found)]
+
+
+def verify(index: FrameIndex) -> Verdict:
+    """Does each stored frame still have its source, and are there as many of each as the ledger says?
+
+    Streams have no source to go back to. A file's bytes are not read again.
+    """
+    stored: Counter[str] = Counter()
+    sources: dict[str, str] = {}  # source_id -> its name
+    for frame in index.frames():
+        stored[frame["source_id"]] += 1
+        sources.setdefault(frame["source_id"], frame["source"])
+    said: dict[str, Finished] = {}
+    for one in index.all_finished():  # of several samplers, the one with most frames
+        if one.source_id not in said or one.frames > said[one.source_id].frames:
+            said[one.source_id] = one
+    short = [(one.source, stored[key], one.frames) for key, one in said.items() if stored[key] < one.frames]
+    gone = sorted(source for source in sources.values() if not _there(source))
+    return Verdict(stored.total(), len(stored), gone, sorted(short))
+
+
+def _there(source: str) -> bool:
+    if "://" in source or Path(source).exists():
+        return True
+    found = inside(source)
+    return found is not None and found[1] in members(found[0])
