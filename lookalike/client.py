@@ -57,7 +57,8 @@ class Client:
     def search(self, picture: Picture | None = None, *, id: str | None = None, **filters: Any) -> list[dict[str, Any]]:
         """Find where else a picture, or the stored frame `id`, appears.
 
-        filters: top, camera (one or several), since, until. Returns: hits, best first, as the service words them.
+        filters: top, since, until, region; and, one or several: camera, source, like, unlike.
+        Returns: hits, best first, as the service words them.
         Raises: as `embed`.
         """
         return self._post("/search", **_search_request(picture, id, filters)).json()["hits"]
@@ -117,16 +118,18 @@ def _embed_requests(pictures: Iterable[Picture], batch: int) -> Iterator[dict[st
 
 
 def _search_request(picture: Picture | None, id: str | None, filters: dict[str, Any]) -> dict[str, Any]:
-    if (picture is None) == (id is None):
-        raise ValueError("expected a picture or an id")
+    if (picture is not None and id is not None) or (picture is None and id is None and not filters.get("like")):
+        raise ValueError("expected a picture or an id, or only what it shall be like")
     fields = {name: value for name, value in filters.items() if value is not None}
     if picture is None:
-        return {"json": {"id": id, **{name: _listed(name, value) for name, value in fields.items()}}}
+        return {
+            "json": {**({"id": id} if id else {}), **{name: _listed(name, value) for name, value in fields.items()}}
+        }
     return {"files": {"image": _named(picture)}, "data": fields}
 
 
 def _listed(name: str, value: Any) -> Any:
-    return list(value) if name == "camera" and not isinstance(value, str) else value
+    return list(value) if name in ("camera", "source", "like", "unlike") and not isinstance(value, str) else value
 
 
 def _named(picture: Picture) -> tuple[str, bytes]:

@@ -29,6 +29,10 @@ _FILTERS: dict[str, Any] = {
     "camera": _CAMERA,
     "since": _TIME,
     "until": _TIME,
+    "source": {"type": "array", "items": {"type": "string"}, "description": "Any of these recordings"},
+    "region": {"type": "string", "description": "The part that counts: x,y,w,h in pixels, or in shares"},
+    "like": {"type": "array", "items": {"type": "string"}, "description": "Ids of hits to be nearer to"},
+    "unlike": {"type": "array", "items": {"type": "string"}, "description": "Ids of hits to be further from"},
 }
 
 _FORMAT = {"type": "string", "enum": [*FORMATS], "default": "float"}
@@ -176,7 +180,7 @@ def _openai_embeddings() -> dict[str, Any]:
 
 def _search() -> dict[str, Any]:
     form = {"type": "object", "properties": {"image": _FILE, "id": {"type": "string"}, **_FILTERS}}
-    by_id = {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}, **_FILTERS}}
+    by_id = {"type": "object", "properties": {"id": {"type": "string"}, **_FILTERS}}
     content = {
         "multipart/form-data": {"schema": form},
         "application/json": {"schema": by_id},
@@ -185,7 +189,8 @@ def _search() -> dict[str, Any]:
     return {
         "tags": ["Service APIs"],
         "summary": "Where else does this appear?",
-        "description": "By an image or by the id of an earlier hit. The query string may hold what a form may.",
+        "description": "By an image or by the id of an earlier hit, or a part of it, or by `like` alone."
+        " The query string may hold what a form may.",
         "operationId": "search",
         # Without defaults: a generated client would send them beside those of the body, and be told so.
         "parameters": [

@@ -14,10 +14,12 @@ import numpy as np
 from PIL import Image
 
 from lookalike.encoder import MAX_BATCH, Encoder
-from lookalike.errors import ImageError, IndexStoreError
+from lookalike.errors import FootageError, ImageError, IndexStoreError
+from lookalike.examples import Region, combine
+from lookalike.footage import frame_at
 from lookalike.index import FrameIndex, Hit, open_index
-from lookalike.pixels import decode_to_fit
-from serving.batching import Batcher, RunFailed
+from lookalike.pixels import decode, decode_to_fit, fit
+from serving.batching import Batcher, Decode, RunFailed
 from serving.bodies import HeldBytes, Upload
 from serving.limits import DECODE_THREADS, MAX_HELD_BYTES, MAX_QUEUED_IMAGES, SEARCH_THREADS
 from serving.metrics import BATCH_IMAGES, ENCODER, IMAGES, RUN_SECONDS
@@ -59,25 +61,43 @@ class Pipeline:
         Returns: float32 (len(uploads), D), rows of length 1.
         Raises: Busy; RunFailed; Refusal 400 or 413 that names the first image which is none.
         """
+        return await self._embed(uploads, [partial(self._pixels, upload) for upload in uploads])
+
+    async def _embed(self, uploads: Sequence[Upload], decodes: Sequence[Decode]) -> np.ndarray:
         with self._batcher.admit(len(uploads)):
-            outcomes = await self._batcher.embed([partial(self._pixels, upload) for upload in uploads])
+            outcomes = await self._batcher.embed(decodes)
         embeddings = np.stack(self._embedded(outcomes, uploads))
         _check_finite(embeddings, uploads)
         IMAGES.labels("embedded").inc(len(uploads))
         return embeddings
 
     async def search(self, query: Query, upload: Upload | None) -> list[Hit]:
-        """Hits for an image, or for the stored frame `query.id`, best first.
+        """Hits for an image, or for the stored frame `query.id`, or a part of it; and for more examples; best first.
 
-        Raises: as `embed`; Refusal 404 for an unknown id, 409 without an index, 503 if the index does not answer.
+        Raises: as `embed`; Refusal 404 for an unknown id or a frame whose recording is gone, 409 without an index, 503
+        if the index does not answer, 400 if the examples cancel out.
         """
         if self._index is None:
             raise Refusal(409, "no_index", "this service has no index; start it with one, as LOOKALIKE_INDEX")
+        like = [await self._stored(self._index, one) for one in query.like]
+        unlike = [await self._stored(self._index, one) for one in query.unlike]
         if upload is not None:
-            vector = (await self.embed([upload]))[0]
-        else:
-            vector = await self._ask(partial(_stored_vector, self._index, query.id or ""))
+            decode = partial(_part, upload, query.region, self.spec.input_px) if query.region else None
+            like += list(await (self._embed([upload], [decode]) if decode else self.embed([upload])))
+        elif query.id and query.region:
+            source, time_s = await self._ask(partial(_known, self._index.place, query.id))
+            decode = partial(_part_of_frame, source, time_s, query.region, self.spec.input_px)
+            like += list(await self._embed([Upload(None, source, b"")], [decode]))
+        elif query.id:
+            like.append(await self._stored(self._index, query.id))
+        try:
+            vector = combine(like, unlike)
+        except ValueError as error:
+            raise Refusal(400, "bad_request", str(error)) from error
         return await self._ask(partial(self._index.search, vector, query.top, query.where))
+
+    async def _stored(self, index: FrameIndex, frame_id: str) -> np.ndarray:
+        return await self._ask(partial(_known, index.vector, frame_id))
 
     async def aside(self, work: Callable[..., T], *arguments: Any) -> T:
         """Run what takes a while in a thread that decodes, so that other requests are read meanwhile."""
@@ -116,6 +136,8 @@ def _unreadable(error: BaseException, index: int, name: str) -> Refusal:
     if isinstance(error, ImageError):
         kind = "too_large" if error.http_status == 413 else "bad_image"
         return Refusal(error.http_status, kind, str(error), index, name)
+    if isinstance(error, FootageError):  # of a region: it lies outside, or the recording is gone
+        return Refusal(400, "bad_request", str(error), index, name)
     logger.error("the decoder fell over %s", name, exc_info=error)  # a fault of the decoder's, met by this image only
     return Refusal(400, "bad_image", f"{name}: broken image ({type(error).__name__})", index, name)
 
@@ -129,9 +151,18 @@ def _check_finite(embeddings: np.ndarray, uploads: Sequence[Upload]) -> None:
         raise Refusal(503, "encoder_failed", message, index, uploads[index].name)
 
 
-def _stored_vector(index: FrameIndex, frame_id: str) -> np.ndarray:
+def _part(upload: Upload, region: Region, side: int) -> np.ndarray:
+    return fit(region.crop(decode(upload.data, upload.name)), side)
+
+
+def _part_of_frame(source: str, time_s: float, region: Region, side: int) -> np.ndarray:
+    """Of a frame that the index knows; no path from a client is ever opened."""
+    return fit(region.crop(frame_at(source, time_s)), side)
+
+
+def _known(look_up: Callable[[str], T], frame_id: str) -> T:
     try:
-        return index.vector(frame_id)
+        return look_up(frame_id)
     except IndexStoreError as error:
         raise Refusal(404, "not_found", str(error)) from error
 

@@ -7,25 +7,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from lookalike.examples import Region
 from lookalike.index.schema import Where, parse_moment, utc_text
 from serving.limits import MAX_TOP
 from serving.refusals import Refusal
 
 DEFAULT_TOP = 10
-FIELDS = ("id", "top", "camera", "since", "until")
+SEVERAL = ("camera", "source", "like", "unlike")  # may be given more than once
+FIELDS = ("id", "region", "top", "since", "until", *SEVERAL)
 
 
 @dataclass(frozen=True)
 class Query:
-    """id: a stored frame to compare with, or None where the request brings an image."""
+    """id: a stored frame to compare with, or None. region: the part of it, or of the image, that counts; None for all.
+
+    like, unlike: ids of stored frames to be nearer to, and further from.
+    """
 
     id: str | None
     top: int
     where: Where
+    region: Region | None = None
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
 
 
 def read_query(fields: Sequence[tuple[str, str]]) -> Query:
-    """Read (name, value) pairs; `camera` may come several times, and an empty value is as if it were not there.
+    """Read (name, value) pairs; those of SEVERAL may come again and again, an empty value is as if it were not there.
 
     Raises: Refusal 400, saying which is wrong.
     """
@@ -38,10 +46,11 @@ def read_query(fields: Sequence[tuple[str, str]]) -> Query:
         if value:
             given.setdefault(name, []).append(value)
     for name, values in given.items():
-        if name != "camera" and len(values) > 1:
+        if name not in SEVERAL and len(values) > 1:
             raise _bad(f"{name} is given {len(values)} times, expected once")
-    where = Where(tuple(given.get("camera", [])), _moment(given, "since"), _moment(given, "until"))
-    return Query(given.get("id", [None])[0], _top(given), where)
+    camera, source, like, unlike = (tuple(given.get(name, [])) for name in SEVERAL)
+    where = Where(camera, _moment(given, "since"), _moment(given, "until"), source)
+    return Query(given.get("id", [None])[0], _top(given), where, _region(given), like, unlike)
 
 
 def read_json(body: bytes) -> list[tuple[str, str]]:
@@ -57,7 +66,7 @@ def read_json(body: bytes) -> list[tuple[str, str]]:
         raise _bad("the body is not a JSON object")
     pairs: list[tuple[str, str]] = []
     for name, value in entries.items():
-        values = value if name == "camera" and isinstance(value, list) else [value]
+        values = value if name in SEVERAL and isinstance(value, list) else [value]
         pairs.extend((name, _text(name, one)) for one in values if one is not None)
     return pairs
 
@@ -74,6 +83,15 @@ def _top(given: dict[str, list[str]]) -> int:
     if not 1 <= top <= MAX_TOP:
         raise _bad(f"top is {text[:50]!r}, expected a whole number from 1 to {MAX_TOP}")
     return top
+
+
+def _region(given: dict[str, list[str]]) -> Region | None:
+    if "region" not in given:
+        return None
+    try:
+        return Region.parse(given["region"][0])
+    except ValueError as error:
+        raise _bad(f"region: {error}") from error
 
 
 def _moment(given: dict[str, list[str]], name: str) -> datetime | float | None:

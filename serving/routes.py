@@ -84,9 +84,10 @@ async def search(request: Request) -> Response:
             body = await read_body(request, take)
             files, fields = body.files, fields + body.fields
         query = read_query(fields)
-        if len(files) + (query.id is not None) != 1:
+        first = len(files) + (query.id is not None)
+        if first > 1 or (first == 0 and (query.region or not query.like)):
             got = f"{len(files)} images and {'an' if query.id else 'no'} id"
-            raise Refusal(400, "bad_request", f"got {got}, expected one image or one id")
+            raise Refusal(400, "bad_request", f"got {got}, expected one image or one id, or only `like`")
         if files:
             _check_fields(files, [], "image")
         hits = await pipeline.search(query, files[0] if files else None)

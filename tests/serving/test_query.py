@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from lookalike.examples import Region
 from lookalike.index import Where
 from serving.query import Query, read_json, read_query
 from serving.refusals import Refusal
@@ -13,8 +14,9 @@ from serving.refusals import Refusal
 
 def test_every_field_is_read() -> None:
     fields = [("top", "3"), ("camera", "gate"), ("camera", "yard"), ("since", "12.5"), ("until", "2026-01-05T08:00Z")]
-    where = Where(("gate", "yard"), 12.5, datetime(2026, 1, 5, 8, tzinfo=UTC))
-    assert read_query(fields) == Query(None, 3, where)
+    fields += [("source", "a.mp4"), ("region", "0,0,.5,1"), ("like", "x"), ("like", "y"), ("unlike", "z")]
+    where = Where(("gate", "yard"), 12.5, datetime(2026, 1, 5, 8, tzinfo=UTC), ("a.mp4",))
+    assert read_query(fields) == Query(None, 3, where, Region(0, 0, 0.5, 1), ("x", "y"), ("z",))
 
 
 def test_empty_values_are_as_if_they_were_not_there() -> None:
@@ -60,7 +62,7 @@ def test_json_that_is_not_a_query(body: bytes, reason: str) -> None:
         ("since", "yesterday", "since: 'yesterday' is no time"),
         ("until", "0001-01-01T00:00:00+10:00", "until: date value out of range"),
         ("camera", "\ud800", "camera holds a character that is no text"),
-        ("camra", "gate", "unknown field 'camra', expected one of id, top, camera, since, until"),
+        ("camra", "gate", "unknown field 'camra', expected one of id, region, top, since, until, camera, source, like"),
     ],
 )
 def test_a_wrong_field_is_named(field: str, value: str, reason: str) -> None:

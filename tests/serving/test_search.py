@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.serving.conftest import CAMERAS, TIMES_S, Shown
+from tests.serving.conftest import CAMERAS, TIMES_S, Shown, encoded
 from tests.tiny import SPEC
 
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
@@ -46,6 +46,47 @@ def test_by_id_is_as_by_its_image(service: httpx.Client, footage: list[Shown]) -
     assert [hit["id"] for hit in by_id] == [hit["id"] for hit in by_image]
     assert [hit["score"] for hit in by_id] == pytest.approx([hit["score"] for hit in by_image], abs=1e-4)
     assert by_id[0]["id"] == shown.frame.id
+
+
+def test_likes_alone_are_as_their_mean_and_unlikes_lead_away(service: httpx.Client, footage: list[Shown]) -> None:
+    one, other, last = (shown.frame.id for shown in (footage[0], footage[1], footage[7]))
+    both = hits(service.post("/search", json={"like": [one, other], "top": 2}))
+    assert {hit["id"] for hit in both} == {one, other}
+    assert both[0]["score"] == pytest.approx(both[1]["score"], abs=1e-4)  # the mean of two is as near to each
+    image = {"image": footage[0].png}
+    away = hits(service.post("/search", files=image, data={"unlike": last, "top": "8"}))
+    assert (away[0]["id"], away[-1]["id"]) == (one, last)
+
+
+def test_a_region_is_as_the_picture_that_it_cuts_out(service: httpx.Client, footage: list[Shown]) -> None:
+    cut = encoded(footage[2].frame.image[:24, 32:])
+    by_cut = hits(service.post("/search", files={"image": cut}))
+    for region in ("32,0,32,24", ".5,0,.5,.5"):
+        by_region = hits(service.post("/search", files={"image": footage[2].png}, data={"region": region}))
+        assert [hit["id"] for hit in by_region] == [hit["id"] for hit in by_cut]
+        assert [hit["score"] for hit in by_region] == pytest.approx([hit["score"] for hit in by_cut], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"region": "1,2,3"}, "is no region"),
+        ({"region": "64,0,1,1"}, "begins at 64,0, outside of a picture of 64x48 pixels"),
+    ],
+)
+def test_regions_that_cannot_be_are_refused(
+    service: httpx.Client, footage: list[Shown], fields: dict[str, str], reason: str
+) -> None:
+    answer = service.post("/search", files={"image": footage[0].png}, data=fields)
+    assert answer.status_code == 400
+    assert reason in answer.json()["error"]["message"]
+
+
+def test_a_region_of_a_frame_whose_recording_is_gone_is_refused(service: httpx.Client, footage: list[Shown]) -> None:
+    """The footage of these tests was never a file."""
+    answer = service.post("/search", json={"id": footage[0].frame.id, "region": "0,0,.5,.5"})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == "gate.mp4: no such file"
 
 
 @pytest.mark.parametrize(
