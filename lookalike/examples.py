@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from lookalike import pixels
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.footage import frame_at
-from lookalike.index import FrameIndex
+from lookalike.index import FrameIndex, is_frame_id
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def vector_of(example: str, encoder: Encoder, index: FrameIndex, region: Region 
     example: the id of a stored frame; a moment of a recording, as `gate.mp4@12.5`, seconds; or the path of a picture.
     Raises: FootageError if there is no such picture; IndexStoreError if no frame has the id.
     """
-    if _is_id(example) and region is None:
+    if is_frame_id(example) and region is None:
         return index.vector(example)
     side = encoder.spec.input_px
     if region is None and Path(example).is_file():
@@ -86,7 +85,7 @@ def combine(like: Sequence[np.ndarray], unlike: Sequence[np.ndarray] = ()) -> np
 
 
 def _picture(example: str, index: FrameIndex) -> np.ndarray:
-    if _is_id(example):
+    if is_frame_id(example):
         return frame_at(*index.place(example))
     source, at, seconds = example.rpartition("@")
     if at and not Path(example).exists():
@@ -97,11 +96,3 @@ def _picture(example: str, index: FrameIndex) -> np.ndarray:
     if not Path(example).is_file():
         raise FootageError(f"{example}: no such file, expected a picture, a frame's id, or a moment as gate.mp4@12.5")
     return pixels.decode(Path(example).read_bytes(), example)
-
-
-def _is_id(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True

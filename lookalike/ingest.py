@@ -22,6 +22,7 @@ from lookalike.contract import EncoderSpec
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.footage import Ended, Frame, Skipped, Source, read_frames, read_source
+from lookalike.footage.archive import inside
 from lookalike.index import Finished, FrameIndex
 
 BATCH = 32
@@ -59,22 +60,39 @@ def index_footage(
         if isinstance(item, Frame):
             writer.add(item)
             continue
-        name = item.source if isinstance(item, Finished) else item.source.name
         if item.reason:
-            summary.skipped.append(Skipped(name, item.reason, item.frames))
-        if isinstance(item, Finished):
+            summary.skipped.append(Skipped(item.source.name, item.reason, item.frames))
+        if isinstance(item, Known):
             summary.frames += item.frames
+            if _moved(item.finished, item.source):
+                index.rename(item.finished, item.source.name, item.source.camera)
         elif item.source_id and item.frames:
-            writer.end(Finished(item.source_id, sampler, name, item.frames, item.reason))
+            writer.end(Finished(item.source_id, sampler, item.source.name, item.frames, item.reason))
     writer.flush()
     if summary.added:
         index.optimize()
     return summary
 
 
+@dataclass(frozen=True)
+class Known:
+    """A source that the index has from end to end. finished: what it knows of it, maybe by another name."""
+
+    source: Source
+    finished: Finished
+
+    @property
+    def frames(self) -> int:
+        return self.finished.frames
+
+    @property
+    def reason(self) -> str | None:
+        return self.finished.reason
+
+
 def _read_unfinished(
     sources: Sequence[Source], fps: float | None, index: FrameIndex, sampler: str
-) -> Iterator[Frame | Ended | Finished]:
+) -> Iterator[Frame | Ended | Known]:
     """Yield what `read_source` does, pictures made small; of a source that the index has whole, what it knows of it."""
     for source in sources:
         known: list[Finished] = []
@@ -88,7 +106,12 @@ def _read_unfinished(
             if isinstance(item, Frame):
                 yield _small(item, index.spec)
             else:
-                yield dataclasses.replace(known[0], source=source.name) if known else item
+                yield Known(source, known[0]) if known else item
+
+
+def _moved(known: Finished, source: Source) -> bool:
+    """Whether a source is found under a new name, and no longer under the old one; else it is a copy."""
+    return known.source != source.name and not Path(known.source).exists() and inside(known.source) is None
 
 
 def _small(frame: Frame, spec: EncoderSpec) -> Frame:

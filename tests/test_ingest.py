@@ -98,6 +98,23 @@ def test_what_is_there_whole_is_not_decoded_again(footage, encoder, index, monke
     assert again.skipped == first.skipped
 
 
+def test_a_recording_that_was_moved_is_found_where_it_is_now(footage, encoder, index, tmp_path):
+    """A copy changes nothing; only when the old file is gone do its frames take the new name, and the new camera."""
+    old, new = tmp_path / "clips" / "a.mp4", tmp_path / "archive" / "gate" / "a.mp4"
+    for path in (old, new):
+        path.parent.mkdir(parents=True)
+        path.write_bytes((footage / "a.mp4").read_bytes())
+    index_footage(find_sources([old.parent]), encoder, index, 5, done)
+    moved = find_sources([tmp_path / "archive"])
+    assert index_footage(moved, encoder, index, 5, done).added == 0
+    assert {(one["source"], one["camera"]) for one in index.frames()} == {(str(old), "a")}
+    old.unlink()
+    assert index_footage(moved, encoder, index, 5, done).added == 0
+    assert {(one["source"], one["camera"]) for one in index.frames()} == {(str(new), "gate")}
+    assert [one.source for one in index.all_finished()] == [str(new)]
+    assert index.search(index.vector(next(index.frames())["id"]), 1, Where(("gate",)))[0].source == str(new)
+
+
 def test_a_clip_that_breaks_off_is_known_with_its_reason(footage, encoder, index, tmp_path):
     """Its moov atom, at the front, states 2.4 s; the pictures end before."""
     clip = tmp_path / "cut.mkv"

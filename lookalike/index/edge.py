@@ -19,6 +19,7 @@ PAGE = 1000  # points read at a time
 _INDEXED_FIELDS = {
     "camera": edge.PayloadSchemaType.Keyword,
     "source": edge.PayloadSchemaType.Keyword,
+    "source_id": edge.PayloadSchemaType.Keyword,
     "time_s": edge.PayloadSchemaType.Float,
     "captured_at": edge.PayloadSchemaType.Datetime,
 }
@@ -33,6 +34,7 @@ class EdgeEngine:
         Raises: IndexStoreError if another process has it open, or if it is broken.
         """
         self._space = space
+        self._ledger = Ledger(folder.parent / "ledger.sqlite")  # first: the shard stays open for as long as it is held
         try:
             if (folder / "edge_config.json").exists():
                 self._shard = edge.EdgeShard.load(str(folder))
@@ -42,6 +44,7 @@ class EdgeEngine:
                 for field, schema in _INDEXED_FIELDS.items():
                     self._shard.update(edge.UpdateOperation.create_field_index(field, schema))
         except BaseException as error:  # the extension raises bare Exception, and on broken data a panic past that
+            self._ledger.close()
             if isinstance(error, KeyboardInterrupt):
                 raise
             if "WouldBlock" in str(error):
@@ -49,7 +52,6 @@ class EdgeEngine:
                     f"{folder.parent}: in use by another process; stop it first, or use a Qdrant server by URL"
                 ) from error
             raise IndexStoreError(f"{folder.parent}: cannot open the index ({error})") from error
-        self._ledger = Ledger(folder.parent / "ledger.sqlite")
 
     def upsert(self, ids: Sequence[str], vectors: np.ndarray, payloads: Sequence[dict[str, Any]]) -> None:
         points = [
@@ -87,6 +89,11 @@ class EdgeEngine:
 
     def delete(self, where: Where) -> None:
         self._shard.update(edge.UpdateOperation.delete_points_by_filter(_filter(where) or edge.Filter()))
+
+    def rename(self, source_id: str, source: str, camera: str) -> None:
+        condition = edge.Filter(must=[edge.FieldCondition("source_id", match=edge.MatchValue(source_id))])
+        fields = {"source": source, "camera": camera}
+        self._shard.update(edge.UpdateOperation.set_payload_by_filter(condition, fields))
 
     def finished(self, source_id: str, sampler: str) -> Finished | None:
         return self._ledger.read(source_id, sampler)

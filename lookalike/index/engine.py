@@ -37,6 +37,10 @@ class Engine(Protocol):
         """Remove the points that meet the conditions."""
         ...
 
+    def rename(self, source_id: str, source: str, camera: str) -> None:
+        """Let the points of a source say that it has another name, and another camera."""
+        ...
+
     def finished(self, source_id: str, sampler: str) -> Finished | None:
         """What `finish` was told of this source, with this sampler; None if nothing."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -74,7 +75,7 @@ class FrameIndex:
         return fields["source"], fields["time_s"]
 
     def _point(self, frame_id: str) -> tuple[np.ndarray, dict[str, Any]]:
-        found = self._engine.point(frame_id) if _is_uuid(frame_id) else None
+        found = self._engine.point(frame_id) if is_frame_id(frame_id) else None
         if found is None:
             raise IndexStoreError(f"no frame has the id {frame_id!r}; take one from a search hit")
         return found
@@ -89,6 +90,11 @@ class FrameIndex:
         self._engine.flush()
         if done:
             self._engine.finish(done)
+
+    def rename(self, known: Finished, source: str, camera: str) -> None:
+        """Let a finished source be known by another name from now on, and belong to another camera."""
+        self._engine.rename(known.source_id, source, camera)
+        self.finish([dataclasses.replace(known, source=source)])
 
     def frames(self, where: Where = EVERYWHERE) -> Iterator[dict[str, Any]]:
         """What is stored with each frame that meets the conditions: its payload, and `id`; in no particular order."""
@@ -128,7 +134,8 @@ class FrameIndex:
         self.close()
 
 
-def _is_uuid(text: str) -> bool:
+def is_frame_id(text: str) -> bool:
+    """Whether it has the form of an id; there may be no such frame."""
     try:
         UUID(text)
     except ValueError:

@@ -24,7 +24,9 @@ class Ledger:
             self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._file.execute(_TABLE)
         except sqlite3.Error as error:
-            raise IndexStoreError(f"{path}: cannot open the ledger ({error}); without it all is read again") from error
+            raise IndexStoreError(
+                f"{path}: cannot open the ledger ({error}); remove it, and all is read again"
+            ) from error
 
     def read(self, source_id: str, sampler: str) -> Finished | None:
         row = self._file.execute(

@@ -21,6 +21,7 @@ PAGE = 1000  # points read at a time
 _INDEXED_FIELDS = {
     "camera": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
     "source": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
+    "source_id": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
     "time_s": models.FloatIndexParams(type=models.FloatIndexType.FLOAT),
     "captured_at": models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME, is_principal=True),
 }
@@ -105,6 +106,12 @@ class ServerEngine:
     def delete(self, where: Where) -> None:
         with _answered():
             self._client.delete(self._collection, _filter(where) or models.Filter(), wait=True)
+
+    def rename(self, source_id: str, source: str, camera: str) -> None:
+        same = models.FieldCondition(key="source_id", match=models.MatchValue(value=source_id))
+        fields = {"source": source, "camera": camera}
+        with _answered():
+            self._client.set_payload(self._collection, fields, models.Filter(must=[same]), wait=True)
 
     def finished(self, source_id: str, sampler: str) -> Finished | None:
         with _answered():

@@ -111,6 +111,17 @@ def test_a_finished_source_is_known_by_its_content_and_its_sampler(index):
     assert index.finished("a", "fps=2") == moved
 
 
+def test_a_source_takes_another_name_and_another_camera(index):
+    index.add([frame("a", 0, "gate"), frame("a", 5, "gate"), frame("b", 0, "gate")], at(0, 1, 2))
+    known = Finished("a", "all", "gate/a.mp4", 2)
+    index.finish([known])
+    index.rename(known, "archive/a.mp4", "dock")
+    assert found(index, Where(("dock",))) == found(index, Where(sources=("archive/a.mp4",))) == {"a"}
+    assert found(index, Where(("gate",))) == {"b"}
+    assert index.finished("a", "all") == dataclasses.replace(known, source="archive/a.mp4")
+    assert {one["pts_us"] for one in index.frames(Where(("dock",)))} == {0, 5_000_000}  # the rest stays
+
+
 def test_filter_by_source(index):
     index.add([frame("a", 0, "gate"), frame("b", 0, "gate"), frame("a", 5, "gate")], at(0, 1, 2))
     assert found(index, Where(sources=("gate/a.mp4",))) == {"a"}

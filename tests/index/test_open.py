@@ -82,6 +82,15 @@ def test_a_second_process_is_refused_until_the_first_lets_go(tmp_path):
         assert index.count() == 0
 
 
+def test_a_broken_ledger_is_named(tmp_path):
+    open_index(tmp_path / "index", SPEC, create=True).close()
+    (tmp_path / "index" / "ledger.sqlite").write_bytes(b"no database" * 100)
+    says = refusal(tmp_path / "index")
+    assert says.startswith(f"{tmp_path / 'index' / 'ledger.sqlite'}: cannot open the ledger (file is not a database)")
+    (tmp_path / "index" / "ledger.sqlite").unlink()
+    open_index(tmp_path / "index", SPEC).close()
+
+
 def test_a_missing_index_says_how_to_make_one(tmp_path):
     says = refusal(tmp_path / "index")
     assert says.startswith(f"{tmp_path / 'index'}: no index there; make one with `lookalike index SOURCE")
