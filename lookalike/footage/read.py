@@ -143,15 +143,19 @@ def _read_one(source: Source, fps: float | None, source_id: str | None) -> Itera
 
 
 def _sample(container: av.container.InputContainer, fps: float | None) -> Iterator[tuple[np.ndarray, int]]:
-    """Yield (upright RGB picture, microseconds since the first frame) at the rate asked for."""
+    """Yield (upright RGB picture, microseconds since the first frame) at the rate asked for.
+
+    Of frames with equal timestamps, which containers of milliseconds make of high rates, the first: a frame is known
+    by its time.
+    """
     stream = _video_stream(container)
-    last_slot, end_us, converter = -1, 0, VideoReformatter()
+    last_slot, last_us, end_us, converter = -1, -1, 0, VideoReformatter()
     damaged: list[int] = []
     for frame, pts_us in _timed(_decode(container, stream, damaged), container):
         end_us = pts_us + round((frame.duration or 0) * (frame.time_base or 0) * 1_000_000)
         slot = int((pts_us / 1e6 + EPSILON_S) * fps) if fps else last_slot + 1
-        if slot > last_slot:
-            last_slot = slot
+        if slot > last_slot and pts_us != last_us:
+            last_slot, last_us = slot, pts_us
             yield _upright(frame, converter), pts_us
     _raise_if_truncated(container, stream, end_us / 1e6)
     if damaged:

@@ -73,6 +73,14 @@ def test_a_raw_stream_without_timestamps_goes_by_its_rate(tmp_path, read, codec)
     assert times(frames) == [moment / 1000 for moment in range(0, 400, 40)]
 
 
+def test_of_equal_timestamps_the_first_frame_counts(tmp_path, read):
+    """.0, .3, .6, 40, 80 and 80.2 ms, in a container of milliseconds: two pairs become one."""
+    clip = write_clip(tmp_path / "clip.mkv", [0, 3, 6, 400, 800, 802], time_base=Fraction(1, 10_000))
+    frames, skipped = read(clip)
+    assert [(frame.pts_us, number_of(frame.image)) for frame in frames] == [(0, 0), (1000, 2), (40_000, 3), (80_000, 4)]
+    assert skipped == []
+
+
 def test_fps_takes_the_first_frame_of_each_slot(tmp_path, read):
     """Slots of 0.1 s: at 25 fps they start with frames 0, 3 (0.12 s), 5, 8, 10."""
     frames, _ = read(write_clip(tmp_path / "a.mp4", range(0, 480, 40)), fps=10)
