@@ -292,7 +292,7 @@ def search(
         _fail(f"--top is {top}, expected at least 1", code=2)
     asked = [str(one) for one in (image, id_, at) if one is not None]
     if len(asked) > 1 or (not asked and (region or not like)):
-        _fail("expected one of a picture, --id, or --at, or without a --region also --like alone", code=2)
+        _fail("expected one of a picture, --id or --at; or --like alone, of which there is no --region", code=2)
     model = Encoder(encoder, "cpu")
     with open_index(index, model.spec) as store:
         wanted = [vector_of(one, model, store, part) for one in asked] + [vector_of(one, model, store) for one in like]
@@ -320,9 +320,9 @@ def stats(*, encoder: EncoderFile, index: IndexAt, json_: Json = False) -> None:
     with open_index(index, Encoder(encoder, "cpu").spec) as store:
         found = stats(store)
     if not json_:
-        print_data(f"{'frames':>10}  {'sources':>8}  {'first':>20}  {'last':>20}  camera")
+        print_data(f"{'frames':>10}  {'sources':>8}  {'first':>27}  {'last':>27}  camera")
     for one in found:
-        line = f"{one.frames:10,}  {one.sources:8,}  {one.first or '-':>20}  {one.last or '-':>20}  {one.camera}"
+        line = f"{one.frames:10,}  {one.sources:8,}  {one.first or '-':>27}  {one.last or '-':>27}  {one.camera}"
         print_data(json.dumps(one.to_dict()) if json_ else line)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,9 @@ def stats(index: FrameIndex) -> list[CameraStats]:
             seen.add(key)
             one.sources += 1
         if at := frame.get("captured_at"):
-            one.first, one.last = min(one.first or at, at), max(one.last or at, at)
+            # As text, a fraction of a second would come before the second itself.
+            one.first = min(one.first or at, at, key=datetime.fromisoformat)
+            one.last = max(one.last or at, at, key=datetime.fromisoformat)
     return [found[camera] for camera in sorted(found)]
 
 

@@ -29,12 +29,12 @@ def test_an_empty_index_holds_nothing_and_is_good(index):
 
 
 def test_cameras_are_counted(index):
-    times = [EIGHT, EIGHT + timedelta(hours=1), None]
-    index.add([frame("a", second, "gate", times[second]) for second in range(3)], at(0, 1, 2))
+    times = [EIGHT + timedelta(seconds=0.5), EIGHT, EIGHT + timedelta(hours=1), None]
+    index.add([frame("a", second, "gate", times[second]) for second in range(4)], at(0, 1, 2, 5))
     index.add([frame("b", 0, "gate"), frame("c", 0, "dock")], at(3, 4))
     assert stats(index) == [
         CameraStats("dock", 1, 1),
-        CameraStats("gate", 4, 2, "2026-01-05T08:00:00Z", "2026-01-05T09:00:00Z"),
+        CameraStats("gate", 5, 2, "2026-01-05T08:00:00Z", "2026-01-05T09:00:00Z"),
     ]
 
 
