@@ -74,20 +74,20 @@ class Pipeline:
     async def search(self, query: Query, upload: Upload | None) -> list[Hit]:
         """Hits for an image, or for the stored frame `query.id`, or a part of it; and for more examples; best first.
 
-        Raises: as `embed`; Refusal 404 for an unknown id or a frame whose recording is gone, 409 without an index, 503
-        if the index does not answer, 400 if the examples cancel out.
+        Raises: as `embed`; Refusal 404 for an unknown id, 409 without an index, 503 if the index does not answer, 400
+        if the examples cancel out, or for a region that lies outside or is of a frame whose recording is gone.
         """
         if self._index is None:
             raise Refusal(409, "no_index", "this service has no index; start it with one, as LOOKALIKE_INDEX")
         like = [await self._stored(self._index, one) for one in query.like]
         unlike = [await self._stored(self._index, one) for one in query.unlike]
         if upload is not None:
-            decode = partial(_part, upload, query.region, self.spec.input_px) if query.region else None
-            like += list(await (self._embed([upload], [decode]) if decode else self.embed([upload])))
+            cut = partial(_part, upload, query.region, self.spec.input_px) if query.region else None
+            like += list(await (self._embed([upload], [cut]) if cut else self.embed([upload])))
         elif query.id and query.region:
             source, time_s = await self._ask(partial(_known, self._index.place, query.id))
-            decode = partial(_part_of_frame, source, time_s, query.region, self.spec.input_px)
-            like += list(await self._embed([Upload(None, source, b"")], [decode]))
+            cut = partial(_part_of_frame, source, time_s, query.region, self.spec.input_px)
+            like += list(await self._embed([Upload(None, source, b"")], [cut]))
         elif query.id:
             like.append(await self._stored(self._index, query.id))
         try:
