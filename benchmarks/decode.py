@@ -10,8 +10,6 @@ small input cannot show. simplejpeg, a binding of libjpeg-turbo, is installed fo
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,6 +19,7 @@ import numpy as np
 from cyclopts import App
 from PIL import Image
 
+from benchmarks.install import install
 from benchmarks.machine import describe
 from benchmarks.serve import jpegs
 from lookalike.encoder import Encoder
@@ -47,8 +46,9 @@ def main(encoder: Path, *sources: str, rounds: int = 5, simplejpeg: bool = True)
     }
     with tempfile.TemporaryDirectory() as folder:
         if simplejpeg:
-            ways["simplejpeg, all pixels"] = _simplejpeg(Path(folder), side, 0)
-            ways["simplejpeg, as few as the project"] = _simplejpeg(Path(folder), side, DETAIL * side)
+            install(SIMPLEJPEG, Path(folder), "--no-simplejpeg")
+            ways["simplejpeg, all pixels"] = _simplejpeg(side, 0)
+            ways["simplejpeg, as few as the project"] = _simplejpeg(side, DETAIL * side)
         took: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(rounds):
             for name, way in ways.items():
@@ -68,20 +68,14 @@ def main(encoder: Path, *sources: str, rounds: int = 5, simplejpeg: bool = True)
         print(f"| {' | '.join([*cells, f'{cosines.min():.6f}', f'{cosines.mean():.6f}'])} |")
 
 
-def _simplejpeg(folder: Path, side: int, least_px: int) -> Way:
+def _simplejpeg(side: int, least_px: int) -> Way:
     """least_px: a side that is enough to decode; 0 for all pixels."""
-    if not (folder / "simplejpeg").exists():
-        command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
-        if subprocess.run([*command, SIMPLEJPEG], check=False).returncode:
-            sys.exit("benchmarks.decode: could not install simplejpeg; leave it out with --no-simplejpeg")
-        sys.path.insert(0, str(folder))
     from simplejpeg import decode_jpeg  # pyright: ignore[reportMissingImports]
 
+    fewer = {"min_height": least_px, "min_width": least_px} if least_px else {}
+
     def way(data: bytes) -> np.ndarray:
-        rgb = (
-            decode_jpeg(data, "RGB", min_height=least_px, min_width=least_px) if least_px else decode_jpeg(data, "RGB")
-        )
-        return _one_filter(rgb, side)
+        return _one_filter(decode_jpeg(data, "RGB", **fewer), side)
 
     return way
 

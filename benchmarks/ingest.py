@@ -11,8 +11,6 @@ for the run.
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -24,6 +22,7 @@ import numpy as np
 from cyclopts import App
 from PIL import Image
 
+from benchmarks.install import install
 from benchmarks.machine import describe
 from lookalike import pixels
 from lookalike.encoder import Encoder
@@ -52,7 +51,7 @@ def main(encoder: Path, *sources: str, rounds: int = 3, loop: bool = True) -> No
             "lookalike index": lambda: index(found, model, Path(folder)),
         }
         if loop:
-            install_opencv(Path(folder, "opencv"))
+            install(OPENCV, Path(folder, "opencv"), "--no-loop")
             ways["a plain loop"] = lambda: plain_loop(found, model, Path(folder))
         rates: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(rounds):
@@ -128,13 +127,6 @@ def plain_loop(sources: Sequence[Source], model: Encoder, folder: Path) -> Timed
     seconds = time.perf_counter() - started
     client.close()
     return frames, seconds
-
-
-def install_opencv(folder: Path) -> None:
-    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), OPENCV]
-    if subprocess.run(command, check=False).returncode:
-        sys.exit("benchmarks.ingest: could not install OpenCV; leave the plain loop out with --no-loop")
-    sys.path.insert(0, str(folder))
 
 
 if __name__ == "__main__":
