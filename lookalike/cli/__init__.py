@@ -1,0 +1,24 @@
+"""The command line: one verb, one function. Heavy imports stay inside the verb that needs them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from lookalike.cli import evaluate, frames, search, serve, train, upkeep  # noqa: F401 - each adds its verbs to the app
+from lookalike.cli.flags import app, fail
+from lookalike.errors import LookalikeError
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a verb. Exits with 0 when the job was done, 2 for bad arguments, 1 for anything else."""
+    try:
+        app(arguments, result_action="return_value")
+    except LookalikeError as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        fail("interrupted; what was done is kept, run it again to go on")
+    except BrokenPipeError:
+        # The reader of our output has seen enough; Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,50 @@
+"""What the verbs share: the app that they belong to, flags that mean the same in each, and how they fail."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.text import Text
+
+from lookalike import __version__
+from lookalike.contract import RunDevice
+
+app = App(
+    name="lookalike",
+    version=__version__,
+    help="Turn unlabelled footage into a search engine for it: pretrain, export, index, search, serve.",
+    help_format="markdown",
+    suppress_keyboard_interrupt=False,  # main says in one line what is kept
+    error_console=Console(stderr=True, soft_wrap=True),
+    error_formatter=lambda error: Text(f"lookalike: {error}"),
+)
+
+Source_ = Annotated[
+    str, Parameter(name="SOURCE", help="Images, folders (searched recursively), videos or stream URLs.")
+]
+EncoderFile = Annotated[Path, Parameter(name="--encoder", help="ONNX file made by `lookalike export`.")]
+IndexAt = Annotated[
+    str,
+    Parameter(
+        name="--index", help="Folder of an embedded index, or URL of a Qdrant server (http://host:6333[/collection])."
+    ),
+]
+CameraName = Annotated[
+    str | None,
+    Parameter(help="Name of the camera; else sub-folders name their files' camera, and other videos their own."),
+]
+Cameras = Annotated[tuple[str, ...], Parameter(help="Only these cameras; may be repeated.", negative="")]
+Sources = Annotated[
+    tuple[str, ...], Parameter(help="Only these sources, named as hits name them; may be repeated.", negative="")
+]
+RunOn = Annotated[RunDevice, Parameter(help="Where to run the encoder; one that is not there is an error.")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON lines.")]
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    print(f"lookalike: {message}", file=sys.stderr)
+    sys.exit(code)

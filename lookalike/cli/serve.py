@@ -1,0 +1,60 @@
+"""The verb that answers over HTTP, and the one that does everything once: serve, demo."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from lookalike.cli.flags import EncoderFile, RunOn, app, fail
+
+
+@app.command(help_epilogue="Example: `lookalike serve --encoder encoder.onnx --index index/ --port 3000`")
+def serve(
+    *,
+    encoder: EncoderFile,
+    index: Annotated[
+        str | None, Parameter(help="Folder of an embedded index, or URL of a Qdrant server; without one, only /embed.")
+    ] = None,
+    host: Annotated[str, Parameter(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="Port to listen on.")] = 3000,
+    device: RunOn = "auto",
+    workers: Annotated[
+        int, Parameter(help="Processes that serve, sharing the cores; several only without an embedded index.")
+    ] = 1,
+) -> None:
+    """Serve POST /embed and POST /search over HTTP, with a page at /ui."""
+    from serving.settings import Settings
+
+    if workers < 1:
+        fail(f"--workers is {workers}, expected at least 1", code=2)
+    settings = Settings(encoder, index, device, workers)
+    settings.check()
+    command = [
+        sys.executable,
+        "-m",
+        "bentoml",
+        "serve",
+        "serving.service:Lookalike",
+        "--host",
+        host,
+        "--port",
+        str(port),
+    ]
+    # BentoML's own process takes this one's place, so that signals and the exit code are its own.
+    os.execve(sys.executable, command, {"BENTOML_DO_NOT_TRACK": "True"} | os.environ | settings.to_env())
+
+
+@app.command(help_epilogue="Example: `lookalike demo --out demo/`")
+def demo(
+    *sources: Annotated[str, Parameter(help="Your own footage; without any, four cameras are rendered.")],
+    out: Annotated[Path, Parameter(help="Folder to write encoder.onnx, index/, results.json and report.html to.")],
+    steps: Annotated[int, Parameter(help="Training steps.")] = 300,
+) -> None:
+    """Do all of it once: pretrain, export, index, serve, search, evaluate; and write a report to look at."""
+    from lookalike.demo.tour import run_demo
+
+    run_demo(sources, out, steps)

@@ -1,0 +1,151 @@
+"""The verbs that make an encoder: pretrain, export, info."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, ArgumentCollection, Parameter
+from cyclopts.config import Dict
+
+from lookalike.cli.flags import CameraName, Source_, app, fail
+from lookalike.contract import Precision
+from training.config import CONFIG, RECIPES, Light, TrainConfig, find_recipe, read_recipe
+
+DEFAULT_CONFIG = TrainConfig()
+ELSEWHERE = "Weights that were trained elsewhere"  # a group of flags in --help
+
+
+def _check_config(type_: type[TrainConfig], config: TrainConfig) -> None:
+    config.check()
+
+
+def _apply_recipe(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Take the settings of --recipe where no flag gives them."""
+    given = [token.value for argument in arguments if argument.name == "--recipe" for token in argument.tokens]
+    if given:
+        path = find_recipe(given[-1])
+        Dict(read_recipe(path), source=str(path), use_commands_as_keys=False)(app, commands, arguments)
+
+
+@app.command(
+    help_epilogue="Example: `lookalike pretrain recordings/ --out runs/first --recipe footage-cpu`",
+    config=_apply_recipe,
+)
+def pretrain(
+    *sources: Source_,
+    out: Annotated[
+        Path, Parameter(help="Folder of the run: checkpoint.pt, encoder.safetensors, metrics.jsonl, report.html.")
+    ],
+    resume: Annotated[
+        bool, Parameter(negative="", help="Go on with the run in --out; it keeps its footage and its settings.")
+    ] = False,
+    camera: CameraName = None,
+    recipe: Annotated[
+        str | None,
+        Parameter(help=f"Settings to start from, which flags override: {', '.join(RECIPES)}, or a TOML file."),
+    ] = None,
+    config: Annotated[TrainConfig, Parameter(name="*", validator=_check_config)] = DEFAULT_CONFIG,
+) -> None:
+    """Train an encoder on unlabelled footage (BYOL). Ctrl-C leaves a checkpoint; --resume goes on."""
+    from lookalike.console import frame_counter, print_data, say, step_bar, warn_skipped
+    from lookalike.footage import find_sources, read_frames
+    from training.distributed import joined
+    from training.health import COLLAPSED
+    from training.run import continue_run, finish_run, join_run, pretrain, start_run
+    from training.train import Progress, pick_device
+
+    if not resume and not sources:
+        fail("no SOURCE given; expected images, folders, videos or stream URLs, or --resume", code=2)
+    device = TrainConfig.load(out / CONFIG).device if resume else config.device
+    with joined(pick_device(device).type == "cuda") as world:
+        if not resume:
+            world.part(config.batch, config.accumulate)  # what cannot be shared out is told before footage is decoded
+        if world.first and resume:
+            continue_run(out, config)
+        elif world.first:
+            with frame_counter("reading") as count:
+                frames = read_frames(find_sources(sources, camera), config.fps, warn_skipped)
+                start_run(frames, config, out, lambda frame: count([frame]))
+        world.barrier()
+        cache, config = join_run(out)
+        if not world.first:
+            pretrain(cache, config, out, resume, lambda now: None, world)
+            return
+        say(f"{len(cache):,} frames of {len(cache.cameras)} camera(s); {config.steps} steps of {config.batch}")
+        with step_bar("training", config.steps) as update:
+
+            def show(now: Progress) -> None:
+                alarm = "  COLLAPSED: these features say nothing" if now.spread < COLLAPSED else ""
+                measured = f"loss {now.loss:.3f}  spread {now.spread:.2f}{alarm}  {now.images_per_s:.0f} images/s"
+                update(now.step, measured)
+
+            pretrain(cache, config, out, resume, show, world)
+    print_data(json.dumps(finish_run(out)))
+
+
+@app.command(help_epilogue="Example: `lookalike export runs/first --out encoder.onnx`")
+def export(
+    run: Annotated[Path | None, Parameter(help="Folder made by `lookalike pretrain --out`.")] = None,
+    *,
+    out: Annotated[Path, Parameter(help="ONNX file to write.")],
+    precision: Annotated[
+        Precision, Parameter(help="fp32; fp16, for GPUs; int8, for CPUs, calibrated on frames of the footage.")
+    ] = "fp32",
+    min_top10: Annotated[
+        float | None,
+        Parameter(help="Share of the ten nearest neighbours that must agree: .99 for fp32, else .95, if not given."),
+    ] = None,
+    from_: Annotated[
+        Path | None,
+        Parameter(
+            name="--from",
+            help="Instead of a run: a state dict of --arch that was trained elsewhere (.pt, .safetensors).",
+            group=ELSEWHERE,
+        ),
+    ] = None,
+    footage: Annotated[
+        tuple[str, ...],
+        Parameter(help="Fits the last layer, and verifies.", negative="", consume_multiple=True, group=ELSEWHERE),
+    ] = (),
+    arch: Annotated[str, Parameter(help="What the weights are of, as for pretrain.", group=ELSEWHERE)] = "resnet18",
+    input_px: Annotated[int, Parameter(help="Side of its square input, pixels.", group=ELSEWHERE)] = 224,
+    light: Annotated[
+        Light, Parameter(help="absolute if it was trained with ImageNet's mean and deviation.", group=ELSEWHERE)
+    ] = "absolute",
+    embedding: Annotated[int, Parameter(help="Length of embeddings, as for pretrain.", group=ELSEWHERE)] = 256,
+) -> None:
+    """Write an encoder as one ONNX file, verified on real frames; prints its parity as JSON."""
+    from exporters.onnx import export_run
+    from exporters.weights import export_weights
+    from lookalike.console import frame_counter, print_data, say, warn_skipped
+    from lookalike.footage import find_sources, read_frames
+
+    if (run is None) == (from_ is None):
+        fail("expected the folder of a run, or --from with weights", code=2)
+    if bool(footage) != bool(from_):
+        fail("--from and --footage go together: the one is fitted to the other, and verified on it", code=2)
+    if min_top10 is not None and not 0 <= min_top10 <= 1:
+        fail(f"--min-top10 is {min_top10:g}, expected 0 to 1", code=2)
+    if run:
+        exported = export_run(run, out, precision, say, min_top10)
+    elif from_:
+        try:
+            config = TrainConfig(arch, str(from_), input_px, light=light, embedding=embedding)
+            config.check()
+        except ValueError as error:
+            fail(str(error), code=2)
+        with frame_counter("reading") as count:
+            frames = read_frames(find_sources(footage), config.fps, warn_skipped)
+            exported = export_weights(config, frames, out, precision, lambda frame: count([frame]), say, min_top10)
+    print_data(exported.to_json())
+
+
+@app.command(help_epilogue="Example: `lookalike info encoder.onnx`")
+def info(encoder: Annotated[Path, Parameter(help="ONNX file made by `lookalike export`.")]) -> None:
+    """Print what an encoder says about itself, as JSON."""
+    from lookalike.console import print_data
+    from lookalike.encoder import Encoder
+
+    print_data(Encoder(encoder, "cpu").spec.to_json())

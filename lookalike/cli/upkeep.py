@@ -1,0 +1,79 @@
+"""The verbs that keep an index: stats, verify, forget."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from lookalike.cli.flags import Cameras, EncoderFile, IndexAt, Json, Sources, app, fail
+
+
+@app.command(help_epilogue="Example: `lookalike stats --encoder encoder.onnx --index index/`")
+def stats(*, encoder: EncoderFile, index: IndexAt, json_: Json = False) -> None:
+    """Say what an index holds, camera by camera."""
+    from lookalike.console import print_data
+    from lookalike.encoder import Encoder
+    from lookalike.index import open_index
+    from lookalike.index.upkeep import stats
+
+    with open_index(index, Encoder(encoder, "cpu").spec) as store:
+        found = stats(store)
+    if not json_:
+        print_data(f"{'frames':>10}  {'sources':>8}  {'first':>27}  {'last':>27}  camera")
+    for one in found:
+        line = f"{one.frames:10,}  {one.sources:8,}  {one.first or '-':>27}  {one.last or '-':>27}  {one.camera}"
+        print_data(json.dumps(one.to_dict()) if json_ else line)
+
+
+@app.command(help_epilogue="Example: `lookalike verify --encoder encoder.onnx --index index/`")
+def verify(*, encoder: EncoderFile, index: IndexAt) -> None:
+    """Check that each stored frame still has its source, and that none is missing; prints what it found as JSON."""
+    from lookalike.console import print_data, say
+    from lookalike.encoder import Encoder
+    from lookalike.index import open_index
+    from lookalike.index.upkeep import verify
+
+    with open_index(index, Encoder(encoder, "cpu").spec) as store:
+        found = verify(store)
+    print_data(json.dumps(found.to_dict()))
+    for source in found.gone:
+        say(f"gone: {source}; if it is not to come back: lookalike forget --source")
+    for source, stored, said in found.short:
+        say(f"short: {source}: {stored} frames of {said}; forget it and index it again")
+    if not found.good:
+        sys.exit(1)
+
+
+@app.command(
+    help_epilogue="Example: `lookalike forget --camera gate --before 2026-01-05 --encoder encoder.onnx --index index/`"
+)
+def forget(
+    *,
+    encoder: EncoderFile,
+    index: IndexAt,
+    before: Annotated[
+        str | None,
+        Parameter(help="Frames recorded before this date and time (ISO 8601); those of unknown date are kept."),
+    ] = None,
+    camera: Cameras = (),
+    source: Sources = (),
+) -> None:
+    """Remove frames from an index: those that meet all of the conditions. The recordings are not touched."""
+    from lookalike.console import print_data
+    from lookalike.encoder import Encoder
+    from lookalike.index import Where, open_index
+    from lookalike.index.schema import parse_before
+
+    if not (before or camera or source):
+        fail("expected --before, --camera or --source; to remove a whole index, remove its folder", code=2)
+    try:
+        where = Where(camera, until=parse_before(before) if before else None, sources=source)
+    except ValueError as error:
+        fail(str(error), code=2)
+    with open_index(index, Encoder(encoder, "cpu").spec) as store:
+        removed = store.forget(where)
+        points = store.count()
+    print_data(json.dumps({"index": index, "removed": removed, "points": points}))
