@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from lookalike import __version__
+from lookalike.index.schema import By
 from serving.answers import JSON, NPY, RAW
 from serving.json_images import ANY_MODEL, FORMATS
 from serving.limits import MAX_BODY_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, MAX_TOP, MIB
@@ -30,6 +31,10 @@ _FILTERS: dict[str, Any] = {
     "since": _TIME,
     "until": _TIME,
     "source": {"type": "array", "items": {"type": "string"}, "description": "Any of these recordings"},
+    "time_of_day": {"type": "string", "description": "Recorded between these hours, as 22:00-06:00"},
+    "zone": {"type": "string", "default": "UTC", "description": "Whose clock time_of_day is of, as Europe/Berlin"},
+    "by": {"type": "string", "enum": [*get_args(By)], "default": "moment", "description": "What is one hit"},
+    "min_score": {"type": "number", "minimum": -1, "maximum": 1, "description": "Only hits of at least this score"},
     "region": {"type": "string", "description": "The part that counts: x,y,w,h in pixels, or in shares"},
     "like": {"type": "array", "items": {"type": "string"}, "description": "Ids of hits to be nearer to"},
     "unlike": {"type": "array", "items": {"type": "string"}, "description": "Ids of hits to be further from"},
@@ -117,7 +122,9 @@ _SCHEMAS: dict[str, Any] = {
                 "description": "Best first; neighbouring frames are one hit",
                 "items": {
                     "type": "object",
-                    "required": ["id", "score", "source", "camera", "time_s", "span_s", "captured_at"],
+                    "required": [
+                        *("id", "score", "source", "camera", "time_s", "span_s", "captured_at", "frames", "moments")
+                    ],
                     "properties": {
                         "id": {"type": "string", "format": "uuid"},
                         "score": {"type": "number", "description": "Cosine similarity"},
@@ -126,6 +133,8 @@ _SCHEMAS: dict[str, Any] = {
                         "time_s": {"type": "number", "description": "Seconds into the source"},
                         "span_s": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
                         "captured_at": {"type": "string", "format": "date-time", "nullable": True},
+                        "frames": {"type": "integer", "description": "How many frames it stands for"},
+                        "moments": {"type": "integer", "description": "How many moments they are; 1 unless by clip"},
                     },
                 },
             },

@@ -94,7 +94,7 @@ class Pipeline:
             vector = combine(like, unlike)
         except ValueError as error:
             raise Refusal(400, "bad_request", str(error)) from error
-        return await self._ask(partial(self._index.search, vector, query.top, query.where))
+        return await self._ask(partial(self._index.search, vector, query.top, query.where, query.choice))
 
     async def _stored(self, index: FrameIndex, frame_id: str) -> np.ndarray:
         return await self._ask(partial(_known, index.vector, frame_id))

@@ -6,22 +6,25 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast, get_args
 
 from lookalike.examples import Region
-from lookalike.index.schema import Where, parse_moment, utc_text
+from lookalike.index import Choice, TimeOfDay, Where
+from lookalike.index.frames import EVERY_MOMENT
+from lookalike.index.schema import By, parse_moment, utc_text
 from serving.limits import MAX_TOP
 from serving.refusals import Refusal
 
 DEFAULT_TOP = 10
 SEVERAL = ("camera", "source", "like", "unlike")  # may be given more than once
-FIELDS = ("id", "region", "top", "since", "until", *SEVERAL)
+FIELDS = ("id", "region", "top", "since", "until", "time_of_day", "zone", "by", "min_score", *SEVERAL)
 
 
 @dataclass(frozen=True)
 class Query:
     """id: a stored frame to compare with, or None. region: the part of it, or of the image, that counts; None for all.
 
-    like, unlike: ids of stored frames to be nearer to, and further from.
+    like, unlike: ids of stored frames to be nearer to, and further from. choice: which hits, and what one hit is.
     """
 
     id: str | None
@@ -30,6 +33,7 @@ class Query:
     region: Region | None = None
     like: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
+    choice: Choice = EVERY_MOMENT
 
 
 def read_query(fields: Sequence[tuple[str, str]]) -> Query:
@@ -49,8 +53,8 @@ def read_query(fields: Sequence[tuple[str, str]]) -> Query:
         if name not in SEVERAL and len(values) > 1:
             raise _bad(f"{name} is given {len(values)} times, expected once")
     camera, source, like, unlike = (tuple(given.get(name, [])) for name in SEVERAL)
-    where = Where(camera, _moment(given, "since"), _moment(given, "until"), source)
-    return Query(given.get("id", [None])[0], _top(given), where, _region(given), like, unlike)
+    where = Where(camera, _moment(given, "since"), _moment(given, "until"), source, _time_of_day(given))
+    return Query(given.get("id", [None])[0], _top(given), where, _region(given), like, unlike, _choice(given))
 
 
 def read_json(body: bytes) -> list[tuple[str, str]]:
@@ -92,6 +96,33 @@ def _region(given: dict[str, list[str]]) -> Region | None:
         return Region.parse(given["region"][0])
     except ValueError as error:
         raise _bad(f"region: {error}") from error
+
+
+def _time_of_day(given: dict[str, list[str]]) -> TimeOfDay | None:
+    zone = given.get("zone", ["UTC"])[0]
+    try:
+        return TimeOfDay.parse(given["time_of_day"][0], zone) if "time_of_day" in given else None
+    except ValueError as error:
+        raise _bad(f"time_of_day: {error}") from error
+
+
+def _choice(given: dict[str, list[str]]) -> Choice:
+    by = given.get("by", ["moment"])[0]
+    if by not in get_args(By):
+        raise _bad(f"by is {by[:50]!r}, expected one of {', '.join(get_args(By))}")
+    try:
+        return Choice(cast(By, by), _number(given, "min_score"))
+    except ValueError as error:
+        raise _bad(str(error)) from error
+
+
+def _number(given: dict[str, list[str]], name: str) -> float | None:
+    if name not in given:
+        return None
+    try:
+        return float(given[name][0])
+    except ValueError:
+        raise _bad(f"{name} is {given[name][0][:50]!r}, expected a number") from None
 
 
 def _moment(given: dict[str, list[str]], name: str) -> datetime | float | None:

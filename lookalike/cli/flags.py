@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -12,6 +13,9 @@ from rich.text import Text
 
 from lookalike import __version__
 from lookalike.contract import RunDevice
+
+if TYPE_CHECKING:
+    from lookalike.index import Where
 
 app = App(
     name="lookalike",
@@ -43,6 +47,44 @@ Sources = Annotated[
 ]
 RunOn = Annotated[RunDevice, Parameter(help="Where to run the encoder; one that is not there is an error.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON lines.")]
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which stored frames count; all conditions must be met."""
+
+    camera: Cameras = ()
+    source: Sources = ()
+    since: Annotated[
+        str | None, Parameter(help="Not before: seconds into the clip, or a date and time (ISO 8601).")
+    ] = None
+    until: Annotated[str | None, Parameter(help="Not after; as --since.")] = None
+    time_of_day: Annotated[
+        str | None,
+        Parameter(
+            help="Recorded between these hours, as 22:00-06:00; the second is excluded, and midnight may lie between."
+        ),
+    ] = None
+    zone: Annotated[
+        str,
+        Parameter(help="Whose clock --time-of-day is of, as Europe/Berlin: on each date with the offset of that date."),
+    ] = "UTC"
+
+    def where(self) -> Where:
+        """Exits with 2 if one is not understood."""
+        from lookalike.index import TimeOfDay, Where
+        from lookalike.index.schema import parse_moment
+
+        try:
+            since, until = (parse_moment(bound) if bound else None for bound in (self.since, self.until))
+            hours = TimeOfDay.parse(self.time_of_day, self.zone) if self.time_of_day else None
+        except ValueError as error:
+            fail(str(error), code=2)
+        return Where(self.camera, since, until, self.source, hours)
+
+
+WhichFrames = Annotated[Filters, Parameter(name="*")]
+EVERY_FRAME = Filters()
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from lookalike.cli.flags import Cameras, EncoderFile, IndexAt, Json, Sources, app, fail
+from lookalike.cli.flags import EVERY_FRAME, EncoderFile, IndexAt, Json, WhichFrames, app, fail
 
 
 @app.command(
@@ -33,25 +33,23 @@ def search(
         Parameter(help="More of what to look for: pictures, ids or moments; may be repeated.", negative=""),
     ] = (),
     unlike: Annotated[tuple[str, ...], Parameter(help="What not to look for; as --like.", negative="")] = (),
-    top: Annotated[int, Parameter(help="How many moments to answer.")] = 10,
-    camera: Cameras = (),
-    source: Sources = (),
-    since: Annotated[
-        str | None, Parameter(help="Not before: seconds into the clip, or a date and time (ISO 8601).")
-    ] = None,
-    until: Annotated[str | None, Parameter(help="Not after; as --since.")] = None,
+    top: Annotated[int, Parameter(help="How many hits to answer.")] = 10,
+    by: Annotated[
+        Literal["moment", "clip"], Parameter(help="What is one hit: neighbouring frames, or all of one recording.")
+    ] = "moment",
+    min_score: Annotated[float | None, Parameter(help="Only hits of at least this cosine similarity.")] = None,
+    filters: WhichFrames = EVERY_FRAME,
     json_: Json = False,
 ) -> None:
     """Find the moments that look most like a picture. Neighbouring frames are answered as one hit with its span."""
     from lookalike.console import print_data
     from lookalike.encoder import Encoder
     from lookalike.examples import Region, combine, vector_of
-    from lookalike.index import Where, open_index
-    from lookalike.index.schema import parse_moment
+    from lookalike.index import Choice, open_index
 
+    where = filters.where()
     try:
-        start, end = (parse_moment(bound) if bound else None for bound in (since, until))
-        where = Where(camera, start, end, source)
+        choice = Choice(by, min_score)
         part = Region.parse(region) if region else None
     except ValueError as error:
         fail(str(error), code=2)
@@ -67,10 +65,10 @@ def search(
             vector = combine(wanted, [vector_of(one, model, store) for one in unlike])
         except ValueError as error:
             fail(str(error), code=2)
-        hits = store.search(vector, top, where)
+        hits = store.search(vector, top, where, choice)
     if not json_:
-        print_data(f"{'score':>6}  {'time':>9}  {'span':>15}  camera  source")
+        print_data(f"{'score':>6}  {'time':>9}  {'span':>15}  {'frames':>6}  camera  source")
     for hit in hits:
         span = f"{hit.span_s[0]:.1f}-{hit.span_s[1]:.1f} s"
-        line = f"{hit.score:6.3f}  {hit.time_s:7.1f} s  {span:>15}  {hit.camera}  {hit.source}"
+        line = f"{hit.score:6.3f}  {hit.time_s:7.1f} s  {span:>15}  {hit.frames:6}  {hit.camera}  {hit.source}"
         print_data(json.dumps(hit.to_dict()) if json_ else line)

@@ -11,6 +11,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from lookalike.errors import IndexStoreError
+from lookalike.index.clock import UtcRange
 from lookalike.index.ledger import Ledger
 from lookalike.index.schema import Finished, Scored, Where, utc_text
 
@@ -22,6 +23,7 @@ _INDEXED_FIELDS = {
     "source_id": edge.PayloadSchemaType.Keyword,
     "time_s": edge.PayloadSchemaType.Float,
     "captured_at": edge.PayloadSchemaType.Datetime,
+    "utc_day_s": edge.PayloadSchemaType.Float,
 }
 
 
@@ -69,11 +71,12 @@ class EdgeEngine:
             return None
         return np.asarray(records[0].vector[self._space], np.float32), records[0].payload or {}
 
-    def nearest(self, vector: np.ndarray, limit: int, where: Where) -> list[Scored]:
+    def nearest(self, vector: np.ndarray, limit: int, where: Where, min_score: float | None = None) -> list[Scored]:
         request = edge.QueryRequest(
             limit=limit,
             query=edge.Query.Nearest(vector.tolist(), using=self._space),
             filter=_filter(where),
+            score_threshold=min_score,
             with_payload=True,
         )
         return [Scored(str(point.id), point.score, point.payload or {}) for point in self._shard.query(request)]
@@ -136,4 +139,14 @@ def _filter(where: Where) -> edge.Filter | None:
             must.append(edge.FieldCondition("captured_at", range=edge.RangeDateTime(**{bound: utc_text(value)})))
         elif value is not None:
             must.append(edge.FieldCondition("time_s", range=edge.RangeFloat(**{bound: float(value)})))
+    if where.time_of_day:
+        must.append(edge.Filter(should=[_within(one) for one in where.utc_ranges()]))
     return edge.Filter(must=must) if must else None
+
+
+def _within(range_: UtcRange) -> edge.Filter:
+    must: list[Any] = [edge.FieldCondition("utc_day_s", range=edge.RangeFloat(gte=range_.from_s, lt=range_.to_s))]
+    for bound, moment in (("gte", range_.since), ("lt", range_.until)):
+        if moment is not None:
+            must.append(edge.FieldCondition("captured_at", range=edge.RangeDateTime(**{bound: utc_text(moment)})))
+    return edge.Filter(must=must)

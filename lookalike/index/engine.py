@@ -25,8 +25,8 @@ class Engine(Protocol):
         """The stored vector, float32 (D,), and payload; None if there is no such point."""
         ...
 
-    def nearest(self, vector: np.ndarray, limit: int, where: Where) -> list[Scored]:
-        """The `limit` points most similar to `vector`, float32 (D,), best first."""
+    def nearest(self, vector: np.ndarray, limit: int, where: Where, min_score: float | None = None) -> list[Scored]:
+        """The `limit` points most similar to `vector`, float32 (D,), best first; none below `min_score`."""
         ...
 
     def scroll(self, where: Where) -> Iterator[tuple[str, dict[str, Any]]]:

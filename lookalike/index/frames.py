@@ -19,12 +19,13 @@ from lookalike.errors import IndexStoreError, SpaceMismatch
 from lookalike.footage import Frame
 from lookalike.index.engine import Engine
 from lookalike.index.moments import collapse
-from lookalike.index.schema import Finished, Hit, Scored, Where, payload
+from lookalike.index.schema import Choice, Finished, Hit, Scored, Where, payload
 
 DEFAULT_COLLECTION = "lookalike"
 FIRST_FETCH = 500  # neighbouring frames fill a page: fetch many, then collapse
 LAST_FETCH = 8000
 EVERYWHERE = Where()
+EVERY_MOMENT = Choice()
 SIDECAR = "lookalike.json"  # which encoder filled an embedded index
 
 
@@ -55,12 +56,14 @@ class FrameIndex:
                 new.setdefault(frame.id, frame)
         return list(new.values())
 
-    def search(self, vector: np.ndarray, top: int = 10, where: Where = EVERYWHERE) -> list[Hit]:
-        """The `top` moments most similar to a vector, float32 (D,), best first."""
+    def search(
+        self, vector: np.ndarray, top: int = 10, where: Where = EVERYWHERE, choice: Choice = EVERY_MOMENT
+    ) -> list[Hit]:
+        """The `top` moments, or clips, most similar to a vector, float32 (D,), best first."""
         fetch = max(FIRST_FETCH, top)
         while True:
-            scored: list[Scored] = self._engine.nearest(vector, fetch, where)
-            hits = collapse(scored)
+            scored: list[Scored] = self._engine.nearest(vector, fetch, where, choice.min_score)
+            hits = collapse(scored, by_clip=choice.by == "clip")
             if len(hits) >= top or len(scored) < fetch or fetch >= LAST_FETCH:
                 return hits[:top]
             fetch *= 4

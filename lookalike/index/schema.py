@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from lookalike.footage import Frame
+from lookalike.index.clock import TimeOfDay, UtcRange
+
+By = Literal["moment", "clip"]
 
 
 @dataclass(frozen=True)
@@ -15,13 +18,37 @@ class Where:
     """Conditions that a stored frame must meet; applied inside the engine.
 
     cameras, sources: any of these; empty means all. since, until: inclusive. A datetime is compared with the wall-clock
-    time of the recording, a number with the seconds since the start of its clip.
+    time of the recording, a number with the seconds since the start of its clip. time_of_day: of that wall-clock time.
     """
 
     cameras: tuple[str, ...] = ()
     since: datetime | float | None = None
     until: datetime | float | None = None
     sources: tuple[str, ...] = ()
+    time_of_day: TimeOfDay | None = None
+
+    def utc_ranges(self) -> list[UtcRange]:
+        """What `time_of_day` is in UTC, between `since` and `until`; a frame must be in one of them."""
+        if self.time_of_day is None:
+            return []
+        since, until = (in_utc(bound) if isinstance(bound, datetime) else None for bound in (self.since, self.until))
+        return self.time_of_day.utc_ranges(since, until)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which of the frames found are answered, and as what.
+
+    by: neighbouring frames, or all of one clip, are one hit. min_score: hits of at least this cosine similarity.
+    Raises: ValueError for a value that is out of range.
+    """
+
+    by: By = "moment"
+    min_score: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.min_score is not None and not -1 <= self.min_score <= 1:
+            raise ValueError(f"min_score is {self.min_score}, expected a cosine similarity from -1 to 1")
 
 
 @dataclass(frozen=True)
@@ -49,7 +76,10 @@ class Scored:
 
 @dataclass(frozen=True)
 class Hit:
-    """One moment: the best frame of a run of neighbouring frames, and the span of that run in seconds."""
+    """One moment: the best frame of a run of neighbouring frames, and the span of that run in seconds.
+
+    frames: how many were found of that run, the best included. moments: 1, or how many a whole clip has.
+    """
 
     id: str
     score: float
@@ -58,13 +88,15 @@ class Hit:
     time_s: float
     span_s: tuple[float, float]
     captured_at: str | None
+    frames: int = 1
+    moments: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"span_s": list(self.span_s)}
 
 
 def payload(frame: Frame) -> dict[str, Any]:
-    """The fields stored with a frame; `captured_at` is left out where it is not known."""
+    """The fields stored with a frame; `captured_at` and `utc_day_s`, its time of day, only where they are known."""
     fields = {
         "source": frame.source,
         "source_id": frame.source_id,
@@ -72,13 +104,26 @@ def payload(frame: Frame) -> dict[str, Any]:
         "time_s": frame.time_s,
         "pts_us": frame.pts_us,
     }
-    return fields | ({"captured_at": utc_text(frame.captured_at)} if frame.captured_at else {})
+    if frame.captured_at is None:
+        return fields
+    return fields | {"captured_at": utc_text(frame.captured_at), "utc_day_s": _utc_day_s(frame.captured_at)}
+
+
+def in_utc(moment: datetime) -> datetime:
+    """A time without a zone is taken as UTC."""
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return aware.astimezone(UTC)
 
 
 def utc_text(moment: datetime) -> str:
-    """RFC 3339 in UTC; a time without a zone is taken as UTC."""
-    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    """RFC 3339 in UTC."""
+    return in_utc(moment).isoformat().replace("+00:00", "Z")
+
+
+def _utc_day_s(moment: datetime) -> float:
+    """Seconds since midnight in UTC."""
+    utc = in_utc(moment)
+    return (utc - utc.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
 
 
 def parse_before(text: str) -> datetime:

@@ -14,6 +14,7 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from lookalike.errors import IndexStoreError, SpaceMismatch
+from lookalike.index.clock import UtcRange
 from lookalike.index.schema import Finished, Scored, Where, utc_text
 
 PAGE = 1000  # points read at a time
@@ -24,6 +25,7 @@ _INDEXED_FIELDS = {
     "source_id": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
     "time_s": models.FloatIndexParams(type=models.FloatIndexType.FLOAT),
     "captured_at": models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME, is_principal=True),
+    "utc_day_s": models.FloatIndexParams(type=models.FloatIndexType.FLOAT),
 }
 
 
@@ -84,10 +86,15 @@ class ServerEngine:
             return None
         return np.asarray(records[0].vector[self._space], np.float32), records[0].payload or {}
 
-    def nearest(self, vector: np.ndarray, limit: int, where: Where) -> list[Scored]:
+    def nearest(self, vector: np.ndarray, limit: int, where: Where, min_score: float | None = None) -> list[Scored]:
         with _answered():
             answer = self._client.query_points(
-                self._collection, vector.tolist(), using=self._space, limit=limit, query_filter=_filter(where)
+                self._collection,
+                vector.tolist(),
+                using=self._space,
+                limit=limit,
+                query_filter=_filter(where),
+                score_threshold=min_score,
             )
         return [Scored(str(point.id), point.score, point.payload or {}) for point in answer.points]
 
@@ -176,4 +183,15 @@ def _filter(where: Where) -> models.Filter | None:
             must.append(models.FieldCondition(key="captured_at", range=range_))
         elif value is not None:
             must.append(models.FieldCondition(key="time_s", range=models.Range(**{bound: float(value)})))
+    if where.time_of_day:
+        must.append(models.Filter(should=[_within(one) for one in where.utc_ranges()]))
     return models.Filter(must=must) if must else None
+
+
+def _within(range_: UtcRange) -> models.Filter:
+    day = models.Range(gte=range_.from_s, lt=range_.to_s)
+    must: list[models.Condition] = [models.FieldCondition(key="utc_day_s", range=day)]
+    if range_.since or range_.until:
+        dates = models.DatetimeRange(gte=range_.since, lt=range_.until)
+        must.append(models.FieldCondition(key="captured_at", range=dates))
+    return models.Filter(must=must)

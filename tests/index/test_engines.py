@@ -12,7 +12,7 @@ import pytest
 from qdrant_client import QdrantClient
 
 from lookalike.errors import IndexStoreError
-from lookalike.index import Finished, FrameIndex, Where, open_index
+from lookalike.index import Choice, Finished, FrameIndex, TimeOfDay, Where, open_index
 from lookalike.index.server import ServerEngine
 from tests.index.circle import SPEC, at, frame
 
@@ -69,8 +69,9 @@ def test_the_payload_says_where_a_frame_comes_from(index):
         "time_s": 12.5,
         "pts_us": 12_500_000,
         "captured_at": "2026-01-05T08:00:00Z",
+        "utc_day_s": 8 * 3600,
     }
-    assert "captured_at" not in undated.payload
+    assert not {"captured_at", "utc_day_s"} & undated.payload.keys()
 
 
 def test_adding_again_changes_nothing(index):
@@ -187,6 +188,31 @@ def test_filter_by_wall_clock_includes_its_bounds(index, since, until, expected)
     assert found(index, Where(since=since, until=until)) == set(expected)
 
 
+@pytest.mark.parametrize(
+    ("hours", "zone", "since", "expected"),
+    [
+        ("07:00-08:00", "UTC", None, "wxy"),  # on each date; the first included, the second not
+        ("08:00-09:00", "UTC", None, "z"),
+        ("23:00-07:30", "UTC", None, "wy"),
+        ("08:00-09:00", "Europe/Berlin", None, "wx"),  # 7 UTC in January, 6 UTC in July
+        ("09:00-10:00", "Europe/Berlin", None, "yz"),
+        ("09:00-10:00", "Europe/Berlin", datetime(2026, 7, 1, tzinfo=UTC), "y"),
+        ("21:00-22:00", "Asia/Kathmandu", None, ""),
+        ("12:40-12:50", "Asia/Kathmandu", None, "wy"),  # 5:45 h ahead
+    ],
+)
+def test_filter_by_time_of_day_on_the_clock_of_a_zone(index, hours, zone, since, expected):
+    """w and x are of January, y of July; all at 7:00 UTC, but x half an hour later; z is of January, 8:00."""
+    moments = {"w": (1, 7, 0), "x": (1, 7, 30), "y": (7, 7, 0), "z": (1, 8, 0)}
+    dated = [
+        frame(name, 0, captured_at=datetime(2026, month, 5, hour, minute, tzinfo=UTC))
+        for name, (month, hour, minute) in moments.items()
+    ]
+    index.add([*dated, frame("undated", 0)], at(0, 1, 2, 3, 4))
+    where = Where(since=since, time_of_day=TimeOfDay.parse(hours, zone))
+    assert found(index, where) == set(expected)
+
+
 def test_conditions_must_all_hold(index):
     index.add([frame("a", 0, "gate"), frame("b", 10, "gate"), frame("c", 10, "dock")], at(0, 1, 2))
     assert found(index, Where(("gate",), since=5.0, until=15.0)) == {"b"}
@@ -202,6 +228,37 @@ def test_a_hit_stands_for_its_neighbours(index):
     assert (first.time_s, first.span_s) == (0, (0, 0))
     assert (other.source, other.captured_at, other.span_s) == ("dock/b.mp4", "2026-01-05T08:00:00Z", (3, 3))
     assert index.search(QUERY, top=2) == [best, first]
+
+
+def test_a_clip_is_one_hit_where_asked_for(index):
+    """Clip a: frames at 0, 1, 20 and 21 s are two moments, the best frame at 20 s. Clip b has a frame."""
+    index.add([frame("a", second) for second in (0, 1, 20, 21)], at(20, 21, 10, 11))
+    index.add([frame("b", 7)], at(15))
+    clip, other = index.search(QUERY, choice=Choice(by="clip"))
+    assert (clip.source, clip.time_s, clip.span_s) == ("gate/a.mp4", 20, (0, 21))
+    assert (clip.frames, clip.moments) == (4, 2)
+    assert (other.source, other.frames, other.moments) == ("gate/b.mp4", 1, 1)
+    assert [(hit.frames, hit.moments) for hit in index.search(QUERY)] == [(2, 1), (1, 1), (2, 1)]
+
+
+def test_ten_clips_are_found_behind_a_clip_of_many_moments(index):
+    """600 moments of one clip are all nearer than nine other clips, and more than one fetch brings."""
+    index.add([frame("a", number * 10) for number in range(600)], at(*np.linspace(0, 20, 600)))
+    index.add([frame(f"b{number}", 0) for number in range(9)], at(*range(30, 39)))
+    hits = index.search(QUERY, choice=Choice(by="clip"))
+    assert [hit.moments for hit in hits] == [600] + [1] * 9
+
+
+def test_hits_have_at_least_the_score_asked_for(index):
+    index.add([frame("a", 0), frame("b", 0), frame("c", 0)], at(10, 60, 61))
+    assert [hit.source for hit in index.search(QUERY, choice=Choice(min_score=0.499))] == ["gate/a.mp4", "gate/b.mp4"]
+    assert index.search(QUERY, choice=Choice(min_score=0.99)) == []
+
+
+@pytest.mark.parametrize("score", [1.01, -2, math.nan])
+def test_a_score_that_cannot_be_is_refused(score):
+    with pytest.raises(ValueError, match=r"min_score is .*, expected a cosine similarity from -1 to 1"):
+        Choice(min_score=score)
 
 
 def test_a_page_full_of_neighbours_hides_no_other_clip(index):

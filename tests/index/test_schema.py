@@ -67,4 +67,6 @@ def test_a_hit_survives_json():
         "time_s": 7.0,
         "span_s": [5.0, 8.5],
         "captured_at": None,
+        "frames": 1,
+        "moments": 1,
     }

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from lookalike.examples import Region
-from lookalike.index import Where
+from lookalike.index import Choice, TimeOfDay, Where
 from serving.query import Query, read_json, read_query
 from serving.refusals import Refusal
 
@@ -15,8 +15,11 @@ from serving.refusals import Refusal
 def test_every_field_is_read() -> None:
     fields = [("top", "3"), ("camera", "gate"), ("camera", "yard"), ("since", "12.5"), ("until", "2026-01-05T08:00Z")]
     fields += [("source", "a.mp4"), ("region", "0,0,.5,1"), ("like", "x"), ("like", "y"), ("unlike", "z")]
-    where = Where(("gate", "yard"), 12.5, datetime(2026, 1, 5, 8, tzinfo=UTC), ("a.mp4",))
-    assert read_query(fields) == Query(None, 3, where, Region(0, 0, 0.5, 1), ("x", "y"), ("z",))
+    fields += [("time_of_day", "22:00-06:00"), ("zone", "Europe/Berlin"), ("by", "clip"), ("min_score", ".5")]
+    hours = TimeOfDay(22 * 3600, 6 * 3600, "Europe/Berlin")
+    where = Where(("gate", "yard"), 12.5, datetime(2026, 1, 5, 8, tzinfo=UTC), ("a.mp4",), hours)
+    choice = Choice("clip", 0.5)
+    assert read_query(fields) == Query(None, 3, where, Region(0, 0, 0.5, 1), ("x", "y"), ("z",), choice)
 
 
 def test_empty_values_are_as_if_they_were_not_there() -> None:
@@ -61,8 +64,16 @@ def test_json_that_is_not_a_query(body: bytes, reason: str) -> None:
         ("top", "\u0663", "top is"),  # a digit, in Arabic
         ("since", "yesterday", "since: 'yesterday' is no time"),
         ("until", "0001-01-01T00:00:00+10:00", "until: date value out of range"),
+        ("time_of_day", "noon", "time_of_day: 'noon' is no time of day"),
+        ("by", "day", "by is 'day', expected one of moment, clip"),
+        ("min_score", "high", "min_score is 'high', expected a number"),
+        ("min_score", "2", "min_score is 2.0, expected a cosine similarity from -1 to 1"),
         ("camera", "\ud800", "camera holds a character that is no text"),
-        ("camra", "gate", "unknown field 'camra', expected one of id, region, top, since, until, camera, source, like"),
+        (
+            "camra",
+            "gate",
+            "unknown field 'camra', expected one of id, region, top, since, until, time_of_day, zone, by",
+        ),
     ],
 )
 def test_a_wrong_field_is_named(field: str, value: str, reason: str) -> None:

@@ -36,6 +36,8 @@ def test_a_frame_finds_itself_first(service: httpx.Client, footage: list[Shown])
             "time_s": frame.time_s,
             "span_s": [frame.time_s, frame.time_s],
             "captured_at": f"2026-01-05T08:00:{int(frame.time_s):02}Z",
+            "frames": 1,
+            "moments": 1,
         }
 
 
@@ -98,6 +100,12 @@ def test_a_region_of_a_frame_whose_recording_is_gone_is_refused(service: httpx.C
         ({"camera": "gate", "until": "10"}, {("gate", 0.0), ("gate", 10.0)}),
         ({"camera": "gate", "since": "2026-01-05T08:00:30Z"}, {("gate", 30.0)}),
         ({"until": "2026-01-05T09:00:00+01:00"}, {(camera, 0.0) for camera in CAMERAS}),
+        ({"time_of_day": "08:00-08:01"}, {(camera, time_s) for camera in CAMERAS for time_s in TIMES_S}),
+        ({"time_of_day": "08:00-08:01", "zone": "Europe/Berlin"}, set()),
+        (
+            {"time_of_day": "23:00-09:30", "zone": "Europe/Berlin", "camera": "gate", "since": 20},
+            {("gate", 20.0), ("gate", 30.0)},
+        ),
         ({"camera": "nowhere"}, set()),
     ],
 )
@@ -109,6 +117,16 @@ def test_filters(
     by_query = service.post("/search", params=filters, content=footage[0].png, headers={"Content-Type": "image/png"})
     for answer in (by_json, by_form, by_query):
         assert shown_at(hits(answer)) == expected
+
+
+def test_a_clip_is_one_hit_where_asked_for(service: httpx.Client, footage: list[Shown]) -> None:
+    found = hits(service.post("/search", json={"id": footage[5].frame.id, "by": "clip"}))
+    assert [(hit["camera"], hit["frames"], hit["moments"], hit["span_s"]) for hit in found] == [
+        ("yard", 4, 4, [0, 30]),
+        ("gate", 4, 4, [0, 30]),
+    ]
+    (only,) = hits(service.post("/search", json={"id": footage[5].frame.id, "min_score": 0.999}))
+    assert only["id"] == footage[5].frame.id
 
 
 @pytest.mark.parametrize("frame_id", [UNKNOWN_ID, "gate", "7"])

@@ -1,0 +1,91 @@
+"""A time of day, in any zone -> ranges of UTC, which is what frames are stored with."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+DAY_S = 86400.0
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)  # beyond, the nearest offset counts
+_STEP = timedelta(days=7)  # no zone has changed its offset twice within a week
+
+
+@dataclass(frozen=True)
+class UtcRange:
+    """since, until: moments, the second excluded; None has no bound. from_s, to_s: seconds of a UTC day, as well."""
+
+    since: datetime | None
+    until: datetime | None
+    from_s: float
+    to_s: float
+
+
+@dataclass(frozen=True)
+class TimeOfDay:
+    """From `start_s` until before `end_s`, seconds by the clock of `zone` (IANA name); past midnight if start > end."""
+
+    start_s: float
+    end_s: float
+    zone: str = "UTC"
+
+    @classmethod
+    def parse(cls, text: str, zone: str = "UTC") -> TimeOfDay:
+        """Read `22:00-06:00`, hours and minutes. Raises: ValueError if it is none, or if there is no such zone."""
+        found = re.fullmatch(r"(\d\d?):(\d\d)-(\d\d?):(\d\d)", text.strip())
+        hour, minute, end_hour, end_minute = (int(part) for part in found.groups()) if found else (0, 0, 0, 0)
+        start_s, end_s = hour * 3600 + minute * 60, end_hour * 3600 + end_minute * 60
+        if start_s == end_s or max(start_s, end_s) > DAY_S or max(minute, end_minute) > 59:
+            raise ValueError(f"{text!r} is no time of day; expected a range such as 22:00-06:00, at most to 24:00")
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{zone!r} is no time zone; expected a name such as Europe/Berlin or UTC") from None
+        return cls(float(start_s % DAY_S), float(end_s), zone)
+
+    def utc_ranges(self, since: datetime | None = None, until: datetime | None = None) -> list[UtcRange]:
+        """The same in UTC, a range or two for each stretch of time in which the zone keeps its offset.
+
+        since, until: stretches that lie outside of them are left out.
+        """
+        length_s = (self.end_s - self.start_s) % DAY_S or DAY_S
+        ranges: list[UtcRange] = []
+        for begin, end, offset_s in _offsets(self.zone):
+            if (since and end and end <= since) or (until and begin and begin > until):
+                continue
+            from_s = (self.start_s - offset_s) % DAY_S
+            to_s = from_s + length_s
+            ranges.append(UtcRange(begin, end, from_s, min(to_s, DAY_S)))
+            if to_s > DAY_S:
+                ranges.append(UtcRange(begin, end, 0.0, to_s - DAY_S))
+        return ranges
+
+
+@lru_cache(maxsize=16)
+def _offsets(zone: str) -> list[tuple[datetime | None, datetime | None, float]]:
+    """Stretches of time in which a zone keeps its offset: since, until before, seconds ahead of UTC."""
+    clock, stretches = ZoneInfo(zone), []
+    begin, moment = None, FIRST
+    while moment < LAST:
+        after = moment + _STEP
+        if _offset_s(moment, clock) != (next_s := _offset_s(after, clock)):
+            change = _first_with(next_s, moment, after, clock)
+            stretches.append((begin, change, _offset_s(moment, clock)))
+            begin = change
+        moment = after
+    return [*stretches, (begin, None, _offset_s(moment, clock))]
+
+
+def _first_with(offset_s: float, before: datetime, after: datetime, clock: ZoneInfo) -> datetime:
+    """The second at which the offset becomes what it is `after`."""
+    while after - before > timedelta(seconds=1):
+        middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
+        before, after = (before, middle) if _offset_s(middle, clock) == offset_s else (middle, after)
+    return after
+
+
+def _offset_s(moment: datetime, clock: ZoneInfo) -> float:
+    offset = moment.astimezone(clock).utcoffset()
+    return offset.total_seconds() if offset else 0.0
