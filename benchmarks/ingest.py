@@ -29,6 +29,7 @@ from lookalike.encoder import Encoder
 from lookalike.footage import Source, find_sources, read_frames
 from lookalike.index import open_index
 from lookalike.ingest import BATCH, index_footage
+from lookalike.sampling import ALL
 from training.train import pick_device
 
 Timed = tuple[int, float]  # frames, seconds
@@ -100,7 +101,7 @@ def encode(sources: Sequence[Source], model: Encoder) -> Timed:
 def index(sources: Sequence[Source], model: Encoder, folder: Path) -> Timed:
     started = time.perf_counter()
     with open_index(folder / str(uuid.uuid4()), model.spec, create=True) as store:
-        summary = index_footage(sources, model, store, None, lambda frames: None)
+        summary = index_footage(sources, model, store, ALL, lambda frames: None)
     return summary.frames, time.perf_counter() - started
 
 

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from lookalike.footage import Frame, Skipped
+from lookalike.footage import Frame, Skipped, Source
 
 PLAIN_EVERY_S = 10.0  # where standard error is no terminal, one line this often
 
@@ -61,6 +61,29 @@ def frame_counter(verb: str) -> Iterator[Callable[[Sequence[Frame]], None]]:
 
     with bar:
         yield count
+
+
+@contextmanager
+def footage_bar(verb: str, sources: Sequence[Source]) -> Iterator[Callable[[Sequence[Frame]], None]]:
+    """How far a job over footage has come: source by source, in all, against real time, and the time left."""
+    from lookalike.pace import Pace
+
+    pace, started, told = Pace(sources), time.monotonic(), time.monotonic()
+    columns = TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[line]}")
+    bar = Progress(*columns, console=stderr, disable=not stderr.is_terminal)
+    task = bar.add_task(verb, total=1.0, line="")
+
+    def saw(frames: Sequence[Frame]) -> None:
+        nonlocal told
+        pace.saw(frames)
+        line = pace.line(time.monotonic() - started)
+        bar.update(task, completed=pace.share, line=line)
+        if not stderr.is_terminal and time.monotonic() - told > PLAIN_EVERY_S:
+            told = time.monotonic()
+            say(f"{verb} {line}")
+
+    with bar:
+        yield saw
 
 
 @contextmanager

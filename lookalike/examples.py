@@ -63,7 +63,7 @@ def vector_of(example: str, encoder: Encoder, index: FrameIndex, region: Region 
     if region is None and Path(example).is_file():
         small = pixels.decode_to_fit(Path(example).read_bytes(), side, example)
     else:
-        picture = _picture(example, index)
+        picture = _picture(example, index, None if region else side)
         small = pixels.fit(region.crop(picture) if region else picture, side)
     return encoder.embed(small[None])[0]
 
@@ -84,13 +84,14 @@ def combine(like: Sequence[np.ndarray], unlike: Sequence[np.ndarray] = ()) -> np
     return (wanted / length).astype(np.float32)
 
 
-def _picture(example: str, index: FrameIndex) -> np.ndarray:
+def _picture(example: str, index: FrameIndex, fit_px: int | None) -> np.ndarray:
+    """fit_px: as for `frame_at`."""
     if is_frame_id(example):
-        return frame_at(*index.place(example))
+        return frame_at(*index.place(example), fit_px)
     source, at, seconds = example.rpartition("@")
     if at and not Path(example).exists():
         try:
-            return frame_at(source, float(seconds))
+            return frame_at(source, float(seconds), fit_px)
         except ValueError:
             pass  # an @ in the name of a picture that is not there
     if not Path(example).is_file():

@@ -1,74 +1,107 @@
-"""Footage -> frames -> embeddings -> index or Parquet; run again, it goes on where it stopped."""
+"""Footage -> frames -> embeddings -> index; run again, it goes on where it stopped."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import itertools
-import queue
-import shutil
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from lookalike import pixels
-from lookalike.contract import EncoderSpec
+from lookalike.ahead import read_ahead
 from lookalike.encoder import Encoder
-from lookalike.errors import FootageError
-from lookalike.footage import Ended, Frame, Skipped, Source, read_frames, read_source
+from lookalike.footage import Ended, Frame, Skipped, Source, read_source
 from lookalike.footage.archive import inside
 from lookalike.index import Finished, FrameIndex
+from lookalike.runs import Runs
+from lookalike.sampling import Sampling
+from lookalike.table import from_table, read_tables
 
 BATCH = 32
 FLUSH_EVERY = 64  # batches between making the index durable
+FLUSH_EVERY_S = 30.0  # and seconds, of a stream that gives few frames
 QUEUE_FRAMES = 128  # small frames waiting for the encoder: bounds memory whatever the length of the footage
 
-T = TypeVar("T")
 OnFrames = Callable[[Sequence[Frame]], None]
 
 
 @dataclass
 class Summary:
-    """What a job did. frames: read. added: newly stored. skipped: sources, or rests of them, that could not be read."""
+    """What a job did. frames: read. added: newly stored. skipped: sources, or rests of them, that could not be read.
+
+    black, frozen: frames that show nothing. damaged: packets or frames that did not decode. All of what was read now.
+    """
 
     sources: int = 0
     frames: int = 0
     added: int = 0
+    black: int = 0
+    frozen: int = 0
+    damaged: int = 0
     skipped: list[Skipped] = field(default_factory=list)
 
+    def __add__(self, other: Summary) -> Summary:
+        return Summary(
+            **{one.name: getattr(self, one.name) + getattr(other, one.name) for one in dataclasses.fields(self)}
+        )
+
+    def saw(self, frames: Sequence[Frame]) -> None:
+        self.frames += len(frames)
+        self.black += sum(frame.fault == "black" for frame in frames)
+        self.frozen += sum(frame.fault == "frozen" for frame in frames)
+
+    def ended(self, source: Source, frames: int, reason: str | None, damaged: int = 0) -> None:
+        self.damaged += damaged
+        if reason:
+            self.skipped.append(Skipped(source.name, reason, frames))
+
     def to_dict(self) -> dict:
-        skipped = [one.__dict__ for one in self.skipped]
-        return {"sources": self.sources, "frames": self.frames, "added": self.added, "skipped": skipped}
+        return dataclasses.asdict(self)
 
 
 def index_footage(
-    sources: Sequence[Source], encoder: Encoder, index: FrameIndex, fps: float | None, on_frames: OnFrames
+    sources: Sequence[Source], encoder: Encoder, index: FrameIndex, sampling: Sampling, on_frames: OnFrames
 ) -> Summary:
     """Embed every frame that is not in the index yet, and store it; sources that are there whole are not decoded.
 
     on_frames: told of each batch when it is done.
     """
-    summary, sampler = Summary(sources=len(sources)), f"fps={fps:g}" if fps else "all"
-    writer = _Writer(encoder, index, summary, on_frames)
-    for item in read_ahead(_read_unfinished(sources, fps, index, sampler)):
+    summary, sampler = Summary(sources=len(sources)), str(sampling)
+    writer = _Writer(encoder, index, summary, sampling.dedupe, on_frames)
+    for item in read_ahead(_read_unfinished(sources, sampling, index), QUEUE_FRAMES):
         if isinstance(item, Frame):
             writer.add(item)
-            continue
-        if item.reason:
-            summary.skipped.append(Skipped(item.source.name, item.reason, item.frames))
-        if isinstance(item, Known):
-            summary.frames += item.frames
-            if _moved(item.finished, item.source):
-                index.rename(item.finished, item.source.name, item.source.camera)
-        elif item.source_id and item.frames:
-            writer.end(Finished(item.source_id, sampler, item.source.name, item.frames, item.reason))
+        elif isinstance(item, Known):
+            known = item.finished
+            summary.frames += known.frames
+            summary.ended(item.source, known.frames, known.reason)
+            if _moved(known, item.source):
+                index.rename(known, item.source.name, item.source.camera)
+        else:
+            summary.ended(item.source, item.frames, item.reason, item.damaged)
+            stored = writer.end(item.frames)
+            if item.source_id and (item.frames or not item.reason):
+                writer.finish(Finished(item.source_id, sampler, item.source.name, item.frames, stored, item.reason))
     writer.flush()
+    if summary.added:
+        index.optimize()
+    return summary
+
+
+def import_frames(path: Path, index: FrameIndex, on_frames: OnFrames) -> Summary:
+    """Store the frames of a Parquet file that `lookalike embed` wrote.
+
+    Raises: FootageError, SpaceMismatch as `read_tables`.
+    """
+    summary = Summary(sources=1)
+    for table in read_tables(path, index.spec):
+        frames, embeddings = from_table(table)
+        summary.added += _add_missing(index, frames, embeddings)
+        summary.saw(frames)
+        on_frames(frames)
+    index.finish([])
     if summary.added:
         index.optimize()
     return summary
@@ -81,32 +114,21 @@ class Known:
     source: Source
     finished: Finished
 
-    @property
-    def frames(self) -> int:
-        return self.finished.frames
-
-    @property
-    def reason(self) -> str | None:
-        return self.finished.reason
-
 
 def _read_unfinished(
-    sources: Sequence[Source], fps: float | None, index: FrameIndex, sampler: str
+    sources: Sequence[Source], sampling: Sampling, index: FrameIndex
 ) -> Iterator[Frame | Ended | Known]:
     """Yield what `read_source` does, pictures made small; of a source that the index has whole, what it knows of it."""
     for source in sources:
         known: list[Finished] = []
 
         def wanted(source_id: str, known: list[Finished] = known) -> bool:
-            found = index.finished(source_id, sampler)
+            found = index.finished(source_id, str(sampling))
             known += [found] if found else []
             return found is None
 
-        for item in read_source(source, fps, wanted):
-            if isinstance(item, Frame):
-                yield _small(item, index.spec)
-            else:
-                yield Known(source, known[0]) if known else item
+        for item in read_source(source, sampling, index.spec.input_px, wanted):
+            yield Known(source, known[0]) if known and isinstance(item, Ended) else item
 
 
 def _moved(known: Finished, source: Source) -> bool:
@@ -114,184 +136,75 @@ def _moved(known: Finished, source: Source) -> bool:
     return known.source != source.name and not Path(known.source).exists() and inside(known.source) is None
 
 
-def _small(frame: Frame, spec: EncoderSpec) -> Frame:
-    """With what the encoder looks at as its image: done where frames are decoded, so that few large ones are held."""
-    return dataclasses.replace(frame, image=pixels.fit(frame.image, spec.input_px))
-
-
 class _Writer:
     """Stores frames in batches, makes them durable, and then notes which sources are finished: in that order."""
 
-    def __init__(self, encoder: Encoder, index: FrameIndex, summary: Summary, on_frames: OnFrames) -> None:
+    def __init__(
+        self, encoder: Encoder, index: FrameIndex, summary: Summary, dedupe: float | None, on_frames: OnFrames
+    ) -> None:
         self._encoder, self._index, self._summary, self._on_frames = encoder, index, summary, on_frames
+        self._runs = Runs(dedupe) if dedupe else None
         self._batch: list[Frame] = []
-        self._ended: list[Finished] = []  # the last frames of these are in the batch, or stored
-        self._stored = 0  # batches since the last flush
+        self._within = False  # a source whose frames have not all been added
+        self._finished: list[Finished] = []  # the last frames of these are in the batch, or stored
+        self._stored, self._flushed_at = 0, time.monotonic()  # batches since the last flush, and when that was
 
     def add(self, frame: Frame) -> None:
         self._batch.append(frame)
-        if len(self._batch) == BATCH:
+        self._within = True
+        late = time.monotonic() - self._flushed_at > FLUSH_EVERY_S
+        if len(self._batch) == BATCH or late:
             self._store()
-            if self._stored == FLUSH_EVERY:
-                self.flush()
+        if self._stored == FLUSH_EVERY or late:
+            self.flush()
 
-    def end(self, finished: Finished) -> None:
+    def end(self, frames: int) -> int:
+        """A source of so many frames has ended. Returns: how many stand for them."""
+        self._within = False
+        if not self._runs or frames < 2:  # pictures go on in batches
+            return frames
+        self._store()
+        self._put(*self._runs.close())
+        return self._runs.count()
+
+    def finish(self, finished: Finished) -> None:
         """All frames of this source have been added."""
-        self._ended.append(finished)
+        self._finished.append(finished)
 
     def flush(self) -> None:
-        if self._batch:
-            self._store()
-        self._index.finish(self._ended)
-        self._ended, self._stored = [], 0
+        self._store()
+        if self._runs and not self._within:
+            self._put(*self._runs.close())
+        self._index.finish(self._finished)
+        self._finished, self._stored, self._flushed_at = [], 0, time.monotonic()
 
     def _store(self) -> None:
         batch, self._batch = self._batch, []
-        if missing := self._index.missing(batch):
-            self._index.add(missing, _embed(self._encoder, missing))
-        self._summary.frames += len(batch)
-        self._summary.added += len(missing)
+        if not batch:
+            return
+        if self._runs:
+            self._put(*self._runs.push(batch, embed_small(self._encoder, batch)))
+        elif missing := self._index.missing(batch):
+            self._index.add(missing, embed_small(self._encoder, missing))
+            self._summary.added += len(missing)
+        self._summary.saw(batch)
         self._stored += 1
         self._on_frames(batch)
 
-
-def embed_footage(
-    sources: Sequence[Source], encoder: Encoder, out: Path, fps: float | None, on_frames: OnFrames
-) -> Summary:
-    """Write a Parquet file: source, camera, time_s, captured_at, id, embedding.
-
-    Each source becomes a part of its own beside `out`; when all are there they are joined and removed. A run that was
-    stopped keeps its whole parts, and the next one takes them as they are.
-    Raises: FootageError if no frame at all could be read, or if the file cannot be written.
-    """
-    if out.is_dir():
-        raise FootageError(f"{out}: a folder, expected a file to write, such as frames.parquet")
-    summary = Summary(sources=len(sources))
-    parts = out.with_name(out.name + ".parts")
-    try:
-        parts.mkdir(parents=True, exist_ok=True)
-        paths = [_embed_source(source, encoder, parts, fps, summary, on_frames) for source in sources]
-        written = [path for path in dict.fromkeys(paths) if path is not None]
-        if not written:
-            raise FootageError("no frame could be read from any source; nothing written")
-        _join(written, out, encoder.spec)
-    except OSError as error:
-        raise FootageError(f"{out}: cannot write ({error.strerror or error})") from error
-    shutil.rmtree(parts)
-    return summary
+    def _put(self, frames: Sequence[Frame], embeddings: np.ndarray) -> None:
+        """Frames that stand for runs, and are embedded already."""
+        self._summary.added += _add_missing(self._index, frames, embeddings)
 
 
-def _embed(encoder: Encoder, frames: Sequence[Frame]) -> np.ndarray:
+def _add_missing(index: FrameIndex, frames: Sequence[Frame], embeddings: np.ndarray) -> int:
+    """Store those that are not there yet. Returns: how many."""
+    missing = {frame.id for frame in index.missing(frames)} if frames else set()
+    rows = [row for row, frame in enumerate(frames) if frame.id in missing]
+    if rows:
+        index.add([frames[row] for row in rows], embeddings[rows])
+    return len(rows)
+
+
+def embed_small(encoder: Encoder, frames: Sequence[Frame]) -> np.ndarray:
     """float32 (N, D), of frames that are made small."""
     return encoder.embed(np.stack([frame.image for frame in frames]))
-
-
-def read_ahead(items: Iterable[T], depth: int = QUEUE_FRAMES) -> Iterator[T]:
-    """Decode in a thread while the caller works; errors come out where the frame would have."""
-    waiting: queue.Queue[T | Exception | None] = queue.Queue(depth)
-    stopped = threading.Event()
-
-    def put(item: T | Exception | None) -> None:
-        while not stopped.is_set():
-            try:
-                return waiting.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-
-    def decode() -> None:
-        try:
-            for item in items:
-                put(item)
-                if stopped.is_set():
-                    return
-            put(None)
-        except Exception as error:  # noqa: BLE001 - handed to the caller, whatever it is
-            put(error)
-
-    thread = threading.Thread(target=decode, name="decode", daemon=True)
-    thread.start()
-    try:
-        while (item := waiting.get()) is not None:
-            if isinstance(item, Exception):
-                raise item
-            yield item
-    finally:
-        stopped.set()
-        thread.join(timeout=5)
-
-
-def _batches(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
-    """Batches of neighbours; a stream gives frames slowly, but they all come in the end."""
-    iterator = iter(frames)
-    while batch := list(itertools.islice(iterator, BATCH)):
-        yield batch
-
-
-def _embed_source(
-    source: Source, encoder: Encoder, parts: Path, fps: float | None, summary: Summary, on_frames: OnFrames
-) -> Path | None:
-    key = f"{source}|{fps}|{encoder.spec.space}|{_stamp(source)}"
-    path = parts / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.parquet"
-    if path.exists():
-        rows = pq.read_metadata(path).num_rows
-        summary.frames += rows
-        return path if rows else None
-    partial, skipped = path.with_suffix(".partial"), len(summary.skipped)
-    rows = 0
-    with pq.ParquetWriter(partial, _schema(encoder.spec)) as writer:
-        frames = read_frames([source], fps, summary.skipped.append)
-        for batch in _batches(read_ahead(_small(frame, encoder.spec) for frame in frames)):
-            writer.write_table(_table(batch, _embed(encoder, batch), encoder.spec))
-            rows += len(batch)
-            summary.frames += len(batch)
-            summary.added += len(batch)
-            on_frames(batch)
-    if len(summary.skipped) > skipped and rows == 0:
-        partial.unlink()
-        return None
-    partial.replace(path)
-    return path
-
-
-def _stamp(source: Source) -> str:
-    """Changes when the file does; empty where there is none."""
-    try:
-        stat = Path(source.path).stat()
-    except OSError:
-        return ""
-    return f"{stat.st_size}|{stat.st_mtime_ns}"
-
-
-def _schema(spec: EncoderSpec) -> pa.Schema:
-    columns = [
-        ("source", pa.string()),
-        ("camera", pa.string()),
-        ("time_s", pa.float64()),
-        ("captured_at", pa.timestamp("us", tz="UTC")),
-        ("id", pa.string()),
-        ("embedding", pa.list_(pa.float32(), spec.dim)),
-    ]
-    return pa.schema(columns, metadata={"lookalike": spec.to_json()})
-
-
-def _table(frames: Sequence[Frame], embeddings: np.ndarray, spec: EncoderSpec) -> pa.Table:
-    columns = {
-        "source": [frame.source for frame in frames],
-        "camera": [frame.camera for frame in frames],
-        "time_s": [frame.time_s for frame in frames],
-        "captured_at": [frame.captured_at for frame in frames],
-        "id": [frame.id for frame in frames],
-        "embedding": pa.FixedSizeListArray.from_arrays(pa.array(embeddings.ravel()), spec.dim),
-    }
-    return pa.table(columns, schema=_schema(spec))
-
-
-def _join(parts: Sequence[Path], out: Path, spec: EncoderSpec) -> None:
-    """Concatenate whole parts, row group by row group, then give the file its name."""
-    partial = out.with_name(out.name + ".partial")
-    with pq.ParquetWriter(partial, _schema(spec)) as writer:
-        for part in parts:
-            with pq.ParquetFile(part) as file:
-                for group in range(file.num_row_groups):
-                    writer.write_table(file.read_row_group(group))
-    partial.replace(out)

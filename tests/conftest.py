@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from lookalike.encoder import Encoder
 from tests.tiny import write_tiny_encoder
+from tests.two_clips import write_two_clips
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -14,3 +16,13 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_encoder(tmp_path_factory.mktemp("encoder") / "tiny.onnx")
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_encoder: Path) -> Encoder:
+    return Encoder(tiny_encoder, "cpu", threads=1)
+
+
+@pytest.fixture(scope="module")
+def two_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_two_clips(tmp_path_factory.mktemp("footage"))

@@ -15,6 +15,7 @@ from lookalike.examples import Region, combine, vector_of
 from lookalike.footage import find_sources, read_frames
 from lookalike.index import FrameIndex, open_index
 from lookalike.ingest import index_footage
+from lookalike.sampling import ALL
 from tests.clips import noise, write_clip
 from tests.index.circle import at
 from tests.tiny import SPEC, tiny_embedding
@@ -33,7 +34,7 @@ def clip(tmp_path: Path) -> Path:
 @pytest.fixture
 def index(tmp_path: Path, encoder: Encoder, clip: Path):
     with open_index(tmp_path / "index", SPEC, create=True) as opened:
-        index_footage(find_sources([clip]), encoder, opened, None, lambda frames: None)
+        index_footage(find_sources([clip]), encoder, opened, ALL, lambda frames: None)
         yield opened
 
 

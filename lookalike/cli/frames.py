@@ -8,31 +8,62 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from lookalike.cli.flags import CameraName, EncoderFile, IndexAt, RunOn, Source_, app, fail
+from lookalike.cli.flags import EncoderFile, IndexAt, RunOn, Source_, app, fail
+from lookalike.naming import NamingFlags
+from lookalike.sampling import ALL, Sampling
 
 if TYPE_CHECKING:
     from lookalike.footage import Source
     from lookalike.ingest import Summary
+
+WHICH, WHERE_FROM = "Which frames", "Where they are from"  # groups of flags in --help
+UNTOLD = NamingFlags()
+
+
+def _check_sampling(type_: type[Sampling], sampling: Sampling) -> None:
+    sampling.check()
+
+
+def _check_naming(type_: type[NamingFlags], naming: NamingFlags) -> None:
+    naming.read()
+
+
+Which = Annotated[Sampling, Parameter(name="*", group=WHICH, validator=_check_sampling)]
+WhereFrom = Annotated[NamingFlags, Parameter(name="*", group=WHERE_FROM, validator=_check_naming)]
 
 
 @app.command(help_epilogue="Example: `lookalike embed recordings/ --encoder encoder.onnx --out frames.parquet --fps 5`")
 def embed(
     *sources: Source_,
     encoder: EncoderFile,
-    out: Annotated[Path, Parameter(help="Parquet file to write: source, camera, time_s, captured_at, id, embedding.")],
-    fps: Annotated[float | None, Parameter(help="Frames taken from each second of video; else all.")] = None,
-    camera: CameraName = None,
+    out: Annotated[
+        Path | None,
+        Parameter(help="File to write: Parquet, or by its name .npy, with the rest of each row in a .jsonl beside it."),
+    ] = None,
+    stdout: Annotated[bool, Parameter(negative="", help="Instead of a file: print JSON lines.")] = False,
+    sampling: Which = ALL,
+    naming: WhereFrom = UNTOLD,
     device: RunOn = "auto",
 ) -> None:
-    """Embed every frame of footage into a Parquet file. Stopped, it goes on where it was when run again."""
-    from lookalike.console import frame_counter, print_data
+    """Embed frames of footage into a file, or onto standard output. A file that was not done goes on where it was."""
+    from lookalike.console import footage_bar, print_data
+    from lookalike.embed import embed_footage, embed_rows
     from lookalike.encoder import Encoder
-    from lookalike.ingest import embed_footage
+    from lookalike.ingest import Summary
 
-    found = _find(sources, fps, camera)
-    with frame_counter("embedding") as count:
-        summary = embed_footage(found, Encoder(encoder, device), out, fps, count)
-    print_data(json.dumps({"out": str(out)} | _report_skipped(summary)))
+    if (out is None) != stdout:
+        fail("expected --out with a file, or --stdout", code=2)
+    found, model = _find(sources, naming), Encoder(encoder, device)
+    with footage_bar("embedding", found) as saw:
+        if out:
+            summary = embed_footage(found, model, out, sampling, saw)
+        else:
+            summary = Summary(sources=len(found))
+            for row in embed_rows(found, model, sampling, saw, summary):
+                print_data(json.dumps(row))
+    told = _report(summary)
+    if out:
+        print_data(json.dumps({"out": str(out)} | told))
 
 
 @app.command(help_epilogue="Example: `lookalike index recordings/ --encoder encoder.onnx --index index/ --fps 2`")
@@ -40,39 +71,51 @@ def index(
     *sources: Source_,
     encoder: EncoderFile,
     index: IndexAt,
-    fps: Annotated[float | None, Parameter(help="Frames taken from each second of video; else all.")] = None,
-    camera: CameraName = None,
+    sampling: Which = ALL,
+    naming: WhereFrom = UNTOLD,
     device: RunOn = "auto",
 ) -> None:
-    """Embed footage into an index. What is there is not added again, nor decoded: stop it, and run it again."""
-    from lookalike.console import frame_counter, print_data
+    """Embed footage into an index, or take in .parquet files of `embed`. What is there is not decoded again."""
+    from lookalike.console import footage_bar, frame_counter, print_data
     from lookalike.encoder import Encoder
     from lookalike.index import open_index
-    from lookalike.ingest import index_footage
+    from lookalike.ingest import Summary, import_frames, index_footage
 
-    found = _find(sources, fps, camera)
-    model = Encoder(encoder, device)
-    with open_index(index, model.spec, create=True) as store, frame_counter("indexing") as count:
-        summary = index_footage(found, model, store, fps, count)
+    tables = [Path(one) for one in sources if one.endswith(".parquet")]
+    footage = tuple(one for one in sources if not one.endswith(".parquet"))
+    found = _find(footage, naming) if footage or not tables else []
+    model, summary = Encoder(encoder, device), Summary()
+    with open_index(index, model.spec, create=True) as store:
+        for table in tables:
+            with frame_counter("importing") as count:
+                summary += import_frames(table, store, count)
+        if found:
+            with footage_bar("indexing", found) as saw:
+                summary += index_footage(found, model, store, sampling, saw)
         points = store.count()
-    print_data(json.dumps({"index": index, "points": points} | _report_skipped(summary)))
+    print_data(json.dumps({"index": index, "points": points} | _report(summary)))
 
 
-def _find(sources: tuple[str, ...], fps: float | None, camera: str | None) -> list[Source]:
+def _find(sources: tuple[str, ...], naming: NamingFlags) -> list[Source]:
+    from lookalike.console import say
     from lookalike.footage import find_sources
 
     if not sources:
         fail("no SOURCE given; expected images, folders, videos or stream URLs", code=2)
-    if fps is not None and fps <= 0:
-        fail(f"--fps is {fps}, expected more than 0", code=2)
-    return find_sources(sources, camera)
+    found = find_sources(sources, naming.read())
+    if naming.name_pattern and (unmatched := sum(not naming.matches(source.path) for source in found)):
+        say(f"--name-pattern is not found in {unmatched} of {len(found)} path(s)")
+    return found
 
 
-def _report_skipped(summary: Summary) -> dict[str, Any]:
+def _report(summary: Summary) -> dict[str, Any]:
     from lookalike.console import say, warn_skipped
 
     for one in summary.skipped:
         warn_skipped(one)
-    skipped = f"{len(summary.skipped)} of {summary.sources} source(s) skipped or cut short"
-    say(f"{summary.frames:,} frames, {summary.added:,} new, {skipped}")
+    faults = ((summary.black, "black"), (summary.frozen, "frozen"), (summary.damaged, "damaged"))
+    parts = [f"{summary.frames:,} frames, {summary.added:,} new"]
+    parts += [f"{count:,} {fault}" for count, fault in faults if count]
+    parts += [f"{len(summary.skipped)} of {summary.sources} source(s) skipped or cut short"]
+    say(", ".join(parts))
     return summary.to_dict()

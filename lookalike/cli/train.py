@@ -51,6 +51,7 @@ def pretrain(
     """Train an encoder on unlabelled footage (BYOL). Ctrl-C leaves a checkpoint; --resume goes on."""
     from lookalike.console import frame_counter, print_data, say, step_bar, warn_skipped
     from lookalike.footage import find_sources, read_frames
+    from lookalike.naming import Naming
     from training.distributed import joined
     from training.health import COLLAPSED
     from training.run import continue_run, finish_run, join_run, pretrain, start_run
@@ -66,7 +67,7 @@ def pretrain(
             continue_run(out, config)
         elif world.first:
             with frame_counter("reading") as count:
-                frames = read_frames(find_sources(sources, camera), config.fps, warn_skipped)
+                frames = read_frames(find_sources(sources, Naming(camera)), config.fps, warn_skipped)
                 start_run(frames, config, out, lambda frame: count([frame]))
         world.barrier()
         cache, config = join_run(out)

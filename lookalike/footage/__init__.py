@@ -1,7 +1,17 @@
 """A folder, an image, a video or a stream -> `Frame`s, lazily."""
 
 from lookalike.footage.frame import Frame
-from lookalike.footage.read import Ended, Skipped, frame_at, read_frames, read_source
+from lookalike.footage.read import Ended, Skipped, duration_s, frame_at, read_frames, read_source
 from lookalike.footage.sources import Source, find_sources
 
-__all__ = ["Ended", "Frame", "Skipped", "Source", "find_sources", "frame_at", "read_frames", "read_source"]
+__all__ = [
+    "Ended",
+    "Frame",
+    "Skipped",
+    "Source",
+    "duration_s",
+    "find_sources",
+    "frame_at",
+    "read_frames",
+    "read_source",
+]

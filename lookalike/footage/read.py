@@ -16,18 +16,22 @@ import numpy as np
 from av.error import FFmpegError, InvalidDataError
 from av.format import Flags
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from lookalike import pixels
 from lookalike.errors import FootageError
+from lookalike.footage import exif
 from lookalike.footage.archive import inside, read_bytes, size_bytes
+from lookalike.footage.faults import Fault, is_black
 from lookalike.footage.frame import Frame
+from lookalike.footage.picture import Converter, luma, size_px
+from lookalike.footage.sampler import Taken, take
 from lookalike.footage.sources import IMAGE_SUFFIXES, Source
+from lookalike.naming import Naming
+from lookalike.sampling import ALL, Sampling
 
 MAX_IMAGE_BYTES = 256 * 1024 * 1024
 STREAM_TIMEOUT_S = 10.0
-EPSILON_S = 1e-3  # a frame at 0.033 s belongs to the slot that starts at 1/30 s: Matroska and FLV keep milliseconds
 SEEK_BACK_S = (0, 2, 10, 50)  # how far before a moment to start decoding, where less did not reach it
 
 
@@ -46,12 +50,22 @@ class Ended:
 
     source_id: SHA-256 of its bytes; None for a stream, and where it could not be read at all.
     frames: how many were read. reason: why there are no more, or what is wrong with it; None if nothing is.
+    damaged: how many packets or frames of it were left out.
     """
 
     source: Source
     source_id: str | None
     frames: int
     reason: str | None
+    damaged: int = 0
+
+
+class _Damaged(FootageError):
+    """Of a video that was read to its end."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} damaged packets or frames left out; the rest was read")
+        self.count = count
 
 
 def read_frames(
@@ -63,7 +77,7 @@ def read_frames(
     on_skip: told of every source that could not be read, or not to its end.
     """
     for source in sources:
-        for item in read_source(source, fps):
+        for item in read_source(source, Sampling(fps)):
             if isinstance(item, Frame):
                 yield item
             elif item.reason:
@@ -71,42 +85,55 @@ def read_frames(
 
 
 def read_source(
-    source: Source, fps: float | None = None, wanted: Callable[[str], bool] = lambda source_id: True
+    source: Source,
+    sampling: Sampling = ALL,
+    fit_px: int | None = None,
+    wanted: Callable[[str], bool] = lambda source_id: True,
 ) -> Iterator[Frame | Ended]:
-    """Yield the frames of one source, then how it ended. fps: as for `read_frames`.
+    """Yield the frames of one source, then how it ended.
 
+    fit_px: side of the square that an encoder looks at; pictures are made so small where they are decoded.
     wanted: asked with the source's id before anything is decoded; if not, no frame is read.
     """
-    count, source_id, reason = 0, None, None
+    count, source_id, reason, damaged = 0, None, None, 0
     try:
         source_id = None if source.kind == "stream" else _identify(source)
         if source_id is None or wanted(source_id):
-            for frame in _read_one(source, fps, source_id):
+            for frame in _read_one(source, sampling, fit_px, source_id):
                 yield frame
                 count += 1
-            if count == 0:
-                raise FootageError("no frame could be decoded")
     except (FootageError, FFmpegError, OSError, ValueError) as error:
-        reason = _reason(error, source)
-    yield Ended(source, source_id, count, reason)
+        reason, damaged = _reason(error, source), error.count if isinstance(error, _Damaged) else 0
+    yield Ended(source, source_id, count, reason, damaged)
 
 
-def frame_at(source: str, time_s: float) -> np.ndarray:
+def duration_s(path: str) -> float | None:
+    """What a video's header states; None if it states nothing, or is none."""
+    try:
+        with av.open(path) as container:
+            return container.duration / 1e6 if container.duration else None
+    except (FFmpegError, OSError, ValueError):
+        return None
+
+
+def frame_at(source: str, time_s: float, fit_px: int | None = None) -> np.ndarray:
     """The picture shown at `time_s` of a video (or the image itself).
 
+    fit_px: side of the square that an encoder looks at; as `read_source` would make it, else whole.
     Returns: uint8 (H, W, 3), upright RGB. Raises: FootageError if there is none.
     """
     if not Path(source).is_file() and inside(source) is None:
         raise FootageError(f"{source}: no such file")
     if Path(source).suffix.lower() in IMAGE_SUFFIXES:
-        return pixels.decode(read_bytes(source), source)
+        data = read_bytes(source)
+        return pixels.decode_to_fit(data, fit_px, source) if fit_px else pixels.decode(data, source)
     try:
         shown = _shown_at(source, round(time_s * 1_000_000))
     except FFmpegError as error:
         raise FootageError(f"{source}: not a readable video ({error.strerror})") from error
     if shown is None:
         raise FootageError(f"{source}: no frame at {time_s:.3f} s")
-    return _upright(shown, VideoReformatter())
+    return Converter(fit_px)(shown)
 
 
 def _identify(source: Source) -> str:
@@ -124,11 +151,10 @@ def _identify(source: Source) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_one(source: Source, fps: float | None, source_id: str | None) -> Iterator[Frame]:
+def _read_one(source: Source, sampling: Sampling, fit_px: int | None, source_id: str | None) -> Iterator[Frame]:
     """source_id: of a file; a stream gets one of its own each time."""
     if source.kind == "image":
-        image = pixels.decode(read_bytes(source.path), source.path)
-        yield Frame(image, source.path, source_id or "", source.camera, 0.0, 0)
+        yield _read_image(source, fit_px, source_id or "")
         return
     started = datetime.now(UTC)
     options, timeout_s = {}, None
@@ -136,30 +162,73 @@ def _read_one(source: Source, fps: float | None, source_id: str | None) -> Itera
         source_id = hashlib.sha256(f"{source.path}|{started.isoformat()}".encode()).hexdigest()
         options, timeout_s = {"rtsp_transport": "tcp"}, STREAM_TIMEOUT_S
     with av.open(source.path, options=options, timeout=timeout_s) as container:
-        captured_from = started if source.kind == "stream" else _creation_time(container)
-        for image, pts_us in _sample(container, fps):
-            captured_at = captured_from + timedelta(microseconds=pts_us) if captured_from else None
-            yield Frame(image, source.name, source_id, source.camera, pts_us / 1e6, pts_us, captured_at)
+        captured_from = started if source.kind == "stream" else source.captured_at or _creation_time(container, source)
+        for taken, image in _sample(container, sampling, fit_px):
+            yield Frame(
+                image=image,
+                source=source.name,
+                source_id=source_id,
+                camera=source.camera,
+                time_s=taken.pts_us / 1e6,
+                pts_us=taken.pts_us,
+                captured_at=captured_from + timedelta(microseconds=taken.pts_us) if captured_from else None,
+                size_px=size_px(taken.frame),
+                luma=luma(image),
+                scene=taken.scene,
+                fault=_fault(image, taken.frozen),
+            )
 
 
-def _sample(container: av.container.InputContainer, fps: float | None) -> Iterator[tuple[np.ndarray, int]]:
-    """Yield (upright RGB picture, microseconds since the first frame) at the rate asked for.
+def _fault(image: np.ndarray, frozen: bool) -> Fault | None:
+    return "black" if is_black(image) else "frozen" if frozen else None
+
+
+def _read_image(source: Source, fit_px: int | None, source_id: str) -> Frame:
+    data = read_bytes(source.path)
+    image = pixels.decode_to_fit(data, fit_px, source.path) if fit_px else pixels.decode(data, source.path)
+    taken = exif.taken_at(data)
+    return Frame(
+        image=image,
+        source=source.path,
+        source_id=source_id,
+        camera=source.camera,
+        time_s=0.0,
+        pts_us=0,
+        captured_at=source.captured_at or (taken and Naming(zone=source.zone).in_utc(taken)),
+        size_px=exif.size_px(data),
+        luma=luma(image),
+        fault=_fault(image, frozen=False),
+    )
+
+
+def _sample(
+    container: av.container.InputContainer, sampling: Sampling, fit_px: int | None
+) -> Iterator[tuple[Taken, np.ndarray]]:
+    """Yield what is taken of a video, and its upright RGB picture.
 
     Of frames with equal timestamps, which containers of milliseconds make of high rates, the first: a frame is known
     by its time.
     """
-    stream = _video_stream(container)
-    last_slot, last_us, end_us, converter = -1, -1, 0, VideoReformatter()
+    stream, to_rgb = _video_stream(container), Converter(fit_px)
+    if sampling.keyframes:
+        stream.codec_context.skip_frame = "NONKEY"
     damaged: list[int] = []
-    for frame, pts_us in _timed(_decode(container, stream, damaged), container):
-        end_us = pts_us + round((frame.duration or 0) * (frame.time_base or 0) * 1_000_000)
-        slot = int((pts_us / 1e6 + EPSILON_S) * fps) if fps else last_slot + 1
-        if slot > last_slot and pts_us != last_us:
-            last_slot, last_us = slot, pts_us
-            yield _upright(frame, converter), pts_us
-    _raise_if_truncated(container, stream, end_us / 1e6)
+    end_us = -1
+
+    def decoded() -> Iterator[tuple[VideoFrame, int]]:
+        nonlocal end_us
+        for frame, pts_us in _timed(_decode(container, stream, damaged), container):
+            end_us = pts_us + round((frame.duration or 0) * (frame.time_base or 0) * 1_000_000)
+            yield frame, pts_us
+
+    for taken in take(decoded(), sampling):
+        yield taken, to_rgb(taken.frame)
+    if end_us < 0:
+        raise FootageError("no frame could be decoded")
+    if not sampling.keyframes:  # the last key frame may be long before the end
+        _raise_if_truncated(container, stream, end_us / 1e6)
     if damaged:
-        raise FootageError(f"{len(damaged)} damaged packets or frames left out; the rest was read")
+        raise _Damaged(len(damaged))
 
 
 def _video_stream(container: av.container.InputContainer) -> VideoStream:
@@ -221,16 +290,6 @@ def _raise_if_truncated(container: av.container.InputContainer, stream: VideoStr
         raise FootageError(f"ends at {end_s:.1f} s of the {stated_s:.1f} s that its header states")
 
 
-def _upright(frame: VideoFrame, converter: VideoReformatter) -> np.ndarray:
-    """RGB with the display rotation applied: PyAV reports it, counter-clockwise, but does not apply it.
-
-    converter: one for all frames of a video; to set it up takes as long as to convert a small frame.
-    """
-    rgb = converter.reformat(frame, format="rgb24").to_ndarray()
-    quarter_turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(rgb, quarter_turns)) if quarter_turns else rgb
-
-
 def _shown_at(source: str, time_us: int) -> VideoFrame | None:
     """The last frame that starts by `time_us`, microseconds since the first; the first if all start later.
 
@@ -267,15 +326,12 @@ def _last_by(frames: Iterable[tuple[VideoFrame, int]], time_us: int) -> VideoFra
     return last
 
 
-def _creation_time(container: av.container.InputContainer) -> datetime | None:
+def _creation_time(container: av.container.InputContainer, source: Source) -> datetime | None:
     stated = container.metadata.get("creation_time")
-    if not stated:
-        return None
     try:
-        parsed = datetime.fromisoformat(stated)
-    except ValueError:
+        return Naming(zone=source.zone).in_utc(datetime.fromisoformat(stated)) if stated else None
+    except (ValueError, OverflowError):
         return None
-    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def _reason(error: Exception, source: Source) -> str:

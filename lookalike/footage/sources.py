@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Literal
 
 from lookalike.errors import FootageError
 from lookalike.footage.archive import members
+from lookalike.naming import Naming
 
 IMAGE_SUFFIXES = frozenset([".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"])
 VIDEO_SUFFIXES = frozenset(
@@ -20,14 +22,21 @@ STREAM_SCHEMES = ("http://", "https://", "rtmp://", "rtsp://", "rtsps://", "srt:
 
 Kind = Literal["image", "video", "stream"]
 
+UNNAMED = Naming()
+
 
 @dataclass(frozen=True)
 class Source:
-    """One file or stream. path: as a user would type it. camera: the name that searches filter by."""
+    """One file or stream. path: as a user would type it. camera: the name that searches filter by.
+
+    captured_at: when it began, in UTC, if that is told from outside. zone: of times inside it that state none.
+    """
 
     path: str
     kind: Kind
     camera: str
+    captured_at: datetime | None = None
+    zone: tzinfo = UTC
 
     @property
     def name(self) -> str:
@@ -35,37 +44,45 @@ class Source:
         return f"{self.path.split('://')[0]}://{_stream_camera(self.path)}" if self.kind == "stream" else self.path
 
 
-def find_sources(given: Iterable[str | Path], camera: str | None = None) -> list[Source]:
+def find_sources(given: Iterable[str | Path], naming: Naming = UNNAMED) -> list[Source]:
     """Expand SOURCE arguments; folders, and zips of images, are searched recursively, in the order of their names.
 
-    camera: names every source; else a file below a sub-folder belongs to the camera of that sub-folder's
+    naming: where it says nothing of a camera, a file below a sub-folder belongs to the camera of that sub-folder's
     name, a video at the top to one of its own name, and images at the top share the folder's.
-    Raises: FootageError if a path does not exist, or if nothing is found at all.
+    Raises: FootageError if a path does not exist, if nothing is found at all, or if a name has a time that is none.
     """
     given = [str(entry) for entry in given]
     found: list[Source] = []
     for entry in given:
         if entry.startswith(STREAM_SCHEMES):
-            found.append(Source(entry, "stream", camera or _stream_camera(entry)))
+            found.append(Source(entry, "stream", _stream_camera(entry)))
         elif Path(entry).is_dir():
-            found.extend(_find_below(Path(entry), camera))
+            found.extend(_find_below(Path(entry)))
         elif Path(entry).is_file() and entry.lower().endswith(".zip"):
-            found.extend(_find_in_zip(entry, camera))
+            found.extend(_find_in_zip(entry))
         elif Path(entry).exists():
             path = Path(entry)
             kind = "image" if path.suffix.lower() in IMAGE_SUFFIXES else "video"
             own = path.absolute().parent.name if kind == "image" else path.stem
-            found.append(Source(entry, kind, camera or own))
+            found.append(Source(entry, kind, own))
         else:
             raise FootageError(f"{entry}: no such file or folder; expected an image, a folder, a video or a stream URL")
     if not found:
         raise FootageError(
             f"no images or videos in {', '.join(given)}; expected files such as .mp4, .mkv, .jpg or .png"
         )
-    return found
+    try:
+        return [_named(source, naming) for source in found]
+    except ValueError as error:
+        raise FootageError(str(error)) from error
 
 
-def _find_below(folder: Path, camera: str | None) -> list[Source]:
+def _named(source: Source, naming: Naming) -> Source:
+    camera, captured_at = naming.camera_of(source.path, source.camera), naming.captured_of(source.path)
+    return replace(source, camera=camera, captured_at=captured_at, zone=naming.zone)
+
+
+def _find_below(folder: Path) -> list[Source]:
     found: list[Source] = []
     seen: set[str] = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
@@ -78,13 +95,13 @@ def _find_below(folder: Path, camera: str | None) -> list[Source]:
             path = Path(parent, name)
             kind = _kind_by_suffix(path)
             if kind and not name.startswith("."):
-                found.append(Source(str(path), kind, camera or _folder_camera(folder, path, kind)))
+                found.append(Source(str(path), kind, _folder_camera(folder, path, kind)))
     return found
 
 
-def _find_in_zip(archive: str, camera: str | None) -> list[Source]:
+def _find_in_zip(archive: str) -> list[Source]:
     images = [Path(archive, name) for name in members(Path(archive)) if _kind_by_suffix(Path(name)) == "image"]
-    return [Source(str(path), "image", camera or _folder_camera(Path(archive), path, "image")) for path in images]
+    return [Source(str(path), "image", _folder_camera(Path(archive), path, "image")) for path in images]
 
 
 def _kind_by_suffix(path: Path) -> Kind | None:

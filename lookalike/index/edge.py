@@ -22,8 +22,10 @@ _INDEXED_FIELDS = {
     "source": edge.PayloadSchemaType.Keyword,
     "source_id": edge.PayloadSchemaType.Keyword,
     "time_s": edge.PayloadSchemaType.Float,
+    "end_s": edge.PayloadSchemaType.Float,
     "captured_at": edge.PayloadSchemaType.Datetime,
     "utc_day_s": edge.PayloadSchemaType.Float,
+    "ended_at": edge.PayloadSchemaType.Datetime,
 }
 
 
@@ -134,11 +136,11 @@ def _filter(where: Where) -> edge.Filter | None:
     for field, values in (("camera", where.cameras), ("source", where.sources)):
         if values:
             must.append(edge.FieldCondition(field, match=edge.MatchAny(list(values))))
-    for bound, value in (("gte", where.since), ("lte", where.until)):
+    for bound, value, dated, timed in where.bounds():
         if isinstance(value, datetime):
-            must.append(edge.FieldCondition("captured_at", range=edge.RangeDateTime(**{bound: utc_text(value)})))
+            must.append(edge.FieldCondition(dated, range=edge.RangeDateTime(**{bound: utc_text(value)})))
         elif value is not None:
-            must.append(edge.FieldCondition("time_s", range=edge.RangeFloat(**{bound: float(value)})))
+            must.append(edge.FieldCondition(timed, range=edge.RangeFloat(**{bound: float(value)})))
     if where.time_of_day:
         must.append(edge.Filter(should=[_within(one) for one in where.utc_ranges()]))
     return edge.Filter(must=must) if must else None

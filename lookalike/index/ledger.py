@@ -10,7 +10,8 @@ from lookalike.errors import IndexStoreError
 from lookalike.index.schema import Finished
 
 _TABLE = """CREATE TABLE IF NOT EXISTS finished (
-  source_id TEXT, sampler TEXT, source TEXT, frames INTEGER, reason TEXT, PRIMARY KEY (source_id, sampler)
+  source_id TEXT, sampler TEXT, source TEXT, frames INTEGER, stored INTEGER, reason TEXT,
+  PRIMARY KEY (source_id, sampler)
 )"""
 
 
@@ -30,22 +31,23 @@ class Ledger:
 
     def read(self, source_id: str, sampler: str) -> Finished | None:
         row = self._file.execute(
-            "SELECT source, frames, reason FROM finished WHERE source_id = ? AND sampler = ?", (source_id, sampler)
+            "SELECT source, frames, stored, reason FROM finished WHERE source_id = ? AND sampler = ?",
+            (source_id, sampler),
         ).fetchone()
         return Finished(source_id, sampler, *row) if row else None
 
     def write(self, finished: Iterable[Finished]) -> None:
         """Raises: IndexStoreError if the disk is full, or gone."""
-        rows = [(one.source_id, one.sampler, one.source, one.frames, one.reason) for one in finished]
+        rows = [(one.source_id, one.sampler, one.source, one.frames, one.stored, one.reason) for one in finished]
         try:
             self._file.execute("BEGIN")
-            self._file.executemany("INSERT OR REPLACE INTO finished VALUES (?, ?, ?, ?, ?)", rows)
+            self._file.executemany("INSERT OR REPLACE INTO finished VALUES (?, ?, ?, ?, ?, ?)", rows)
             self._file.execute("COMMIT")
         except sqlite3.Error as error:
             raise IndexStoreError(f"{self._path}: cannot write the ledger ({error})") from error
 
     def all(self) -> Iterator[Finished]:
-        columns = "source_id, sampler, source, frames, reason"
+        columns = "source_id, sampler, source, frames, stored, reason"
         for row in self._file.execute(f"SELECT {columns} FROM finished ORDER BY source, sampler"):
             yield Finished(*row)
 

@@ -17,10 +17,10 @@ class _Run:
     best: Scored
     start_s: float
     end_s: float
-    frames: int = 1
+    frames: int
     moments: int = 1
 
-    def take(self, start_s: float, end_s: float, frames: int = 1) -> None:
+    def take(self, start_s: float, end_s: float, frames: int) -> None:
         self.start_s, self.end_s = min(self.start_s, start_s), max(self.end_s, end_s)
         self.frames += frames
 
@@ -39,15 +39,26 @@ def _moments(scored: Iterable[Scored], moment_s: float) -> list[_Run]:
     by_source: dict[str, list[_Run]] = {}
     runs: list[_Run] = []
     for frame in scored:
-        time_s = frame.payload["time_s"]
         near = by_source.setdefault(frame.payload["source_id"], [])
-        run = next((one for one in near if abs(one.best.payload["time_s"] - time_s) <= moment_s), None)
+        run = next((one for one in near if _apart_s(one.best, frame) <= moment_s), None)
+        start_s, end_s = _span(frame)
         if run:
-            run.take(time_s, time_s)
+            run.take(start_s, end_s, frame.payload["stands_for"])
         else:
-            near.append(_Run(frame, time_s, time_s))
+            near.append(_Run(frame, start_s, end_s, frame.payload["stands_for"]))
             runs.append(near[-1])
     return runs
+
+
+def _span(frame: Scored) -> tuple[float, float]:
+    """Of the run of frames that it stands for."""
+    return frame.payload["time_s"], frame.payload["end_s"]
+
+
+def _apart_s(one: Scored, other: Scored) -> float:
+    """Seconds between the runs that two frames stand for; 0 or less where they meet."""
+    (start_s, end_s), (from_s, to_s) = _span(one), _span(other)
+    return max(start_s - to_s, from_s - end_s)
 
 
 def _clips(moments: Iterable[_Run]) -> list[_Run]:

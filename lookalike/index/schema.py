@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -18,7 +19,8 @@ class Where:
     """Conditions that a stored frame must meet; applied inside the engine.
 
     cameras, sources: any of these; empty means all. since, until: inclusive. A datetime is compared with the wall-clock
-    time of the recording, a number with the seconds since the start of its clip. time_of_day: of that wall-clock time.
+    time of the recording, a number with the seconds since the start of its clip; a frame that stands for a run of
+    frames meets them if any moment of the run does. time_of_day: of that wall-clock time, where a run begins.
     """
 
     cameras: tuple[str, ...] = ()
@@ -26,6 +28,11 @@ class Where:
     until: datetime | float | None = None
     sources: tuple[str, ...] = ()
     time_of_day: TimeOfDay | None = None
+
+    def bounds(self) -> Iterator[tuple[str, datetime | float | None, str, str]]:
+        """How to compare, with what, and which field: of a date, or of seconds."""
+        yield "gte", self.since, "ended_at", "end_s"
+        yield "lte", self.until, "captured_at", "time_s"
 
     def utc_ranges(self) -> list[UtcRange]:
         """What `time_of_day` is in UTC, between `since` and `until`; a frame must be in one of them."""
@@ -55,13 +62,15 @@ class Choice:
 class Finished:
     """A source whose frames are all stored. sampler: which frames those are. reason: what it was cut short by, if so.
 
-    source_id: SHA-256 of its bytes. source: a path that it had. frames: how many.
+    source_id: SHA-256 of its bytes. source: a path that it had. frames: how many were read. stored: how many frames
+    stand for them.
     """
 
     source_id: str
     sampler: str
     source: str
     frames: int
+    stored: int
     reason: str | None = None
 
 
@@ -78,7 +87,7 @@ class Scored:
 class Hit:
     """One moment: the best frame of a run of neighbouring frames, and the span of that run in seconds.
 
-    frames: how many were found of that run, the best included. moments: 1, or how many a whole clip has.
+    frames: how many of the recording were found of that run, the best included. moments: 1, or how many a whole clip has.
     """
 
     id: str
@@ -96,17 +105,26 @@ class Hit:
 
 
 def payload(frame: Frame) -> dict[str, Any]:
-    """The fields stored with a frame; `captured_at` and `utc_day_s`, its time of day, only where they are known."""
+    """The fields stored with a frame; its date, time of day (UTC), scene and fault only where there is one."""
+    end_us = frame.pts_us if frame.end_us is None else frame.end_us
     fields = {
         "source": frame.source,
         "source_id": frame.source_id,
         "camera": frame.camera,
         "time_s": frame.time_s,
         "pts_us": frame.pts_us,
+        "end_s": end_us / 1e6,
+        "stands_for": frame.stands_for,
+        "width": frame.size_px[0],
+        "height": frame.size_px[1],
+        "luma": frame.luma,
     }
-    if frame.captured_at is None:
-        return fields
-    return fields | {"captured_at": utc_text(frame.captured_at), "utc_day_s": _utc_day_s(frame.captured_at)}
+    fields |= {name: value for name, value in (("scene", frame.scene), ("fault", frame.fault)) if value is not None}
+    if frame.captured_at:
+        ended_at = frame.captured_at + timedelta(microseconds=end_us - frame.pts_us)
+        fields |= {"captured_at": utc_text(frame.captured_at), "ended_at": utc_text(ended_at)}
+        fields |= {"utc_day_s": _utc_day_s(frame.captured_at)}
+    return fields
 
 
 def in_utc(moment: datetime) -> datetime:

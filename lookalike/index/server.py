@@ -24,8 +24,10 @@ _INDEXED_FIELDS = {
     "source": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
     "source_id": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
     "time_s": models.FloatIndexParams(type=models.FloatIndexType.FLOAT),
+    "end_s": models.FloatIndexParams(type=models.FloatIndexType.FLOAT),
     "captured_at": models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME, is_principal=True),
     "utc_day_s": models.FloatIndexParams(type=models.FloatIndexType.FLOAT),
+    "ended_at": models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME),
 }
 
 
@@ -177,12 +179,12 @@ def _filter(where: Where) -> models.Filter | None:
     for field, values in (("camera", where.cameras), ("source", where.sources)):
         if values:
             must.append(models.FieldCondition(key=field, match=models.MatchAny(any=list(values))))
-    for bound, value in (("gte", where.since), ("lte", where.until)):
+    for bound, value, dated, timed in where.bounds():
         if isinstance(value, datetime):
             range_ = models.DatetimeRange(**{bound: utc_text(value)})  # pyright: ignore[reportArgumentType]
-            must.append(models.FieldCondition(key="captured_at", range=range_))
+            must.append(models.FieldCondition(key=dated, range=range_))
         elif value is not None:
-            must.append(models.FieldCondition(key="time_s", range=models.Range(**{bound: float(value)})))
+            must.append(models.FieldCondition(key=timed, range=models.Range(**{bound: float(value)})))
     if where.time_of_day:
         must.append(models.Filter(should=[_within(one) for one in where.utc_ranges()]))
     return models.Filter(must=must) if must else None

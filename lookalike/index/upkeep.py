@@ -76,9 +76,9 @@ def verify(index: FrameIndex) -> Verdict:
         sources.setdefault(frame["source_id"], frame["source"])
     said: dict[str, Finished] = {}
     for one in index.all_finished():  # of several samplers, the one with most frames
-        if one.source_id not in said or one.frames > said[one.source_id].frames:
+        if one.source_id not in said or one.stored > said[one.source_id].stored:
             said[one.source_id] = one
-    short = [(one.source, stored[key], one.frames) for key, one in said.items() if stored[key] < one.frames]
+    short = [(one.source, stored[key], one.stored) for key, one in said.items() if stored[key] < one.stored]
     gone = sorted(source for source in sources.values() if not _there(source))
     return Verdict(stored.total(), len(stored), gone, sorted(short))
 

@@ -17,6 +17,7 @@ from lookalike.encoder import Encoder
 from lookalike.footage import Frame, find_sources, read_frames
 from lookalike.index import FrameIndex, open_index
 from lookalike.ingest import index_footage
+from lookalike.sampling import ALL
 from tests.clips import noise, write_clip
 from tests.tiny import SPEC, tiny_embedding
 
@@ -29,12 +30,13 @@ from lookalike import ingest
 from lookalike.encoder import Encoder
 from lookalike.footage import find_sources
 from lookalike.index import open_index
+from lookalike.sampling import ALL
 
 ingest.BATCH, ingest.FLUSH_EVERY = 8, 1
 encoder = Encoder(sys.argv[2], "cpu", threads=1)
 with open_index(sys.argv[3], encoder.spec, create=True) as index:
     print("begun", flush=True)
-    ingest.index_footage(find_sources([sys.argv[1]]), encoder, index, None, lambda frames: None)
+    ingest.index_footage(find_sources([sys.argv[1]]), encoder, index, ALL, lambda frames: None)
 """
 
 
@@ -82,7 +84,7 @@ def test_a_kill_loses_nothing_and_doubles_nothing(
         assert process.wait(60) in (-signal.SIGKILL, 0)
         with open_index(folder, SPEC) as index:
             found.append((check_finished(index, frames), index.count()))
-            index_footage(find_sources([recordings]), Encoder(tiny_encoder, "cpu"), index, None, lambda batch: None)
+            index_footage(find_sources([recordings]), Encoder(tiny_encoder, "cpu"), index, ALL, lambda batch: None)
             assert index.count() == len(frames) == CLIPS * FRAMES
             assert index.missing(frames) == []
             assert check_finished(index, frames) == CLIPS

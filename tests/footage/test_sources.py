@@ -6,6 +6,7 @@ import pytest
 
 from lookalike.errors import FootageError
 from lookalike.footage import Source, find_sources
+from lookalike.naming import Naming
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_a_folder_is_searched_recursively_in_the_order_of_names(recordings):
 
 
 def test_a_camera_given_names_every_source(recordings):
-    found = find_sources([recordings, "rtsp://10.0.0.7/live"], camera="gate")
+    found = find_sources([recordings, "rtsp://10.0.0.7/live"], Naming("gate"))
     assert len(found) == 6
     assert {source.camera for source in found} == {"gate"}
 

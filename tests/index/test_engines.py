@@ -60,7 +60,17 @@ def test_the_nearest_come_first_with_their_cosine(index):
 
 
 def test_the_payload_says_where_a_frame_comes_from(index):
-    index.add([frame("a", 12.5, "gate", EIGHT), frame("b", 0)], at(0, 90))
+    """The run that it stands for ends half a minute later. What is not known is not there."""
+    run = dataclasses.replace(
+        frame("a", 12.5, "gate", EIGHT),
+        size_px=(1280, 720),
+        luma=80.5,
+        scene=3,
+        fault="frozen",
+        end_us=42_500_000,
+        stands_for=61,
+    )
+    index.add([run, frame("b", 0)], at(0, 90))
     dated, undated = index._engine.nearest(QUERY, 2, Where())
     assert dated.payload == {
         "source": "gate/a.mp4",
@@ -68,10 +78,18 @@ def test_the_payload_says_where_a_frame_comes_from(index):
         "camera": "gate",
         "time_s": 12.5,
         "pts_us": 12_500_000,
+        "end_s": 42.5,
+        "stands_for": 61,
+        "width": 1280,
+        "height": 720,
+        "luma": 80.5,
+        "scene": 3,
+        "fault": "frozen",
         "captured_at": "2026-01-05T08:00:00Z",
+        "ended_at": "2026-01-05T08:00:30Z",
         "utc_day_s": 8 * 3600,
     }
-    assert not {"captured_at", "utc_day_s"} & undated.payload.keys()
+    assert not {"captured_at", "ended_at", "utc_day_s", "scene", "fault"} & undated.payload.keys()
 
 
 def test_adding_again_changes_nothing(index):
@@ -101,7 +119,10 @@ def test_missing_are_those_not_stored_each_once(index):
 
 
 def test_a_finished_source_is_known_by_its_content_and_its_sampler(index):
-    whole, cut = Finished("a", "fps=2", "gate/a.mp4", 120), Finished("b", "all", "gate/b.mp4", 7, "ends at 0.3 s")
+    whole, cut = (
+        Finished("a", "fps=2", "gate/a.mp4", 120, 120),
+        Finished("b", "all", "gate/b.mp4", 7, 7, "ends at 0.3 s"),
+    )
     index.finish([whole, cut])
     assert index.finished("a", "fps=2") == whole
     assert index.finished("b", "all") == cut
@@ -114,7 +135,7 @@ def test_a_finished_source_is_known_by_its_content_and_its_sampler(index):
 
 def test_a_source_takes_another_name_and_another_camera(index):
     index.add([frame("a", 0, "gate"), frame("a", 5, "gate"), frame("b", 0, "gate")], at(0, 1, 2))
-    known = Finished("a", "all", "gate/a.mp4", 2)
+    known = Finished("a", "all", "gate/a.mp4", 2, 2)
     index.finish([known])
     index.rename(known, "archive/a.mp4", "dock")
     assert found(index, Where(("dock",))) == found(index, Where(sources=("archive/a.mp4",))) == {"a"}
@@ -145,7 +166,7 @@ def test_what_is_forgotten_is_gone_and_its_source_is_not_finished(index):
     gate = [frame("a", second, "gate") for second in range(5)]
     dock = [frame("b", second, "dock") for second in range(5)]
     index.add([*gate, *dock], at(*range(10)))
-    index.finish([Finished("a", "all", "gate/a.mp4", 5), Finished("b", "all", "dock/b.mp4", 5)])
+    index.finish([Finished("a", "all", "gate/a.mp4", 5, 5), Finished("b", "all", "dock/b.mp4", 5, 5)])
     assert index.forget(Where(("gate",), until=2.0)) == 3
     assert {one["id"] for one in index.frames()} == {one.id for one in [*gate[3:], *dock]}
     assert [one.source_id for one in index.all_finished()] == ["b"]
@@ -211,6 +232,21 @@ def test_filter_by_time_of_day_on_the_clock_of_a_zone(index, hours, zone, since,
     index.add([*dated, frame("undated", 0)], at(0, 1, 2, 3, 4))
     where = Where(since=since, time_of_day=TimeOfDay.parse(hours, zone))
     assert found(index, where) == set(expected)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "there"),
+    [(40.0, 50.0, True), (70.0, None, True), (70.1, None, False), (None, 10.0, True), (None, 9.9, False)],
+)
+def test_a_frame_that_stands_for_a_run_is_found_by_any_moment_of_it(index, since, until, there):
+    """From 10 s to 70 s of its clip, which began at eight."""
+    run = dataclasses.replace(frame("a", 10, captured_at=EIGHT + timedelta(seconds=10)), end_us=70_000_000)
+    index.add([run], at(0))
+    assert found(index, Where(since=since, until=until)) == ({"a"} if there else set())
+    dates = [None if bound is None else EIGHT + timedelta(seconds=bound) for bound in (since, until)]
+    assert found(index, Where(since=dates[0], until=dates[1])) == ({"a"} if there else set())
+    (hit,) = index.search(QUERY)
+    assert (hit.time_s, hit.span_s) == (10, (10, 70))
 
 
 def test_conditions_must_all_hold(index):

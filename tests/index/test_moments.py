@@ -7,7 +7,8 @@ from lookalike.index.schema import Hit, Scored
 
 
 def scored(name: str, score: float, source_id: str, time_s: float) -> Scored:
-    fields = {"source": f"{source_id}.mp4", "source_id": source_id, "camera": "gate", "time_s": time_s}
+    where = {"source": f"{source_id}.mp4", "source_id": source_id, "camera": "gate"}
+    fields = where | {"time_s": time_s, "end_s": time_s, "stands_for": 1}
     return Scored(name, score, fields)
 
 

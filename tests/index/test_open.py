@@ -59,14 +59,14 @@ def test_data_is_there_after_close_and_reopen(tmp_path):
 def test_data_is_there_after_a_kill_that_followed_finish(tmp_path):
     script = """
         index.add([frame("a", 0), frame("b", 0)], at(0, 90))
-        index.finish([Finished("a", "all", "gate/a.mp4", 1)])
+        index.finish([Finished("a", "all", "gate/a.mp4", 1, 1)])
         os.kill(os.getpid(), signal.SIGKILL)
     """
     with in_another_process(script, tmp_path / "index") as process:
         assert process.wait(60) == -signal.SIGKILL
     with open_index(tmp_path / "index", SPEC) as index:
         assert index.count() == 2
-        assert index.finished("a", "all") == Finished("a", "all", "gate/a.mp4", 1)
+        assert index.finished("a", "all") == Finished("a", "all", "gate/a.mp4", 1, 1)
         np.testing.assert_allclose(index.vector(frame("b", 0).id), at(90)[0], atol=1e-6)
         assert [hit.source for hit in index.search(at(0)[0], 1, Where(("gate",)))] == ["gate/a.mp4"]
 

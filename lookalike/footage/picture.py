@@ -1,0 +1,55 @@
+"""A decoded frame of a video -> its picture: upright RGB, whole or made small."""
+
+from __future__ import annotations
+
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from lookalike import pixels
+
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue. Source: ITU-R BT.601
+
+
+class Converter:
+    """Converts the frames of one video: to set this up takes as long as to convert a small frame."""
+
+    def __init__(self, fit_px: int | None = None) -> None:
+        """fit_px: None for whole pictures; else they are made as small as `pixels.fit` makes them."""
+        self._fit_px = fit_px
+        self._average, self._convert = VideoReformatter(), VideoReformatter()
+
+    def __call__(self, frame: VideoFrame) -> np.ndarray:
+        """The picture with the display rotation applied: PyAV reports it, counter-clockwise, but does not apply it.
+
+        Returns: uint8 (H, W, 3) or (fit_px, fit_px, 3).
+        """
+        rgb = self._convert.reformat(self._averaged(frame), format="rgb24").to_ndarray()
+        quarter_turns = round(frame.rotation / 90) % 4
+        upright = np.ascontiguousarray(np.rot90(rgb, quarter_turns)) if quarter_turns else rgb
+        return pixels.fit(upright, self._fit_px) if self._fit_px else upright
+
+    def _averaged(self, frame: VideoFrame) -> VideoFrame:
+        """Averaged down as far as `pixels.fit` would go, before it is converted: a third of the work for 720p.
+
+        Embeddings move by less than they do if the picture is saved as a JPEG of quality 95.
+        """
+        size = self._reduced(frame.width), self._reduced(frame.height)
+        if size == (frame.width, frame.height) or not frame.format.name.startswith("yuv"):
+            return frame
+        return self._average.reformat(frame, *size, frame.format.name, interpolation=Interpolation.AREA)
+
+    def _reduced(self, side_px: int) -> int:
+        """By a whole number, as Pillow's `reducing_gap` does."""
+        factor = side_px // (pixels.GAP * self._fit_px) if self._fit_px else 1
+        return -(-side_px // max(factor, 1))
+
+
+def size_px(frame: VideoFrame) -> tuple[int, int]:
+    """Width and height of the upright picture."""
+    return (frame.height, frame.width) if round(frame.rotation / 90) % 2 else (frame.width, frame.height)
+
+
+def luma(rgb: np.ndarray) -> float:
+    """Mean brightness of a picture, uint8 (H, W, 3): 0 to 255."""
+    return round(float(rgb.mean((0, 1)) @ LUMA), 2)

@@ -1,0 +1,68 @@
+"""Which frames of a video are taken, as one value that can be written down and read back."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """All frames, unless something is set. Images are always taken.
+
+    The fields' docstrings are the help texts of the flags.
+    """
+
+    fps: float | None = None
+    """Frames taken from each second of video, the first in each 1/fps; else all."""
+    keyframes: Annotated[bool, Parameter(negative="")] = False
+    """Take only frames that the recording holds whole, which are quick to decode."""
+    scene_cuts: Annotated[bool, Parameter(negative="")] = False
+    """Take the first frame of each scene; beside what --fps takes, if that is given."""
+    motion: float | None = None
+    """Of those, take only frames where at least this share of the picture moves, such as .01."""
+    dedupe: float | None = None
+    """Store frames that follow each other once, with their span, while the cosine to the first is this, such as .98."""
+
+    def check(self) -> None:
+        """Raises: ValueError that names the flag, what it is and what was expected."""
+        if self.fps is not None and not 0 < self.fps < math.inf:
+            raise ValueError(f"--fps is {self.fps:g}, expected more than 0")
+        if self.motion is not None and not 0 < self.motion < 1:
+            raise ValueError(f"--motion is {self.motion:g}, expected a share of the picture such as .01")
+        if self.dedupe is not None and not 0 < self.dedupe <= 1:
+            raise ValueError(f"--dedupe is {self.dedupe:g}, expected a cosine such as .98")
+        if self.keyframes and (self.scene_cuts or self.motion):
+            raise ValueError("--keyframes leaves out what --scene-cuts and --motion look at; give one of them")
+
+    def __str__(self) -> str:
+        """What is set, as `fps=2,motion=0.01`; `all` if nothing is. `parse` reads it back."""
+        return ",".join(_written(field.name, getattr(self, field.name)) for field in self._given()) or "all"
+
+    @classmethod
+    def parse(cls, text: str) -> Sampling:
+        """Read what `str` wrote. Raises: ValueError if it is something else."""
+        kinds = {field.name: field.type for field in dataclasses.fields(cls)}
+        settings: dict[str, float | bool] = {}
+        for part in [] if text == "all" else text.split(","):
+            name, _, value = part.partition("=")
+            if name not in kinds:
+                raise ValueError(f"{text!r} is no sampling; {name!r} is none of {', '.join(kinds)}")
+            settings[name] = float(value) if value else True
+        sampling = cls(**settings)  # pyright: ignore[reportArgumentType]
+        sampling.check()
+        return sampling
+
+    def _given(self) -> list[dataclasses.Field]:
+        return [field for field in dataclasses.fields(self) if getattr(self, field.name)]
+
+
+def _written(name: str, value: float | bool) -> str:
+    return name if value is True else f"{name}={value!r}" if value != round(value) else f"{name}={value:g}"
+
+
+ALL = Sampling()

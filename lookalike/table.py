@@ -1,0 +1,85 @@
+"""Frames with their embeddings as Arrow tables: what `embed` writes and `index` takes in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lookalike.contract import EncoderSpec
+from lookalike.errors import FootageError, SpaceMismatch
+from lookalike.footage import Frame
+
+SPEC = b"lookalike"  # the key of the encoder's spec in the file's metadata
+NO_PICTURE = np.empty((0, 0, 3), np.uint8)
+ROWS = 1024  # read at a time
+
+_COLUMNS = [
+    ("source", pa.string()),
+    ("camera", pa.string()),
+    ("time_s", pa.float64()),
+    ("captured_at", pa.timestamp("us", tz="UTC")),
+    ("id", pa.string()),
+    ("source_id", pa.string()),
+    ("pts_us", pa.int64()),
+    ("end_us", pa.int64()),
+    ("stands_for", pa.int64()),
+    ("width", pa.int32()),
+    ("height", pa.int32()),
+    ("luma", pa.float64()),
+    ("scene", pa.int32()),
+    ("fault", pa.string()),
+]
+
+
+def schema(spec: EncoderSpec) -> pa.Schema:
+    return pa.schema([*_COLUMNS, ("embedding", pa.list_(pa.float32(), spec.dim))], metadata={SPEC: spec.to_json()})
+
+
+def to_table(frames: Sequence[Frame], embeddings: np.ndarray, spec: EncoderSpec) -> pa.Table:
+    """embeddings: float32 (N, D)."""
+    sizes = [frame.size_px for frame in frames]
+    columns: dict[str, object] = {"width": [one[0] for one in sizes], "height": [one[1] for one in sizes]}
+    for name, _ in _COLUMNS:
+        if name not in columns:
+            columns[name] = [getattr(frame, name) for frame in frames]
+    columns["embedding"] = pa.FixedSizeListArray.from_arrays(pa.array(embeddings.ravel()), spec.dim)
+    return pa.table(columns, schema=schema(spec))
+
+
+def from_table(table: pa.Table) -> tuple[list[Frame], np.ndarray]:
+    """What `to_table` was given, without pictures."""
+    columns = {name: table.column(name).to_pylist() for name, _ in _COLUMNS if name != "id"}
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    vectors = table.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return [_frame(row) for row in rows], vectors.reshape(len(rows), -1)
+
+
+def read_tables(path: Path, spec: EncoderSpec) -> Iterator[pa.Table]:
+    """The rows of a Parquet file that `lookalike embed` wrote, a part at a time.
+
+    Raises: FootageError if it is none; SpaceMismatch if another encoder made it.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            stated = (file.schema_arrow.metadata or {}).get(SPEC)
+            if stated is None:
+                raise FootageError(
+                    f"{path}: not made by `lookalike embed`, expected its columns and its encoder's spec"
+                )
+            found = EncoderSpec.from_json(stated.decode(), str(path))
+            if found.space != spec.space:
+                raise SpaceMismatch(f"{path}: made by encoder {found.space}, this one is {spec.space}; embed it again")
+            for batch in file.iter_batches(ROWS):
+                yield pa.Table.from_batches([batch])
+    except (OSError, pa.ArrowException) as error:
+        raise FootageError(f"{path}: not a readable Parquet file ({' '.join(str(error).split())})") from error
+
+
+def _frame(row: dict) -> Frame:
+    size_px, captured_at = (row.pop("width"), row.pop("height")), row.pop("captured_at")
+    return Frame(NO_PICTURE, size_px=size_px, captured_at=captured_at and captured_at.astimezone(UTC), **row)

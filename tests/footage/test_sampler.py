@@ -1,0 +1,82 @@
+"""Which frames of a video a sampling takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from lookalike.footage import Ended, Frame, find_sources, read_source
+from lookalike.sampling import Sampling
+from tests.clips import SIZE_PX, noise, picture, write_clip
+
+
+def taken(path: Path, sampling: Sampling) -> list[Frame]:
+    (source,) = find_sources([path])
+    *frames, ended = list(read_source(source, sampling))
+    assert isinstance(ended, Ended)
+    assert (ended.frames, ended.reason) == (len(frames), None)
+    return [frame for frame in frames if isinstance(frame, Frame)]
+
+
+def times(frames: list[Frame]) -> list[float]:
+    return [frame.time_s for frame in frames]
+
+
+def test_key_frames_are_those_that_the_recording_holds_whole(tmp_path: Path) -> None:
+    """One in ten of 40, 40 ms apart, and of those the first in each half second; what comes last is no cut-off."""
+    clip = write_clip(tmp_path / "clip.mp4", range(0, 40 * 40, 40), codec_options={"g": "10", "sc_threshold": "0"})
+    assert times(taken(clip, Sampling(keyframes=True))) == [0, 0.4, 0.8, 1.2]
+    assert times(taken(clip, Sampling(2, keyframes=True))) == [0, 0.8, 1.2]
+
+
+def test_a_scene_begins_with_a_cut(tmp_path: Path) -> None:
+    """Noise, which differs from frame to frame but is of one brightness, against pictures; a flash of one frame is less
+    than a scene."""
+    bright, dark = (
+        np.full((SIZE_PX[1], SIZE_PX[0], 3), 230, np.uint8),
+        np.full((SIZE_PX[1], SIZE_PX[0], 3), 20, np.uint8),
+    )
+    pictures = [picture(0)] * 30 + [bright] * 30 + [dark] * 20
+    clip = write_clip(tmp_path / "clip.mp4", range(0, 40 * 80, 40), pictures)
+    frames = taken(clip, Sampling(scene_cuts=True))
+    assert [(frame.time_s, frame.scene) for frame in frames] == [(0, 0), (1.2, 1), (2.4, 2)]
+    both = taken(clip, Sampling(1, scene_cuts=True))
+    assert [(frame.time_s, frame.scene) for frame in both] == [(0, 0), (1, 0), (1.2, 1), (2, 1), (2.4, 2), (3, 2)]
+    flash = [picture(0)] * 5 + [bright] + [picture(0)] * 30
+    flashed = write_clip(tmp_path / "flash.mp4", range(0, 40 * 36, 40), flash)
+    assert times(taken(flashed, Sampling(scene_cuts=True))) == [0]
+
+
+def test_without_motion_nothing_is_taken(tmp_path: Path) -> None:
+    """A square of a sixteenth of the picture is there from 2 s to 3 s."""
+    still, moving = picture(10), []
+    for number in range(100):
+        rgb = still.copy()
+        if 50 <= number < 75:
+            left = number - 50
+            rgb[8:20, left : left + 16] = (20, 200, 230)
+        moving.append(rgb)
+    clip = write_clip(tmp_path / "clip.mp4", range(0, 40 * 100, 40), moving)
+    seconds = times(taken(clip, Sampling(motion=0.02)))
+    assert seconds == [number / 25 for number in range(50, 75)]
+    assert times(taken(clip, Sampling(5, motion=0.02))) == [2, 2.2, 2.4, 2.6, 2.8]
+    assert taken_nothing(write_clip(tmp_path / "still.mp4", range(0, 4000, 40), [still] * 100))
+
+
+def taken_nothing(path: Path) -> bool:
+    """A source of which nothing is taken has ended well: it is not a broken one."""
+    (source,) = find_sources([path])
+    (ended,) = list(read_source(source, Sampling(motion=0.02)))
+    return isinstance(ended, Ended) and (ended.frames, ended.reason) == (0, None)
+
+
+def test_a_picture_that_is_repeated_is_frozen_after_two_seconds(tmp_path: Path) -> None:
+    """Noise to 2 s, then one picture of it to 6 s. Looked at every 0.52 s: from 2.08 s on nothing has changed."""
+    pictures = noise(50) + [noise(51)[-1]] * 100
+    clip = write_clip(tmp_path / "clip.mp4", range(0, 40 * 150, 40), pictures, codec_options={"qp": "0"})
+    frames = taken(clip, Sampling(5))
+    faults = {frame.time_s: frame.fault for frame in frames}
+    assert {time_s for time_s, fault in faults.items() if fault == "frozen"} == {t for t in faults if t >= 2.08 + 2}
+    black = write_clip(tmp_path / "black.mp4", range(0, 400, 40), [np.zeros_like(picture(0))] * 10)
+    assert {frame.fault for frame in taken(black, Sampling())} == {"black"}

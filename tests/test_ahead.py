@@ -1,0 +1,50 @@
+"""Working ahead in a thread."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from lookalike.ahead import read_ahead
+from lookalike.footage import find_sources, read_frames
+from lookalike.ingest import QUEUE_FRAMES
+from tests.two_clips import decoding
+
+
+def test_reading_ahead_gives_the_same_frames_in_order(two_clips):
+    sources = find_sources([two_clips / "a.mp4"])
+    assert [frame.id for frame in read_ahead(read_frames(sources), depth=2)] == [
+        frame.id for frame in read_frames(sources)
+    ]
+
+
+def test_reading_ahead_passes_errors_on_where_they_happened(two_clips):
+    def failing():
+        yield from itertools.islice(read_frames(find_sources([two_clips / "a.mp4"])), 3)
+        raise RuntimeError("the camera fell down")
+
+    frames = read_ahead(failing(), QUEUE_FRAMES)
+    assert len(list(itertools.islice(frames, 3))) == 3
+    with pytest.raises(RuntimeError, match="the camera fell down"):
+        next(frames)
+
+
+@pytest.mark.parametrize("depth", [1, QUEUE_FRAMES])
+def test_reading_ahead_stops_when_the_consumer_stops(two_clips, depth):
+    """Of an endless source no more is decoded than the queue holds, one in hand, and those taken."""
+    frame = next(read_frames(find_sources([two_clips / "a.mp4"])))
+    decoded: list[int] = []
+
+    def endless():
+        for number in itertools.count():
+            decoded.append(number)
+            yield frame
+
+    before = set(decoding())
+    frames = read_ahead(endless(), depth)
+    assert [next(frames), next(frames)] == [frame, frame]
+    (thread,) = set(decoding()) - before
+    frames.close()  # pyright: ignore[reportAttributeAccessIssue] - a generator
+    assert not thread.is_alive()
+    assert len(decoded) <= 2 + depth + 1
