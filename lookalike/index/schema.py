@@ -87,7 +87,7 @@ class Scored:
 class Hit:
     """One moment: the best frame of a run of neighbouring frames, and the span of that run in seconds.
 
-    frames: how many of the recording were found of that run, the best included. moments: 1, or how many a whole clip has.
+    frames: how many were found of that run, and those that they stand for. moments: 1, or how many a whole clip has.
     """
 
     id: str
