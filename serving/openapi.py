@@ -35,6 +35,8 @@ _FILTERS: dict[str, Any] = {
     "zone": {"type": "string", "default": "UTC", "description": "Whose clock time_of_day is of, as Europe/Berlin"},
     "by": {"type": "string", "enum": [*get_args(By)], "default": "moment", "description": "What is one hit"},
     "min_score": {"type": "number", "minimum": -1, "maximum": 1, "description": "Only hits of at least this score"},
+    "min_percentile": {"type": "number", "minimum": 0, "maximum": 100, "description": "Only hits of at least this one"},
+    "diverse": {"type": "number", "minimum": 0, "maximum": 1, "description": "How unlike each other hits shall be"},
     "region": {"type": "string", "description": "The part that counts: x,y,w,h in pixels, or in shares"},
     "like": {"type": "array", "items": {"type": "string"}, "description": "Ids of hits to be nearer to"},
     "unlike": {"type": "array", "items": {"type": "string"}, "description": "Ids of hits to be further from"},
@@ -119,11 +121,22 @@ _SCHEMAS: dict[str, Any] = {
             "space": {"type": "string"},
             "hits": {
                 "type": "array",
-                "description": "Best first; neighbouring frames are one hit",
+                "description": "Best first, unless diverse; neighbouring frames are one hit",
                 "items": {
                     "type": "object",
                     "required": [
-                        *("id", "score", "source", "camera", "time_s", "span_s", "captured_at", "frames", "moments")
+                        *(
+                            "id",
+                            "score",
+                            "source",
+                            "camera",
+                            "time_s",
+                            "span_s",
+                            "captured_at",
+                            "frames",
+                            "moments",
+                            "percentile",
+                        )
                     ],
                     "properties": {
                         "id": {"type": "string", "format": "uuid"},
@@ -135,6 +148,10 @@ _SCHEMAS: dict[str, Any] = {
                         "captured_at": {"type": "string", "format": "date-time", "nullable": True},
                         "frames": {"type": "integer", "description": "How many frames it stands for"},
                         "moments": {"type": "integer", "description": "How many moments they are; 1 unless by clip"},
+                        "percentile": {
+                            "type": "number",
+                            "description": "Share of the camera's other frames that are less similar, 0 to 100",
+                        },
                     },
                 },
             },

@@ -17,7 +17,8 @@ from serving.refusals import Refusal
 
 DEFAULT_TOP = 10
 SEVERAL = ("camera", "source", "like", "unlike")  # may be given more than once
-FIELDS = ("id", "region", "top", "since", "until", "time_of_day", "zone", "by", "min_score", *SEVERAL)
+CHOICE = ("by", "min_score", "min_percentile", "diverse")
+FIELDS = ("id", "region", "top", "since", "until", "time_of_day", "zone", *CHOICE, *SEVERAL)
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ def _choice(given: dict[str, list[str]]) -> Choice:
     if by not in get_args(By):
         raise _bad(f"by is {by[:50]!r}, expected one of {', '.join(get_args(By))}")
     try:
-        return Choice(cast(By, by), _number(given, "min_score"))
+        least = _number(given, "min_score"), _number(given, "min_percentile")
+        return Choice(cast(By, by), *least, _number(given, "diverse") or 0.0)
     except ValueError as error:
         raise _bad(str(error)) from error
 

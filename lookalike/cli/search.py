@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from lookalike.cli.flags import EVERY_FRAME, EncoderFile, IndexAt, Json, WhichFrames, app, fail
+
+if TYPE_CHECKING:
+    from lookalike.index import Hit
 
 
 @app.command(
@@ -38,6 +41,13 @@ def search(
         Literal["moment", "clip"], Parameter(help="What is one hit: neighbouring frames, or all of one recording.")
     ] = "moment",
     min_score: Annotated[float | None, Parameter(help="Only hits of at least this cosine similarity.")] = None,
+    min_percentile: Annotated[
+        float | None,
+        Parameter(help="Only hits nearer than this share of the other frames of their camera, as 99.5."),
+    ] = None,
+    diverse: Annotated[
+        float, Parameter(help="From 0, the nearest, to 1: hits that are unlike each other, of those that are near.")
+    ] = 0.0,
     filters: WhichFrames = EVERY_FRAME,
     json_: Json = False,
 ) -> None:
@@ -49,7 +59,7 @@ def search(
 
     where = filters.where()
     try:
-        choice = Choice(by, min_score)
+        choice = Choice(by, min_score, min_percentile, diverse)
         part = Region.parse(region) if region else None
     except ValueError as error:
         fail(str(error), code=2)
@@ -67,8 +77,12 @@ def search(
             fail(str(error), code=2)
         hits = store.search(vector, top, where, choice)
     if not json_:
-        print_data(f"{'score':>6}  {'time':>9}  {'span':>15}  {'frames':>6}  camera  source")
+        print_data(f"{'score':>6}  {'pct':>5}  {'time':>9}  {'span':>15}  {'frames':>6}  camera  source")
     for hit in hits:
-        span = f"{hit.span_s[0]:.1f}-{hit.span_s[1]:.1f} s"
-        line = f"{hit.score:6.3f}  {hit.time_s:7.1f} s  {span:>15}  {hit.frames:6}  {hit.camera}  {hit.source}"
-        print_data(json.dumps(hit.to_dict()) if json_ else line)
+        print_data(json.dumps(hit.to_dict()) if json_ else _line(hit))
+
+
+def _line(hit: Hit) -> str:
+    span = f"{hit.span_s[0]:.1f}-{hit.span_s[1]:.1f} s"
+    place = f"{hit.time_s:7.1f} s  {span:>15}  {hit.frames:6}  {hit.camera}  {hit.source}"
+    return f"{hit.score:6.3f}  {hit.percentile:5.1f}  {place}"

@@ -13,14 +13,17 @@ FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)
 _STEP = timedelta(days=7)  # no zone has changed its offset twice within a week
 
 
+Stretch = tuple[datetime | None, datetime | None]  # of time: from, until before; None has no bound
+ALWAYS: tuple[Stretch, ...] = ((None, None),)
+
+
 @dataclass(frozen=True)
 class UtcRange:
-    """since, until: moments, the second excluded; None has no bound. from_s, to_s: seconds of a UTC day, as well."""
+    """from_s, until before to_s: seconds of a UTC day, on dates in any of `stretches`."""
 
-    since: datetime | None
-    until: datetime | None
     from_s: float
     to_s: float
+    stretches: tuple[Stretch, ...]
 
 
 @dataclass(frozen=True)
@@ -46,36 +49,37 @@ class TimeOfDay:
         return cls(float(start_s % DAY_S), float(end_s), zone)
 
     def utc_ranges(self, since: datetime | None = None, until: datetime | None = None) -> list[UtcRange]:
-        """The same in UTC, a range or two for each stretch of time in which the zone keeps its offset.
+        """The same in UTC, a range or two for each offset that the zone has had.
 
-        since, until: stretches that lie outside of them are left out.
+        since, until: stretches of time that lie outside of them are left out.
         """
         length_s = (self.end_s - self.start_s) % DAY_S or DAY_S
-        ranges: list[UtcRange] = []
-        for begin, end, offset_s in _offsets(self.zone):
+        ranges: dict[tuple[float, float], list[Stretch]] = {}
+        for stretch, offset_s in _offsets(self.zone):
+            begin, end = stretch
             if (since and end and end <= since) or (until and begin and begin > until):
                 continue
             from_s = (self.start_s - offset_s) % DAY_S
             to_s = from_s + length_s
-            ranges.append(UtcRange(begin, end, from_s, min(to_s, DAY_S)))
+            ranges.setdefault((from_s, min(to_s, DAY_S)), []).append(stretch)
             if to_s > DAY_S:
-                ranges.append(UtcRange(begin, end, 0.0, to_s - DAY_S))
-        return ranges
+                ranges.setdefault((0.0, to_s - DAY_S), []).append(stretch)
+        return [UtcRange(*range_, tuple(stretches)) for range_, stretches in ranges.items()]
 
 
 @lru_cache(maxsize=16)
-def _offsets(zone: str) -> list[tuple[datetime | None, datetime | None, float]]:
-    """Stretches of time in which a zone keeps its offset: since, until before, seconds ahead of UTC."""
+def _offsets(zone: str) -> list[tuple[Stretch, float]]:
+    """Stretches of time in which a zone keeps its offset, seconds ahead of UTC."""
     clock, stretches = ZoneInfo(zone), []
     begin, moment = None, FIRST
     while moment < LAST:
         after = moment + _STEP
         if _offset_s(moment, clock) != (next_s := _offset_s(after, clock)):
             change = _first_with(next_s, moment, after, clock)
-            stretches.append((begin, change, _offset_s(moment, clock)))
+            stretches.append(((begin, change), _offset_s(moment, clock)))
             begin = change
         moment = after
-    return [*stretches, (begin, None, _offset_s(moment, clock))]
+    return [*stretches, ((begin, None), _offset_s(moment, clock))]
 
 
 def _first_with(offset_s: float, before: datetime, after: datetime, clock: ZoneInfo) -> datetime:

@@ -11,7 +11,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from lookalike.errors import IndexStoreError
-from lookalike.index.clock import UtcRange
+from lookalike.index.clock import ALWAYS, UtcRange
 from lookalike.index.ledger import Ledger
 from lookalike.index.schema import Finished, Scored, Where, utc_text
 
@@ -67,11 +67,13 @@ class EdgeEngine:
     def existing(self, ids: Sequence[str]) -> set[str]:
         return {str(record.id) for record in self._shard.retrieve(list(ids), with_payload=False, with_vector=False)}
 
-    def point(self, point_id: str) -> tuple[np.ndarray, dict[str, Any]] | None:
-        records = self._shard.retrieve([point_id], with_payload=True, with_vector=True)
-        if not records or not isinstance(records[0].vector, dict):
-            return None
-        return np.asarray(records[0].vector[self._space], np.float32), records[0].payload or {}
+    def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
+        records = self._shard.retrieve(list(ids), with_payload=True, with_vector=True)
+        return {
+            str(record.id): (np.asarray(record.vector[self._space], np.float32), record.payload or {})
+            for record in records
+            if isinstance(record.vector, dict)
+        }
 
     def nearest(self, vector: np.ndarray, limit: int, where: Where, min_score: float | None = None) -> list[Scored]:
         request = edge.QueryRequest(
@@ -84,11 +86,23 @@ class EdgeEngine:
         return [Scored(str(point.id), point.score, point.payload or {}) for point in self._shard.query(request)]
 
     def scroll(self, where: Where) -> Iterator[tuple[str, dict[str, Any]]]:
+        for records in self._pages(where, PAGE, with_vector=False):
+            yield from ((str(record.id), record.payload or {}) for record in records)
+
+    def vectors(self, where: Where, page: int) -> Iterator[tuple[list[dict[str, Any]], np.ndarray]]:
+        for records in self._pages(where, page, with_vector=True):
+            rows = [record.vector[self._space] for record in records if isinstance(record.vector, dict)]
+            yield [(record.payload or {}) | {"id": str(record.id)} for record in records], np.array(rows, np.float32)
+
+    def _pages(self, where: Where, page: int, with_vector: bool) -> Iterator[list[edge.Record]]:
         offset = None
         while True:
-            request = edge.ScrollRequest(offset=offset, limit=PAGE, filter=_filter(where), with_payload=True)
+            request = edge.ScrollRequest(
+                offset=offset, limit=page, filter=_filter(where), with_payload=True, with_vector=with_vector
+            )
             records, offset = self._shard.scroll(request)
-            yield from ((str(record.id), record.payload or {}) for record in records)
+            if records:
+                yield records
             if offset is None:
                 return
 
@@ -147,8 +161,13 @@ def _filter(where: Where) -> edge.Filter | None:
 
 
 def _within(range_: UtcRange) -> edge.Filter:
+    """The stretches together below the time of day: 0.2 s for 120 of them, each with its own, at 200,000 frames."""
     must: list[Any] = [edge.FieldCondition("utc_day_s", range=edge.RangeFloat(gte=range_.from_s, lt=range_.to_s))]
-    for bound, moment in (("gte", range_.since), ("lt", range_.until)):
-        if moment is not None:
-            must.append(edge.FieldCondition("captured_at", range=edge.RangeDateTime(**{bound: utc_text(moment)})))
+    if range_.stretches != ALWAYS:
+        must.append(edge.Filter(should=[_between(*stretch) for stretch in range_.stretches]))
     return edge.Filter(must=must)
+
+
+def _between(since: datetime | None, until: datetime | None) -> edge.FieldCondition:
+    bounds = {bound: utc_text(moment) for bound, moment in (("gte", since), ("lt", until)) if moment}
+    return edge.FieldCondition("captured_at", range=edge.RangeDateTime(**bounds))

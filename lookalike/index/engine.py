@@ -21,8 +21,8 @@ class Engine(Protocol):
         """Those of `ids` that are stored."""
         ...
 
-    def point(self, point_id: str) -> tuple[np.ndarray, dict[str, Any]] | None:
-        """The stored vector, float32 (D,), and payload; None if there is no such point."""
+    def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
+        """By id, the stored vectors, float32 (D,), and payloads of those of `ids` that are stored."""
         ...
 
     def nearest(self, vector: np.ndarray, limit: int, where: Where, min_score: float | None = None) -> list[Scored]:
@@ -31,6 +31,13 @@ class Engine(Protocol):
 
     def scroll(self, where: Where) -> Iterator[tuple[str, dict[str, Any]]]:
         """Id and payload of every point that meets the conditions, in no order that means anything."""
+        ...
+
+    def vectors(self, where: Where, page: int) -> Iterator[tuple[list[dict[str, Any]], np.ndarray]]:
+        """The points that meet the conditions, `page` at a time, in the order of their ids.
+
+        Yields: N payloads with `id` beside, and vectors, float32 (N, D); N is never 0.
+        """
         ...
 
     def delete(self, where: Where) -> None:

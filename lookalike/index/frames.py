@@ -17,13 +17,16 @@ import numpy as np
 from lookalike.contract import EncoderSpec
 from lookalike.errors import IndexStoreError, SpaceMismatch
 from lookalike.footage import Frame
+from lookalike.index.background import Background
 from lookalike.index.engine import Engine
 from lookalike.index.moments import collapse
 from lookalike.index.schema import Choice, Finished, Hit, Scored, Where, payload
+from lookalike.index.spread import spread
 
 DEFAULT_COLLECTION = "lookalike"
 FIRST_FETCH = 500  # neighbouring frames fill a page: fetch many, then collapse
 LAST_FETCH = 8000
+CANDIDATES = 5  # hits to choose each of those from that shall differ from each other
 EVERYWHERE = Where()
 EVERY_MOMENT = Choice()
 SIDECAR = "lookalike.json"  # which encoder filled an embedded index
@@ -34,6 +37,7 @@ class FrameIndex:
 
     def __init__(self, engine: Engine, spec: EncoderSpec) -> None:
         self._engine = engine
+        self._background = Background(engine)
         self.spec = spec
 
     def add(self, frames: Sequence[Frame], embeddings: np.ndarray) -> None:
@@ -59,14 +63,30 @@ class FrameIndex:
     def search(
         self, vector: np.ndarray, top: int = 10, where: Where = EVERYWHERE, choice: Choice = EVERY_MOMENT
     ) -> list[Hit]:
-        """The `top` moments, or clips, most similar to a vector, float32 (D,), best first."""
-        fetch = max(FIRST_FETCH, top)
+        """The `top` moments, or clips, most similar to a vector, float32 (D,).
+
+        Returns: hits, best first; or in the order in which they add most, if `choice` is diverse.
+        """
+        wanted, fetch = top * (CANDIDATES if choice.diverse else 1), max(FIRST_FETCH, top)
+        before = -1
         while True:
             scored: list[Scored] = self._engine.nearest(vector, fetch, where, choice.min_score)
             hits = collapse(scored, by_clip=choice.by == "clip")
-            if len(hits) >= top or len(scored) < fetch or fetch >= LAST_FETCH:
-                return hits[:top]
-            fetch *= 4
+            if choice.min_percentile is not None:
+                hits = self._background.above(choice.min_percentile, vector, hits)
+            in_vain = choice.min_percentile is not None and len(hits) == before  # what is further away is below, too
+            if len(hits) >= wanted or len(scored) < fetch or fetch >= LAST_FETCH or in_vain:
+                chosen = self._spread(hits[:wanted], top, choice.diverse) if choice.diverse else hits[:top]
+                return self._background.calibrate(vector, chosen)
+            before, fetch = len(hits), fetch * 4
+
+    def _spread(self, hits: Sequence[Hit], top: int, diverse: float) -> list[Hit]:
+        stored = self._engine.points([hit.id for hit in hits])
+        there = [hit for hit in hits if hit.id in stored]  # else forgotten meanwhile
+        if not there:
+            return []
+        vectors = np.stack([stored[hit.id][0] for hit in there])
+        return [there[number] for number in spread(np.array([hit.score for hit in there]), vectors, top, diverse)]
 
     def vector(self, frame_id: str) -> np.ndarray:
         """The stored embedding of a frame, float32 (D,). Raises: IndexStoreError if the id is unknown."""
@@ -78,7 +98,7 @@ class FrameIndex:
         return fields["source"], fields["time_s"]
 
     def _point(self, frame_id: str) -> tuple[np.ndarray, dict[str, Any]]:
-        found = self._engine.point(frame_id) if is_frame_id(frame_id) else None
+        found = self._engine.points([frame_id]).get(str(UUID(frame_id))) if is_frame_id(frame_id) else None
         if found is None:
             raise IndexStoreError(f"no frame has the id {frame_id!r}; take one from a search hit")
         return found

@@ -47,15 +47,23 @@ class Choice:
     """Which of the frames found are answered, and as what.
 
     by: neighbouring frames, or all of one clip, are one hit. min_score: hits of at least this cosine similarity.
+    min_percentile: hits of at least this percentile of their camera's own frames. diverse: from 0, the nearest, to 1:
+    such as are unlike each other.
     Raises: ValueError for a value that is out of range.
     """
 
     by: By = "moment"
     min_score: float | None = None
+    min_percentile: float | None = None
+    diverse: float = 0.0
 
     def __post_init__(self) -> None:
         if self.min_score is not None and not -1 <= self.min_score <= 1:
             raise ValueError(f"min_score is {self.min_score}, expected a cosine similarity from -1 to 1")
+        if self.min_percentile is not None and not 0 <= self.min_percentile < 100:
+            raise ValueError(f"min_percentile is {self.min_percentile}, expected from 0 to below 100, such as 99.5")
+        if not 0 <= self.diverse <= 1:
+            raise ValueError(f"diverse is {self.diverse}, expected from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,7 @@ class Hit:
     """One moment: the best frame of a run of neighbouring frames, and the span of that run in seconds.
 
     frames: how many were found of that run, and those that they stand for. moments: 1, or how many a whole clip has.
+    percentile: the share, 0 to 100, of the other frames of its camera that are less similar to the query.
     """
 
     id: str
@@ -99,6 +108,7 @@ class Hit:
     captured_at: str | None
     frames: int = 1
     moments: int = 1
+    percentile: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"span_s": list(self.span_s)}

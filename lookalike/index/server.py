@@ -14,7 +14,7 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from lookalike.errors import IndexStoreError, SpaceMismatch
-from lookalike.index.clock import UtcRange
+from lookalike.index.clock import ALWAYS, UtcRange
 from lookalike.index.schema import Finished, Scored, Where, utc_text
 
 PAGE = 1000  # points read at a time
@@ -81,12 +81,14 @@ class ServerEngine:
             records = self._client.retrieve(self._collection, list(ids), with_payload=False, with_vectors=False)
         return {str(record.id) for record in records}
 
-    def point(self, point_id: str) -> tuple[np.ndarray, dict[str, Any]] | None:
+    def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
         with _answered():
-            records = self._client.retrieve(self._collection, [point_id], with_payload=True, with_vectors=True)
-        if not records or not isinstance(records[0].vector, dict):
-            return None
-        return np.asarray(records[0].vector[self._space], np.float32), records[0].payload or {}
+            records = self._client.retrieve(self._collection, list(ids), with_payload=True, with_vectors=[self._space])
+        return {
+            str(record.id): (np.asarray(record.vector[self._space], np.float32), record.payload or {})
+            for record in records
+            if isinstance(record.vector, dict)
+        }
 
     def nearest(self, vector: np.ndarray, limit: int, where: Where, min_score: float | None = None) -> list[Scored]:
         with _answered():
@@ -103,12 +105,26 @@ class ServerEngine:
     def scroll(self, where: Where) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from self._scroll(self._collection, _filter(where))
 
+    def vectors(self, where: Where, page: int) -> Iterator[tuple[list[dict[str, Any]], np.ndarray]]:
+        for records in self._pages(self._collection, _filter(where), page, [self._space]):
+            rows = [record.vector[self._space] for record in records if isinstance(record.vector, dict)]
+            yield [(record.payload or {}) | {"id": str(record.id)} for record in records], np.array(rows, np.float32)
+
     def _scroll(self, collection: str, condition: models.Filter | None) -> Iterator[tuple[str, dict[str, Any]]]:
+        for records in self._pages(collection, condition, PAGE, False):
+            yield from ((str(record.id), record.payload or {}) for record in records)
+
+    def _pages(
+        self, collection: str, condition: models.Filter | None, page: int, with_vectors: bool | list[str]
+    ) -> Iterator[list[models.Record]]:
         offset = None
         while True:
             with _answered():
-                records, offset = self._client.scroll(collection, condition, limit=PAGE, offset=offset)
-            yield from ((str(record.id), record.payload or {}) for record in records)
+                records, offset = self._client.scroll(
+                    collection, condition, limit=page, offset=offset, with_vectors=with_vectors
+                )
+            if records:
+                yield records
             if offset is None:
                 return
 
@@ -193,7 +209,10 @@ def _filter(where: Where) -> models.Filter | None:
 def _within(range_: UtcRange) -> models.Filter:
     day = models.Range(gte=range_.from_s, lt=range_.to_s)
     must: list[models.Condition] = [models.FieldCondition(key="utc_day_s", range=day)]
-    if range_.since or range_.until:
-        dates = models.DatetimeRange(gte=range_.since, lt=range_.until)
-        must.append(models.FieldCondition(key="captured_at", range=dates))
+    if range_.stretches != ALWAYS:
+        must.append(models.Filter(should=[_between(*stretch) for stretch in range_.stretches]))
     return models.Filter(must=must)
+
+
+def _between(since: datetime | None, until: datetime | None) -> models.FieldCondition:
+    return models.FieldCondition(key="captured_at", range=models.DatetimeRange(gte=since, lt=until))

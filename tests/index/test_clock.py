@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from lookalike.index.clock import TimeOfDay, UtcRange
+from lookalike.index.clock import ALWAYS, TimeOfDay, UtcRange
 
 HOUR_S = 3600.0
 SUMMER_2026, WINTER_2026 = datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC)  # in the EU
@@ -33,20 +33,26 @@ def test_what_is_no_zone_is_told(zone):
 
 
 def test_utc_is_one_range_and_two_past_midnight():
-    assert TimeOfDay.parse("08:00-10:00").utc_ranges() == [UtcRange(None, None, 8 * HOUR_S, 10 * HOUR_S)]
-    night = [UtcRange(None, None, 22 * HOUR_S, 24 * HOUR_S), UtcRange(None, None, 0, 6 * HOUR_S)]
+    assert TimeOfDay.parse("08:00-10:00").utc_ranges() == [UtcRange(8 * HOUR_S, 10 * HOUR_S, ALWAYS)]
+    night = [UtcRange(22 * HOUR_S, 24 * HOUR_S, ALWAYS), UtcRange(0, 6 * HOUR_S, ALWAYS)]
     assert TimeOfDay.parse("22:00-06:00").utc_ranges() == night
     assert TimeOfDay.parse("22:00-24:00").utc_ranges() == night[:1]
-    assert TimeOfDay.parse("00:00-24:00").utc_ranges() == [UtcRange(None, None, 0, 24 * HOUR_S)]
+    assert TimeOfDay.parse("00:00-24:00").utc_ranges() == [UtcRange(0, 24 * HOUR_S, ALWAYS)]
 
 
 def test_the_clock_of_a_zone_changes_with_summer_time():
     """8 in Berlin is 7 in UTC in winter and 6 in summer."""
     since, until = datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
     assert TimeOfDay.parse("08:00-10:00", "Europe/Berlin").utc_ranges(since, until) == [
-        UtcRange(datetime(2025, 10, 26, 1, tzinfo=UTC), SUMMER_2026, 7 * HOUR_S, 9 * HOUR_S),
-        UtcRange(SUMMER_2026, WINTER_2026, 6 * HOUR_S, 8 * HOUR_S),
-        UtcRange(WINTER_2026, datetime(2027, 3, 28, 1, tzinfo=UTC), 7 * HOUR_S, 9 * HOUR_S),
+        UtcRange(
+            7 * HOUR_S,
+            9 * HOUR_S,
+            (
+                (datetime(2025, 10, 26, 1, tzinfo=UTC), SUMMER_2026),
+                (WINTER_2026, datetime(2027, 3, 28, 1, tzinfo=UTC)),
+            ),
+        ),
+        UtcRange(6 * HOUR_S, 8 * HOUR_S, ((SUMMER_2026, WINTER_2026),)),
     ]
 
 
@@ -66,9 +72,8 @@ def test_a_moment_is_in_one_of_the_ranges_when_the_clock_on_the_wall_says_so(zon
         found = [
             one
             for one in ranges
-            if (one.since is None or one.since <= moment)
-            and (one.until is None or moment < one.until)
-            and one.from_s <= day_s < one.to_s
+            for since, until in one.stretches
+            if one.from_s <= day_s < one.to_s and (not since or since <= moment) and (not until or moment < until)
         ]
         assert len(found) == expected, moment
         moment += timedelta(minutes=37)

@@ -12,7 +12,8 @@ import pytest
 from qdrant_client import QdrantClient
 
 from lookalike.errors import IndexStoreError
-from lookalike.index import Choice, Finished, FrameIndex, TimeOfDay, Where, open_index
+from lookalike.index import Choice, Finished, FrameIndex, TimeOfDay, Where, background, open_index
+from lookalike.index.background import SAMPLE, Background
 from lookalike.index.server import ServerEngine
 from tests.index.circle import SPEC, at, frame
 
@@ -162,6 +163,18 @@ def test_all_frames_are_listed_whatever_their_number(index):
     assert len(list(index.frames(Where(since=2400.0)))) == 100
 
 
+def test_vectors_come_by_the_page_in_the_order_of_their_ids(index):
+    frames = [frame("a", second, "gate" if second % 3 else "dock") for second in range(30)]
+    index.add(frames, at(*range(30)))
+    pages = list(index._engine.vectors(Where(("gate",)), 8))
+    assert [len(fields) for fields, _ in pages] == [8, 8, 4]
+    ids = [one["id"] for fields, _ in pages for one in fields]
+    assert ids == sorted(one.id for one in frames if one.camera == "gate")
+    by_time = {one["time_s"]: vector for fields, vectors in pages for one, vector in zip(fields, vectors, strict=True)}
+    np.testing.assert_allclose([by_time[second] for second in sorted(by_time)], at(*sorted(by_time)), atol=1e-6)
+    assert list(index._engine.vectors(Where(("yard",)), 8)) == []
+
+
 def test_what_is_forgotten_is_gone_and_its_source_is_not_finished(index):
     gate = [frame("a", second, "gate") for second in range(5)]
     dock = [frame("b", second, "dock") for second in range(5)]
@@ -291,10 +304,78 @@ def test_hits_have_at_least_the_score_asked_for(index):
     assert index.search(QUERY, choice=Choice(min_score=0.99)) == []
 
 
-@pytest.mark.parametrize("score", [1.01, -2, math.nan])
-def test_a_score_that_cannot_be_is_refused(score):
-    with pytest.raises(ValueError, match=r"min_score is .*, expected a cosine similarity from -1 to 1"):
-        Choice(min_score=score)
+@pytest.mark.parametrize(
+    "bad", [{"min_score": 1.01}, {"min_score": -2}, {"min_score": math.nan}, {"min_percentile": 100}, {"diverse": 1.5}]
+)
+def test_a_choice_that_cannot_be_is_refused(bad):
+    with pytest.raises(ValueError, match=f"{next(iter(bad))} is .*, expected"):
+        Choice(**bad)
+
+
+@pytest.mark.parametrize(("diverse", "expected"), [(0, "abc"), (0.1, "abc"), (0.5, "acb"), (0.9, "acb"), (1, "acb")])
+def test_hits_are_spread_where_asked_for(index, diverse, expected):
+    """a at 10, b at 12, c at -15 degrees. After a, half of each: b is worth (cos 12 - cos 2) / 2 = -.01, and c
+    (cos 15 - cos 25) / 2 = .03. At a tenth b is: .9 cos 12 - .1 cos 2 = .780, and c .9 cos 15 - .1 cos 25 = .779."""
+    index.add([frame(name, 0) for name in "abc"], at(10, 12, -15))
+    hits = index.search(QUERY, choice=Choice(diverse=diverse))
+    assert [hit.source for hit in hits] == [f"gate/{name}.mp4" for name in expected]
+    assert {hit.score for hit in hits} == {hit.score for hit in index.search(QUERY)}
+
+
+def test_spread_hits_are_chosen_of_more_than_are_asked_for(index):
+    """Three nearly equal frames are nearest; of two hits the other side is one."""
+    index.add([frame(name, 0) for name in "abcd"], at(10, 10.1, 10.2, -15))
+    hits = index.search(QUERY, top=2, choice=Choice(diverse=0.5))
+    assert [hit.source for hit in hits] == ["gate/a.mp4", "gate/d.mp4"]
+
+
+def test_a_percentile_is_the_share_of_the_cameras_other_frames_that_are_less_similar(index):
+    """Frame a at 5 degrees has nine others of its camera behind it: 9 of 9 + 1. The next one has 8 behind it, and two
+    frames of a's moment before: 8 of 10 + 1. The other camera has no other frame, which says nothing."""
+    index.add([frame("a", 0), frame("a", 1), frame("c", 0, "dock")], at(5, 5.5, 1))
+    index.add([frame(f"b{number}", 0) for number in range(1, 10)], at(*range(10, 100, 10)))
+    alone, first, second, *_ = index.search(QUERY)
+    assert (alone.camera, alone.percentile) == ("dock", 0)
+    assert (first.source, first.percentile) == ("gate/a.mp4", 90)
+    assert (second.source, second.percentile) == ("gate/b1.mp4", pytest.approx(100 * 8 / 11))
+    assert index.search(QUERY, choice=Choice(min_percentile=80)) == [first]
+    assert index.search(QUERY, choice=Choice(min_percentile=90.5)) == []
+    assert index.search(QUERY, where=Where(sources=("gate/a.mp4",))) == [first]  # of all its camera, whatever is asked
+
+
+def test_frames_as_similar_as_the_hit_are_not_below_it(index):
+    """A still picture, at moments of its own: none is nearer than the others."""
+    index.add([frame("a", second) for second in range(0, 100, 10)], at(*[7] * 10))
+    assert {hit.percentile for hit in index.search(QUERY)} == {0}
+
+
+def test_a_sample_tells_the_percentile_and_is_the_same_for_all(index):
+    """Of 4000 frames, 40 are nearer than the hit at 1.1 degrees: the 1000 sampled say so to within 4 deviations."""
+    for start in range(0, 4000, 500):
+        numbers = range(start, start + 500)
+        index.add([frame(f"s{number}", 0) for number in numbers], at(*[30 + number / 400 for number in numbers]))
+    index.add([frame("a", 0)], at(1.1))
+    index.add([frame(f"b{number}", 0) for number in range(40)], at(*[1] * 40))
+    hit = index.search(QUERY, where=Where(sources=("gate/a.mp4",)))[0]
+    share = 4000 / 4041
+    assert hit.percentile == pytest.approx(100 * share, abs=400 * math.sqrt(share * (1 - share) / SAMPLE))
+    assert Background(index._engine).calibrate(QUERY, [hit]) == [hit]
+
+
+def test_a_frame_that_stands_for_a_run_counts_as_all_of_it(index):
+    """Of 10 other frames 8 are one run, behind the hit; the two before it are single: 8 of 10 + 1."""
+    run = dataclasses.replace(frame("run", 0), stands_for=8)
+    index.add([frame("a", 0), run, frame("c", 0), frame("d", 0)], at(5, 20, 1, 2))
+    hit = index.search(QUERY, where=Where(sources=("gate/a.mp4",)))[0]
+    assert hit.percentile == pytest.approx(100 * 8 / 11)
+
+
+def test_a_camera_is_sampled_again_after_a_while(index, monkeypatch):
+    index.add([frame("a", 0), frame("b", 0)], at(5, 10))
+    assert index.search(QUERY, top=1)[0].percentile == 50
+    index.add([frame("c", 0), frame("d", 0)], at(20, 30))
+    monkeypatch.setattr(background, "REFRESH_S", 1e-9)
+    assert index.search(QUERY, top=1)[0].percentile == 75
 
 
 def test_a_page_full_of_neighbours_hides_no_other_clip(index):

@@ -69,4 +69,5 @@ def test_a_hit_survives_json():
         "captured_at": None,
         "frames": 1,
         "moments": 1,
+        "percentile": 0.0,
     }

@@ -16,9 +16,10 @@ def test_every_field_is_read() -> None:
     fields = [("top", "3"), ("camera", "gate"), ("camera", "yard"), ("since", "12.5"), ("until", "2026-01-05T08:00Z")]
     fields += [("source", "a.mp4"), ("region", "0,0,.5,1"), ("like", "x"), ("like", "y"), ("unlike", "z")]
     fields += [("time_of_day", "22:00-06:00"), ("zone", "Europe/Berlin"), ("by", "clip"), ("min_score", ".5")]
+    fields += [("min_percentile", "99.5"), ("diverse", "0.25")]
     hours = TimeOfDay(22 * 3600, 6 * 3600, "Europe/Berlin")
     where = Where(("gate", "yard"), 12.5, datetime(2026, 1, 5, 8, tzinfo=UTC), ("a.mp4",), hours)
-    choice = Choice("clip", 0.5)
+    choice = Choice("clip", 0.5, 99.5, 0.25)
     assert read_query(fields) == Query(None, 3, where, Region(0, 0, 0.5, 1), ("x", "y"), ("z",), choice)
 
 
@@ -68,6 +69,8 @@ def test_json_that_is_not_a_query(body: bytes, reason: str) -> None:
         ("by", "day", "by is 'day', expected one of moment, clip"),
         ("min_score", "high", "min_score is 'high', expected a number"),
         ("min_score", "2", "min_score is 2.0, expected a cosine similarity from -1 to 1"),
+        ("min_percentile", "100", "min_percentile is 100.0, expected from 0 to below 100"),
+        ("diverse", "2", "diverse is 2.0, expected from 0 to 1"),
         ("camera", "\ud800", "camera holds a character that is no text"),
         (
             "camra",

@@ -38,6 +38,7 @@ def test_a_frame_finds_itself_first(service: httpx.Client, footage: list[Shown])
             "captured_at": f"2026-01-05T08:00:{int(frame.time_s):02}Z",
             "frames": 1,
             "moments": 1,
+            "percentile": 75,  # all three other frames of its camera are less similar: 3 / (3 + 1)
         }
 
 
@@ -125,7 +126,13 @@ def test_a_clip_is_one_hit_where_asked_for(service: httpx.Client, footage: list[
         ("yard", 4, 4, [0, 30]),
         ("gate", 4, 4, [0, 30]),
     ]
-    (only,) = hits(service.post("/search", json={"id": footage[5].frame.id, "min_score": 0.999}))
+
+
+@pytest.mark.parametrize("least", [{"min_score": 0.999}, {"min_percentile": 75, "camera": "yard"}])
+def test_hits_are_at_least_as_near_as_asked_for(
+    service: httpx.Client, footage: list[Shown], least: dict[str, Any]
+) -> None:
+    (only,) = hits(service.post("/search", json={"id": footage[5].frame.id, **least}))
     assert only["id"] == footage[5].frame.id
 
 
