@@ -25,6 +25,7 @@ FLUSH_EVERY_S = 30.0  # and seconds, of a stream that gives few frames
 QUEUE_FRAMES = 128  # small frames waiting for the encoder: bounds memory whatever the length of the footage
 
 OnFrames = Callable[[Sequence[Frame]], None]
+OnReconnect = Callable[[str], None]
 
 
 @dataclass
@@ -62,28 +63,38 @@ class Summary:
 
 
 def index_footage(
-    sources: Sequence[Source], encoder: Encoder, index: FrameIndex, sampling: Sampling, on_frames: OnFrames
+    sources: Sequence[Source],
+    encoder: Encoder,
+    index: FrameIndex,
+    sampling: Sampling,
+    on_frames: OnFrames,
+    on_reconnect: OnReconnect = lambda message: None,
 ) -> Summary:
     """Embed every frame that is not in the index yet, and store it; sources that are there whole are not decoded.
 
-    on_frames: told of each batch when it is done.
+    Streams go on until they end, or until Ctrl-C: that is no interruption where there are only streams.
+    on_frames: told of each batch when it is done. on_reconnect: as for `read_source`.
     """
     summary, sampler = Summary(sources=len(sources)), str(sampling)
     writer = _Writer(encoder, index, summary, sampling.dedupe, on_frames)
-    for item in read_ahead(_read_unfinished(sources, sampling, index), QUEUE_FRAMES):
-        if isinstance(item, Frame):
-            writer.add(item)
-        elif isinstance(item, Known):
-            known = item.finished
-            summary.frames += known.frames
-            summary.ended(item.source, known.frames, known.reason)
-            if _moved(known, item.source):
-                index.rename(known, item.source.name, item.source.camera)
-        else:
-            summary.ended(item.source, item.frames, item.reason, item.damaged)
-            stored = writer.end(item.frames)
-            if item.source_id and (item.frames or not item.reason):
-                writer.finish(Finished(item.source_id, sampler, item.source.name, item.frames, stored, item.reason))
+    try:
+        for item in read_ahead(_read_unfinished(sources, sampling, index, on_reconnect), QUEUE_FRAMES):
+            if isinstance(item, Frame):
+                writer.add(item)
+            elif isinstance(item, Known):
+                known = item.finished
+                summary.frames += known.frames
+                summary.ended(item.source, known.frames, known.reason)
+                if _moved(known, item.source):
+                    index.rename(known, item.source.name, item.source.camera)
+            else:
+                summary.ended(item.source, item.frames, item.reason, item.damaged)
+                stored = writer.end(item.frames)
+                if item.source_id and (item.frames or not item.reason):
+                    writer.finish(Finished(item.source_id, sampler, item.source.name, item.frames, stored, item.reason))
+    except KeyboardInterrupt:
+        if any(source.kind != "stream" for source in sources):
+            raise
     writer.flush()
     if summary.added:
         index.optimize()
@@ -116,7 +127,7 @@ class Known:
 
 
 def _read_unfinished(
-    sources: Sequence[Source], sampling: Sampling, index: FrameIndex
+    sources: Sequence[Source], sampling: Sampling, index: FrameIndex, on_reconnect: OnReconnect
 ) -> Iterator[Frame | Ended | Known]:
     """Yield what `read_source` does, pictures made small; of a source that the index has whole, what it knows of it."""
     for source in sources:
@@ -127,7 +138,7 @@ def _read_unfinished(
             known += [found] if found else []
             return found is None
 
-        for item in read_source(source, sampling, index.spec.input_px, wanted):
+        for item in read_source(source, sampling, index.spec.input_px, wanted, on_reconnect):
             yield Known(source, known[0]) if known and isinstance(item, Ended) else item
 
 

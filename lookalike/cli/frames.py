@@ -13,7 +13,9 @@ from lookalike.naming import NamingFlags
 from lookalike.sampling import ALL, Sampling
 
 if TYPE_CHECKING:
+    from lookalike.encoder import Encoder
     from lookalike.footage import Source
+    from lookalike.index import FrameIndex
     from lookalike.ingest import Summary
 
 WHICH, WHERE_FROM = "Which frames", "Where they are from"  # groups of flags in --help
@@ -53,6 +55,7 @@ def embed(
 
     if (out is None) != stdout:
         fail("expected --out with a file, or --stdout", code=2)
+    _check_given(sources)
     found, model = _find(sources, naming), Encoder(encoder, device)
     with footage_bar("embedding", found) as saw:
         if out:
@@ -73,45 +76,72 @@ def index(
     index: IndexAt,
     sampling: Which = ALL,
     naming: WhereFrom = UNTOLD,
+    watch: Annotated[
+        bool, Parameter(negative="", help="Keep folders indexed as recordings arrive in them, until Ctrl-C.")
+    ] = False,
+    settle_s: Annotated[
+        float, Parameter(help="With --watch: a file is taken in when it has not changed for so many seconds.")
+    ] = 10.0,
     device: RunOn = "auto",
 ) -> None:
     """Embed footage into an index, or take in .parquet files of `embed`. What is there is not decoded again."""
-    from lookalike.console import footage_bar, frame_counter, print_data
+    from lookalike.cli.watch import check_watch, watch_folders
+    from lookalike.console import print_data
     from lookalike.encoder import Encoder
     from lookalike.index import open_index
-    from lookalike.ingest import Summary, import_frames, index_footage
 
+    _check_given(sources)
+    if watch:
+        check_watch(sources, settle_s)
     tables = [Path(one) for one in sources if one.endswith(".parquet")]
     footage = tuple(one for one in sources if not one.endswith(".parquet"))
-    found = _find(footage, naming) if footage or not tables else []
-    model, summary = Encoder(encoder, device), Summary()
+    found = _find(footage, naming) if footage and not watch else []
+    model = Encoder(encoder, device)
     with open_index(index, model.spec, create=True) as store:
-        for table in tables:
-            with frame_counter("importing") as count:
-                summary += import_frames(table, store, count)
-        if found:
-            with footage_bar("indexing", found) as saw:
-                summary += index_footage(found, model, store, sampling, saw)
+        if watch:
+            summary = watch_folders(sources, naming.read(), model, store, sampling, settle_s)
+        else:
+            summary = _index_all(tables, found, model, store, sampling)
         points = store.count()
-    print_data(json.dumps({"index": index, "points": points} | _report(summary)))
+    print_data(json.dumps({"index": index, "points": points} | _report(summary, named=watch)))
+
+
+def _index_all(
+    tables: list[Path], found: list[Source], model: Encoder, store: FrameIndex, sampling: Sampling
+) -> Summary:
+    from lookalike.console import footage_bar, frame_counter, say
+    from lookalike.ingest import Summary, import_frames, index_footage
+
+    summary = Summary()
+    for table in tables:
+        with frame_counter("importing") as count:
+            summary += import_frames(table, store, count)
+    if found:
+        with footage_bar("indexing", found) as saw:
+            summary += index_footage(found, model, store, sampling, saw, say)
+    return summary
+
+
+def _check_given(sources: tuple[str, ...]) -> None:
+    if not sources:
+        fail("no SOURCE given; expected images, folders, videos or stream URLs", code=2)
 
 
 def _find(sources: tuple[str, ...], naming: NamingFlags) -> list[Source]:
     from lookalike.console import say
     from lookalike.footage import find_sources
 
-    if not sources:
-        fail("no SOURCE given; expected images, folders, videos or stream URLs", code=2)
     found = find_sources(sources, naming.read())
     if naming.name_pattern and (unmatched := sum(not naming.matches(source.path) for source in found)):
         say(f"--name-pattern is not found in {unmatched} of {len(found)} path(s)")
     return found
 
 
-def _report(summary: Summary) -> dict[str, Any]:
+def _report(summary: Summary, named: bool = False) -> dict[str, Any]:
+    """named: what was skipped has been told already."""
     from lookalike.console import say, warn_skipped
 
-    for one in summary.skipped:
+    for one in [] if named else summary.skipped:
         warn_skipped(one)
     faults = ((summary.black, "black"), (summary.frozen, "frozen"), (summary.damaged, "damaged"))
     parts = [f"{summary.frames:,} frames, {summary.added:,} new"]

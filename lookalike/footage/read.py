@@ -6,32 +6,30 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from fractions import Fraction
 from itertools import dropwhile
 from pathlib import Path
 
 import av
 import av.container
 import numpy as np
-from av.error import FFmpegError, InvalidDataError
-from av.format import Flags
+from av.error import FFmpegError
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from lookalike import pixels
 from lookalike.errors import FootageError
 from lookalike.footage import exif
 from lookalike.footage.archive import inside, read_bytes, size_bytes
+from lookalike.footage.decode import Damaged, decode, recorded, timed, video_stream
 from lookalike.footage.faults import Fault, is_black
 from lookalike.footage.frame import Frame
 from lookalike.footage.picture import Converter, luma, size_px
-from lookalike.footage.sampler import Taken, take
+from lookalike.footage.sampler import take
 from lookalike.footage.sources import IMAGE_SUFFIXES, Source
+from lookalike.footage.stream import stream_frames
 from lookalike.naming import Naming
 from lookalike.sampling import ALL, Sampling
 
 MAX_IMAGE_BYTES = 256 * 1024 * 1024
-STREAM_TIMEOUT_S = 10.0
 SEEK_BACK_S = (0, 2, 10, 50)  # how far before a moment to start decoding, where less did not reach it
 
 
@@ -60,14 +58,6 @@ class Ended:
     damaged: int = 0
 
 
-class _Damaged(FootageError):
-    """Of a video that was read to its end."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__(f"{count} damaged packets or frames left out; the rest was read")
-        self.count = count
-
-
 def read_frames(
     sources: Iterable[Source], fps: float | None = None, on_skip: Callable[[Skipped], None] = lambda skipped: None
 ) -> Iterator[Frame]:
@@ -89,21 +79,23 @@ def read_source(
     sampling: Sampling = ALL,
     fit_px: int | None = None,
     wanted: Callable[[str], bool] = lambda source_id: True,
+    on_reconnect: Callable[[str], None] = lambda message: None,
 ) -> Iterator[Frame | Ended]:
     """Yield the frames of one source, then how it ended.
 
     fit_px: side of the square that an encoder looks at; pictures are made so small where they are decoded.
     wanted: asked with the source's id before anything is decoded; if not, no frame is read.
+    on_reconnect: told in a line when a stream has dropped and is taken up again.
     """
     count, source_id, reason, damaged = 0, None, None, 0
     try:
         source_id = None if source.kind == "stream" else _identify(source)
         if source_id is None or wanted(source_id):
-            for frame in _read_one(source, sampling, fit_px, source_id):
+            for frame in _read_one(source, sampling, fit_px, source_id, on_reconnect):
                 yield frame
                 count += 1
     except (FootageError, FFmpegError, OSError, ValueError) as error:
-        reason, damaged = _reason(error, source), error.count if isinstance(error, _Damaged) else 0
+        reason, damaged = _reason(error, source), error.count if isinstance(error, Damaged) else 0
     yield Ended(source, source_id, count, reason, damaged)
 
 
@@ -151,32 +143,34 @@ def _identify(source: Source) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_one(source: Source, sampling: Sampling, fit_px: int | None, source_id: str | None) -> Iterator[Frame]:
-    """source_id: of a file; a stream gets one of its own each time."""
+def _read_one(
+    source: Source,
+    sampling: Sampling,
+    fit_px: int | None,
+    source_id: str | None,
+    on_reconnect: Callable[[str], None],
+) -> Iterator[Frame]:
+    """source_id: of a file; None for a stream."""
     if source.kind == "image":
         yield _read_image(source, fit_px, source_id or "")
-        return
-    started = datetime.now(UTC)
-    options, timeout_s = {}, None
-    if source_id is None:
-        source_id = hashlib.sha256(f"{source.path}|{started.isoformat()}".encode()).hexdigest()
-        options, timeout_s = {"rtsp_transport": "tcp"}, STREAM_TIMEOUT_S
-    with av.open(source.path, options=options, timeout=timeout_s) as container:
-        captured_from = started if source.kind == "stream" else source.captured_at or _creation_time(container, source)
-        for taken, image in _sample(container, sampling, fit_px):
-            yield Frame(
-                image=image,
-                source=source.name,
-                source_id=source_id,
-                camera=source.camera,
-                time_s=taken.pts_us / 1e6,
-                pts_us=taken.pts_us,
-                captured_at=captured_from + timedelta(microseconds=taken.pts_us) if captured_from else None,
-                size_px=size_px(taken.frame),
-                luma=luma(image),
-                scene=taken.scene,
-                fault=_fault(image, taken.frozen),
+    elif source_id is None:
+        yield from _read_stream(source, sampling, fit_px, on_reconnect)
+    else:
+        with av.open(source.path) as container:
+            captured_from = source.captured_at or _creation_time(container, source)
+            yield from _sample(
+                recorded(container, sampling.keyframes), source, source_id, captured_from, sampling, fit_px
             )
+
+
+def _read_stream(
+    source: Source, sampling: Sampling, fit_px: int | None, on_reconnect: Callable[[str], None]
+) -> Iterator[Frame]:
+    """A stream is a source of its own each time that it is read; across connections it is one."""
+    started = datetime.now(UTC)
+    source_id = hashlib.sha256(f"{source.path}|{started.isoformat()}".encode()).hexdigest()
+    frames = stream_frames(source.path, sampling.keyframes, lambda told: on_reconnect(f"{source.name}: {told}"))
+    yield from _sample(frames, source, source_id, started, sampling, fit_px)
 
 
 def _fault(image: np.ndarray, frozen: bool) -> Fault | None:
@@ -202,92 +196,30 @@ def _read_image(source: Source, fit_px: int | None, source_id: str) -> Frame:
 
 
 def _sample(
-    container: av.container.InputContainer, sampling: Sampling, fit_px: int | None
-) -> Iterator[tuple[Taken, np.ndarray]]:
-    """Yield what is taken of a video, and its upright RGB picture.
-
-    Of frames with equal timestamps, which containers of milliseconds make of high rates, the first: a frame is known
-    by its time.
-    """
-    stream, to_rgb = _video_stream(container), Converter(fit_px)
-    if sampling.keyframes:
-        stream.codec_context.skip_frame = "NONKEY"
-    damaged: list[int] = []
-    end_us = -1
-
-    def decoded() -> Iterator[tuple[VideoFrame, int]]:
-        nonlocal end_us
-        for frame, pts_us in _timed(_decode(container, stream, damaged), container):
-            end_us = pts_us + round((frame.duration or 0) * (frame.time_base or 0) * 1_000_000)
-            yield frame, pts_us
-
-    for taken in take(decoded(), sampling):
-        yield taken, to_rgb(taken.frame)
-    if end_us < 0:
-        raise FootageError("no frame could be decoded")
-    if not sampling.keyframes:  # the last key frame may be long before the end
-        _raise_if_truncated(container, stream, end_us / 1e6)
-    if damaged:
-        raise _Damaged(len(damaged))
-
-
-def _video_stream(container: av.container.InputContainer) -> VideoStream:
-    if not container.streams.video:
-        raise FootageError("no video stream")
-    stream = container.streams.video[0]
-    stream.thread_type = "AUTO"
-    return stream
-
-
-def _decode(container: av.container.InputContainer, stream: VideoStream, damaged: list[int]) -> Iterator[VideoFrame]:
-    """Yield the whole frames, packet by packet: a broken one loses its own frames, not the rest of the recording.
-
-    damaged: told the position of each packet that did not decode, or not to a whole frame.
-    """
-    for packet in container.demux(stream):
-        if packet.size == 0 and packet.pts is not None:
-            continue  # Theora repeats a frame so; the decoder would take it for the end
-        try:
-            for frame in packet.decode():
-                if frame.is_corrupt:
-                    damaged.append(packet.pos or 0)
-                else:
-                    yield frame
-        except InvalidDataError:
-            damaged.append(packet.pos or 0)
-
-
-def _timed(
-    frames: Iterable[VideoFrame], container: av.container.InputContainer, first: Fraction | None = None
-) -> Iterator[tuple[VideoFrame, int]]:
-    """Yield each frame with its microseconds since `first`, or since the first frame.
-
-    Raw streams (.h264) carry no timestamps: only there the rate that they state counts.
-    """
-    stream = container.streams.video[0]
-    untimed = container.format.flags & Flags.no_timestamps.value
-    for number, frame in enumerate(frames):
-        if frame.pts is not None and frame.time_base is not None:
-            shown = frame.pts * frame.time_base
-        elif untimed and stream.guessed_rate:
-            shown = number / stream.guessed_rate
-        else:
-            continue
-        first = shown if first is None else first
-        yield frame, round((shown - first) * 1_000_000)
-
-
-def _raise_if_truncated(container: av.container.InputContainer, stream: VideoStream, end_s: float) -> None:
-    """A recording that ends well before its header says was cut off; what decoded has been yielded."""
-    if stream.duration is not None and stream.time_base is not None:
-        stated_s = float(stream.duration * stream.time_base)
-    elif container.format.name.startswith("matroska") and container.duration and len(container.streams) == 1:
-        # Matroska states only the whole file's, counted from zero; beside sound it may not be the pictures'.
-        stated_s = (container.duration - (container.start_time or 0)) / 1e6
-    else:
-        return
-    if stated_s - end_s > max(1.0, 0.02 * stated_s):
-        raise FootageError(f"ends at {end_s:.1f} s of the {stated_s:.1f} s that its header states")
+    frames: Iterable[tuple[VideoFrame, int]],
+    source: Source,
+    source_id: str,
+    captured_from: datetime | None,
+    sampling: Sampling,
+    fit_px: int | None,
+) -> Iterator[Frame]:
+    """Yield what is taken of a video. frames: all of it, in order, each with its microseconds since the first."""
+    to_rgb = Converter(fit_px)
+    for taken in take(frames, sampling):
+        image = to_rgb(taken.frame)
+        yield Frame(
+            image=image,
+            source=source.name,
+            source_id=source_id,
+            camera=source.camera,
+            time_s=taken.pts_us / 1e6,
+            pts_us=taken.pts_us,
+            captured_at=captured_from + timedelta(microseconds=taken.pts_us) if captured_from else None,
+            size_px=size_px(taken.frame),
+            luma=luma(image),
+            scene=taken.scene,
+            fault=_fault(image, taken.frozen),
+        )
 
 
 def _shown_at(source: str, time_us: int) -> VideoFrame | None:
@@ -297,8 +229,8 @@ def _shown_at(source: str, time_us: int) -> VideoFrame | None:
     then decode from further back, at last from the start. Before a key frame some decoders make pictures up.
     """
     with av.open(source) as container:
-        stream = _video_stream(container)
-        first = next(_decode(container, stream, []), None)
+        stream = video_stream(container)
+        first = next(decode(container.demux(stream), []), None)
         if first is not None and first.pts is not None and first.time_base is not None:
             for back_s in SEEK_BACK_S:
                 from_us = time_us - back_s * 1_000_000
@@ -308,12 +240,12 @@ def _shown_at(source: str, time_us: int) -> VideoFrame | None:
                     container.seek(first.pts + round(from_us / 1_000_000 / first.time_base), stream=stream)
                 except FFmpegError:
                     break
-                decoded = dropwhile(lambda frame: not frame.key_frame, _decode(container, stream, []))
-                frames = _timed(decoded, container, first.pts * first.time_base)
+                decoded = dropwhile(lambda frame: not frame.key_frame, decode(container.demux(stream), []))
+                frames = timed(decoded, container, first.pts * first.time_base)
                 if (shown := _last_by(frames, time_us)) is not None:
                     return shown
     with av.open(source) as container:
-        frames = _timed(_decode(container, _video_stream(container), []), container)
+        frames = timed(decode(container.demux(video_stream(container)), []), container)
         return _last_by(frames, time_us) or first
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -75,6 +75,20 @@ def find_sources(given: Iterable[str | Path], naming: Naming = UNNAMED) -> list[
         return [_named(source, naming) for source in found]
     except ValueError as error:
         raise FootageError(str(error)) from error
+
+
+def find_in_folders(
+    folders: Iterable[str | Path], naming: Naming = UNNAMED, on_misnamed: Callable[[str], None] = lambda message: None
+) -> Iterator[Source]:
+    """What is below folders at this moment, if anything. naming: as for `find_sources`.
+
+    on_misnamed: told of each file that is left out since its name has a time that is none.
+    """
+    for source in (source for folder in folders for source in _find_below(Path(folder))):
+        try:
+            yield _named(source, naming)
+        except ValueError as error:
+            on_misnamed(str(error))
 
 
 def _named(source: Source, naming: Naming) -> Source:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from lookalike.errors import FootageError
 from lookalike.footage import Source, find_sources
+from lookalike.footage.sources import find_in_folders
 from lookalike.naming import Naming
 
 
@@ -96,3 +100,13 @@ def test_a_folder_without_footage_is_an_error(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(FootageError, match=f"^no images or videos in {tmp_path}; expected files such as .mp4"):
         find_sources([tmp_path])
+
+
+def test_in_a_folder_that_is_watched_a_name_with_no_time_is_left_out_and_told(tmp_path):
+    for name in ("gate_20260105.mp4", "gate_20261301.mp4"):
+        (tmp_path / name).touch()
+    told: list[str] = []
+    naming = Naming(pattern=re.compile(r"_(?P<time>\d+)"))
+    assert [Path(one.path).name for one in find_in_folders([tmp_path], naming, told.append)] == ["gate_20260105.mp4"]
+    assert [message.split(": ")[0] for message in told] == [str(tmp_path / "gate_20261301.mp4")]
+    assert list(find_in_folders([tmp_path / "gone"])) == []

@@ -1,0 +1,68 @@
+"""What `lookalike index --watch` does until it is stopped."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lookalike.cli.flags import fail
+
+if TYPE_CHECKING:
+    from lookalike.encoder import Encoder
+    from lookalike.footage import Source
+    from lookalike.index import FrameIndex
+    from lookalike.ingest import Summary
+    from lookalike.naming import Naming
+    from lookalike.sampling import Sampling
+    from lookalike.watch import TakenIn
+
+
+def check_watch(folders: tuple[str, ...], settle_s: float) -> None:
+    if settle_s < 0:
+        fail(f"--settle-s is {settle_s:g}, expected 0 or more", code=2)
+    for one in folders:
+        if not Path(one).is_dir():
+            fail(f"{one}: no folder; --watch takes folders that recordings arrive in", code=2)
+
+
+def watch_folders(
+    folders: tuple[str, ...], naming: Naming, encoder: Encoder, index: FrameIndex, sampling: Sampling, settle_s: float
+) -> Summary:
+    """Returns: what was taken in, when SIGINT or SIGTERM ended it: that is how a watch ends."""
+    from lookalike.console import say
+    from lookalike.footage.sources import find_in_folders
+    from lookalike.ingest import Summary, index_footage
+    from lookalike.watch import watch
+
+    def take(sources: Sequence[Source]) -> Summary:
+        return index_footage(sources, encoder, index, sampling, lambda frames: None)
+
+    def skip_misnamed(message: str) -> None:
+        if message not in misnamed:
+            misnamed.add(message)
+            say(f"skipped {message}")
+
+    total, misnamed = Summary(), set[str]()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        say(f"watching {', '.join(folders)}; Ctrl-C ends it")
+        for taken in watch(lambda: find_in_folders(folders, naming, skip_misnamed), take, settle_s):
+            total += taken.summary
+            _tell(taken)
+    except KeyboardInterrupt:
+        say("stopped; what was begun is gone on with when it is run again")
+    return total
+
+
+def _tell(taken: TakenIn) -> None:
+    """One line; none for what the index had."""
+    from lookalike.console import say, warn_skipped
+
+    summary, name = taken.summary, taken.sources[-1].name
+    what = name if len(taken.sources) == 1 else f"{len(taken.sources)} images, the last {name}"
+    if summary.added:
+        say(f"{what}: {summary.frames:,} frames, {summary.added:,} new")
+    for one in summary.skipped:
+        warn_skipped(one)

@@ -1,0 +1,187 @@
+"""A stream over the network -> frames, across dropped connections: cameras restart, and networks stall."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import av
+from av.container import InputContainer
+from av.error import ExitError, FFmpegError
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from lookalike.errors import FootageError
+from lookalike.footage.decode import decode, has_no_timestamps, recorded, timed, video_stream
+
+OPTIONS = {"rtsp_transport": "tcp", "allowed_media_types": "video"}
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a stream that gives no frames is waited for.
+
+    stall_s: a connection without data, or without a frame after it gave one, is dropped.
+    first_frame_s: one that gives data but no frame yet: many cameras send a whole picture only now and then.
+    first_wait_s: before the first attempt to connect again; doubled before each further one, up to longest_wait_s.
+    attempts: so many that bring no frame, and it is given up.
+    """
+
+    stall_s: float = 10.0
+    first_frame_s: float = 60.0
+    first_wait_s: float = 1.0
+    longest_wait_s: float = 30.0
+    attempts: int = 20
+
+    def wait_s(self, attempt: int) -> float:
+        """Before the attempt of this number, from 1. Half of it is drawn, so that not all cameras are asked at once."""
+        return min(self.longest_wait_s, self.first_wait_s * 2.0 ** (attempt - 1)) * random.uniform(0.5, 1)
+
+
+PATIENT = Patience()  # twenty attempts take about six minutes, and ten seconds more for each that is not answered
+
+
+def stream_frames(
+    url: str,
+    keyframes: bool = False,
+    on_reconnect: Callable[[str], None] = lambda message: None,
+    patience: Patience = PATIENT,
+) -> Iterator[tuple[VideoFrame, int]]:
+    """Yield every frame with its microseconds since the first; they rise, and go on across connections by the clock.
+
+    A stream that states its length or duration is a recording, and read once; any other is live, and taken up again
+    when it drops or stalls. One that gives no frame at first is not waited for.
+    keyframes: decode nothing else. on_reconnect: told in a line before each attempt, and when frames come again.
+    Raises: FootageError, FFmpegError if it cannot be read, or not to its end, or was given up.
+    """
+    opened, last_us, live = time.monotonic(), -1, False
+    outage = _Outage(patience, on_reconnect)
+    while True:
+        from_us = max(last_us + 1, _since_us(opened)) if live else 0
+        try:
+            with _connected(url, patience) as container:
+                live = live or not _is_recording(container)
+                read = _live(container, keyframes, patience) if live else recorded(container, keyframes)
+                for frame, since_us in read:
+                    outage.over()
+                    last_us = from_us + since_us
+                    yield frame, last_us
+            return
+        except (FootageError, FFmpegError) as error:
+            if last_us < 0 or not live:
+                raise
+            reason = (error.strerror or type(error).__name__) if isinstance(error, FFmpegError) else str(error)
+        outage.wait(reason)
+
+
+@contextmanager
+def _connected(url: str, patience: Patience) -> Iterator[InputContainer]:
+    """Raises: FootageError if data does not come for too long; FFmpegError."""
+    try:
+        with av.open(url, options=OPTIONS, timeout=patience.stall_s) as container:
+            yield container
+    except ExitError as error:
+        raise FootageError(f"no data for {patience.stall_s:g} s") from error
+
+
+class _Outage:
+    """From when frames stop coming until they come again."""
+
+    def __init__(self, patience: Patience, on_reconnect: Callable[[str], None]) -> None:
+        self._patience, self._tell = patience, on_reconnect
+        self._attempts, self._since = 0, 0.0
+
+    def wait(self, reason: str) -> None:
+        """Until the next attempt. Raises: FootageError if there were enough."""
+        attempts = self._patience.attempts
+        if self._attempts == 0:
+            self._since = time.monotonic()
+        elif self._attempts == attempts:
+            spent_s = time.monotonic() - self._since
+            raise FootageError(f"{reason}; {attempts} attempts in {spent_s:.0f} s brought no frame")
+        self._attempts += 1
+        wait_s = self._patience.wait_s(self._attempts)
+        self._tell(f"{reason}; connecting again in {wait_s:.1f} s, attempt {self._attempts} of {attempts}")
+        time.sleep(wait_s)
+
+    def over(self) -> None:
+        if self._attempts:
+            self._tell(f"frames again after {time.monotonic() - self._since:.1f} s")
+            self._attempts = 0
+
+
+class _Watchdog:
+    """Counts from the last frame on, or from the start."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._since, self._limit_s, self._stall_s = time.monotonic(), patience.first_frame_s, patience.stall_s
+
+    def fed(self) -> None:
+        self._since, self._limit_s = time.monotonic(), self._stall_s
+
+    def check(self) -> None:
+        """Raises: FootageError if that is too long ago."""
+        if time.monotonic() - self._since > self._limit_s:
+            raise FootageError(f"no frame for {self._limit_s:g} s")
+
+
+def _is_recording(container: InputContainer) -> bool:
+    """HLS states the length of its list of parts, and the duration only of what has an end."""
+    return container.duration is not None or (container.size > 0 and container.format.name != "hls")
+
+
+def _live(container: InputContainer, keyframes: bool, patience: Patience) -> Iterator[tuple[VideoFrame, int]]:
+    """Yield the frames of one connection, with rising microseconds since its first.
+
+    Raises: FootageError, FFmpegError when no more come. One whose clock went back gives none that rise.
+    """
+    stream, watchdog, last_us = video_stream(container, keyframes), _Watchdog(patience), -1
+    packets = _packets(container, stream, watchdog)
+    frames = decode(_feeding(packets, watchdog) if keyframes else packets, deque(maxlen=0))
+    for frame, since_us in _arrived(frames) if has_no_timestamps(container) else timed(frames, container):
+        if since_us > last_us:
+            last_us = since_us
+            yield frame, since_us
+            watchdog.fed()  # not before: what the caller takes for a frame is not the camera's delay
+    raise FootageError("the connection was closed")
+
+
+def _packets(container: InputContainer, stream: VideoStream, watchdog: _Watchdog) -> Iterator[Packet]:
+    """Yield the stream's packets; sound that goes on does not hide that pictures do not.
+
+    Raises: FootageError, FFmpegError when they stop, after the decoder has given what it still held.
+    """
+    try:
+        for packet in container.demux():
+            if packet.stream.index == stream.index:
+                yield packet
+            watchdog.check()
+    except (FootageError, FFmpegError):
+        last = Packet()
+        last.stream = stream
+        yield last
+        raise
+
+
+def _feeding(packets: Iterable[Packet], watchdog: _Watchdog) -> Iterator[Packet]:
+    """Key frames may be far apart: that other frames arrive is enough."""
+    for packet in packets:
+        watchdog.fed()
+        yield packet
+
+
+def _arrived(frames: Iterable[VideoFrame]) -> Iterator[tuple[VideoFrame, int]]:
+    """By the clock: cameras send pictures without times (MJPEG), at no rate that they state."""
+    first: float | None = None
+    for frame in frames:
+        first = time.monotonic() if first is None else first
+        yield frame, _since_us(first)
+
+
+def _since_us(moment: float) -> int:
+    return round((time.monotonic() - moment) * 1_000_000)
