@@ -1,17 +1,23 @@
-"""Work ahead in a thread: what is produced waits, up to a bound, for what consumes it."""
+"""Work ahead in threads: what is produced waits, up to a bound, for what consumes it."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
 
+LEAVE_S = 1.0  # how long producers are waited for that are to stop: one may hang on a camera
 
-def read_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
-    """Decode in a thread while the caller works; errors come out where the frame would have."""
+
+def read_ahead(items: Iterable[T], depth: int, beside: Sequence[Iterable[T]] = ()) -> Iterator[T]:
+    """Produce items in a thread while the caller works; errors come out where the item would have.
+
+    beside: produced at the same time, in a thread each; what they give is mixed, as it comes.
+    """
     waiting: queue.Queue[T | Exception | None] = queue.Queue(depth)
     stopped = threading.Event()
 
@@ -22,7 +28,7 @@ def read_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
             except queue.Full:
                 continue
 
-    def decode() -> None:
+    def produce(items: Iterable[T]) -> None:
         try:
             for item in items:
                 put(item)
@@ -32,13 +38,21 @@ def read_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
         except Exception as error:  # noqa: BLE001 - handed to the caller, whatever it is
             put(error)
 
-    thread = threading.Thread(target=decode, name="decode", daemon=True)
-    thread.start()
+    threads = [threading.Thread(target=produce, args=(one,), name="decode", daemon=True) for one in (items, *beside)]
+    for thread in threads:
+        thread.start()
+    running = len(threads)
     try:
-        while (item := waiting.get()) is not None:
+        while running:
+            item = waiting.get()
             if isinstance(item, Exception):
                 raise item
-            yield item
+            if item is None:
+                running -= 1
+            else:
+                yield item
     finally:
         stopped.set()
-        thread.join(timeout=5)
+        leave_at = time.monotonic() + LEAVE_S
+        for thread in threads:
+            thread.join(max(0.0, leave_at - time.monotonic()))

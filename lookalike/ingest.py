@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -72,30 +73,28 @@ def index_footage(
 ) -> Summary:
     """Embed every frame that is not in the index yet, and store it; sources that are there whole are not decoded.
 
-    Streams go on until they end, or until Ctrl-C: that is no interruption where there are only streams.
+    Streams are read beside the files, all at the same time, and go on until they end, or until Ctrl-C: where no file is
+    left to read, that is no interruption.
     on_frames: told of each batch when it is done. on_reconnect: as for `read_source`.
     """
-    summary, sampler = Summary(sources=len(sources)), str(sampling)
-    writer = _Writer(encoder, index, summary, sampling.dedupe, on_frames)
+    summary, files = Summary(sources=len(sources)), [source for source in sources if source.kind != "stream"]
+    streams = [[source] for source in sources if source.kind == "stream"]
+    writers = [_Writer(encoder, index, summary, sampling, on_frames) for _ in (files, *streams)]
+    first, *beside = (
+        zip(itertools.repeat(writer), _read_unfinished(part, sampling, index, on_reconnect))
+        for writer, part in zip(writers, (files, *streams), strict=True)
+    )
+    files_left = len(files)
     try:
-        for item in read_ahead(_read_unfinished(sources, sampling, index, on_reconnect), QUEUE_FRAMES):
-            if isinstance(item, Frame):
-                writer.add(item)
-            elif isinstance(item, Known):
-                known = item.finished
-                summary.frames += known.frames
-                summary.ended(item.source, known.frames, known.reason)
-                if _moved(known, item.source):
-                    index.rename(known, item.source.name, item.source.camera)
-            else:
-                summary.ended(item.source, item.frames, item.reason, item.damaged)
-                stored = writer.end(item.frames)
-                if item.source_id and (item.frames or not item.reason):
-                    writer.finish(Finished(item.source_id, sampler, item.source.name, item.frames, stored, item.reason))
+        for writer, item in read_ahead(first, QUEUE_FRAMES, beside):
+            writer.take(item)
+            if not isinstance(item, Frame) and item.source.kind != "stream":
+                files_left -= 1
     except KeyboardInterrupt:
-        if any(source.kind != "stream" for source in sources):
+        if files_left:
             raise
-    writer.flush()
+    for writer in writers:
+        writer.flush()
     if summary.added:
         index.optimize()
     return summary
@@ -148,19 +147,31 @@ def _moved(known: Finished, source: Source) -> bool:
 
 
 class _Writer:
-    """Stores frames in batches, makes them durable, and then notes which sources are finished: in that order."""
+    """Stores frames in batches, makes them durable, and then notes which sources are finished: in that order.
+
+    Takes what is read of sources one after the other.
+    """
 
     def __init__(
-        self, encoder: Encoder, index: FrameIndex, summary: Summary, dedupe: float | None, on_frames: OnFrames
+        self, encoder: Encoder, index: FrameIndex, summary: Summary, sampling: Sampling, on_frames: OnFrames
     ) -> None:
         self._encoder, self._index, self._summary, self._on_frames = encoder, index, summary, on_frames
-        self._runs = Runs(dedupe) if dedupe else None
+        self._sampler = str(sampling)
+        self._runs = Runs(sampling.dedupe) if sampling.dedupe else None
         self._batch: list[Frame] = []
         self._within = False  # a source whose frames have not all been added
         self._finished: list[Finished] = []  # the last frames of these are in the batch, or stored
         self._stored, self._flushed_at = 0, time.monotonic()  # batches since the last flush, and when that was
 
-    def add(self, frame: Frame) -> None:
+    def take(self, item: Frame | Ended | Known) -> None:
+        if isinstance(item, Frame):
+            self._add(item)
+        elif isinstance(item, Known):
+            self._know(item.source, item.finished)
+        else:
+            self._end(item)
+
+    def _add(self, frame: Frame) -> None:
         self._batch.append(frame)
         self._within = True
         late = time.monotonic() - self._flushed_at > FLUSH_EVERY_S
@@ -169,7 +180,20 @@ class _Writer:
         if self._stored == FLUSH_EVERY or late:
             self.flush()
 
-    def end(self, frames: int) -> int:
+    def _know(self, source: Source, known: Finished) -> None:
+        self._summary.frames += known.frames
+        self._summary.ended(source, known.frames, known.reason)
+        if _moved(known, source):
+            self._index.rename(known, source.name, source.camera)
+
+    def _end(self, ended: Ended) -> None:
+        self._summary.ended(ended.source, ended.frames, ended.reason, ended.damaged)
+        stored = self._end_run(ended.frames)
+        if ended.source_id and (ended.frames or not ended.reason):
+            name, reason = ended.source.name, ended.reason
+            self._finished.append(Finished(ended.source_id, self._sampler, name, ended.frames, stored, reason))
+
+    def _end_run(self, frames: int) -> int:
         """A source of so many frames has ended. Returns: how many stand for them."""
         self._within = False
         if not self._runs or frames < 2:  # pictures go on in batches
@@ -177,10 +201,6 @@ class _Writer:
         self._store()
         self._put(*self._runs.close())
         return self._runs.count()
-
-    def finish(self, finished: Finished) -> None:
-        """All frames of this source have been added."""
-        self._finished.append(finished)
 
     def flush(self) -> None:
         self._store()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 
 import pytest
 
@@ -48,3 +49,32 @@ def test_reading_ahead_stops_when_the_consumer_stops(two_clips, depth):
     frames.close()  # pyright: ignore[reportAttributeAccessIssue] - a generator
     assert not thread.is_alive()
     assert len(decoded) <= 2 + depth + 1
+
+
+def test_what_is_produced_beside_is_mixed_in_and_none_waits_for_another():
+    """The first gives its second item only when one of the other has come through."""
+    came = threading.Event()
+
+    def first():
+        yield "first"
+        assert came.wait(10)
+        yield "last"
+
+    found = []
+    for item in read_ahead(first(), 1, [iter(["beside"])]):
+        found.append(item)
+        if item == "beside":
+            came.set()
+    assert sorted(found[:2]) == ["beside", "first"]
+    assert found[2:] == ["last"]
+
+
+def test_an_error_of_one_ends_all():
+    def failing():
+        raise RuntimeError("the camera fell down")
+        yield
+
+    before = set(decoding())
+    with pytest.raises(RuntimeError, match="the camera fell down"):
+        list(read_ahead(itertools.repeat(1), 4, [failing()]))
+    assert set(decoding()) == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,7 @@ from lookalike.index.upkeep import verify
 from lookalike.ingest import BATCH, Summary, import_frames, index_footage
 from lookalike.sampling import ALL, Sampling
 from tests.clips import picture, write_clip
+from tests.footage.rtsp_server import Visit, rtsp_server
 from tests.tiny import SPEC, tiny_embedding, write_tiny_encoder
 from tests.two_clips import FRAMES, done, stop_after
 
@@ -107,6 +109,20 @@ def test_indexing_that_was_stopped_goes_on(two_clips, tiny, index):
     rest = index_footage(find_sources([two_clips]), tiny, index, ALL, done)
     assert (rest.frames, rest.added) == (2 * FRAMES, 2 * FRAMES - 2 * BATCH)
     assert index.count() == 2 * FRAMES
+
+
+def test_streams_are_indexed_beside_files(tiny, index, tmp_path):
+    """Recordings over RTSP, which end; FFmpeg gives the first frame of each no time."""
+    clip = write_clip(tmp_path / "gate.mp4", range(0, 2000, 40), codec_options={"bf": "0"})
+    with (
+        rtsp_server(clip, Visit("drop"), speed=20, length_s=2) as gate,
+        rtsp_server(clip, Visit("drop"), speed=20, length_s=2) as dock,
+    ):
+        sources = find_sources([gate.url, clip, dock.url])
+        summary = index_footage(sources, tiny, index, ALL, done)
+    assert (summary.sources, summary.added, summary.skipped) == (3, 49 + 50 + 49, [])
+    assert Counter(one["source"] for one in index.frames()) == {gate.url: 49, dock.url: 49, str(clip): 50}
+    assert [one.source for one in index.all_finished()] == [str(clip)]
 
 
 def test_copies_are_indexed_once_and_counted_once(two_clips, tiny, index, tmp_path):

@@ -117,7 +117,8 @@ def _index_all(
         with frame_counter("importing") as count:
             summary += import_frames(table, store, count)
     if found:
-        with footage_bar("indexing", found) as saw:
+        live = any(source.kind == "stream" for source in found)
+        with frame_counter("indexing") if live else footage_bar("indexing", found) as saw:
             summary += index_footage(found, model, store, sampling, saw, say)
     return summary
 

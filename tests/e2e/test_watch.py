@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,3 +93,22 @@ def test_a_camera_is_indexed_until_it_is_stopped(tmp_path: Path, tiny_encoder: P
     assert summary["points"] == summary["frames"] >= 10  # two seconds before the drop
     with open_index(tmp_path / "index", SPEC) as opened:
         assert {one["camera"] for one in opened.frames()} == {name}
+
+
+def test_cameras_are_indexed_at_the_same_time(tmp_path: Path, tiny_encoder: Path) -> None:
+    """None of them ever ends; each has given two seconds before it drops."""
+    clip = write_clip(tmp_path / "gate.mp4", range(0, 4000, 40), codec_options={"bf": "0"})
+    visits = Visit("drop", 50), Visit("stall")
+    with rtsp_server(clip, *visits) as gate, rtsp_server(clip, *visits) as dock:
+        words = ["--encoder", tiny_encoder, "--index", tmp_path / "index", "--fps", "5"]
+        with running(gate.url, dock.url, *words) as process:
+            again: set[str] = set()
+            while again != {gate.url, dock.url}:
+                source, _, told = line(process).partition(": ")
+                again |= {source} if told.startswith("frames again") else set()
+            summary = stop(process, signal.SIGINT)
+    with open_index(tmp_path / "index", SPEC) as opened:
+        found = Counter(one["source"] for one in opened.frames())
+    assert found[gate.url] >= 10
+    assert found[dock.url] >= 10
+    assert sum(found.values()) == summary["points"]
