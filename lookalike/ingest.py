@@ -79,7 +79,8 @@ def index_footage(
     """
     summary, files = Summary(sources=len(sources)), [source for source in sources if source.kind != "stream"]
     streams = [[source] for source in sources if source.kind == "stream"]
-    writers = [_Writer(encoder, index, summary, sampling, on_frames) for _ in (files, *streams)]
+    writers = [_Writer(encoder, index, summary, sampling, on_frames)]
+    writers += [_Writer(encoder, index, summary, sampling, on_frames, live=True) for _ in streams]
     first, *beside = (
         zip(itertools.repeat(writer), _read_unfinished(part, sampling, index, on_reconnect))
         for writer, part in zip(writers, (files, *streams), strict=True)
@@ -149,14 +150,21 @@ def _moved(known: Finished, source: Source) -> bool:
 class _Writer:
     """Stores frames in batches, makes them durable, and then notes which sources are finished: in that order.
 
-    Takes what is read of sources one after the other.
+    Takes what is read of sources one after the other. live: of a stream; a run may have no end for hours, and is cut
+    where frames are made durable.
     """
 
     def __init__(
-        self, encoder: Encoder, index: FrameIndex, summary: Summary, sampling: Sampling, on_frames: OnFrames
+        self,
+        encoder: Encoder,
+        index: FrameIndex,
+        summary: Summary,
+        sampling: Sampling,
+        on_frames: OnFrames,
+        live: bool = False,
     ) -> None:
         self._encoder, self._index, self._summary, self._on_frames = encoder, index, summary, on_frames
-        self._sampler = str(sampling)
+        self._sampler, self._live = str(sampling), live
         self._runs = Runs(sampling.dedupe) if sampling.dedupe else None
         self._batch: list[Frame] = []
         self._within = False  # a source whose frames have not all been added
@@ -204,7 +212,7 @@ class _Writer:
 
     def flush(self) -> None:
         self._store()
-        if self._runs and not self._within:
+        if self._runs and (self._live or not self._within):
             self._put(*self._runs.close())
         self._index.finish(self._finished)
         self._finished, self._stored, self._flushed_at = [], 0, time.monotonic()
