@@ -36,14 +36,19 @@ RAW = "application/octet-stream"
 class Client:
     """Use as a context manager, from one thread."""
 
-    def __init__(self, url: str, timeout_s: float = 90.0) -> None:
-        self._http = httpx.Client(base_url=url, timeout=timeout_s)
+    def __init__(self, url: str, timeout_s: float = 90.0, token: str | None = None) -> None:
+        """token: sent with each request, where the service wants one."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=url, timeout=timeout_s, headers=headers)
+
+    def close(self) -> None:
+        self._http.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.close()
+        self.close()
 
     def embed(self, pictures: Iterable[Picture], batch: int = BATCH) -> np.ndarray:
         """Embed pictures: files by path, bytes of a file, or uint8 (H, W, 3) arrays.
@@ -51,7 +56,7 @@ class Client:
         batch: pictures of one request. Returns: float32 (N, D), rows of length 1; N of 0 gives (0, 0).
         Raises: ServiceError that says what the service refused, or that it could not be reached.
         """
-        parts = [_rows(self._post("/embed", **request)) for request in _embed_requests(pictures, batch)]
+        parts = [_rows(self.post("/embed", **request)) for request in _embed_requests(pictures, batch)]
         return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
 
     def search(self, picture: Picture | None = None, *, id: str | None = None, **filters: Any) -> list[dict[str, Any]]:
@@ -62,9 +67,13 @@ class Client:
         Returns: hits, best first, as the service words them.
         Raises: as `embed`.
         """
-        return self._post("/search", **_search_request(picture, id, filters)).json()["hits"]
+        return self.post("/search", **_search_request(picture, id, filters)).json()["hits"]
 
-    def _post(self, path: str, **request: Any) -> httpx.Response:
+    def post(self, path: str, **request: Any) -> httpx.Response:
+        """One request, as httpx takes it; asked again while the service is busy or not reached.
+
+        Raises: as `embed`.
+        """
         for attempt in count(1):
             try:
                 got: Got = self._http.post(path, **request)
@@ -74,6 +83,17 @@ class Client:
                 return settled
             time.sleep(settled)
         raise AssertionError("counting does not end")
+
+    def lines(self, path: str, **request: Any) -> Iterator[str]:
+        """The lines of an answer as they come; asked once. Raises: as `embed`, also when the answer breaks off."""
+        try:
+            with self._http.stream("POST", path, **request) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise ServiceError(f"{answer.url}: {answer.status_code}, {_reason(answer)}")
+                yield from answer.iter_lines()
+        except httpx.TransportError as error:
+            raise ServiceError(f"{error.request.url}: {type(error).__name__}: {error}") from error
 
 
 class AsyncClient:

@@ -8,6 +8,7 @@ MAX_IMAGES = 64  # per request: one full run of the encoder; more belongs in sev
 MAX_IMAGE_BYTES = 32 * MIB  # a 64-megapixel JPEG fits, and that is the decoder's own limit
 MAX_BODY_BYTES = 128 * MIB  # per request: 64 photographs of 2 MiB
 MAX_TEXT_BYTES = 64 * 1024  # a JSON body or a form field: it names an id, some cameras, two times
+MAX_INDEX_BODY_BYTES = 16 * MIB  # MAX_POINTS vectors of 4096 numbers are 6 MiB in base64
 MAX_HELD_BYTES = 1024 * MIB  # bodies of all requests that are being read or decoded
 MAX_QUEUED_IMAGES = 512  # decoded or waiting: eight full runs, some seconds on two cores; who waits longer has gone
 MAX_TOP = 1000  # hits: what a person or a script can look through

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from lookalike import __version__
 from lookalike.index.schema import By
 from serving.answers import JSON, NPY, RAW
+from serving.index_routes import OPERATIONS, STREAMED
 from serving.json_images import ANY_MODEL, FORMATS
 from serving.limits import MAX_BODY_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, MAX_TOP, MIB
 from serving.query import DEFAULT_TOP
@@ -52,6 +53,7 @@ _ROW = {
 }
 
 _SCHEMAS: dict[str, Any] = {
+    "LookalikeIndexAnswer": {"type": "object", "additionalProperties": True},
     "LookalikeError": {
         "type": "object",
         "required": ["error"],
@@ -171,6 +173,7 @@ def describe(document: dict[str, Any]) -> dict[str, Any]:
         "/embed": {"post": _embed()},
         "/v1/embeddings": {"post": _openai_embeddings()},
         "/search": {"post": _search()},
+        "/index/{operation}": {"post": _index()},
     }
     document["components"]["schemas"] |= _SCHEMAS
     return document
@@ -226,6 +229,35 @@ def _search() -> dict[str, Any]:
         "requestBody": {"required": True, "content": content},
         "responses": _responses(
             "LookalikeHits", {"404": "No frame has this id", "409": "The service was started without an index"}, {}
+        ),
+    }
+
+
+def _index() -> dict[str, Any]:
+    operation = {"type": "string", "enum": [*STREAMED, *OPERATIONS]}
+    writes = ", ".join(name for name, one in OPERATIONS.items() if one.writes)
+    asked = {"type": "object", "required": ["space"], "properties": {"space": {"type": "string"}}}
+    return {
+        "tags": ["Service APIs"],
+        "summary": "The index, for `lookalike --index http://...`",
+        "description": "What an engine of lookalike.index is asked, as lookalike.index.service writes it."
+        f" A service that was started with --writable alone takes {writes}."
+        f" {' and '.join(STREAMED)} answer JSON lines.",
+        "operationId": "ask_index",
+        "parameters": [{"name": "operation", "in": "path", "required": True, "schema": operation}],
+        "requestBody": {
+            "required": True,
+            "content": {JSON: {"schema": asked | {"additionalProperties": True}}},
+        },
+        "responses": _responses(
+            "LookalikeIndexAnswer",
+            {
+                "401": "LOOKALIKE_TOKEN is set here, and was not sent",
+                "403": "The service was started without --writable",
+                "404": "There is no such operation",
+                "409": "The service has no index, or one of another space",
+            },
+            {},
         ),
     }
 

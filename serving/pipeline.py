@@ -18,6 +18,7 @@ from lookalike.errors import FootageError, ImageError, IndexStoreError
 from lookalike.examples import Region, combine
 from lookalike.footage import frame_at
 from lookalike.index import FrameIndex, Hit, open_index
+from lookalike.index.engine import Engine
 from lookalike.pixels import decode, decode_to_fit, fit
 from serving.batching import Batcher, Decode, RunFailed
 from serving.bodies import HeldBytes, Upload
@@ -35,13 +36,16 @@ T = TypeVar("T")
 class Pipeline:
     """Made by `open_pipeline`."""
 
-    def __init__(self, encoder: Encoder, index: FrameIndex | None, capacity: int = MAX_QUEUED_IMAGES) -> None:
-        """capacity: images on their way at a time."""
-        self.spec = encoder.spec
+    def __init__(
+        self, encoder: Encoder, index: FrameIndex | None, writable: bool = False, capacity: int = MAX_QUEUED_IMAGES
+    ) -> None:
+        """writable: clients may add and remove frames. capacity: images on their way at a time."""
+        self.spec, self.writable = encoder.spec, writable
         self.held = HeldBytes(MAX_HELD_BYTES)
         self._encoder, self._index = encoder, index
         self._decoders = ThreadPoolExecutor(DECODE_THREADS + 1, "decode")  # one of them runs the encoder
         self._searchers = ThreadPoolExecutor(SEARCH_THREADS, "search")
+        self._writer = ThreadPoolExecutor(1, "write")  # one after the other
         self._batcher = Batcher(self._run, self._decoders, MAX_BATCH, capacity)
 
     def about(self) -> dict[str, Any]:
@@ -53,6 +57,7 @@ class Pipeline:
             "precision": spec.precision,
             "provider": self._encoder.provider,
             "index": index,
+            "writable": self.writable,
         }
 
     async def embed(self, uploads: Sequence[Upload]) -> np.ndarray:
@@ -77,27 +82,45 @@ class Pipeline:
         Raises: as `embed`; Refusal 404 for an unknown id, 409 without an index, 503 if the index does not answer, 400
         if the examples cancel out, or for a region that lies outside or is of a frame whose recording is gone.
         """
-        if self._index is None:
-            raise Refusal(409, "no_index", "this service has no index; start it with one, as LOOKALIKE_INDEX")
-        like = [await self._stored(self._index, one) for one in query.like]
-        unlike = [await self._stored(self._index, one) for one in query.unlike]
+        index = self._opened()
+        like = [await self._stored(index, one) for one in query.like]
+        unlike = [await self._stored(index, one) for one in query.unlike]
         if upload is not None:
             cut = partial(_part, upload, query.region, self.spec.input_px) if query.region else None
             like += list(await (self._embed([upload], [cut]) if cut else self.embed([upload])))
         elif query.id and query.region:
-            source, time_s = await self._ask(partial(_known, self._index.place, query.id))
+            source, time_s = await self._ask(partial(_known, index.place, query.id))
             cut = partial(_part_of_frame, source, time_s, query.region, self.spec.input_px)
             like += list(await self._embed([Upload(None, source, b"")], [cut]))
         elif query.id:
-            like.append(await self._stored(self._index, query.id))
+            like.append(await self._stored(index, query.id))
         try:
             vector = combine(like, unlike)
         except ValueError as error:
             raise Refusal(400, "bad_request", str(error)) from error
-        return await self._ask(partial(self._index.search, vector, query.top, query.where, query.choice))
+        return await self._ask(partial(index.search, vector, query.top, query.where, query.choice))
 
     async def _stored(self, index: FrameIndex, frame_id: str) -> np.ndarray:
         return await self._ask(partial(_known, index.vector, frame_id))
+
+    @property
+    def engine(self) -> Engine:
+        """Of the index. Raises: Refusal 409 without one."""
+        return self._opened().engine
+
+    async def ask(self, question: Callable[[Engine], T]) -> T:
+        """Put a question to the engine of the index. Raises: Refusal 409 without one, 503 if it does not answer."""
+        return await self._ask(partial(question, self.engine))
+
+    async def write(self, change: Callable[[Engine], T]) -> T:
+        """The same for what changes the index, one at a time."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writer, _answered, partial(change, self.engine))
+
+    def _opened(self) -> FrameIndex:
+        if self._index is None:
+            raise Refusal(409, "no_index", "this service has no index; start it with one, as LOOKALIKE_INDEX")
+        return self._index
 
     async def aside(self, work: Callable[..., T], *arguments: Any) -> T:
         """Run what takes a while in a thread that decodes, so that other requests are read meanwhile."""
@@ -106,6 +129,7 @@ class Pipeline:
     def close(self) -> None:
         self._decoders.shutdown()
         self._searchers.shutdown()
+        self._writer.shutdown()
 
     def _embedded(self, outcomes: Sequence[np.ndarray | BaseException], uploads: Sequence[Upload]) -> list[np.ndarray]:
         """The embeddings, if all are. Raises: Refusal for the first image that is none, else RunFailed."""
@@ -165,6 +189,8 @@ def _known(look_up: Callable[[str], T], frame_id: str) -> T:
         return look_up(frame_id)
     except IndexStoreError as error:
         raise Refusal(404, "not_found", str(error)) from error
+    except FootageError as error:
+        raise Refusal(400, "bad_request", str(error)) from error
 
 
 def _answered(question: Callable[[], T]) -> T:
@@ -190,7 +216,10 @@ async def open_pipeline(settings: Settings) -> AsyncIterator[Pipeline]:
         encoder.embed(np.zeros((1 << power, side, side, 3), np.uint8))
     ENCODER.labels(encoder.spec.space, encoder.spec.precision, encoder.provider).set(1)
 
-    index = open_index(settings.index, encoder.spec) if settings.index else None
-    with closing(index) if index else nullcontext(), closing(Pipeline(encoder, index)) as pipeline:
+    index = open_index(settings.index, encoder.spec, create=settings.writable) if settings.index else None
+    with (
+        closing(index) if index else nullcontext(),
+        closing(Pipeline(encoder, index, settings.writable)) as pipeline,
+    ):
         logger.info("encoder %s on %s, index %s", encoder.spec.space, encoder.provider, settings.index)
         yield pipeline

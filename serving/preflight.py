@@ -19,7 +19,7 @@ def main() -> None:
         settings = Settings.from_env()
         encoder = Encoder(settings.encoder, settings.device)
         if settings.index:
-            open_index(settings.index, encoder.spec).close()
+            open_index(settings.index, encoder.spec, create=settings.writable).close()
     except LookalikeError as error:
         sys.exit(f"lookalike: {error}")
 

@@ -1,7 +1,8 @@
 """The BentoML service: `bentoml serve serving.service:Lookalike`.
 
-Set by LOOKALIKE_ENCODER, LOOKALIKE_INDEX, LOOKALIKE_DEVICE and LOOKALIKE_WORKERS. The routes are a Starlette app of our
-own: see "Serving" in the design for what BentoML's batching does to the neighbours of a broken upload.
+Set by LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE and _WORKERS; LOOKALIKE_TOKEN guards the index. The routes are a
+Starlette app of our own: see "Serving" in the design for what BentoML's batching does to the neighbours of a broken
+upload.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lookalike.errors import LookalikeError
+from serving import index_routes
 from serving.limits import TIMEOUT_S
 from serving.openapi import describe
 from serving.pipeline import open_pipeline
@@ -42,7 +44,8 @@ async def docs(request: Request) -> Response:
     return JSONResponse(describe(Lookalike.openapi_spec.asdict()))
 
 
-app = Starlette(routes=[*ROUTES, Route("/docs.json", docs)], exception_handlers=HANDLERS, lifespan=lifespan)
+routes = [*ROUTES, *index_routes.ROUTES, Route("/docs.json", docs)]
+app = Starlette(routes=routes, exception_handlers=HANDLERS, lifespan=lifespan)
 
 
 def _workers() -> int:

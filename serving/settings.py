@@ -18,13 +18,14 @@ DEFAULT_ENCODER = Path(__file__).resolve().parents[1] / "encoder.onnx"  # beside
 class Settings:
     """encoder: an ONNX file. index: a folder, a Qdrant URL, or None for a service without search.
 
-    workers: processes that serve, which share the cores.
+    workers: processes that serve, which share the cores. writable: who reaches the service may add and remove frames.
     """
 
     encoder: Path
     index: str | None
     device: RunDevice
     workers: int = 1
+    writable: bool = False
 
     @property
     def embedded(self) -> bool:
@@ -38,10 +39,10 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
-        """Read LOOKALIKE_ENCODER, LOOKALIKE_INDEX, LOOKALIKE_DEVICE and LOOKALIKE_WORKERS; empty counts as not set.
+        """Read LOOKALIKE_ENCODER, _INDEX, _DEVICE, _WORKERS and _WRITABLE (1 or 0); empty counts as not set.
 
-        Raises: DeviceError if the device is none that we know; IndexStoreError for workers that cannot share the index;
-        LookalikeError for a number of workers that is none.
+        Raises: DeviceError if the device is none that we know; IndexStoreError for workers that cannot share the index,
+        or an index that the service cannot write; LookalikeError for a number of workers, or a yes or no, that is none.
         """
         device = env.get("LOOKALIKE_DEVICE") or "auto"
         if device not in get_args(RunDevice):
@@ -51,12 +52,18 @@ class Settings:
             env.get("LOOKALIKE_INDEX") or None,
             cast(RunDevice, device),
             read_workers(env),
+            _read_writable(env),
         )
         settings.check()
         return settings
 
     def check(self) -> None:
-        """Raises: IndexStoreError if several workers would open one embedded index."""
+        """Raises: IndexStoreError if several workers would open one embedded index, or if another would be written."""
+        if self.writable and not self.embedded:
+            raise IndexStoreError(
+                f"{self.index or 'no index'}: a writable service needs the folder of an embedded index;"
+                " frames go to a Qdrant server by its own URL"
+            )
         if self.workers > 1 and self.embedded:
             raise IndexStoreError(
                 f"{self.index}: an embedded index belongs to one process, got {self.workers} workers;"
@@ -71,7 +78,15 @@ class Settings:
             "LOOKALIKE_INDEX": index or "",
             "LOOKALIKE_DEVICE": self.device,
             "LOOKALIKE_WORKERS": str(self.workers),
+            "LOOKALIKE_WRITABLE": str(int(self.writable)),
         }
+
+
+def _read_writable(env: Mapping[str, str]) -> bool:
+    text = env.get("LOOKALIKE_WRITABLE") or "0"
+    if text not in ("0", "1"):
+        raise LookalikeError(f"LOOKALIKE_WRITABLE is {text!r}, expected 1 or 0")
+    return text == "1"
 
 
 def read_workers(env: Mapping[str, str] = os.environ) -> int:

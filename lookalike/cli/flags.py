@@ -34,7 +34,9 @@ EncoderFile = Annotated[Path, Parameter(name="--encoder", help="ONNX file made b
 IndexAt = Annotated[
     str,
     Parameter(
-        name="--index", help="Folder of an embedded index, or URL of a Qdrant server (http://host:6333[/collection])."
+        name="--index",
+        help="Folder of an embedded index, or URL of a running service (http://host:3000)"
+        " or of a Qdrant server (http://host:6333[/collection]).",
     ),
 ]
 CameraName = Annotated[

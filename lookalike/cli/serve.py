@@ -19,6 +19,14 @@ def serve(
     index: Annotated[
         str | None, Parameter(help="Folder of an embedded index, or URL of a Qdrant server; without one, only /embed.")
     ] = None,
+    writable: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="Take frames while serving: --index http://HOST:PORT then works in every verb."
+            " Whoever reaches the port may add and remove frames; LOOKALIKE_TOKEN lets only those who know it.",
+        ),
+    ] = False,
     host: Annotated[str, Parameter(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, Parameter(help="Port to listen on.")] = 3000,
     device: RunOn = "auto",
@@ -31,7 +39,7 @@ def serve(
 
     if workers < 1:
         fail(f"--workers is {workers}, expected at least 1", code=2)
-    settings = Settings(encoder, index, device, workers)
+    settings = Settings(encoder, index, device, workers, writable)
     settings.check()
     command = [
         sys.executable,

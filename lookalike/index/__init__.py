@@ -1,4 +1,4 @@
-"""Qdrant: one schema, two engines (embedded, server), every query."""
+"""Qdrant: one schema, every query; an engine for a folder, for a server, and for a service that owns a folder."""
 
 from lookalike.index.clock import TimeOfDay
 from lookalike.index.frames import FrameIndex, is_frame_id, open_index

@@ -53,7 +53,8 @@ class EdgeEngine:
                 raise
             if "WouldBlock" in str(error):
                 raise IndexStoreError(
-                    f"{folder.parent}: in use by another process; stop it first, or use a Qdrant server by URL"
+                    f"{folder.parent}: in use by another process; stop it first, or if it is"
+                    " `lookalike serve --writable`, give its URL as --index http://127.0.0.1:3000"
                 ) from error
             raise IndexStoreError(f"{folder.parent}: cannot open the index ({error})") from error
 
@@ -109,9 +110,8 @@ class EdgeEngine:
     def delete(self, where: Where) -> None:
         self._shard.update(edge.UpdateOperation.delete_points_by_filter(_filter(where) or edge.Filter()))
 
-    def rename(self, source_id: str, source: str, camera: str) -> None:
+    def rename(self, source_id: str, fields: dict[str, Any]) -> None:
         condition = edge.Filter(must=[edge.FieldCondition("source_id", match=edge.MatchValue(source_id))])
-        fields = {"source": source, "camera": camera}
         self._shard.update(edge.UpdateOperation.set_payload_by_filter(condition, fields))
 
     def finished(self, source_id: str, sampler: str) -> Finished | None:

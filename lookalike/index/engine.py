@@ -1,4 +1,4 @@
-"""What an engine must do; `edge` and `server` do it."""
+"""What an engine must do; `edge`, `server` and `service` do it."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Engine(Protocol):
         """Remove the points that meet the conditions."""
         ...
 
-    def rename(self, source_id: str, source: str, camera: str) -> None:
-        """Let the points of a source say that it has another name, and another camera."""
+    def rename(self, source_id: str, fields: dict[str, Any]) -> None:
+        """Let the points of a source say that it has another `source` and `camera`; what else they say stays."""
         ...
 
     def finished(self, source_id: str, sampler: str) -> Finished | None:

@@ -15,12 +15,12 @@ from uuid import UUID
 import numpy as np
 
 from lookalike.contract import EncoderSpec
-from lookalike.errors import IndexStoreError, SpaceMismatch
+from lookalike.errors import FootageError, IndexStoreError, SpaceMismatch
 from lookalike.footage import Frame
 from lookalike.index.background import Background
 from lookalike.index.engine import Engine
 from lookalike.index.moments import collapse
-from lookalike.index.schema import Choice, Finished, Hit, Scored, Where, payload
+from lookalike.index.schema import REMOTE, Choice, Finished, Hit, Scored, Where, first_not_unit, payload
 from lookalike.index.spread import spread
 
 DEFAULT_COLLECTION = "lookalike"
@@ -45,10 +45,9 @@ class FrameIndex:
 
         Raises: ValueError if an embedding is not finite or not of length 1 (the engine would take it silently).
         """
-        lengths = np.linalg.norm(embeddings, axis=1)
-        if not np.allclose(lengths, 1, atol=1e-3):  # false for NaN, too
-            worst = int(np.argmax(np.nan_to_num(np.abs(lengths - 1), nan=np.inf)))
-            raise ValueError(f"embedding of {frames[worst].source} has length {lengths[worst]}, expected 1")
+        if (worst := first_not_unit(embeddings)) is not None:
+            length = np.linalg.norm(embeddings[worst])
+            raise ValueError(f"embedding of {frames[worst].source} has length {length}, expected 1")
         self._engine.upsert([frame.id for frame in frames], embeddings, [payload(frame) for frame in frames])
 
     def missing(self, frames: Sequence[Frame]) -> list[Frame]:
@@ -93,8 +92,15 @@ class FrameIndex:
         return self._point(frame_id)[0]
 
     def place(self, frame_id: str) -> tuple[str, float]:
-        """Where a frame is from: its source, and seconds into it. Raises: IndexStoreError if the id is unknown."""
+        """Where a frame is from: its source, and seconds into it.
+
+        Raises: IndexStoreError if the id is unknown; FootageError if its source was named over HTTP: no such is opened.
+        """
         fields = self._point(frame_id)[1]
+        if fields.get(REMOTE):
+            raise FootageError(
+                f"{fields['source']}: named over HTTP, so not opened; give the picture, or on its machine --at"
+            )
         return fields["source"], fields["time_s"]
 
     def _point(self, frame_id: str) -> tuple[np.ndarray, dict[str, Any]]:
@@ -116,7 +122,7 @@ class FrameIndex:
 
     def rename(self, known: Finished, source: str, camera: str) -> None:
         """Let a finished source be known by another name from now on, and belong to another camera."""
-        self._engine.rename(known.source_id, source, camera)
+        self._engine.rename(known.source_id, {"source": source, "camera": camera})
         self.finish([dataclasses.replace(known, source=source)])
 
     def frames(self, where: Where = EVERYWHERE) -> Iterator[dict[str, Any]]:
@@ -138,6 +144,11 @@ class FrameIndex:
             self._engine.delete(where)
             self._engine.flush()
         return len(source_ids)
+
+    @property
+    def engine(self) -> Engine:
+        """What is below, for who passes on what others ask of it."""
+        return self._engine
 
     def count(self) -> int:
         return self._engine.count()
@@ -167,9 +178,10 @@ def is_frame_id(text: str) -> bool:
 
 
 def open_index(location: str | Path, spec: EncoderSpec, create: bool = False) -> FrameIndex:
-    """Open the index at a folder, or at a Qdrant server's URL (`http://host:6333[/collection]`).
+    """Open the index at a folder, at a service's URL (`http://host:3000`), or at a Qdrant server's
+    (`http://host:6333[/collection]`).
 
-    create: make it if there is none. An API key is read from QDRANT_API_KEY.
+    create: make it if there is none. QDRANT_API_KEY is sent to a Qdrant server, LOOKALIKE_TOKEN to a service.
     Raises: IndexStoreError if it is missing, broken or in use; SpaceMismatch if another encoder filled it.
     """
     if str(location).startswith(("http://", "https://")):
@@ -181,9 +193,12 @@ def _open_server(url: str, spec: EncoderSpec, create: bool) -> Engine:
     from qdrant_client import QdrantClient
 
     from lookalike.index.server import ServerEngine
+    from lookalike.index.service import ServiceEngine, ask_who
 
     parts = urlsplit(url)
     base = f"{parts.scheme}://{parts.netloc}"
+    if not parts.path.strip("/") and (about := ask_who(base)):
+        return ServiceEngine(base, about, spec.space, spec.dim, create)
     # The client's own default port is 6333 even for a URL that names none.
     client = QdrantClient(url=base, api_key=os.environ.get("QDRANT_API_KEY"), timeout=30, check_compatibility=False)
     return ServerEngine(client, parts.path.strip("/") or DEFAULT_COLLECTION, spec.space, spec.dim, create)

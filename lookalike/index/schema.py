@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+import numpy as np
+
 from lookalike.footage import Frame
 from lookalike.index.clock import TimeOfDay, UtcRange
 
 By = Literal["moment", "clip"]
+REMOTE = "remote"  # a field of frames whose source was named over HTTP
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,40 @@ def payload(frame: Frame) -> dict[str, Any]:
         fields |= {"captured_at": utc_text(frame.captured_at), "ended_at": utc_text(ended_at)}
         fields |= {"utc_day_s": _utc_day_s(frame.captured_at)}
     return fields
+
+
+_TEXT, _NUMBER = str, (int, float)
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("source", "source_id", "camera"), _TEXT),
+    **dict.fromkeys(("time_s", "pts_us", "end_s", "stands_for", "width", "height", "luma"), _NUMBER),
+}
+_OPTIONAL: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("fault", "captured_at", "ended_at"), _TEXT),
+    **dict.fromkeys(("scene", "utc_day_s"), _NUMBER),
+}
+_LARGEST = 2**53  # of a number that JSON readers agree on
+
+
+def check_payload(fields: Any) -> None:
+    """Raises: ValueError for what `payload` would not make: nothing else can be filtered by, or answered as a hit."""
+    if missing := sorted(_TYPES.keys() - (fields.keys() if isinstance(fields, dict) else set())):
+        raise ValueError(f"a payload has no {missing[0]}")
+    for name, value in fields.items():
+        kind = (_TYPES | _OPTIONAL).get(name)
+        if kind is None:
+            raise ValueError(f"unknown payload field {name[:50]!r}")
+        if not isinstance(value, kind) or isinstance(value, bool) or (kind is _NUMBER and not abs(value) < _LARGEST):
+            raise ValueError(f"{name} of a payload is {str(value)[:50]!r}")
+        if name in ("captured_at", "ended_at"):
+            datetime.fromisoformat(value)
+
+
+def first_not_unit(vectors: np.ndarray) -> int | None:
+    """The row of float32 (N, D) that is not finite or not of length 1, the worst; None if all are good."""
+    lengths = np.linalg.norm(vectors, axis=1)
+    if np.allclose(lengths, 1, atol=1e-3):  # false for NaN, too
+        return None
+    return int(np.argmax(np.nan_to_num(np.abs(lengths - 1), nan=np.inf)))
 
 
 def in_utc(moment: datetime) -> datetime:

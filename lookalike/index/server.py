@@ -132,9 +132,8 @@ class ServerEngine:
         with _answered():
             self._client.delete(self._collection, _filter(where) or models.Filter(), wait=True)
 
-    def rename(self, source_id: str, source: str, camera: str) -> None:
+    def rename(self, source_id: str, fields: dict[str, Any]) -> None:
         same = models.FieldCondition(key="source_id", match=models.MatchValue(value=source_id))
-        fields = {"source": source, "camera": camera}
         with _answered():
             self._client.set_payload(self._collection, fields, models.Filter(must=[same]), wait=True)
 

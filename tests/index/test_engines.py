@@ -1,4 +1,4 @@
-"""One contract, two engines: whatever is below, an index answers the same."""
+"""One contract, three engines: whatever is below, an index answers the same."""
 
 from __future__ import annotations
 
@@ -15,17 +15,37 @@ from lookalike.errors import IndexStoreError
 from lookalike.index import Choice, Finished, FrameIndex, TimeOfDay, Where, background, open_index
 from lookalike.index.background import SAMPLE, Background
 from lookalike.index.server import ServerEngine
-from tests.index.circle import SPEC, at, frame
+from tests.index.circle import SPEC, at, frame, write_circle_encoder
+from tests.serving.running import ROOT, bentoml_env, served
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
 QUERY = at(0)[0]
 EIGHT = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 
 
-@pytest.fixture(params=["embedded", "server"])
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    """A service that owns an index and takes frames."""
+    home = tmp_path_factory.mktemp("service")
+    encoder = write_circle_encoder(home / "circle.onnx")
+    settings = {"LOOKALIKE_ENCODER": encoder, "LOOKALIKE_INDEX": home / "index", "LOOKALIKE_WRITABLE": "1"}
+    with served("serving.service:Lookalike", bentoml_env(home, settings), ROOT, home / "log") as client:
+        yield str(client.base_url)
+
+
+def emptied(location) -> FrameIndex:
+    opened = open_index(location, SPEC, create=True)
+    opened._engine.delete(Where())
+    opened._engine.unfinish({one.source_id for one in opened.all_finished()})
+    return opened
+
+
+@pytest.fixture(params=["embedded", "server", "service"])
 def index(request, tmp_path):
     if request.param == "embedded":
         opened = open_index(tmp_path / "index", SPEC, create=True)
+    elif request.param == "service":
+        opened = emptied(request.getfixturevalue("service"))
     else:
         # The client's local mode answers as a server does, but is good for unit tests only: it scans every point,
         # ignores payload indexes, and is unsafe from several threads.

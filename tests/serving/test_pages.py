@@ -13,7 +13,8 @@ from tests.tiny import SPEC
 
 def test_openapi_lists_our_routes_beside_bentoml_s(service: httpx.Client) -> None:
     document = service.get("/docs.json").json()
-    assert {"/embed", "/v1/embeddings", "/search", "/livez", "/readyz", "/metrics"} <= set(document["paths"])
+    ours = {"/embed", "/v1/embeddings", "/search", "/index/{operation}"}
+    assert ours | {"/livez", "/readyz", "/metrics"} <= set(document["paths"])
     embed, search = (document["paths"][path]["post"] for path in ("/embed", "/search"))
     assert set(embed["responses"]) == {"200", "400", "413", "415", "503", "504"}
     assert set(search["responses"]) == {"200", "400", "404", "409", "413", "415", "503", "504"}
@@ -47,6 +48,7 @@ def test_readyz_and_metrics_say_what_runs(service: httpx.Client) -> None:
         "precision": "fp32",
         "provider": "CPUExecutionProvider",
         "index": True,
+        "writable": False,
     }
     labels = f'precision="fp32",provider="CPUExecutionProvider",space="{SPEC.space}"'
     assert re.search(rf"lookalike_encoder\{{[^}}]*{re.escape(labels)}[^}}]*\}} 1\.0", service.get("/metrics").text)

@@ -53,7 +53,17 @@ def test_settings_are_absolute_for_other_folders(tmp_path: Path, monkeypatch: py
         "LOOKALIKE_INDEX": str(tmp_path / "index"),
         "LOOKALIKE_DEVICE": "cpu",
         "LOOKALIKE_WORKERS": "1",
+        "LOOKALIKE_WRITABLE": "0",
     }
+
+
+def test_only_an_embedded_index_is_written_through_the_service() -> None:
+    assert Settings.from_env({"LOOKALIKE_WRITABLE": "1", "LOOKALIKE_INDEX": "index"}).writable
+    for index in ("", "http://127.0.0.1:6333"):
+        with pytest.raises(IndexStoreError, match="a writable service needs the folder of an embedded index"):
+            Settings.from_env({"LOOKALIKE_WRITABLE": "1", "LOOKALIKE_INDEX": index})
+    with pytest.raises(LookalikeError, match="LOOKALIKE_WRITABLE is 'yes', expected 1 or 0"):
+        Settings.from_env({"LOOKALIKE_WRITABLE": "yes"})
 
 
 def test_several_workers_share_the_cores_and_no_embedded_index(monkeypatch: pytest.MonkeyPatch) -> None:

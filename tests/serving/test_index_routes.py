@@ -1,0 +1,199 @@
+"""POST /index/{operation}: who may ask what, and what is refused. What is answered: tests/index/test_engines.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from lookalike.errors import IndexStoreError, SpaceMismatch
+from lookalike.footage import Frame
+from lookalike.index import Where, open_index
+from lookalike.index.schema import payload
+from lookalike.index.wire import MAX_POINTS, pack
+from serving.limits import MAX_INDEX_BODY_BYTES
+from tests.serving.conftest import Shown, expected_embedding
+from tests.serving.running import ROOT, bentoml_env, served
+from tests.tiny import SPEC
+
+TOKEN = "only for friends"
+OTHER = SPEC.__class__(**{**vars(SPEC), "weights_sha256": "1" * 64})
+ID = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.fixture(scope="module")
+def writable(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A service that takes frames of those who know the token; its index is made when it starts."""
+    home = tmp_path_factory.mktemp("writable")
+    settings = {"LOOKALIKE_ENCODER": tiny_encoder, "LOOKALIKE_INDEX": home / "index"}
+    env = bentoml_env(home, settings | {"LOOKALIKE_WRITABLE": "1", "LOOKALIKE_TOKEN": TOKEN})
+    with served("serving.service:Lookalike", env, ROOT, home / "log") as client:
+        client.headers["Authorization"] = f"Bearer {TOKEN}"
+        yield client
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOKALIKE_TOKEN", TOKEN)
+
+
+def refused(answer: httpx.Response, status: int) -> str:
+    assert answer.status_code == status, answer.text
+    return answer.json()["error"]["message"]
+
+
+def upsert_of(frame: Frame, vector: np.ndarray, **changed: Any) -> dict[str, Any]:
+    fields = payload(frame) | changed
+    return {"space": SPEC.space, "ids": [frame.id], "vectors": pack(vector), "payloads": [fields]}
+
+
+def unit() -> np.ndarray:
+    return np.eye(1, SPEC.dim, dtype=np.float32)[0]
+
+
+@pytest.mark.usefixtures("known")
+def test_frames_that_came_over_http_are_searched_as_others_and_never_opened(
+    writable: httpx.Client, footage: list[Shown], tmp_path: Path
+) -> None:
+    """A client could name any file of the service's machine as the recording of a frame."""
+    vectors = np.stack([expected_embedding(shown.png) for shown in footage])
+    with open_index(str(writable.base_url), SPEC, create=True) as index:
+        index.add([shown.frame for shown in footage], vectors)
+        index.finish([])
+        assert index.count() == len(footage)
+        assert {one["camera"] for one in index.frames(Where(("yard",)))} == {"yard"}
+    best = writable.post("/search", files={"image": footage[5].png}).json()["hits"][0]
+    assert best["id"] == footage[5].frame.id
+    by_region = writable.post("/search", json={"id": best["id"], "region": "0,0,.5,.5"})
+    assert refused(by_region, 400).startswith("yard.mp4: named over HTTP, so not opened")
+
+
+def test_a_renamed_recording_is_not_opened_either(writable: httpx.Client, footage: list[Shown]) -> None:
+    writable.post("/index/upsert", json=upsert_of(footage[0].frame, unit())).raise_for_status()
+    named = {"source": "/etc/hostname", "camera": "gate"}
+    asked = {"space": SPEC.space, "source_id": footage[0].frame.source_id, "fields": named}
+    writable.post("/index/rename", json=asked).raise_for_status()
+    by_region = writable.post("/search", json={"id": footage[0].frame.id, "region": "0,0,.5,.5"})
+    assert refused(by_region, 400).startswith("/etc/hostname: named over HTTP, so not opened")
+
+
+def test_without_the_token_nothing_is_answered(writable: httpx.Client) -> None:
+    for sent in ("", f"Bearer {TOKEN}x", TOKEN):
+        answer = writable.post("/index/count", json={"space": SPEC.space}, headers={"Authorization": sent})
+        assert refused(answer, 401).startswith("expected `Authorization: Bearer` with the LOOKALIKE_TOKEN")
+    with open_index(str(writable.base_url), SPEC) as index, pytest.raises(IndexStoreError, match="401, expected"):
+        index.count()
+
+
+def test_a_service_that_is_not_writable_answers_and_takes_nothing(service: httpx.Client, footage: list[Shown]) -> None:
+    with open_index(str(service.base_url), SPEC) as index:
+        assert index.count() == len(footage)
+        vector = index.vector(footage[3].frame.id)
+        np.testing.assert_allclose(vector, expected_embedding(footage[3].png), atol=1e-5)
+        assert index.search(vector)[0].id == footage[3].frame.id
+        with pytest.raises(IndexStoreError, match="403, this service takes no frames; start it with `lookalike serve"):
+            index.forget(Where())
+        assert index.count() == len(footage)
+    with pytest.raises(IndexStoreError, match="takes no frames; start it with: lookalike serve --writable"):
+        open_index(str(service.base_url), SPEC, create=True)
+
+
+@pytest.mark.parametrize("operation", ["upsert", "delete", "rename", "finish", "unfinish", "flush", "optimize"])
+def test_all_that_changes_the_index_is_403(service: httpx.Client, operation: str) -> None:
+    refused(service.post(f"/index/{operation}", json={"space": SPEC.space}), 403)
+
+
+def test_another_encoder_is_refused_at_both_ends(service: httpx.Client) -> None:
+    with pytest.raises(SpaceMismatch, match=f"serves encoder {SPEC.space}, this one is {OTHER.space}"):
+        open_index(str(service.base_url), OTHER)
+    for space in (OTHER.space, None, 3):
+        answer = service.post("/index/count", json={"space": space})
+        assert refused(answer, 409).endswith(f"this service is {SPEC.space}; use the encoder that it serves")
+
+
+def test_an_unknown_operation_is_404(service: httpx.Client) -> None:
+    assert refused(service.post("/index/close", json={"space": SPEC.space}), 404).startswith("no operation 'close'")
+    assert service.get("/index/count").status_code == 405
+
+
+def test_only_json_is_taken_so_that_no_page_can_have_a_browser_send_it(writable: httpx.Client) -> None:
+    body = b'{"space": "%s"}' % SPEC.space.encode()
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+        refused(writable.post("/index/count", content=body, headers={"Content-Type": kind}), 415)
+    refused(writable.post("/index/count", content=b"{", headers={"Content-Type": "application/json"}), 400)
+    refused(writable.post("/index/count", json=[]), 400)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"vectors": pack(np.full(48, np.nan))}, "vector 0 has length nan, expected 1"),
+        ({"vectors": pack(np.zeros(48))}, "vector 0 has length 0.0, expected 1"),
+        ({"vectors": pack(np.ones(47))}, "vectors have 188 bytes, expected 1 rows of 48 float32"),
+        ({"vectors": "?"}, "vectors are not base64"),
+        ({"vectors": None}, "vectors are not base64"),
+        ({"ids": ["../../etc"]}, "'../../etc' is no id of a frame"),
+        ({"ids": ID}, "ids is no list of strings"),
+        ({"payloads": []}, "expected 1 payloads, one for each id"),
+        ({"payloads": [{}]}, "a payload has no camera"),
+        ({"payloads": [[]]}, "a payload has no camera"),
+    ],
+)
+def test_points_that_cannot_be_are_refused(
+    writable: httpx.Client, footage: list[Shown], changed: dict[str, Any], reason: str
+) -> None:
+    answer = writable.post("/index/upsert", json=upsert_of(footage[0].frame, unit()) | changed)
+    assert refused(answer, 400) == reason
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"time_s": "now"}, "time_s of a payload is 'now'"),
+        ({"source": 3}, "source of a payload is '3'"),
+        ({"luma": True}, "luma of a payload is 'True'"),
+        ({"pts_us": 2**60}, f"pts_us of a payload is '{2**60}'"),
+        ({"captured_at": "today"}, "Invalid isoformat string: 'today'"),
+        ({"remote": False}, "unknown payload field 'remote'"),
+    ],
+)
+def test_payloads_that_no_search_could_answer_are_refused(
+    writable: httpx.Client, footage: list[Shown], changed: dict[str, Any], reason: str
+) -> None:
+    answer = writable.post("/index/upsert", json=upsert_of(footage[0].frame, unit(), **changed))
+    assert refused(answer, 400) == reason
+
+
+@pytest.mark.parametrize(
+    ("operation", "fields", "reason"),
+    [
+        ("delete", {}, "where is no object of"),
+        ("delete", {"where": {"kamera": []}}, "where is no object of cameras, since, sources, time_of_day, until"),
+        ("delete", {"where": {"cameras": "gate"}}, "cameras is no list of strings"),
+        ("delete", {"where": {"until": "tomorrow"}}, "until is 'tomorrow', expected a date and time"),
+        ("delete", {"where": {"since": [1]}}, "since is '[1]', expected a number"),
+        ("delete", {"where": {"time_of_day": {"zone": "Nowhere"}}}, "time_of_day is no object of"),
+        ("delete", {"where": {"time_of_day": {"zone": "../../etc/hostname"}}}, "time_of_day is no object of"),
+        ("rename", {"source_id": "a", "fields": {"luma": 3}}, "fields is no object of source and camera"),
+        ("finish", {"finished": [{}]}, "a finished source has source_id, sampler, source, frames, stored, reason"),
+        ("unfinish", {"source_ids": [3]}, "source_ids is no list of strings"),
+        ("nearest", {"vectors": pack(np.eye(1, 48)), "limit": 10**9}, "limit is 1000000000, expected 1 to"),
+        ("vectors", {"page": 0}, "page is 0, expected 1 to"),
+    ],
+)
+def test_questions_that_cannot_be_are_refused(
+    writable: httpx.Client, operation: str, fields: dict[str, Any], reason: str
+) -> None:
+    answer = writable.post(f"/index/{operation}", json={"space": SPEC.space} | fields)
+    assert refused(answer, 400).startswith(reason)
+
+
+def test_too_much_at_once_is_413(writable: httpx.Client) -> None:
+    many = {"space": SPEC.space, "ids": [ID] * (MAX_POINTS + 1)}
+    assert refused(writable.post("/index/existing", json=many), 413).startswith(f"{MAX_POINTS + 1} points")
+    large = {"space": SPEC.space, "ids": ["x" * MAX_INDEX_BODY_BYTES]}
+    assert refused(writable.post("/index/existing", json=large), 413).endswith(f"{MAX_INDEX_BODY_BYTES:,} bytes")
