@@ -37,9 +37,9 @@ class Pipeline:
     """Made by `open_pipeline`."""
 
     def __init__(
-        self, encoder: Encoder, index: FrameIndex | None, writable: bool = False, capacity: int = MAX_QUEUED_IMAGES
+        self, encoder: Encoder, index: FrameIndex | None, capacity: int = MAX_QUEUED_IMAGES, writable: bool = False
     ) -> None:
-        """writable: clients may add and remove frames. capacity: images on their way at a time."""
+        """capacity: images on their way at a time. writable: clients may add and remove frames."""
         self.spec, self.writable = encoder.spec, writable
         self.held = HeldBytes(MAX_HELD_BYTES)
         self._encoder, self._index = encoder, index
@@ -219,7 +219,7 @@ async def open_pipeline(settings: Settings) -> AsyncIterator[Pipeline]:
     index = open_index(settings.index, encoder.spec, create=settings.writable) if settings.index else None
     with (
         closing(index) if index else nullcontext(),
-        closing(Pipeline(encoder, index, settings.writable)) as pipeline,
+        closing(Pipeline(encoder, index, writable=settings.writable)) as pipeline,
     ):
         logger.info("encoder %s on %s, index %s", encoder.spec.space, encoder.provider, settings.index)
         yield pipeline
