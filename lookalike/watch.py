@@ -13,7 +13,6 @@ from lookalike.footage import Source
 from lookalike.ingest import Summary
 
 POLL_S = 2.0
-SETTLE_S = 10.0
 IMAGES = 256  # taken in together
 
 
@@ -28,7 +27,7 @@ class TakenIn:
 def watch(
     find: Callable[[], Iterable[Source]],
     take: Callable[[Sequence[Source]], Summary],
-    settle_s: float = SETTLE_S,
+    settle_s: float,
     poll_s: float = POLL_S,
 ) -> Iterator[TakenIn]:
     """Yield what was taken in, forever: one recording at a time, or some images.

@@ -273,6 +273,21 @@ def test_sound_that_goes_on_does_not_hide_that_the_pictures_stopped(tmp_path):
     assert told[0].startswith("no frame for 1 s; ")
 
 
+def test_a_camera_whose_clock_went_back_is_connected_to_anew(tmp_path, transport):
+    """Times that lie before those that were given would make a camera go silent for as long as it went back."""
+    late = write_clip(tmp_path / "late.ts", range(10_000, 12_000, 40), codec_options=CAMERA).read_bytes()
+    told: list[str] = []
+    pieces = [late, *(transport[at : at + 188] for at in range(0, len(transport), 188))]
+    with http_camera(Sent(pieces, every_s=0.05), Sent([transport])) as (url, _):
+        patience = Patience(stall_s=1, first_wait_s=0.01)
+        numbers, times_us = taken(stream_frames(url, on_reconnect=told.append, patience=patience), FRAMES + 10)
+    before, after = visits(numbers)
+    assert FRAMES - HELD <= len(before) <= FRAMES
+    assert after == list(range(len(after)))
+    assert (np.diff(times_us) > 0).all()
+    assert told[0].startswith("no frame for 1 s; ")
+
+
 def test_pictures_without_times_have_those_of_the_clock(tmp_path):
     """MJPEG over HTTP, ten a second, which FFmpeg takes for 25."""
     pieces = []
