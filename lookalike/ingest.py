@@ -31,7 +31,7 @@ OnReconnect = Callable[[str], None]
 
 @dataclass
 class Summary:
-    """What a job did. frames: read. added: newly stored. skipped: sources, or rests of them, that could not be read.
+    """What a job did. frames: read. added: newly stored, with their regions. skipped: what could not be read.
 
     black, frozen: frames that show nothing. damaged: packets or frames that did not decode. All of what was read now.
     """
@@ -50,9 +50,10 @@ class Summary:
         )
 
     def saw(self, frames: Sequence[Frame]) -> None:
-        self.frames += len(frames)
-        self.black += sum(frame.fault == "black" for frame in frames)
-        self.frozen += sum(frame.fault == "frozen" for frame in frames)
+        faults = [frame.fault for frame in frames if frame.region is None]
+        self.frames += len(faults)
+        self.black += faults.count("black")
+        self.frozen += faults.count("frozen")
 
     def ended(self, source: Source, frames: int, reason: str | None, damaged: int = 0) -> None:
         self.damaged += damaged
@@ -196,7 +197,7 @@ class _Writer:
 
     def _end(self, ended: Ended) -> None:
         self._summary.ended(ended.source, ended.frames, ended.reason, ended.damaged)
-        stored = self._end_run(ended.frames)
+        stored = self._end_run(ended.frames) + ended.regions
         if ended.source_id and (ended.frames or not ended.reason):
             name, reason = ended.source.name, ended.reason
             self._finished.append(Finished(ended.source_id, self._sampler, name, ended.frames, stored, reason))

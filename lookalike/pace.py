@@ -21,15 +21,15 @@ class Pace:
         self._place, self._share, self._time_s = 0, 0.0, 0.0  # of the source at hand
         self._duration_s: float | None = None
         self._worked, self._footage_s = 0, 0.0  # of the sources before it that gave frames
-        self.frames = 0
+        self.frames, self._begun = 0, False
 
     def saw(self, frames: Sequence[Frame]) -> None:
         for frame in frames:
             place = self._places.get(frame.source, self._place)
-            if place != self._place or not self.frames:
+            if place != self._place or not self._begun:
                 self._begin(place)
             self._time_s = frame.time_s
-            self.frames += 1
+            self.frames += frame.region is None
         if self._duration_s:
             self._share = min(self._time_s / self._duration_s, 1.0)
 
@@ -54,10 +54,10 @@ class Pace:
         return "  ".join(parts + ([f"{_clock(left_s)} left"] if left_s is not None else []))
 
     def _begin(self, place: int) -> None:
-        if self.frames:
+        if self._begun:
             self._worked += self._sizes[self._place]
             self._footage_s += self._time_s
-        kind = self._sources[place].kind
+        self._begun, kind = True, self._sources[place].kind
         self._place, self._share = place, 1.0 if kind == "image" else 0.0
         self._duration_s = self._duration_of(self._sources[place].path) if kind == "video" else None
 

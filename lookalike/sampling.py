@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
+
+Regions = Literal["grid", "motion"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Sampling:
     """Of those, take only frames where at least this share of the picture moves, such as .01."""
     dedupe: float | None = None
     """Store frames that follow each other once, with their span, while the cosine to the first is this, such as .98."""
+    regions: Regions | None = None
+    """Store parts of each frame beside the whole: grid, nine that overlap; motion, up to three in which things move."""
 
     def check(self) -> None:
         """Raises: ValueError that names the flag, what it is and what was expected."""
@@ -36,8 +40,10 @@ class Sampling:
             raise ValueError(f"--motion is {self.motion:g}, expected a share of the picture such as .01")
         if self.dedupe is not None and not 0 < self.dedupe <= 1:
             raise ValueError(f"--dedupe is {self.dedupe:g}, expected a cosine such as .98")
-        if self.keyframes and (self.scene_cuts or self.motion):
-            raise ValueError("--keyframes leaves out what --scene-cuts and --motion look at; give one of them")
+        if self.keyframes and (self.scene_cuts or self.motion or self.regions == "motion"):
+            raise ValueError("--keyframes leaves out what cuts and motion are seen by; give one of them")
+        if self.dedupe and self.regions:
+            raise ValueError("--dedupe stores one frame for many, whose regions differ; give it or --regions")
 
     def __str__(self) -> str:
         """What is set, as `fps=2,motion=0.01`; `all` if nothing is. `parse` reads it back."""
@@ -47,12 +53,12 @@ class Sampling:
     def parse(cls, text: str) -> Sampling:
         """Read what `str` wrote. Raises: ValueError if it is something else."""
         kinds = {field.name: field.type for field in dataclasses.fields(cls)}
-        settings: dict[str, float | bool] = {}
+        settings: dict[str, float | bool | str] = {}
         for part in [] if text == "all" else text.split(","):
             name, _, value = part.partition("=")
             if name not in kinds:
                 raise ValueError(f"{text!r} is no sampling; {name!r} is none of {', '.join(kinds)}")
-            settings[name] = float(value) if value else True
+            settings[name] = (value if name == "regions" else float(value)) if value else True
         sampling = cls(**settings)  # pyright: ignore[reportArgumentType]
         sampling.check()
         return sampling
@@ -61,8 +67,10 @@ class Sampling:
         return [field for field in dataclasses.fields(self) if getattr(self, field.name)]
 
 
-def _written(name: str, value: float | bool) -> str:
-    return name if value is True else f"{name}={value!r}" if value != round(value) else f"{name}={value:g}"
+def _written(name: str, value: float | bool | str) -> str:
+    if value is True:
+        return name
+    return f"{name}={value if isinstance(value, str) else repr(value).removesuffix('.0')}"
 
 
 ALL = Sampling()

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from lookalike.contract import EncoderSpec
 from lookalike.errors import FootageError, SpaceMismatch
 from lookalike.footage import Frame
+from lookalike.region import Region
 
 SPEC = b"lookalike"  # the key of the encoder's spec in the file's metadata
 NO_PICTURE = np.empty((0, 0, 3), np.uint8)
@@ -33,6 +34,7 @@ _COLUMNS = [
     ("luma", pa.float64()),
     ("scene", pa.int32()),
     ("fault", pa.string()),
+    ("region", pa.string()),
 ]
 
 
@@ -47,6 +49,7 @@ def to_table(frames: Sequence[Frame], embeddings: np.ndarray, spec: EncoderSpec)
     for name, _ in _COLUMNS:
         if name not in columns:
             columns[name] = [getattr(frame, name) for frame in frames]
+    columns["region"] = [str(frame.region) if frame.region else None for frame in frames]
     columns["embedding"] = pa.FixedSizeListArray.from_arrays(pa.array(embeddings.ravel()), spec.dim)
     return pa.table(columns, schema=schema(spec))
 
@@ -82,4 +85,6 @@ def read_tables(path: Path, spec: EncoderSpec) -> Iterator[pa.Table]:
 
 def _frame(row: dict) -> Frame:
     size_px, captured_at = (row.pop("width"), row.pop("height")), row.pop("captured_at")
+    region = row.pop("region")
+    row["region"] = Region.parse(region) if region else None
     return Frame(NO_PICTURE, size_px=size_px, captured_at=captured_at and captured_at.astimezone(UTC), **row)

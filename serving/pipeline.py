@@ -15,11 +15,12 @@ from PIL import Image
 
 from lookalike.encoder import MAX_BATCH, Encoder
 from lookalike.errors import FootageError, ImageError, IndexStoreError
-from lookalike.examples import Region, combine
+from lookalike.examples import combine
 from lookalike.footage import frame_at
 from lookalike.index import FrameIndex, Hit, open_index
 from lookalike.index.engine import Engine
 from lookalike.pixels import decode, decode_to_fit, fit
+from lookalike.region import Region
 from serving.batching import Batcher, Decode, RunFailed
 from serving.bodies import HeldBytes, Upload
 from serving.limits import DECODE_THREADS, MAX_HELD_BYTES, MAX_QUEUED_IMAGES, SEARCH_THREADS

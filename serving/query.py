@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast, get_args
 
-from lookalike.examples import Region
 from lookalike.index import Choice, TimeOfDay, Where
 from lookalike.index.frames import EVERY_MOMENT
 from lookalike.index.schema import By, parse_moment, utc_text
+from lookalike.region import Region
 from serving.limits import MAX_TOP
 from serving.refusals import Refusal
 

@@ -27,7 +27,7 @@ def test_the_table_has_a_row_for_every_frame(two_clips, tiny, tmp_path):
     table = pq.read_table(tmp_path / "frames.parquet")
     assert table.column_names == [
         *("source", "camera", "time_s", "captured_at", "id", "source_id", "pts_us", "end_us", "stands_for"),
-        *("width", "height", "luma", "scene", "fault", "embedding"),
+        *("width", "height", "luma", "scene", "fault", "region", "embedding"),
     ]
     rows = table.to_pydict()
     seconds = [number / 25 for number in range(FRAMES)]

@@ -11,10 +11,11 @@ import pytest
 from lookalike import pixels
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError, IndexStoreError
-from lookalike.examples import Region, combine, vector_of
+from lookalike.examples import combine, vector_of
 from lookalike.footage import find_sources, read_frames
 from lookalike.index import FrameIndex, open_index
 from lookalike.ingest import index_footage
+from lookalike.region import Region
 from lookalike.sampling import ALL
 from tests.clips import noise, write_clip
 from tests.index.circle import at

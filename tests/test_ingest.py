@@ -236,3 +236,18 @@ def test_black_and_damaged_frames_are_counted_and_stored(tiny, index, tmp_path):
     assert sorted(one["pts_us"] for one in index.frames() if one.get("fault") == "black") == [
         number * 40_000 for number in range(10, 20)
     ]
+
+
+def test_regions_are_stored_beside_their_frames_and_found_by_a_crop(two_clips, tiny, index):
+    """Nine beside each of 12 frames. A quarter of a picture is nearest to itself, and to what looks the same."""
+    sampling = Sampling(5, regions="grid")
+    summary = index_footage(find_sources([two_clips / "a.mp4"]), tiny, index, sampling, done)
+    assert (summary.frames, summary.added, index.count()) == (12, 120, 120)
+    (known,) = index.all_finished()
+    assert (known.sampler, known.frames, known.stored) == ("fps=5,regions=grid", 12, 120)
+    assert len(list(index.frames(Where(whole=True)))) == 12
+    assert verify(index).good
+    part = next(read_frames(find_sources([two_clips / "a.mp4"]))).image[24:, 32:]
+    (hit,) = index.search(tiny_embedding(pixels.fit(np.ascontiguousarray(part), SPEC.input_px)), 1)
+    assert (hit.score, hit.time_s) == (pytest.approx(1, abs=1e-3), 0)
+    assert hit.region in ("0,0.5,0.5,0.5", "0.25,0.5,0.5,0.5", "0.5,0.5,0.5,0.5")  # alike in this picture

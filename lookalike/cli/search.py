@@ -1,4 +1,4 @@
-"""The verb that asks: search."""
+"""The verbs that ask: search, locate."""
 
 from __future__ import annotations
 
@@ -54,8 +54,9 @@ def search(
     """Find the moments that look most like a picture. Neighbouring frames are answered as one hit with its span."""
     from lookalike.console import print_data
     from lookalike.encoder import Encoder
-    from lookalike.examples import Region, combine, vector_of
+    from lookalike.examples import combine, vector_of
     from lookalike.index import Choice, open_index
+    from lookalike.region import Region
 
     where = filters.where()
     try:
@@ -80,6 +81,46 @@ def search(
         print_data(f"{'score':>6}  {'pct':>5}  {'time':>9}  {'span':>15}  {'frames':>6}  camera  source")
     for hit in hits:
         print_data(json.dumps(hit.to_dict()) if json_ else _line(hit))
+
+
+@app.command(help_epilogue="Example: `lookalike locate clip.mp4 --encoder encoder.onnx --index index/`")
+def locate(
+    clip: Annotated[str, Parameter(help="Short video to look for.")],
+    *,
+    encoder: EncoderFile,
+    index: IndexAt,
+    fps: Annotated[float, Parameter(help="Frames of it to compare in each second.")] = 5.0,
+    top: Annotated[int, Parameter(help="How many recordings to answer.")] = 5,
+    filters: WhichFrames = EVERY_FRAME,
+    json_: Json = False,
+) -> None:
+    """Find of which recordings a clip is a copy, and where; also if it was trimmed, scaled or encoded again."""
+    from lookalike.console import print_data, say
+    from lookalike.copies import find_copies
+    from lookalike.embed import embed_clip
+    from lookalike.encoder import Encoder
+    from lookalike.index import open_index
+    from lookalike.sampling import Sampling
+
+    where, sampling = filters.where(), Sampling(fps)
+    try:
+        sampling.check()
+    except ValueError as error:
+        fail(str(error), code=2)
+    if top < 1:
+        fail(f"--top is {top}, expected at least 1", code=2)
+    model = Encoder(encoder, "cpu")
+    times_s, embeddings, reason = embed_clip(clip, model, sampling)
+    if reason:
+        say(f"{clip}: {reason}; what was read is looked for")
+    with open_index(index, model.spec) as store:
+        copies = find_copies(store, times_s, embeddings, top, where)
+    if not json_:
+        print_data(f"{'agreement':>9}  {'similarity':>10}  {'offset':>9}  {'span':>17}  camera  source")
+    for copy in copies:
+        span = f"{copy.span_s[0]:.1f}-{copy.span_s[1]:.1f} s"
+        numbers = f"{copy.agreement:9.3f}  {copy.similarity:10.3f}  {copy.offset_s:7.1f} s  {span:>17}"
+        print_data(json.dumps(copy.to_dict()) if json_ else f"{numbers}  {copy.camera}  {copy.source}")
 
 
 def _line(hit: Hit) -> str:

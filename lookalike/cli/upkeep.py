@@ -22,9 +22,10 @@ def stats(*, encoder: EncoderFile, index: IndexAt, json_: Json = False) -> None:
     with open_index(index, Encoder(encoder, "cpu").spec) as store:
         found = stats(store)
     if not json_:
-        print_data(f"{'frames':>10}  {'sources':>8}  {'first':>27}  {'last':>27}  camera")
+        print_data(f"{'frames':>10}  {'regions':>8}  {'sources':>8}  {'first':>27}  {'last':>27}  camera")
     for one in found:
-        line = f"{one.frames:10,}  {one.sources:8,}  {one.first or '-':>27}  {one.last or '-':>27}  {one.camera}"
+        counts = f"{one.frames:10,}  {one.regions:8,}  {one.sources:8,}"
+        line = f"{counts}  {one.first or '-':>27}  {one.last or '-':>27}  {one.camera}"
         print_data(json.dumps(one.to_dict()) if json_ else line)
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from lookalike.errors import FootageError
+from lookalike.region import Region
 
 SCENE_THRESHOLD = 27.0  # mean change in hue, saturation and brightness, 0 to 255; PySceneDetect's own default
 SHORTEST_SCENE_MS = 600
 SMALL_PX = (160, 90)  # what is looked at: a change that cannot be seen there is none
+
+LEAST, MOST = 0.002, 3  # share of the picture that a moving region takes, and how many there may be
+MARGIN, NARROWEST = 0.25, 0.1  # around what moves, as a share of it; and a region's least side, as one of the picture
 
 Small = np.ndarray  # uint8 (90, 160, 3), BGR
 
@@ -39,27 +43,48 @@ def scene_starts() -> Callable[[Small, int], bool]:
     return starts
 
 
-def moving_share() -> Callable[[Small], float]:
-    """The share of the picture that differs from what it usually shows; told of every frame of one video, in order.
+class Motion:
+    """What differs from what a video usually shows. Source: OpenCV, BackgroundSubtractorMOG2."""
 
-    0 for the first. Source: OpenCV, BackgroundSubtractorMOG2.
-    Raises: FootageError if the library is not installed.
-    """
-    try:
-        import cv2
-    except ImportError as error:
-        raise _missing("--motion") from error
-    subtractor = cv2.createBackgroundSubtractorMOG2(detectShadows=False)
-    first = True
+    def __init__(self) -> None:
+        """Raises: FootageError if the library is not installed."""
+        try:
+            import cv2
+        except ImportError as error:
+            raise _missing("--motion") from error
+        self._cv2 = cv2
+        self._subtractor = cv2.createBackgroundSubtractorMOG2(detectShadows=False)
+        self._mask: np.ndarray | None = None
 
-    def share(small: Small) -> float:
-        nonlocal first
+    def look(self, small: Small) -> None:
+        """Told of every frame of one video, in order; in the first nothing moves."""
         # The median takes out single pixels of noise.
-        mask = cv2.medianBlur(subtractor.apply(small), 3)
-        moving, first = 0.0 if first else float(np.count_nonzero(mask)) / mask.size, False
-        return moving
+        mask = self._cv2.medianBlur(self._subtractor.apply(small), 3)
+        self._mask = np.zeros_like(mask) if self._mask is None else mask
 
-    return share
+    def share(self) -> float:
+        """Of the picture, in the frame that was looked at last."""
+        return 0.0 if self._mask is None else float(np.count_nonzero(self._mask)) / self._mask.size
+
+    def regions(self) -> list[Region]:
+        """Up to MOST regions of that frame in which something moves, the largest first, with a margin around it."""
+        if self._mask is None:
+            return []
+        joined = self._cv2.dilate(self._mask, np.ones((5, 5), np.uint8))  # parts of one thing
+        _, _, boxes, _ = self._cv2.connectedComponentsWithStats(joined)
+        large = sorted((box for box in boxes[1:].tolist() if box[4] >= LEAST * joined.size), key=lambda box: -box[4])
+        return [_framed(box[:4], joined.shape) for box in large[:MOST]]
+
+
+def _framed(box: Sequence[int], shape: Sequence[int]) -> Region:
+    """box: x, y, width, height in pixels of a picture of that shape. Returns: it with its margin, in shares."""
+    sides = []
+    for at, length, whole in zip(box[:2], box[2:], (shape[1], shape[0]), strict=True):
+        wide = max(length / whole * (1 + MARGIN), NARROWEST)
+        start = max((at + length / 2) / whole - wide / 2, 0.0)
+        sides.append((round(start, 3), round(min(start + wide, 1.0) - start, 3)))
+    (x, w), (y, h) = sides
+    return Region(x, y, w, h)
 
 
 def _missing(flag: str) -> FootageError:

@@ -9,6 +9,7 @@ from datetime import datetime
 import numpy as np
 
 from lookalike.footage.faults import Fault
+from lookalike.region import Region
 
 _NAMESPACE = uuid.UUID("6f0d4c1e-7b1a-5c52-9a53-1f0f3b1c9a77")  # any fixed value: it keeps our ids apart from others'
 
@@ -25,6 +26,7 @@ class Frame:
     size_px: width and height as it was recorded. luma: mean brightness, 0 to 255.
     scene: number of the scene within its source, where scenes are looked for.
     fault: why there is nothing to be seen, if there is not.
+    region: the part of the picture that `image` is, if it is not the whole.
     end_us: when the run of frames that it stands for ends, if it stands for more than itself; stands_for: how many.
     """
 
@@ -39,10 +41,12 @@ class Frame:
     luma: float = 0.0
     scene: int | None = None
     fault: Fault | None = None
+    region: Region | None = None
     end_us: int | None = None
     stands_for: int = 1
 
     @property
     def id(self) -> str:
         """The same content at the same moment has the same id, under any path and in any run."""
-        return str(uuid.uuid5(_NAMESPACE, f"{self.source_id}|{self.pts_us}"))
+        part = f"|{self.region}" if self.region else ""
+        return str(uuid.uuid5(_NAMESPACE, f"{self.source_id}|{self.pts_us}{part}"))

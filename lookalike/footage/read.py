@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import dropwhile
 from pathlib import Path
@@ -23,10 +23,11 @@ from lookalike.footage.decode import Damaged, decode, recorded, timed, video_str
 from lookalike.footage.faults import Fault, is_black
 from lookalike.footage.frame import Frame
 from lookalike.footage.picture import Converter, luma, size_px
-from lookalike.footage.sampler import take
+from lookalike.footage.sampler import GRID, take
 from lookalike.footage.sources import IMAGE_SUFFIXES, Source
 from lookalike.footage.stream import stream_frames
 from lookalike.naming import Naming
+from lookalike.region import Region
 from lookalike.sampling import ALL, Sampling
 
 MAX_IMAGE_BYTES = 256 * 1024 * 1024
@@ -47,8 +48,8 @@ class Ended:
     """A source was read as far as it can be, or left out because it was not wanted.
 
     source_id: SHA-256 of its bytes; None for a stream, and where it could not be read at all.
-    frames: how many were read. reason: why there are no more, or what is wrong with it; None if nothing is.
-    damaged: how many packets or frames of it were left out.
+    frames: how many were read. regions: how many parts of them. reason: why there are no more, or what is wrong with
+    it; None if nothing is. damaged: how many packets or frames of it were left out.
     """
 
     source: Source
@@ -56,6 +57,7 @@ class Ended:
     frames: int
     reason: str | None
     damaged: int = 0
+    regions: int = 0
 
 
 def read_frames(
@@ -81,22 +83,22 @@ def read_source(
     wanted: Callable[[str], bool] = lambda source_id: True,
     on_reconnect: Callable[[str], None] = lambda message: None,
 ) -> Iterator[Frame | Ended]:
-    """Yield the frames of one source, then how it ended.
+    """Yield the frames of one source, each followed by its regions, then how it ended.
 
     fit_px: side of the square that an encoder looks at; pictures are made so small where they are decoded.
     wanted: asked with the source's id before anything is decoded; if not, no frame is read.
     on_reconnect: told in a line when a stream has dropped and is taken up again.
     """
-    count, source_id, reason, damaged = 0, None, None, 0
+    count, regions, source_id, reason, damaged = 0, 0, None, None, 0
     try:
         source_id = None if source.kind == "stream" else _identify(source)
         if source_id is None or wanted(source_id):
             for frame in _read_one(source, sampling, fit_px, source_id, on_reconnect):
                 yield frame
-                count += 1
+                count, regions = count + (frame.region is None), regions + (frame.region is not None)
     except (FootageError, FFmpegError, OSError, ValueError) as error:
         reason, damaged = _reason(error, source), error.count if isinstance(error, Damaged) else 0
-    yield Ended(source, source_id, count, reason, damaged)
+    yield Ended(source, source_id, count, reason, damaged, regions)
 
 
 def duration_s(path: str) -> float | None:
@@ -152,7 +154,7 @@ def _read_one(
 ) -> Iterator[Frame]:
     """source_id: of a file; None for a stream."""
     if source.kind == "image":
-        yield _read_image(source, fit_px, source_id or "")
+        yield from _read_image(source, sampling, fit_px, source_id or "")
     elif source_id is None:
         yield from _read_stream(source, sampling, fit_px, on_reconnect)
     else:
@@ -177,11 +179,11 @@ def _fault(image: np.ndarray, frozen: bool) -> Fault | None:
     return "black" if is_black(image) else "frozen" if frozen else None
 
 
-def _read_image(source: Source, fit_px: int | None, source_id: str) -> Frame:
+def _read_image(source: Source, sampling: Sampling, fit_px: int | None, source_id: str) -> Iterator[Frame]:
     data = read_bytes(source.path)
     image = pixels.decode_to_fit(data, fit_px, source.path) if fit_px else pixels.decode(data, source.path)
     taken = exif.taken_at(data)
-    return Frame(
+    frame = Frame(
         image=image,
         source=source.path,
         source_id=source_id,
@@ -193,6 +195,17 @@ def _read_image(source: Source, fit_px: int | None, source_id: str) -> Frame:
         luma=luma(image),
         fault=_fault(image, frozen=False),
     )
+    yield frame
+    if sampling.regions == "grid":
+        yield from _parts(frame, pixels.decode(data, source.path), GRID, fit_px)
+
+
+def _parts(frame: Frame, rgb: np.ndarray, regions: Iterable[Region], fit_px: int | None) -> Iterator[Frame]:
+    """Yield a frame for each part of it. rgb: the whole picture, uint8 (H, W, 3)."""
+    for region in regions:
+        image = np.ascontiguousarray(region.crop(rgb))
+        image = pixels.fit(image, fit_px) if fit_px else image
+        yield replace(frame, image=image, region=region, luma=luma(image))
 
 
 def _sample(
@@ -204,10 +217,10 @@ def _sample(
     fit_px: int | None,
 ) -> Iterator[Frame]:
     """Yield what is taken of a video. frames: all of it, in order, each with its microseconds since the first."""
-    to_rgb = Converter(fit_px)
+    to_rgb, whole = Converter(fit_px), Converter()
     for taken in take(frames, sampling):
         image = to_rgb(taken.frame)
-        yield Frame(
+        frame = Frame(
             image=image,
             source=source.name,
             source_id=source_id,
@@ -220,6 +233,9 @@ def _sample(
             scene=taken.scene,
             fault=_fault(image, taken.frozen),
         )
+        yield frame
+        if taken.regions:
+            yield from _parts(frame, whole(taken.frame), taken.regions, fit_px)
 
 
 def _shown_at(source: str, time_us: int) -> VideoFrame | None:

@@ -155,6 +155,8 @@ def _filter(where: Where) -> edge.Filter | None:
             must.append(edge.FieldCondition(dated, range=edge.RangeDateTime(**{bound: utc_text(value)})))
         elif value is not None:
             must.append(edge.FieldCondition(timed, range=edge.RangeFloat(**{bound: float(value)})))
+    if where.whole:
+        must.append(edge.IsEmptyCondition("region"))
     if where.time_of_day:
         must.append(edge.Filter(should=[_within(one) for one in where.utc_ranges()]))
     return edge.Filter(must=must) if must else None

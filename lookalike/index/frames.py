@@ -29,6 +29,7 @@ LAST_FETCH = 8000
 CANDIDATES = 5  # hits to choose each of those from that shall differ from each other
 EVERYWHERE = Where()
 EVERY_MOMENT = Choice()
+PAGE = 1000  # frames whose embeddings are read at a time
 SIDECAR = "lookalike.json"  # which encoder filled an embedded index
 
 
@@ -128,6 +129,10 @@ class FrameIndex:
     def frames(self, where: Where = EVERYWHERE) -> Iterator[dict[str, Any]]:
         """What is stored with each frame that meets the conditions: its payload, and `id`; in no particular order."""
         return (fields | {"id": frame_id} for frame_id, fields in self._engine.scroll(where))
+
+    def vectors(self, where: Where = EVERYWHERE) -> Iterator[tuple[list[dict[str, Any]], np.ndarray]]:
+        """The frames that meet the conditions, a page at a time: as `frames`, and their embeddings, float32 (N, D)."""
+        return self._engine.vectors(where, PAGE)
 
     def all_finished(self) -> Iterator[Finished]:
         """Every source that was stored from end to end."""

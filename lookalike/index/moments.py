@@ -83,4 +83,5 @@ def _hit(run: _Run) -> Hit:
         fields.get("captured_at"),
         run.frames,
         run.moments,
+        region=fields.get("region"),
     )

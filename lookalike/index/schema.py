@@ -23,7 +23,8 @@ class Where:
 
     cameras, sources: any of these; empty means all. since, until: inclusive. A datetime is compared with the wall-clock
     time of the recording, a number with the seconds since the start of its clip; a frame that stands for a run of
-    frames meets them if any moment of the run does. time_of_day: of that wall-clock time, where a run begins.
+    frames meets them if any moment of the run does. time_of_day: of that wall-clock time, where a run begins. whole: no
+    regions of frames.
     """
 
     cameras: tuple[str, ...] = ()
@@ -31,6 +32,7 @@ class Where:
     until: datetime | float | None = None
     sources: tuple[str, ...] = ()
     time_of_day: TimeOfDay | None = None
+    whole: bool = False
 
     def bounds(self) -> Iterator[tuple[str, datetime | float | None, str, str]]:
         """How to compare, with what, and which field: of a date, or of seconds."""
@@ -100,6 +102,7 @@ class Hit:
 
     frames: how many were found of that run, and those that they stand for. moments: 1, or how many a whole clip has.
     percentile: the share, 0 to 100, of the other frames of its camera that are less similar to the query.
+    region: the part of the picture that was found, x,y,w,h in shares; None for the whole.
     """
 
     id: str
@@ -112,14 +115,16 @@ class Hit:
     frames: int = 1
     moments: int = 1
     percentile: float = 0.0
+    region: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"span_s": list(self.span_s)}
 
 
 def payload(frame: Frame) -> dict[str, Any]:
-    """The fields stored with a frame; its date, time of day (UTC), scene and fault only where there is one."""
+    """The fields stored with a frame; its date, time of day (UTC), scene, fault and region only where there is one."""
     end_us = frame.pts_us if frame.end_us is None else frame.end_us
+    extra = {"scene": frame.scene, "fault": frame.fault, "region": frame.region and str(frame.region)}
     fields = {
         "source": frame.source,
         "source_id": frame.source_id,
@@ -132,7 +137,7 @@ def payload(frame: Frame) -> dict[str, Any]:
         "height": frame.size_px[1],
         "luma": frame.luma,
     }
-    fields |= {name: value for name, value in (("scene", frame.scene), ("fault", frame.fault)) if value is not None}
+    fields |= {name: value for name, value in extra.items() if value is not None}
     if frame.captured_at:
         ended_at = frame.captured_at + timedelta(microseconds=end_us - frame.pts_us)
         fields |= {"captured_at": utc_text(frame.captured_at), "ended_at": utc_text(ended_at)}

@@ -200,6 +200,8 @@ def _filter(where: Where) -> models.Filter | None:
             must.append(models.FieldCondition(key=dated, range=range_))
         elif value is not None:
             must.append(models.FieldCondition(key=timed, range=models.Range(**{bound: float(value)})))
+    if where.whole:
+        must.append(models.IsEmptyCondition(is_empty=models.PayloadField(key="region")))
     if where.time_of_day:
         must.append(models.Filter(should=[_within(one) for one in where.utc_ranges()]))
     return models.Filter(must=must) if must else None

@@ -15,10 +15,11 @@ from lookalike.index.schema import Finished
 
 @dataclass
 class CameraStats:
-    """frames, sources: how many. first, last: wall-clock times of its frames, RFC 3339 UTC, where any is known."""
+    """frames, regions, sources: how many. first, last: of its frames, RFC 3339 UTC, where any is dated."""
 
     camera: str
     frames: int = 0
+    regions: int = 0
     sources: int = 0
     first: str | None = None
     last: str | None = None
@@ -53,7 +54,8 @@ def stats(index: FrameIndex) -> list[CameraStats]:
     seen: set[tuple[str, str]] = set()
     for frame in index.frames():
         one = found.setdefault(frame["camera"], CameraStats(frame["camera"]))
-        one.frames += 1
+        one.frames += "region" not in frame
+        one.regions += "region" in frame
         if (key := (frame["camera"], frame["source_id"])) not in seen:
             seen.add(key)
             one.sources += 1

@@ -80,3 +80,33 @@ def test_a_picture_that_is_repeated_is_frozen_after_two_seconds(tmp_path: Path) 
     assert {time_s for time_s, fault in faults.items() if fault == "frozen"} == {t for t in faults if t >= 2.08 + 2}
     black = write_clip(tmp_path / "black.mp4", range(0, 400, 40), [np.zeros_like(picture(0))] * 10)
     assert {frame.fault for frame in taken(black, Sampling())} == {"black"}
+
+
+def test_regions_are_cut_from_the_whole_picture(tmp_path: Path) -> None:
+    """A bright square moves over grey; the region around it is mostly of its colour. Nine of a grid overlap by half."""
+    pictures = []
+    for number in range(60):
+        rgb = np.full((SIZE_PX[1], SIZE_PX[0], 3), 60, np.uint8)
+        if number >= 30:
+            rgb[16:32, number - 20 : number - 4] = (230, 210, 40)
+        pictures.append(rgb)
+    clip = write_clip(tmp_path / "clip.mp4", range(0, 40 * 60, 40), pictures)
+    (source,) = find_sources([clip])
+    *moving, ended = read_source(source, Sampling(5, regions="motion"))
+    frames = [one for one in moving if isinstance(one, Frame)]
+    parts = [one for one in frames if one.region]
+    assert isinstance(ended, Ended)
+    assert (ended.frames, ended.regions) == (12, len(parts)) == (len(frames) - len(parts), len(parts))
+    assert {part.time_s for part in parts} == {one.time_s for one in frames if one.time_s >= 1.2}
+    first = next(part for part in parts if part.time_s == 1.2)
+    assert first.region is not None
+    left, right = first.region.x * SIZE_PX[0], (first.region.x + first.region.w) * SIZE_PX[0]
+    assert 4 <= left <= 10  # the square is from 10 to 26
+    assert 26 <= right <= 33
+    red, _, blue = first.image.mean((0, 1))
+    assert blue < 60  # a quarter of it or more is the square, the rest is grey
+    assert red > 100
+    assert len({one.id for one in frames}) == len(frames)
+    grid = [one for one in read_source(source, Sampling(1, regions="grid")) if isinstance(one, Frame)]
+    assert [str(one.region) for one in grid[:4]] == ["None", "0,0,0.5,0.5", "0.25,0,0.5,0.5", "0.5,0,0.5,0.5"]
+    assert (len(grid), grid[1].image.shape) == (3 * 10, (24, 32, 3))

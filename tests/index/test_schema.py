@@ -70,4 +70,5 @@ def test_a_hit_survives_json():
         "frames": 1,
         "moments": 1,
         "percentile": 0.0,
+        "region": None,
     }

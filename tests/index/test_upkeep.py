@@ -33,8 +33,8 @@ def test_cameras_are_counted(index):
     index.add([frame("a", second, "gate", times[second]) for second in range(4)], at(0, 1, 2, 5))
     index.add([frame("b", 0, "gate"), frame("c", 0, "dock")], at(3, 4))
     assert stats(index) == [
-        CameraStats("dock", 1, 1),
-        CameraStats("gate", 5, 2, "2026-01-05T08:00:00Z", "2026-01-05T09:00:00Z"),
+        CameraStats("dock", 1, 0, 1),
+        CameraStats("gate", 5, 0, 2, "2026-01-05T08:00:00Z", "2026-01-05T09:00:00Z"),
     ]
 
 

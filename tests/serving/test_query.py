@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lookalike.examples import Region
 from lookalike.index import Choice, TimeOfDay, Where
+from lookalike.region import Region
 from serving.query import Query, read_json, read_query
 from serving.refusals import Refusal
 

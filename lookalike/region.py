@@ -1,0 +1,49 @@
+"""A part of a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lookalike.errors import FootageError
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of a picture: its left upper corner, width and height. In pixels, or in shares if none is above 1."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+    def __str__(self) -> str:
+        """`x,y,w,h`, which `parse` reads back."""
+        return ",".join(f"{part:g}" for part in (self.x, self.y, self.w, self.h))
+
+    @classmethod
+    def parse(cls, text: str) -> Region:
+        """Read `x,y,w,h`. Raises: ValueError if it is none."""
+        try:
+            x, y, w, h = (float(part) for part in text.split(","))
+        except ValueError:
+            raise ValueError(
+                f"{text!r} is no region; expected x,y,w,h in pixels, or in shares such as .5,0,.5,1"
+            ) from None
+        if not (x >= 0 and y >= 0 and 0 < w < np.inf and 0 < h < np.inf):
+            raise ValueError(f"{text!r} is no region; expected x and y from 0, and w and h above 0")
+        return cls(x, y, w, h)
+
+    def crop(self, rgb: np.ndarray) -> np.ndarray:
+        """rgb: uint8 (H, W, 3). Returns: the part of it that the region covers, at least one pixel.
+
+        Raises: FootageError if the region begins outside.
+        """
+        height, width = rgb.shape[:2]
+        across, down = (width, height) if max(self.x, self.y, self.w, self.h) <= 1 else (1, 1)
+        left, top = round(self.x * across), round(self.y * down)
+        if left >= width or top >= height:
+            raise FootageError(f"the region begins at {left},{top}, outside of a picture of {width}x{height} pixels")
+        right, bottom = round((self.x + self.w) * across), round((self.y + self.h) * down)
+        return rgb[top : max(bottom, top + 1), left : max(right, left + 1)]
