@@ -127,18 +127,8 @@ _SCHEMAS: dict[str, Any] = {
                 "items": {
                     "type": "object",
                     "required": [
-                        *(
-                            "id",
-                            "score",
-                            "source",
-                            "camera",
-                            "time_s",
-                            "span_s",
-                            "captured_at",
-                            "frames",
-                            "moments",
-                            "percentile",
-                        )
+                        *("id", "score", "source", "camera", "time_s", "span_s", "captured_at"),
+                        *("frames", "moments", "percentile", "region"),
                     ],
                     "properties": {
                         "id": {"type": "string", "format": "uuid"},
@@ -153,6 +143,11 @@ _SCHEMAS: dict[str, Any] = {
                         "percentile": {
                             "type": "number",
                             "description": "Share of the camera's other frames that are less similar, 0 to 100",
+                        },
+                        "region": {
+                            "type": "string",
+                            "nullable": True,
+                            "description": "x,y,w,h in shares, of the part of the picture that was found; null for all",
                         },
                     },
                 },
