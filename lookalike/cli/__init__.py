@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from lookalike.cli import evaluate, frames, search, serve, train, upkeep  # noqa: F401 - each adds its verbs to the app
+from lookalike.cli import evaluate, explore, frames, search, serve, train, upkeep  # noqa: F401 - they add their verbs
 from lookalike.cli.flags import app, fail
 from lookalike.errors import LookalikeError
 

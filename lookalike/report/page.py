@@ -6,6 +6,7 @@ import base64
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -90,7 +91,12 @@ def thumb_uri(picture: np.ndarray) -> str:
 
 def write_report(report: Report, path: Path) -> None:
     """Write one HTML file that needs nothing beside it."""
+    write_page("page.html", path, report=report)
+
+
+def write_page(template: str, path: Path, **values: Any) -> None:
+    """Fill a template of this package; the file is there whole, or not at all."""
     environment = Environment(loader=PackageLoader("lookalike.report", "."), autoescape=True, undefined=StrictUndefined)
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(environment.get_template("page.html").render(report=report), encoding="utf-8")
+    partial.write_text(environment.get_template(template).render(**values), encoding="utf-8")
     partial.replace(path)

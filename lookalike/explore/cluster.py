@@ -1,0 +1,102 @@
+"""What an index shows in the main: groups of frames that resemble each other, each with a few that are typical."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from heapq import nlargest
+from typing import Any
+
+import numpy as np
+
+from lookalike.errors import LookalikeError
+from lookalike.explore.stored import load
+from lookalike.index import FrameIndex, Where
+from lookalike.index.moments import collapse
+from lookalike.index.schema import Hit, Scored
+
+SAMPLE = 20_000  # frames that the centres are found with; then all frames are assigned
+KEPT = 100  # of each cluster, for each frame that represents it: neighbours are one moment
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """frames: how many. cameras: how many of each, most first. first, last: wall-clock times where known, RFC 3339 UTC.
+
+    representatives: nearest to the centre first, each of another moment; `score` is their cosine to the centre.
+    """
+
+    number: int
+    frames: int
+    cameras: dict[str, int]
+    first: str | None
+    last: str | None
+    representatives: list[Hit]
+
+    def to_dict(self) -> dict[str, Any]:
+        shown = [
+            {name: value for name, value in one.to_dict().items() if name not in ("moments", "percentile", "region")}
+            for one in self.representatives
+        ]
+        return asdict(self) | {"representatives": shown}
+
+
+@dataclass
+class _Members:
+    frames: int = 0
+    cameras: Counter[str] = field(default_factory=Counter)
+    times: list[str] = field(default_factory=list)  # the first and the last so far
+    near: list[Scored] = field(default_factory=list)
+
+    def take(self, fields: dict[str, Any], similarity: float) -> None:
+        self.frames += fields["stands_for"]
+        self.cameras[fields["camera"]] += fields["stands_for"]
+        if "captured_at" in fields:
+            times = sorted([*self.times, fields["captured_at"], fields["ended_at"]], key=datetime.fromisoformat)
+            self.times = [times[0], times[-1]]
+        self.near.append(Scored(fields["id"], similarity, fields))
+
+
+def cluster(index: FrameIndex, where: Where, clusters: int, each: int) -> list[Cluster]:
+    """k-means of the frames that meet the conditions, the largest cluster first.
+
+    each: representatives of a cluster, at most. The same index gives the same clusters.
+    Raises: LookalikeError if scikit-learn is missing, or if there are fewer frames than clusters.
+    """
+    centres = _centres(index, where, clusters)
+    members = [_Members() for _ in range(clusters)]
+    for frames, vectors in index.vectors(replace(where, whole=True)):
+        similar = vectors @ centres.T  # (N, K)
+        nearest = similar.argmax(axis=1)
+        for fields, number, row in zip(frames, nearest, similar, strict=True):
+            members[number].take(fields, float(row[number]))
+        for one in members:
+            one.near = nlargest(each * KEPT, one.near, key=lambda scored: scored.score)
+    members = sorted((one for one in members if one.frames), key=lambda one: -one.frames)
+    return [
+        Cluster(
+            number,
+            one.frames,
+            dict(one.cameras.most_common()),
+            one.times[0] if one.times else None,
+            one.times[-1] if one.times else None,
+            collapse(one.near)[:each],
+        )
+        for number, one in enumerate(members, start=1)
+    ]
+
+
+def _centres(index: FrameIndex, where: Where, clusters: int) -> np.ndarray:
+    """float32 (K, D), of length 1."""
+    try:
+        from sklearn.cluster import MiniBatchKMeans
+    except ImportError as error:
+        raise LookalikeError('clusters need scikit-learn: pip install "lookalike[explore]"') from error
+    sample = load(index, where, SAMPLE)
+    if len(sample.frames) < clusters:
+        raise LookalikeError(f"{len(sample.frames)} frames meet the conditions, too few for {clusters} clusters")
+    means = MiniBatchKMeans(clusters, random_state=0, n_init=3, batch_size=4096)  # pyright: ignore[reportArgumentType]
+    means.fit(sample.vectors, sample_weight=sample.column("stands_for"))
+    centres = means.cluster_centers_
+    return (centres / np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)).astype(np.float32)

@@ -1,0 +1,126 @@
+"""Frames that least resemble what their camera usually shows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from lookalike.explore.stored import Stored, by_camera, load
+from lookalike.index import FrameIndex, Where
+from lookalike.index.moments import MOMENT_S
+
+USUAL = 0.1
+SAMPLE = 2000  # frames of a camera that the others are compared with
+BLOCK = 512  # frames compared at a time
+STILL_UNUSUAL = 0.5  # share of the distance at best that belongs to the same moment
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """The most unusual frame of a moment. span_s: how long it stays at least half as unusual.
+
+    distance: 1 - cosine similarity to what is usual. percentile: the share of its camera's frames that are nearer.
+    """
+
+    id: str
+    source: str
+    camera: str
+    time_s: float
+    span_s: tuple[float, float]
+    captured_at: str | None
+    distance: float
+    percentile: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"span_s": list(self.span_s)}
+
+
+def outliers(index: FrameIndex, where: Where, top: int, usual: float = USUAL) -> list[Outlier]:
+    """The `top` moments, most unusual first: by percentile within their camera, then by distance.
+
+    usual: a view that a camera shows for this share of its time is usual. What counts is all that is stored of the
+    camera, whatever `where` says.
+    """
+    found: list[Outlier] = []
+    for camera, stored in by_camera(index, where):
+        distances = unusualness(stored, load(index, Where((camera,)), SAMPLE), usual)
+        found += _moments(stored, distances, top)
+    return sorted(found, key=lambda one: (-one.percentile, -one.distance))[:top]
+
+
+def unusualness(stored: Stored, sample: Stored, usual: float) -> np.ndarray:
+    """1 - the cosine similarity that this share of the camera's frames, `usual`, have to a frame at least.
+
+    stored: N frames of one camera. sample: of the same camera; those of a frame's own moment do not count for it.
+    Returns: (N,), 0 to 2; 0 where no other frame is known. A distance to the k-th nearest neighbour, with k a share: a
+    mean would take for unusual each of several views that share the camera's time.
+    Source: Ramaswamy, Rastogi and Shim, "Efficient Algorithms for Mining Outliers from Large Data Sets", 2000.
+    """
+    sources = _numbered(stored, sample)
+    weights = sample.column("stands_for")
+    distances: list[np.ndarray] = []
+    for begin in range(0, len(stored.frames), BLOCK):
+        rows = slice(begin, begin + BLOCK)
+        similar = stored.vectors[rows] @ sample.vectors.T
+        own = sources[0][rows, None] == sources[1]
+        later_s = sample.column("time_s") - stored.column("end_s")[rows, None]
+        earlier_s = stored.column("time_s")[rows, None] - sample.column("end_s")
+        counted = np.where(own & (np.maximum(later_s, earlier_s) <= MOMENT_S), 0, weights)
+        distances.append(1 - _similarity_of_share(similar, counted, usual))
+    return np.concatenate(distances) if distances else np.empty(0)
+
+
+def _similarity_of_share(similar: np.ndarray, weights: np.ndarray, share: float) -> np.ndarray:
+    """similar, weights: (N, M). Returns: (N,), what `share` of the weight has at least; 1 where there is none."""
+    order = np.argsort(-similar, axis=1)
+    reached = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
+    needed = share * reached[:, -1:]
+    at = np.minimum((reached < needed).sum(axis=1), similar.shape[1] - 1)
+    value = np.take_along_axis(similar, order, axis=1)[np.arange(len(similar)), at]
+    return np.where(reached[:, -1] > 0, value, 1)
+
+
+def _numbered(*parts: Stored) -> list[np.ndarray]:
+    numbers: dict[str, int] = {}
+    return [
+        np.array([numbers.setdefault(frame["source_id"], len(numbers)) for frame in part.frames], int) for part in parts
+    ]
+
+
+def _moments(stored: Stored, distances: np.ndarray, top: int) -> list[Outlier]:
+    """The most unusual moments of one camera; frames within MOMENT_S of one belong to it."""
+    order = np.lexsort((stored.column("time_s"), _numbered(stored)[0]))  # as they were recorded
+    stored = Stored([stored.frames[number] for number in order], stored.vectors[order])
+    distances, times_s, (sources,) = distances[order], stored.column("time_s"), _numbered(stored)
+    free, found = np.ones(len(order), bool), []
+    percentiles = 100 * np.searchsorted(np.sort(distances), distances) / max(len(distances), 1)
+    while free.any() and len(found) < top:
+        best = int(np.where(free, distances, -np.inf).argmax())
+        alike = (sources == sources[best]) & (distances >= STILL_UNUSUAL * distances[best])
+        first, last = _run(alike, best)
+        span_s = float(times_s[first]), float(stored.frames[last]["end_s"])
+        near = (sources == sources[best]) & (times_s >= span_s[0] - MOMENT_S) & (times_s <= span_s[1] + MOMENT_S)
+        free &= ~near
+        fields = stored.frames[best]
+        found.append(
+            Outlier(
+                fields["id"],
+                fields["source"],
+                fields["camera"],
+                fields["time_s"],
+                span_s,
+                fields.get("captured_at"),
+                round(float(distances[best]), 6),
+                round(float(percentiles[best]), 3),
+            )
+        )
+    return found
+
+
+def _run(alike: np.ndarray, at: int) -> tuple[int, int]:
+    """The first and last place of the run of true values around `at`."""
+    others = np.flatnonzero(~alike)
+    before, after = others[others < at], others[others > at]
+    return int(before[-1] + 1) if len(before) else 0, int(after[0] - 1) if len(after) else len(alike) - 1
