@@ -74,7 +74,7 @@ def test_the_core_is_loaded_without_torch_and_bentoml(module):
 
 
 def test_the_command_line_starts_without_what_its_verbs_need():
-    heavy = "{'av', 'onnxruntime', 'pyarrow', 'qdrant_client', 'qdrant_edge'}"
+    heavy = "{'av', 'onnxruntime', 'pyarrow', 'qdrant_client', 'qdrant_edge', 'sklearn'}"
     script = f"import sys, lookalike.cli; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

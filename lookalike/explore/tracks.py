@@ -85,7 +85,7 @@ def matches(one: Track, other: Track) -> list[Match]:
                 (float(track.times_s[0] + low * step_s + shift), float(track.times_s[0] + high * step_s + shift))
                 for track, shift in ((one, 0.0), (other, offset * step_s))
             ]
-            found.append(Match(spans[0], spans[1], similarity, float(agreements[same].max())))
+            found.append(Match(spans[0], spans[1], similarity, min(float(agreements[same].max()), 1.0)))
         starts, offsets, agreements = starts[~same], offsets[~same], agreements[~same]
     return found
 

@@ -14,6 +14,9 @@ from lookalike.footage import find_sources, read_frames
 from tests.e2e.conftest import run_verb
 from tests.tiny import write_tiny_encoder
 
+STORED = ["--encoder", "encoder.onnx", "--index", "index"]
+SEARCH = ["search", "crop.jpg", *STORED]
+
 
 @pytest.fixture(scope="module")
 def indexed(home: Path, footage: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
@@ -91,6 +94,19 @@ def test_likes_and_unlikes_move_the_answer(home: Path) -> None:
     assert min(hit["score"] for hit in away) < hits(home, "crop.jpg")[-1]["score"]
 
 
+@pytest.mark.parametrize("verb", ["outliers", "duplicates", "cluster"])
+def test_what_stands_out_comes_as_lines_and_as_a_page_of_pictures(home: Path, tmp_path: Path, verb: str) -> None:
+    """The rendered cameras have nothing twice; else each hit is there, with a picture on the page."""
+    sheet = tmp_path / "sheet.html"
+    flags = ["--encoder", "encoder.onnx", "--index", "index", "--camera", "gate", "--camera", "road"]
+    process = run_verb(verb, *flags, "--json", "--sheet", sheet, cwd=home)
+    assert process.returncode == 0, process.stderr
+    lines = [json.loads(line) for line in process.stdout.splitlines()]
+    shown = [hit for line in lines for hit in line.get("representatives", [line])]
+    assert sheet.read_text().count('<img src="data:image/jpeg') == len(shown)
+    assert {hit["camera"] for hit in shown} == (set() if verb == "duplicates" else {"gate", "road"})
+
+
 def test_another_encoder_is_refused_in_one_line(home: Path, tmp_path: Path) -> None:
     other = write_tiny_encoder(tmp_path / "other.onnx")
     refused = run_verb("search", "crop.jpg", "--encoder", other, "--index", "index", cwd=home)
@@ -139,6 +155,11 @@ def test_embedding_a_clip_gives_a_row_for_each_fifth_of_a_second(home: Path, foo
         (["index", "--encoder", "encoder.onnx", "--index", "index"], 2, "no SOURCE given"),
         (["embed", "recordings", "--encoder", "encoder.onnx", "--out", "x", "--fps", "0"], 2, "--fps is 0"),
         (["search", "--unknown"], 2, "Unknown option"),
+        ([*SEARCH, "--time-of-day", "night"], 2, "'night' is no time of day; expected a range such as 22:00-06:00"),
+        ([*SEARCH, "--time-of-day", "22:00-06:00", "--zone", "Here"], 2, "'Here' is no time zone"),
+        ([*SEARCH, "--min-percentile", "100"], 2, "min_percentile is 100.0"),
+        (["outliers", *STORED, "--usual", "2"], 2, "--usual is 2, expected a share between 0 and 1"),
+        (["cluster", *STORED, "--clusters", "10000"], 1, "too few for 10000 clusters"),
     ],
 )
 def test_a_mistake_gets_one_clear_message_and_no_traceback(
