@@ -39,10 +39,11 @@ def outliers(
 
     Ranked by percentile among all frames of the camera, then by distance: 1 - cosine similarity to what is usual.
     """
-    from lookalike.console import print_data
+    from lookalike.console import print_data, step_bar
     from lookalike.encoder import Encoder
     from lookalike.explore.outliers import outliers
     from lookalike.explore.sheets import outlier_sheet, span
+    from lookalike.explore.stored import cameras
     from lookalike.index import open_index
 
     if top < 1:
@@ -51,7 +52,9 @@ def outliers(
         fail(f"--usual is {usual:g}, expected a share between 0 and 1", code=2)
     where = filters.where()
     with open_index(index, Encoder(encoder, "cpu").spec) as store:
-        found = outliers(store, where, top, usual)
+        frames = cameras(store, where)
+        with step_bar("comparing frames", frames.total()) as update:
+            found = outliers(store, where, sorted(frames), top, usual, update)
     if not json_:
         print_data(f"{'pct':>6}  {'dist':>5}  {'time':>9}  {'span':>15}  camera  source")
     for one in found:

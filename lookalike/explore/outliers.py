@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from lookalike.explore.stored import Stored, by_camera, load
+from lookalike.explore.stored import Stored, load
 from lookalike.index import FrameIndex, Where
 from lookalike.index.moments import MOMENT_S
 
@@ -37,16 +38,31 @@ class Outlier:
         return asdict(self) | {"span_s": list(self.span_s)}
 
 
-def outliers(index: FrameIndex, where: Where, top: int, usual: float = USUAL) -> list[Outlier]:
+def outliers(
+    index: FrameIndex,
+    where: Where,
+    cameras: Iterable[str],
+    top: int,
+    usual: float = USUAL,
+    on_frames: Callable[[int, str], None] = lambda *_: None,
+) -> list[Outlier]:
     """The `top` moments, most unusual first: by percentile within their camera, then by distance.
 
-    usual: a view that a camera shows for this share of its time is usual. What counts is all that is stored of the
-    camera, whatever `where` says.
+    cameras: of which frames meet the conditions. usual: a view that a camera shows for this share of its time is usual.
+    What counts for that is all that is stored of the camera, whatever `where` says.
+    on_frames: told how many are done, and of which camera the last were. One camera's vectors are held at a time.
     """
     found: list[Outlier] = []
-    for camera, stored in by_camera(index, where):
-        distances = unusualness(stored, load(index, Where((camera,)), SAMPLE), usual)
-        found += _moments(stored, distances, top)
+    done = 0
+    for camera in cameras:
+        stored, sample = load(index, replace(where, cameras=(camera,))), load(index, Where((camera,)), SAMPLE)
+        distances: list[np.ndarray] = []
+        for begin in range(0, len(stored.frames), BLOCK):
+            block = Stored(stored.frames[begin : begin + BLOCK], stored.vectors[begin : begin + BLOCK])
+            distances.append(unusualness(block, sample, usual))
+            done += len(block.frames)
+            on_frames(done, camera)
+        found += _moments(stored, np.concatenate([np.empty(0), *distances]), top)
     return sorted(found, key=lambda one: (-one.percentile, -one.distance))[:top]
 
 
@@ -58,18 +74,12 @@ def unusualness(stored: Stored, sample: Stored, usual: float) -> np.ndarray:
     mean would take for unusual each of several views that share the camera's time.
     Source: Ramaswamy, Rastogi and Shim, "Efficient Algorithms for Mining Outliers from Large Data Sets", 2000.
     """
-    sources = _numbered(stored, sample)
-    weights = sample.column("stands_for")
-    distances: list[np.ndarray] = []
-    for begin in range(0, len(stored.frames), BLOCK):
-        rows = slice(begin, begin + BLOCK)
-        similar = stored.vectors[rows] @ sample.vectors.T
-        own = sources[0][rows, None] == sources[1]
-        later_s = sample.column("time_s") - stored.column("end_s")[rows, None]
-        earlier_s = stored.column("time_s")[rows, None] - sample.column("end_s")
-        counted = np.where(own & (np.maximum(later_s, earlier_s) <= MOMENT_S), 0, weights)
-        distances.append(1 - _similarity_of_share(similar, counted, usual))
-    return np.concatenate(distances) if distances else np.empty(0)
+    sources, others = _numbered(stored, sample)
+    later_s = sample.column("time_s") - stored.column("end_s")[:, None]
+    earlier_s = stored.column("time_s")[:, None] - sample.column("end_s")
+    own = (sources[:, None] == others) & (np.maximum(later_s, earlier_s) <= MOMENT_S)
+    similar = stored.vectors @ sample.vectors.T
+    return 1 - _similarity_of_share(similar, np.where(own, 0, sample.column("stands_for")), usual)
 
 
 def _similarity_of_share(similar: np.ndarray, weights: np.ndarray, share: float) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,7 +39,6 @@ def load(index: FrameIndex, where: Where, most: int | None = None) -> Stored:
     return Stored(frames[:most], vectors[:most])
 
 
-def by_camera(index: FrameIndex, where: Where) -> Iterator[tuple[str, Stored]]:
-    """The frames that meet the conditions, camera by camera: no more than one camera's are held at a time."""
-    for camera in sorted({frame["camera"] for frame in index.frames(replace(where, whole=True))}):
-        yield camera, load(index, replace(where, cameras=(camera,)))
+def cameras(index: FrameIndex, where: Where) -> Counter[str]:
+    """How many whole frames of each camera meet the conditions."""
+    return Counter(frame["camera"] for frame in index.frames(replace(where, whole=True)))

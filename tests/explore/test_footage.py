@@ -39,7 +39,7 @@ def index(tiny: Encoder, tmp_path_factory: pytest.TempPathFactory):
 def test_the_cars_are_what_is_unusual(index: FrameIndex) -> None:
     """The three passages (of two cars at once, once) come before any empty road; each span meets a labelled one."""
     source = str(FOOTAGE / "car-detection.mp4")
-    found = outliers(index, Where(sources=(source,)), 4)
+    found = outliers(index, Where(sources=(source,)), ["car-detection"], 4)
     cars = sorted(one.span_s for one in found[:3])
     assert all(start < end_s and start_s < end for (start, end), (start_s, end_s) in zip(cars, labelled(), strict=True))
     assert found[3].distance < 0.1 * found[2].distance
