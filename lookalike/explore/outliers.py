@@ -22,7 +22,8 @@ STILL_UNUSUAL = 0.5  # share of the distance at best that belongs to the same mo
 class Outlier:
     """The most unusual frame of a moment. span_s: how long it stays at least half as unusual.
 
-    distance: 1 - cosine similarity to what is usual. percentile: the share of its camera's frames that are nearer.
+    distance: 1 - cosine similarity to what is usual. percentile: the share of its camera's frames that are nearer; of
+    those that were asked about.
     """
 
     id: str
