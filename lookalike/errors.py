@@ -7,7 +7,8 @@ LookalikeError                one line for the user: what, where, got, expected,
 ├── EncoderError              an ONNX file is missing, broken, or not one of ours
 │   └── DeviceError           the device asked for is not there
 ├── IndexStoreError           an index is missing, in use, or broken
-│   └── SpaceMismatch         the index was filled by another encoder
+│   ├── SpaceMismatch         the index was filled by another encoder
+│   └── IndexInUse            another process has the embedded index open
 ├── ServiceError              the service refused, or was not reached
 ├── TrainingError             a run cannot start, go on, or be read
 └── ExportError               the exported file does not agree with the trained encoder
@@ -48,6 +49,10 @@ class IndexStoreError(LookalikeError):
 
 class SpaceMismatch(IndexStoreError):
     """The index was filled by another encoder."""
+
+
+class IndexInUse(IndexStoreError):
+    """Another process has the embedded index open."""
 
 
 class ServiceError(LookalikeError):

@@ -7,6 +7,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from lookalike.encoder import Encoder
 from lookalike.footage import Ended, Frame, Skipped, Source, read_source
 from lookalike.footage.archive import inside
 from lookalike.index import Finished, FrameIndex
+from lookalike.index.schema import utc_text
 from lookalike.runs import Runs
 from lookalike.sampling import Sampling
 from lookalike.table import from_table, read_tables
@@ -143,6 +145,11 @@ def _read_unfinished(
             yield Known(source, known[0]) if known and isinstance(item, Ended) else item
 
 
+def _began_at(frame: Frame) -> str | None:
+    """When the source of a frame began, RFC 3339 UTC; None if that is not known."""
+    return utc_text(frame.captured_at - timedelta(microseconds=frame.pts_us)) if frame.captured_at else None
+
+
 def _moved(known: Finished, source: Source) -> bool:
     """Whether a source is found under a new name, and no longer under the old one; else it is a copy."""
     return known.source != source.name and not Path(known.source).exists() and inside(known.source) is None
@@ -169,6 +176,7 @@ class _Writer:
         self._runs = Runs(sampling.dedupe) if sampling.dedupe else None
         self._batch: list[Frame] = []
         self._within = False  # a source whose frames have not all been added
+        self._began_at: str | None = None  # that source
         self._finished: list[Finished] = []  # the last frames of these are in the batch, or stored
         self._stored, self._flushed_at = 0, time.monotonic()  # batches since the last flush, and when that was
 
@@ -182,7 +190,7 @@ class _Writer:
 
     def _add(self, frame: Frame) -> None:
         self._batch.append(frame)
-        self._within = True
+        self._within, self._began_at = True, _began_at(frame)
         late = time.monotonic() - self._flushed_at > FLUSH_EVERY_S
         if len(self._batch) == BATCH or late:
             self._store()
@@ -199,8 +207,8 @@ class _Writer:
         self._summary.ended(ended.source, ended.frames, ended.reason, ended.damaged)
         stored = self._end_run(ended.frames) + ended.regions
         if ended.source_id and (ended.frames or not ended.reason):
-            name, reason = ended.source.name, ended.reason
-            self._finished.append(Finished(ended.source_id, self._sampler, name, ended.frames, stored, reason))
+            what = (ended.source_id, self._sampler, ended.source.name, ended.frames, stored, ended.reason)
+            self._finished.append(Finished(*what, ended.source.camera, self._began_at if ended.frames else None))
 
     def _end_run(self, frames: int) -> int:
         """A source of so many frames has ended. Returns: how many stand for them."""

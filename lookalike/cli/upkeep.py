@@ -63,7 +63,7 @@ def forget(
     source: Sources = (),
 ) -> None:
     """Remove frames from an index: those that meet all of the conditions. The recordings are not touched."""
-    from lookalike.console import print_data
+    from lookalike.console import print_data, say
     from lookalike.encoder import Encoder
     from lookalike.index import Where, open_index
     from lookalike.index.schema import parse_before
@@ -75,6 +75,8 @@ def forget(
     except ValueError as error:
         fail(str(error), code=2)
     with open_index(index, Encoder(encoder, "cpu").spec) as store:
-        removed = store.forget(where)
+        removed, another = store.forget(where), store.has_another_generation()
         points = store.count()
     print_data(json.dumps({"index": index, "removed": removed, "points": points}))
+    if removed and another:
+        say("the index holds a generation of another encoder: forget there as well, or lookalike reindex --discard")

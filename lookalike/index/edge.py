@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import qdrant_edge as edge
 
-from lookalike.errors import IndexStoreError
+from lookalike.errors import IndexInUse, IndexStoreError
 from lookalike.index.clock import ALWAYS, UtcRange
-from lookalike.index.ledger import Ledger
+from lookalike.index.ledger import LEDGER, Ledger
 from lookalike.index.schema import Finished, Scored, Where, utc_text
 
 PAGE = 1000  # points read at a time
@@ -35,10 +35,10 @@ class EdgeEngine:
     def __init__(self, folder: Path, space: str, dim: int) -> None:
         """Open the shard, or create it if the folder holds none.
 
-        Raises: IndexStoreError if another process has it open, or if it is broken.
+        Raises: IndexInUse if another process has it open; IndexStoreError if it is broken.
         """
         self._space = space
-        self._ledger = Ledger(folder.parent / "ledger.sqlite")  # first: the shard stays open for as long as it is held
+        self._ledger = Ledger(folder.parent / LEDGER)  # first: the shard stays open for as long as it is held
         try:
             if (folder / "edge_config.json").exists():
                 self._shard = edge.EdgeShard.load(str(folder))
@@ -52,7 +52,7 @@ class EdgeEngine:
             if isinstance(error, KeyboardInterrupt):
                 raise
             if "WouldBlock" in str(error):
-                raise IndexStoreError(
+                raise IndexInUse(
                     f"{folder.parent}: in use by another process; stop it first, or if it is"
                     " `lookalike serve --writable`, give its URL as --index http://127.0.0.1:3000"
                 ) from error
@@ -147,7 +147,8 @@ def _config(space: str, dim: int) -> edge.EdgeConfig:
 
 def _filter(where: Where) -> edge.Filter | None:
     must: list[Any] = []
-    for field, values in (("camera", where.cameras), ("source", where.sources)):
+    named = (("camera", where.cameras), ("source", where.sources), ("source_id", where.source_ids))
+    for field, values in named:
         if values:
             must.append(edge.FieldCondition(field, match=edge.MatchAny(list(values))))
     for bound, value, dated, timed in where.bounds():

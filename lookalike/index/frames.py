@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,10 +14,12 @@ from uuid import UUID
 import numpy as np
 
 from lookalike.contract import EncoderSpec
-from lookalike.errors import FootageError, IndexStoreError, SpaceMismatch
+from lookalike.errors import FootageError, IndexStoreError
 from lookalike.footage import Frame
 from lookalike.index.background import Background
 from lookalike.index.engine import Engine
+from lookalike.index.folder import FolderPlace
+from lookalike.index.generations import Place, open_generation
 from lookalike.index.moments import collapse
 from lookalike.index.schema import REMOTE, Choice, Finished, Hit, Scored, Where, first_not_unit, payload
 from lookalike.index.spread import spread
@@ -30,14 +31,14 @@ CANDIDATES = 5  # hits to choose each of those from that shall differ from each 
 EVERYWHERE = Where()
 EVERY_MOMENT = Choice()
 PAGE = 1000  # frames whose embeddings are read at a time
-SIDECAR = "lookalike.json"  # which encoder filled an embedded index
 
 
 class FrameIndex:
     """Frames of one space. Use as a context manager, so that an embedded index is released."""
 
-    def __init__(self, engine: Engine, spec: EncoderSpec) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, spec: EncoderSpec, place: Place | None = None) -> None:
+        """place: closed with the index."""
+        self._engine, self._place = engine, place
         self._background = Background(engine)
         self.spec = spec
 
@@ -124,7 +125,7 @@ class FrameIndex:
     def rename(self, known: Finished, source: str, camera: str) -> None:
         """Let a finished source be known by another name from now on, and belong to another camera."""
         self._engine.rename(known.source_id, {"source": source, "camera": camera})
-        self.finish([dataclasses.replace(known, source=source)])
+        self.finish([dataclasses.replace(known, source=source, camera=camera)])
 
     def frames(self, where: Where = EVERYWHERE) -> Iterator[dict[str, Any]]:
         """What is stored with each frame that meets the conditions: its payload, and `id`; in no particular order."""
@@ -155,6 +156,11 @@ class FrameIndex:
         """What is below, for who passes on what others ask of it."""
         return self._engine
 
+    def has_another_generation(self) -> bool:
+        """Whether one of another encoder is kept, to go back to."""
+        pointer = self._place.pointer() if self._place else None
+        return pointer is not None and pointer.previous is not None
+
     def count(self) -> int:
         return self._engine.count()
 
@@ -163,6 +169,8 @@ class FrameIndex:
 
     def close(self) -> None:
         self._engine.close()
+        if self._place:
+            self._place.close()
 
     def __enter__(self) -> Self:
         return self
@@ -189,60 +197,47 @@ def open_index(location: str | Path, spec: EncoderSpec, create: bool = False) ->
     create: make it if there is none. QDRANT_API_KEY is sent to a Qdrant server, LOOKALIKE_TOKEN to a service.
     Raises: IndexStoreError if it is missing, broken or in use; SpaceMismatch if another encoder filled it.
     """
+    if about := _service_at(location):
+        from lookalike.index.service import ServiceEngine
+
+        return FrameIndex(ServiceEngine(str(location).rstrip("/"), about, spec.space, spec.dim, create), spec)
+    place = _place_at(location)
+    return FrameIndex(open_generation(place, spec, create), spec, place)
+
+
+def place_of(location: str | Path) -> Place:
+    """Where the generations of an index are, or would be; nothing is opened yet.
+
+    Raises: IndexStoreError for a service, whose index is asked and not kept over HTTP.
+    """
+    if _service_at(location):
+        raise IndexStoreError(f"{location}: a service; give the folder of its index, or the URL of its Qdrant server")
+    return _place_at(location)
+
+
+def _service_at(location: str | Path) -> dict[str, Any] | None:
+    """What a Lookalike service at this URL says of itself; None if it is none."""
+    from lookalike.index.service import ask_who
+
+    parts = urlsplit(str(location))
+    if parts.scheme not in ("http", "https") or parts.path.strip("/"):
+        return None
+    return ask_who(f"{parts.scheme}://{parts.netloc}")
+
+
+def _place_at(location: str | Path) -> Place:
     if str(location).startswith(("http://", "https://")):
-        return FrameIndex(_open_server(str(location), spec, create), spec)
-    return FrameIndex(_open_folder(Path(location), spec, create), spec)
+        return _collection_at(str(location))
+    return FolderPlace(Path(location))
 
 
-def _open_server(url: str, spec: EncoderSpec, create: bool) -> Engine:
+def _collection_at(url: str) -> Place:
     from qdrant_client import QdrantClient
 
-    from lookalike.index.server import ServerEngine
-    from lookalike.index.service import ServiceEngine, ask_who
+    from lookalike.index.collection import CollectionPlace
 
     parts = urlsplit(url)
     base = f"{parts.scheme}://{parts.netloc}"
-    if not parts.path.strip("/") and (about := ask_who(base)):
-        return ServiceEngine(base, about, spec.space, spec.dim, create)
     # The client's own default port is 6333 even for a URL that names none.
     client = QdrantClient(url=base, api_key=os.environ.get("QDRANT_API_KEY"), timeout=30, check_compatibility=False)
-    return ServerEngine(client, parts.path.strip("/") or DEFAULT_COLLECTION, spec.space, spec.dim, create)
-
-
-def _open_folder(folder: Path, spec: EncoderSpec, create: bool) -> Engine:
-    from lookalike.index.edge import EdgeEngine
-
-    sidecar = folder / SIDECAR
-    if sidecar.exists():
-        _check_space(sidecar, spec)
-    elif not create:
-        raise IndexStoreError(
-            f"{folder}: no index there; make one with `lookalike index SOURCE --encoder E --index {folder}`"
-        )
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise IndexStoreError(f"{folder}: neither an index nor an empty folder; choose another place for the index")
-    else:
-        _write_sidecar(sidecar, spec)
-    return EdgeEngine(folder / "shard", spec.space, spec.dim)
-
-
-def _write_sidecar(sidecar: Path, spec: EncoderSpec) -> None:
-    partial = sidecar.with_suffix(".partial")
-    try:
-        sidecar.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(spec.to_json() + "\n")
-        partial.replace(sidecar)
-    except OSError as error:
-        raise IndexStoreError(f"{sidecar.parent}: cannot make an index there ({error.strerror})") from error
-
-
-def _check_space(sidecar: Path, spec: EncoderSpec) -> None:
-    try:
-        stored = json.loads(sidecar.read_text())["space"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IndexStoreError(f"{sidecar}: unreadable ({error}); index the footage again") from error
-    if stored != spec.space:
-        raise SpaceMismatch(
-            f"{sidecar.parent}: filled by encoder {stored}, this one is {spec.space};"
-            " use the encoder that filled it, or index the footage again into another folder"
-        )
+    return CollectionPlace(client, base, parts.path.strip("/") or DEFAULT_COLLECTION)

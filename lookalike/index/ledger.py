@@ -9,10 +9,21 @@ from pathlib import Path
 from lookalike.errors import IndexStoreError
 from lookalike.index.schema import Finished
 
-_TABLE = """CREATE TABLE IF NOT EXISTS finished (
-  source_id TEXT, sampler TEXT, source TEXT, frames INTEGER, stored INTEGER, reason TEXT,
-  PRIMARY KEY (source_id, sampler)
+LEDGER = "ledger.sqlite"
+_COLUMNS = {
+    "source_id": "TEXT",
+    "sampler": "TEXT",
+    "source": "TEXT",
+    "frames": "INTEGER",
+    "stored": "INTEGER",
+    "reason": "TEXT",
+    "camera": "TEXT",
+    "began_at": "TEXT",
+}
+_TABLE = f"""CREATE TABLE IF NOT EXISTS finished (
+  {", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())}, PRIMARY KEY (source_id, sampler)
 )"""
+_READ = f"SELECT {', '.join(_COLUMNS)} FROM finished"
 
 
 class Ledger:
@@ -24,31 +35,29 @@ class Ledger:
         try:
             self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._file.execute(_TABLE)
+            self._add_new_columns()
         except sqlite3.Error as error:
             raise IndexStoreError(
                 f"{path}: cannot open the ledger ({error}); remove it, and all is read again"
             ) from error
 
     def read(self, source_id: str, sampler: str) -> Finished | None:
-        row = self._file.execute(
-            "SELECT source, frames, stored, reason FROM finished WHERE source_id = ? AND sampler = ?",
-            (source_id, sampler),
-        ).fetchone()
-        return Finished(source_id, sampler, *row) if row else None
+        row = self._file.execute(f"{_READ} WHERE source_id = ? AND sampler = ?", (source_id, sampler)).fetchone()
+        return Finished(*row) if row else None
 
     def write(self, finished: Iterable[Finished]) -> None:
         """Raises: IndexStoreError if the disk is full, or gone."""
-        rows = [(one.source_id, one.sampler, one.source, one.frames, one.stored, one.reason) for one in finished]
+        rows = [tuple(getattr(one, name) for name in _COLUMNS) for one in finished]
+        places = ", ".join("?" * len(_COLUMNS))
         try:
             self._file.execute("BEGIN")
-            self._file.executemany("INSERT OR REPLACE INTO finished VALUES (?, ?, ?, ?, ?, ?)", rows)
+            self._file.executemany(f"INSERT OR REPLACE INTO finished ({', '.join(_COLUMNS)}) VALUES ({places})", rows)
             self._file.execute("COMMIT")
         except sqlite3.Error as error:
             raise IndexStoreError(f"{self._path}: cannot write the ledger ({error})") from error
 
     def all(self) -> Iterator[Finished]:
-        columns = "source_id, sampler, source, frames, stored, reason"
-        for row in self._file.execute(f"SELECT {columns} FROM finished ORDER BY source, sampler"):
+        for row in self._file.execute(f"{_READ} ORDER BY source, sampler"):
             yield Finished(*row)
 
     def remove(self, source_ids: Iterable[str]) -> None:
@@ -59,6 +68,14 @@ class Ledger:
             self._file.execute("COMMIT")
         except sqlite3.Error as error:
             raise IndexStoreError(f"{self._path}: cannot write the ledger ({error})") from error
+
+    def _add_new_columns(self) -> None:
+        """To the file of a version that knew fewer."""
+        there = {row[1] for row in self._file.execute("PRAGMA table_info(finished)")}
+        for name in _COLUMNS.keys() - there:
+            self._file.execute(f"ALTER TABLE finished ADD COLUMN {name} {_COLUMNS[name]}")
+            if name == "stored":
+                self._file.execute("UPDATE finished SET stored = frames")
 
     def close(self) -> None:
         self._file.close()

@@ -21,10 +21,10 @@ REMOTE = "remote"  # a field of frames whose source was named over HTTP
 class Where:
     """Conditions that a stored frame must meet; applied inside the engine.
 
-    cameras, sources: any of these; empty means all. since, until: inclusive. A datetime is compared with the wall-clock
-    time of the recording, a number with the seconds since the start of its clip; a frame that stands for a run of
-    frames meets them if any moment of the run does. time_of_day: of that wall-clock time, where a run begins. whole: no
-    regions of frames.
+    cameras, sources, source_ids: any of these; empty means all. since, until: inclusive. A datetime is compared with
+    the wall-clock time of the recording, a number with the seconds since the start of its clip; a frame that stands for
+    a run of frames meets them if any moment of the run does. time_of_day: of that wall-clock time, where a run begins.
+    whole: no regions of frames.
     """
 
     cameras: tuple[str, ...] = ()
@@ -33,6 +33,7 @@ class Where:
     sources: tuple[str, ...] = ()
     time_of_day: TimeOfDay | None = None
     whole: bool = False
+    source_ids: tuple[str, ...] = ()
 
     def bounds(self) -> Iterator[tuple[str, datetime | float | None, str, str]]:
         """How to compare, with what, and which field: of a date, or of seconds."""
@@ -76,7 +77,8 @@ class Finished:
     """A source whose frames are all stored. sampler: which frames those are. reason: what it was cut short by, if so.
 
     source_id: SHA-256 of its bytes. source: a path that it had. frames: how many were read. stored: how many frames
-    stand for them.
+    stand for them. camera: as it was named; None if an earlier version did not note it. began_at: wall-clock time of
+    its first moment, RFC 3339 UTC, where it is known.
     """
 
     source_id: str
@@ -85,6 +87,8 @@ class Finished:
     frames: int
     stored: int
     reason: str | None = None
+    camera: str | None = None
+    began_at: str | None = None
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,8 @@ class ServerEngine:
         SpaceMismatch if the collection was filled by another encoder.
         """
         self._client, self._collection, self._space = client, collection, space
-        self._ledger = f"{collection}-ledger"
-        with _answered():
+        self._ledger = ledger_of(collection)
+        with answered():
             if not client.collection_exists(collection):
                 if not create:
                     raise IndexStoreError(
@@ -73,16 +73,16 @@ class ServerEngine:
             models.PointStruct(id=point_id, vector={self._space: vector}, payload=fields)
             for point_id, vector, fields in zip(ids, vectors.tolist(), payloads, strict=True)
         ]
-        with _answered():
+        with answered():
             self._client.upsert(self._collection, points, wait=True)
 
     def existing(self, ids: Sequence[str]) -> set[str]:
-        with _answered():
+        with answered():
             records = self._client.retrieve(self._collection, list(ids), with_payload=False, with_vectors=False)
         return {str(record.id) for record in records}
 
     def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
-        with _answered():
+        with answered():
             records = self._client.retrieve(self._collection, list(ids), with_payload=True, with_vectors=[self._space])
         return {
             str(record.id): (np.asarray(record.vector[self._space], np.float32), record.payload or {})
@@ -91,7 +91,7 @@ class ServerEngine:
         }
 
     def nearest(self, vector: np.ndarray, limit: int, where: Where, min_score: float | None = None) -> list[Scored]:
-        with _answered():
+        with answered():
             answer = self._client.query_points(
                 self._collection,
                 vector.tolist(),
@@ -103,72 +103,50 @@ class ServerEngine:
         return [Scored(str(point.id), point.score, point.payload or {}) for point in answer.points]
 
     def scroll(self, where: Where) -> Iterator[tuple[str, dict[str, Any]]]:
-        yield from self._scroll(self._collection, _filter(where))
+        return _scroll(self._client, self._collection, _filter(where))
 
     def vectors(self, where: Where, page: int) -> Iterator[tuple[list[dict[str, Any]], np.ndarray]]:
-        for records in self._pages(self._collection, _filter(where), page, [self._space]):
+        for records in _pages(self._client, self._collection, _filter(where), page, [self._space]):
             rows = [record.vector[self._space] for record in records if isinstance(record.vector, dict)]
             yield [(record.payload or {}) | {"id": str(record.id)} for record in records], np.array(rows, np.float32)
 
-    def _scroll(self, collection: str, condition: models.Filter | None) -> Iterator[tuple[str, dict[str, Any]]]:
-        for records in self._pages(collection, condition, PAGE, False):
-            yield from ((str(record.id), record.payload or {}) for record in records)
-
-    def _pages(
-        self, collection: str, condition: models.Filter | None, page: int, with_vectors: bool | list[str]
-    ) -> Iterator[list[models.Record]]:
-        offset = None
-        while True:
-            with _answered():
-                records, offset = self._client.scroll(
-                    collection, condition, limit=page, offset=offset, with_vectors=with_vectors
-                )
-            if records:
-                yield records
-            if offset is None:
-                return
-
     def delete(self, where: Where) -> None:
-        with _answered():
+        with answered():
             self._client.delete(self._collection, _filter(where) or models.Filter(), wait=True)
 
     def rename(self, source_id: str, fields: dict[str, Any]) -> None:
         same = models.FieldCondition(key="source_id", match=models.MatchValue(value=source_id))
-        with _answered():
+        with answered():
             self._client.set_payload(self._collection, fields, models.Filter(must=[same]), wait=True)
 
     def finished(self, source_id: str, sampler: str) -> Finished | None:
-        with _answered():
-            records = self._client.retrieve(self._ledger, [self._entry_id(source_id, sampler)])
+        with answered():
+            records = self._client.retrieve(self._ledger, [_entry_id(self._space, source_id, sampler)])
         fields = records[0].payload if records else None
         return Finished(**fields) if fields else None
 
     def finish(self, done: Sequence[Finished]) -> None:
         points = [
-            models.PointStruct(id=self._entry_id(one.source_id, one.sampler), vector={}, payload=asdict(one))
+            models.PointStruct(id=_entry_id(self._space, one.source_id, one.sampler), vector={}, payload=asdict(one))
             for one in done
         ]
-        with _answered():
+        with answered():
             self._client.upsert(self._ledger, points, wait=True)
 
     def all_finished(self) -> Iterator[Finished]:
-        for entry_id, fields in self._scroll(self._ledger, None):
-            one = Finished(**fields)
-            if entry_id == self._entry_id(one.source_id, one.sampler):  # else of another space
-                yield one
+        return read_ledger(self._client, self._collection, self._space)
 
     def unfinish(self, source_ids: Collection[str]) -> None:
         known = [one for one in self.all_finished() if one.source_id in source_ids]
         if known:
-            entries: list[models.ExtendedPointId] = [self._entry_id(one.source_id, one.sampler) for one in known]
-            with _answered():
+            entries: list[models.ExtendedPointId] = [
+                _entry_id(self._space, one.source_id, one.sampler) for one in known
+            ]
+            with answered():
                 self._client.delete(self._ledger, models.PointIdsList(points=entries), wait=True)
 
-    def _entry_id(self, source_id: str, sampler: str) -> str:
-        return str(uuid.uuid5(_NAMESPACE, f"{self._space}|{source_id}|{sampler}"))
-
     def count(self) -> int:
-        with _answered():
+        with answered():
             return self._client.count(self._collection, exact=True).count
 
     def flush(self) -> None:
@@ -178,11 +156,53 @@ class ServerEngine:
         """Nothing to do: the server builds its graph by itself."""
 
     def close(self) -> None:
-        self._client.close()
+        """Nothing to do: the client belongs to whoever made it."""
+
+
+def ledger_of(collection: str) -> str:
+    """The collection, without vectors, that says which sources another has from end to end."""
+    return f"{collection}-ledger"
+
+
+def read_ledger(client: QdrantClient, collection: str, space: str) -> Iterator[Finished]:
+    """What the ledger of a collection says of a space."""
+    for entry_id, fields in _scroll(client, ledger_of(collection), None):
+        one = Finished(**fields)
+        if entry_id == _entry_id(space, one.source_id, one.sampler):
+            yield one
+
+
+def _entry_id(space: str, source_id: str, sampler: str) -> str:
+    return str(uuid.uuid5(_NAMESPACE, f"{space}|{source_id}|{sampler}"))
+
+
+def _scroll(
+    client: QdrantClient, collection: str, condition: models.Filter | None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for records in _pages(client, collection, condition, PAGE, False):
+        yield from ((str(record.id), record.payload or {}) for record in records)
+
+
+def _pages(
+    client: QdrantClient,
+    collection: str,
+    condition: models.Filter | None,
+    page: int,
+    with_vectors: bool | list[str],
+) -> Iterator[list[models.Record]]:
+    offset = None
+    while True:
+        with answered():
+            records, offset = client.scroll(collection, condition, limit=page, offset=offset, with_vectors=with_vectors)
+        if records:
+            yield records
+        if offset is None:
+            return
 
 
 @contextmanager
-def _answered() -> Iterator[None]:
+def answered() -> Iterator[None]:
+    """Raises: IndexStoreError for what the client raises when the server fails."""
     try:
         yield
     except (ResponseHandlingException, UnexpectedResponse) as error:
@@ -191,7 +211,8 @@ def _answered() -> Iterator[None]:
 
 def _filter(where: Where) -> models.Filter | None:
     must: list[models.Condition] = []
-    for field, values in (("camera", where.cameras), ("source", where.sources)):
+    named = (("camera", where.cameras), ("source", where.sources), ("source_id", where.source_ids))
+    for field, values in named:
         if values:
             must.append(models.FieldCondition(key=field, match=models.MatchAny(any=list(values))))
     for bound, value, dated, timed in where.bounds():

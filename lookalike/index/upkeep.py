@@ -81,11 +81,12 @@ def verify(index: FrameIndex) -> Verdict:
         if one.source_id not in said or one.stored > said[one.source_id].stored:
             said[one.source_id] = one
     short = [(one.source, stored[key], one.stored) for key, one in said.items() if stored[key] < one.stored]
-    gone = sorted(source for source in sources.values() if not _there(source))
+    gone = sorted(source for source in sources.values() if not is_there(source))
     return Verdict(stored.total(), len(stored), gone, sorted(short))
 
 
-def _there(source: str) -> bool:
+def is_there(source: str) -> bool:
+    """Whether a source can still be read under its name; a stream is taken to be there."""
     if "://" in source or Path(source).exists():
         return True
     found = inside(source)

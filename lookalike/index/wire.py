@@ -37,18 +37,24 @@ def unpack(text: Any, rows: int, dim: int) -> np.ndarray:
 
 def write_where(where: Where) -> dict[str, Any]:
     since, until = (utc_text(bound) if isinstance(bound, datetime) else bound for bound in (where.since, where.until))
-    entry = {"cameras": list(where.cameras), "sources": list(where.sources), "since": since, "until": until}
+    named = {"cameras": where.cameras, "sources": where.sources, "source_ids": where.source_ids}
+    entry = {name: list(values) for name, values in named.items()}
+    entry |= {"since": since, "until": until, "whole": where.whole}
     return entry | {"time_of_day": asdict(where.time_of_day) if where.time_of_day else None}
 
 
 def read_where(entry: Any) -> Where:
     """Raises: ValueError if `write_where` would not write such."""
-    known = {"cameras", "sources", "since", "until", "time_of_day"}
+    known = {"cameras", "sources", "source_ids", "since", "until", "time_of_day", "whole"}
     if not isinstance(entry, dict) or entry.keys() - known:
         raise ValueError(f"where is no object of {', '.join(sorted(known))}")
-    cameras, sources = (tuple(texts(entry.get(name, []), name)) for name in ("cameras", "sources"))
+    lists = (tuple(texts(entry.get(name, []), name)) for name in ("cameras", "sources", "source_ids"))
+    cameras, sources, source_ids = lists
     since, until = (_moment(entry.get(name), name) for name in ("since", "until"))
-    return Where(cameras, since, until, sources, _time_of_day(entry.get("time_of_day")))
+    hours, whole = _time_of_day(entry.get("time_of_day")), entry.get("whole", False)
+    if not isinstance(whole, bool):
+        raise ValueError("whole is neither true nor false")
+    return Where(cameras, since, until, sources, hours, whole, source_ids)
 
 
 def write_finished(one: Finished) -> dict[str, Any]:
@@ -58,12 +64,14 @@ def write_finished(one: Finished) -> dict[str, Any]:
 def read_finished(entry: Any) -> Finished:
     """Raises: ValueError if it is none."""
     types: dict[str, type | tuple[type, ...]] = dict.fromkeys(("source_id", "sampler", "source"), str)
-    types |= {"frames": int, "stored": int, "reason": (str, type(None))}
+    types |= {"frames": int, "stored": int} | dict.fromkeys(("reason", "camera", "began_at"), (str, type(None)))
     if not isinstance(entry, dict) or entry.keys() != types.keys():
         raise ValueError(f"a finished source has {', '.join(types)}")
     wrong = [name for name, kind in types.items() if not isinstance(entry[name], kind) or entry[name] is True]
     if wrong:
         raise ValueError(f"{wrong[0]} of a finished source is {str(entry[wrong[0]])[:50]!r}")
+    if entry["began_at"] is not None:
+        datetime.fromisoformat(entry["began_at"])
     return Finished(**entry)
 
 

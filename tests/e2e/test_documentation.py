@@ -19,7 +19,7 @@ from tests.e2e.conftest import FEW_STEPS, run_verb
 
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = ["pretrain", "export", "info", "embed", "index", "search", "locate", "outliers", "duplicates", "cluster"]
-VERBS += ["stats", "verify", "forget", "evaluate"]
+VERBS += ["stats", "verify", "forget", "reindex", "evaluate"]
 
 
 def example(verb: str) -> list[str]:

@@ -161,7 +161,7 @@ def test_a_source_takes_another_name_and_another_camera(index):
     index.rename(known, "archive/a.mp4", "dock")
     assert found(index, Where(("dock",))) == found(index, Where(sources=("archive/a.mp4",))) == {"a"}
     assert found(index, Where(("gate",))) == {"b"}
-    assert index.finished("a", "all") == dataclasses.replace(known, source="archive/a.mp4")
+    assert index.finished("a", "all") == dataclasses.replace(known, source="archive/a.mp4", camera="dock")
     assert {one["pts_us"] for one in index.frames(Where(("dock",)))} == {0, 5_000_000}  # the rest stays
 
 
@@ -170,6 +170,15 @@ def test_filter_by_source(index):
     assert found(index, Where(sources=("gate/a.mp4",))) == {"a"}
     assert found(index, Where(sources=("gate/a.mp4", "gate/b.mp4"))) == {"a", "b"}
     assert found(index, Where(sources=("a.mp4",))) == set()
+
+
+def test_filter_by_the_content_of_a_source(index):
+    """Two recordings had the same name, one after the other."""
+    old, new = frame("a", 0), dataclasses.replace(frame("b", 0), source="gate/a.mp4")
+    index.add([old, new, frame("c", 0)], at(0, 1, 2))
+    assert found(index, Where(source_ids=("a", "c"))) == {"a", "c"}
+    assert index.forget(Where(source_ids=("a",))) == 1
+    assert found(index, Where(sources=("gate/a.mp4",))) == {"b"}
 
 
 def test_all_frames_are_listed_whatever_their_number(index):

@@ -17,7 +17,7 @@ from qdrant_client import QdrantClient, models
 
 from lookalike.errors import IndexStoreError, SpaceMismatch
 from lookalike.index import Finished, FrameIndex, Where, open_index
-from lookalike.index.frames import SIDECAR
+from lookalike.index.folder import SIDECAR
 from lookalike.index.server import ServerEngine
 from tests.index.circle import OTHER, SPEC, at, frame
 
@@ -196,6 +196,7 @@ def failing_server():
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             seen.append((self.path, self.headers.get("api-key")))
             known = {"/collections/cameras": COLLECTION, "/collections/cameras/exists": {"exists": True}}
+            known |= {"/aliases": {"aliases": []}}
             result = known.get(self.path)
             body = json.dumps({"result": result, "status": "ok", "time": 0} if result else {"status": "busy"}).encode()
             self.send_response(200 if result else 503)
@@ -222,7 +223,8 @@ def test_a_url_names_the_collection_and_the_environment_the_key(failing_server, 
     monkeypatch.setenv("QDRANT_API_KEY", "secret")
     with open_index(f"{url}/cameras", SPEC) as index:
         assert index.spec == SPEC
-    assert seen == [("/collections/cameras/exists", "secret"), ("/collections/cameras", "secret")]
+    assert {path for path, _ in seen} == {"/aliases", "/collections/cameras/exists", "/collections/cameras"}
+    assert {key for _, key in seen} == {"secret"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,98 @@
+"""An index on a Qdrant server: a collection for each generation, and aliases that say which is current."""
+
+from __future__ import annotations
+
+import re
+
+from qdrant_client import QdrantClient, models
+
+from lookalike.contract import EncoderSpec
+from lookalike.errors import IndexStoreError
+from lookalike.index.engine import Engine
+from lookalike.index.generations import FIRST, Pointer, generation_of
+from lookalike.index.schema import Finished
+from lookalike.index.server import ServerEngine, answered, ledger_of, read_ledger
+
+UNKNOWN = "unknown"  # the space of a collection that is not ours
+
+
+class CollectionPlace:
+    """The generations of one index: NAME is the first, NAME-GENERATION any other; NAME-current and NAME-previous are
+    aliases, without which the first is current."""
+
+    def __init__(self, client: QdrantClient, base: str, name: str) -> None:
+        """base: the server's URL."""
+        self._client, self._base, self._name = client, base, name
+
+    def __str__(self) -> str:
+        return f"{self._base}/{self._name}"
+
+    def pointer(self) -> Pointer | None:
+        with answered():
+            aliases = {one.alias_name: one.collection_name for one in self._client.get_aliases().aliases}
+            if current := aliases.get(self._alias("current")):
+                previous = aliases.get(self._alias("previous"))
+                return Pointer(self._generation(current), previous and self._generation(previous))
+            return Pointer(FIRST) if self._client.collection_exists(self._name) else None
+
+    def point(self, to: Pointer) -> None:
+        """All of it is one request, which the server does as a whole."""
+        with answered():
+            known = {one.alias_name for one in self._client.get_aliases().aliases}
+            operations: list[models.AliasOperations] = [
+                models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))
+                for alias in (self._alias("current"), self._alias("previous"))
+                if alias in known
+            ]
+            for role, generation in (("current", to.current), ("previous", to.previous)):
+                if generation is not None:
+                    names = models.CreateAlias(collection_name=self.at(generation), alias_name=self._alias(role))
+                    operations.append(models.CreateAliasOperation(create_alias=names))
+            self._client.update_collection_aliases(operations)
+
+    def space(self, generation: str) -> str | None:
+        with answered():
+            if not self._client.collection_exists(self.at(generation)):
+                return None
+            vectors = self._client.get_collection(self.at(generation)).config.params.vectors
+        return next(iter(vectors), UNKNOWN) if isinstance(vectors, dict) else UNKNOWN
+
+    def open(self, generation: str, spec: EncoderSpec, create: bool = False) -> Engine:
+        return ServerEngine(self._client, self.at(generation), spec.space, spec.dim, create)
+
+    def open_as_it_is(self, generation: str) -> Engine:
+        with answered():
+            vectors = self._client.get_collection(self.at(generation)).config.params.vectors
+        if not isinstance(vectors, dict) or not vectors:
+            raise IndexStoreError(f"{self}: holds vectors without a name, which are not of an index")
+        ((space, params), *_) = vectors.items()
+        return ServerEngine(self._client, self.at(generation), space, params.size, create=False)
+
+    def finished(self, generation: str) -> list[Finished]:
+        return list(read_ledger(self._client, self.at(generation), self.space(generation) or UNKNOWN))
+
+    def generations(self) -> list[str]:
+        with answered():
+            names = [one.name for one in self._client.get_collections().collections]
+        later = re.compile(re.escape(self._name) + "-([0-9a-f]+)")
+        found = [match[1] for name in sorted(names) if (match := later.fullmatch(name))]
+        ours = [one for one in found if generation_of(self.space(one) or UNKNOWN) == one]  # else of another index
+        return [FIRST, *ours] if self._name in names else ours
+
+    def remove(self, generation: str) -> None:
+        with answered():
+            for collection in (self.at(generation), ledger_of(self.at(generation))):
+                self._client.delete_collection(collection)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def at(self, generation: str) -> str:
+        """The collection that a generation is in."""
+        return self._name if generation == FIRST else f"{self._name}-{generation}"
+
+    def _generation(self, collection: str) -> str:
+        return collection.removeprefix(self._name).removeprefix("-")
+
+    def _alias(self, role: str) -> str:
+        return f"{self._name}-{role}"

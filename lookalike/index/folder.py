@@ -1,0 +1,143 @@
+"""An embedded index: a folder. Its first generation lies at the top, later ones below `generations/`.
+
+lookalike.json, shard/, ledger.sqlite    the first generation: its encoder, its frames, its finished sources
+generations/NAME/                        the same three of another
+current.json                             the pointer; without it the first generation is current
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lookalike.contract import EncoderSpec
+from lookalike.errors import IndexStoreError
+from lookalike.index.engine import Engine
+from lookalike.index.generations import FIRST, Pointer
+from lookalike.index.ledger import LEDGER, Ledger
+from lookalike.index.schema import Finished
+
+SIDECAR = "lookalike.json"  # which encoder filled a generation
+POINTER = "current.json"
+SHARD = "shard"
+GENERATIONS = "generations"
+
+
+class FolderPlace:
+    """The generations of an embedded index."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __str__(self) -> str:
+        return str(self._folder)
+
+    def pointer(self) -> Pointer | None:
+        path = self._folder / POINTER
+        if path.exists():
+            try:
+                return Pointer(**_read_json(path))
+            except TypeError as error:
+                raise IndexStoreError(f"{path}: unreadable ({error}); it names no generation") from error
+        return Pointer(FIRST) if (self._folder / SIDECAR).exists() else None
+
+    def point(self, to: Pointer) -> None:
+        _write(self._folder / POINTER, json.dumps({"current": to.current, "previous": to.previous}))
+
+    def space(self, generation: str) -> str | None:
+        sidecar = self.at(generation) / SIDECAR
+        return _space_and_dim(sidecar)[0] if sidecar.exists() else None
+
+    def open(self, generation: str, spec: EncoderSpec, create: bool = False) -> Engine:
+        folder = self.at(generation)
+        if create and not (folder / SIDECAR).exists():
+            if generation == FIRST and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+                raise IndexStoreError(
+                    f"{folder}: neither an index nor an empty folder; choose another place for the index"
+                )
+            _write(folder / SIDECAR, spec.to_json())
+        return self.open_as_it_is(generation)
+
+    def open_as_it_is(self, generation: str) -> Engine:
+        from lookalike.index.edge import EdgeEngine
+
+        folder = self.at(generation)
+        return EdgeEngine(folder / SHARD, *_space_and_dim(folder / SIDECAR))
+
+    def finished(self, generation: str) -> list[Finished]:
+        path = self.at(generation) / LEDGER
+        if not path.exists():
+            return []
+        ledger = Ledger(path)
+        try:
+            return list(ledger.all())
+        finally:
+            ledger.close()
+
+    def generations(self) -> list[str]:
+        below = self._folder / GENERATIONS
+        names = sorted(path.name for path in below.iterdir()) if below.is_dir() else []
+        return [FIRST, *names] if (self._folder / SIDECAR).exists() else names
+
+    def remove(self, generation: str) -> None:
+        folder = self.at(generation)
+        if (folder / SHARD).exists() and (folder / SIDECAR).exists():
+            self.open_as_it_is(generation).close()  # refused while another process has it open
+        shutil.rmtree(folder / SHARD, ignore_errors=True)
+        for name in (LEDGER, SIDECAR):
+            (folder / name).unlink(missing_ok=True)
+        if generation != FIRST:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def at(self, generation: str) -> Path:
+        """The folder that a generation is in."""
+        return self._folder if generation == FIRST else self._folder / GENERATIONS / generation
+
+
+def _space_and_dim(sidecar: Path) -> tuple[str, int]:
+    entry = _read_json(sidecar)
+    try:
+        return entry["space"], entry["dim"]
+    except KeyError as error:
+        raise IndexStoreError(f"{sidecar}: unreadable ({error}); index the footage again") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        entry = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise IndexStoreError(f"{path}: unreadable ({error}); index the footage again") from error
+    if not isinstance(entry, dict):
+        raise IndexStoreError(f"{path}: unreadable (no JSON object); index the footage again")
+    return entry
+
+
+def _write(path: Path, text: str) -> None:
+    """The file is the old one or the new one, after a power cut as well."""
+    partial = path.with_suffix(".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("w") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise IndexStoreError(f"{path.parent}: cannot make an index there ({error.strerror})") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """A file that took another name has it after a power cut only when its folder is written too."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,179 @@
+"""Another encoder for an index, while the one before goes on answering.
+
+The sources that the current generation has from end to end are embedded into another one; when that has the same
+frames, the pointer is changed. Stopped at any moment, the current generation is as it was, and the next run goes on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from lookalike.encoder import Encoder
+from lookalike.errors import IndexInUse, IndexStoreError
+from lookalike.footage import Source
+from lookalike.footage.sources import IMAGE_SUFFIXES
+from lookalike.index import Finished, FrameIndex, Where
+from lookalike.index.generations import Place, existing_pointer, generation_of, switch
+from lookalike.index.schema import utc_text
+from lookalike.index.upkeep import is_there, verify
+from lookalike.ingest import OnFrames, Summary, index_footage
+from lookalike.sampling import Sampling
+
+Bar = Callable[[Sequence[Source]], AbstractContextManager[OnFrames]]
+
+
+@dataclass
+class Outcome:
+    """What a reindex did. before, now: the spaces. sources: how many the index had from end to end.
+
+    missing: what of the index is not in the new generation: (source, why). differing: sources of which there are not
+    as many frames: (source, before, now). seen: whether frames of no whole source could be looked for, which an index
+    that another process has open does not allow. switched: whether the new generation answers now.
+    """
+
+    before: str
+    now: str
+    sources: int = 0
+    frames: int = 0
+    added: int = 0
+    missing: list[tuple[str, str]] = field(default_factory=list)
+    differing: list[tuple[str, int, int]] = field(default_factory=list)
+    seen: bool = True
+    switched: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """From the frames of a generation. told: of each source, its camera and when it began. loose: names of sources
+    that are not there from end to end, and how many frames of each are."""
+
+    told: dict[str, tuple[str, str | None]]
+    loose: Counter[str]
+
+
+def reindex(place: Place, encoder: Encoder, bar: Bar, without_missing: bool = False) -> Outcome:
+    """Fill a generation for an encoder from the sources of the current one, and make it the current one.
+
+    Where it is that already, it takes in what the generation before got since. bar: shows the progress over sources.
+    without_missing: make it the current one although sources of the one before cannot be read any more.
+    Raises: IndexStoreError if there is no index, or its ledger says too little; IndexInUse if another process fills
+    the same generation.
+    """
+    pointer, space = existing_pointer(place), encoder.spec.space
+    there = (generation for generation in place.generations() if place.space(generation) == space)
+    target = next(there, generation_of(space))
+    catching_up = target == pointer.current
+    origin = pointer.previous if catching_up else pointer.current
+    if origin is None:
+        return Outcome(space, space, switched=True)
+    outcome = Outcome(place.space(origin) or "unknown", space)
+    seen = _look(place, origin)
+    with FrameIndex(place.open(target, encoder.spec, create=True), encoder.spec) as index:
+        while True:
+            before = place.finished(origin)
+            _embed(before, seen, encoder, index, bar, outcome)
+            if place.finished(origin) == before:  # else the process that has it open took in more
+                break
+        if not catching_up:
+            _forget_others(index, before)
+        _compare(before, seen, index, outcome)
+        if not outcome.differing and (without_missing or not outcome.missing):
+            index.finish([])  # durable before it is named
+            switch(place, pointer, target)
+            outcome.switched = True
+    return outcome
+
+
+def _look(place: Place, generation: str) -> _Seen | None:
+    """What only the frames of a generation say; None while another process has it open."""
+    finished = {one.source_id for one in place.finished(generation)}
+    try:
+        engine = place.open_as_it_is(generation)
+    except IndexInUse:
+        return None
+    seen = _Seen({}, Counter())
+    for _, fields in engine.scroll(Where()):
+        if (source_id := fields["source_id"]) not in seen.told:
+            seen.told[source_id] = (fields["camera"], _began_at(fields))
+        if source_id not in finished:
+            seen.loose[fields["source"]] += 1
+    engine.close()
+    return seen
+
+
+def _began_at(fields: dict[str, Any]) -> str | None:
+    captured_at = fields.get("captured_at")
+    if captured_at is None:
+        return None
+    return utc_text(datetime.fromisoformat(captured_at) - timedelta(microseconds=fields["pts_us"]))
+
+
+def _embed(
+    before: Sequence[Finished], seen: _Seen | None, encoder: Encoder, index: FrameIndex, bar: Bar, outcome: Outcome
+) -> None:
+    """Embed what is there of these sources, each as it was sampled then; what is in `index` already is not decoded."""
+    by_sampler: dict[str, list[Source]] = {}
+    for one in before:
+        if is_there(one.source):
+            by_sampler.setdefault(one.sampler, []).append(_source(one, seen))
+    summary = Summary()
+    for sampler, sources in by_sampler.items():
+        with bar(sources) as saw:
+            summary += index_footage(sources, encoder, index, _sampling(sampler, sources[0]), saw)
+    outcome.sources, outcome.frames = len({one.source_id for one in before}), summary.frames
+    outcome.added += summary.added
+
+
+def _sampling(sampler: str, source: Source) -> Sampling:
+    try:
+        return Sampling.parse(sampler)
+    except ValueError as error:
+        raise IndexStoreError(
+            f"{source.path}: indexed in a way that this version does not know ({error}); forget it, and index it again"
+        ) from error
+
+
+def _source(known: Finished, seen: _Seen | None) -> Source:
+    camera, began_at = known.camera, known.began_at
+    if camera is None:
+        if seen is None:
+            raise IndexStoreError(
+                f"{known.source}: indexed by an earlier version, whose ledger has no cameras, and the frames are in use"
+                " by another process; stop it, and run it again"
+            )
+        camera, began_at = seen.told.get(known.source_id, ("", None))
+    kind = "image" if Path(known.source).suffix.lower() in IMAGE_SUFFIXES else "video"
+    return Source(known.source, kind, camera, datetime.fromisoformat(began_at) if began_at else None)
+
+
+def _forget_others(index: FrameIndex, before: Sequence[Finished]) -> None:
+    """Leave no frame of what the generation before has not: a source that was forgotten while this went on, or a file
+    that holds another recording now."""
+    known = {one.source_id for one in before}
+    others = {fields["source_id"] for fields in index.frames() if fields["source_id"] not in known}
+    if others:
+        index.forget(Where(source_ids=tuple(others)))
+
+
+def _compare(before: Sequence[Finished], seen: _Seen | None, index: FrameIndex, outcome: Outcome) -> None:
+    now = {(one.source_id, one.sampler): one.frames for one in index.all_finished()}
+    for one in before:
+        frames = now.get((one.source_id, one.sampler))
+        if frames is None:
+            why = "its content is another, or cannot be read" if is_there(one.source) else "no such file"
+            outcome.missing.append((one.source, why))
+        elif frames != one.frames:
+            outcome.differing.append((one.source, one.frames, frames))
+    outcome.differing += [(source, said, stored) for source, stored, said in verify(index).short]
+    outcome.seen = seen is not None
+    for source, frames in sorted(seen.loose.items()) if seen else []:
+        outcome.missing.append((source, f"{frames} frames of no recording that is there from end to end"))
