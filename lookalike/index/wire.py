@@ -52,7 +52,7 @@ def read_where(entry: Any) -> Where:
     cameras, sources, source_ids = lists
     since, until = (_moment(entry.get(name), name) for name in ("since", "until"))
     hours, whole = _time_of_day(entry.get("time_of_day")), entry.get("whole", False)
-    if not isinstance(whole, bool):
+    if whole is not True and whole is not False:
         raise ValueError("whole is neither true nor false")
     return Where(cameras, since, until, sources, hours, whole, source_ids)
 

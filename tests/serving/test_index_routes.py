@@ -172,7 +172,11 @@ def test_payloads_that_no_search_could_answer_are_refused(
     ("operation", "fields", "reason"),
     [
         ("delete", {}, "where is no object of"),
-        ("delete", {"where": {"kamera": []}}, "where is no object of cameras, since, source_ids, sources, time_of_day, until"),
+        (
+            "delete",
+            {"where": {"kamera": []}},
+            "where is no object of cameras, since, source_ids, sources, time_of_day, until, whole",
+        ),
         ("delete", {"where": {"cameras": "gate"}}, "cameras is no list of strings"),
         ("delete", {"where": {"until": "tomorrow"}}, "until is 'tomorrow', expected a date and time"),
         ("delete", {"where": {"since": [1]}}, "since is '[1]', expected a number"),
