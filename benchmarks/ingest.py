@@ -5,12 +5,17 @@
 Everything takes turns on every frame of the same videos: decoding alone (PyAV), decoding and making small, encoding
 alone (frames in memory, batches of 32), `lookalike index` into a new embedded index, and a plain loop: OpenCV reads a
 frame, Pillow resizes it, the session runs it, and the Qdrant client stores it in its local mode. OpenCV is installed
-for the run.
+for the run. Then the first of the videos, repeated to an hour: its key frames alone, decoded and indexed; and the most
+memory that `lookalike index --fps 1` takes for a minute of it and for the hour.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -26,10 +31,11 @@ from benchmarks.install import install
 from benchmarks.machine import describe
 from lookalike import pixels
 from lookalike.encoder import Encoder
-from lookalike.footage import Source, find_sources, read_frames
+from lookalike.footage import Frame, Source, find_sources, read_frames, read_source
+from lookalike.footage.decode import video_stream
 from lookalike.index import open_index
 from lookalike.ingest import BATCH, index_footage
-from lookalike.sampling import ALL
+from lookalike.sampling import ALL, Sampling
 from training.train import pick_device
 
 Timed = tuple[int, float]  # frames, seconds
@@ -41,8 +47,8 @@ app = App(name="benchmarks.ingest", help=__doc__, help_format="plaintext")
 
 
 @app.default
-def main(encoder: Path, *sources: str, rounds: int = 3, loop: bool = True) -> None:
-    """Measure, and print a Markdown table. loop: whether the plain loop is one of the ways."""
+def main(encoder: Path, *sources: str, rounds: int = 3, loop: bool = True, hour: bool = True) -> None:
+    """Measure, and print a Markdown table. loop: whether the plain loop is one of the ways. hour: and the rest."""
     found, model = [one for one in find_sources(sources) if one.kind == "video"], Encoder(encoder, "cpu")
     with tempfile.TemporaryDirectory() as folder:
         ways: dict[str, Callable[[], Timed]] = {
@@ -69,22 +75,68 @@ def main(encoder: Path, *sources: str, rounds: int = 3, loop: bool = True) -> No
     slower = [min(pair) for pair in zip(rates["decode alone"], rates["encode alone"], strict=True)]
     ratio = statistics.median(one / other for one, other in zip(ours, slower, strict=True))
     print(f"\nOf the slower of decoding and encoding alone: {ratio:.2f}")
+    if hour:
+        with tempfile.TemporaryDirectory() as folder:
+            minute, whole = (repeat(found[0].path, length_s, Path(folder)) for length_s in (60, 3600))
+            by_key_frames(whole, model, rounds, Path(folder))
+            print("\nMost memory of `lookalike index --fps 1`: ", end="", flush=True)
+            print(f"{peak_mb(minute, encoder)} MB for a minute, {peak_mb(whole, encoder)} MB for an hour")
 
 
-def decode(sources: Sequence[Source]) -> Timed:
+def by_key_frames(long: Path, model: Encoder, rounds: int, folder: Path) -> None:
+    """Print how fast the key frames of a long video are indexed, to decoding them alone."""
+    only, sources = Sampling(keyframes=True), find_sources([long])
+    ratios: list[float] = []
+    for _ in range(rounds):
+        (frames, alone), (_, indexed) = decode(sources, keyframes=True), index(sources, model, folder, only)
+        ratios.append(alone / indexed)
+    print(f"\nKey frames only, {frames} of an hour: {statistics.median(ratios):.2f} of decoding them alone")
+
+
+def repeat(path: str, length_s: int, folder: Path) -> Path:
+    """A video's packets again and again, for so many seconds."""
+    out = folder / f"{length_s}.mp4"
+    with av.open(path) as read, av.open(str(out), "w") as written:
+        stream = read.streams.video[0]
+        copied = written.add_stream_from_template(stream)
+        packets = [packet for packet in read.demux(stream) if packet.dts is not None]
+        first = min(packet.pts or 0 for packet in packets)
+        span = max((packet.pts or 0) + (packet.duration or 1) for packet in packets) - first
+        assert stream.time_base is not None
+        times = [(packet.pts or 0, packet.dts or 0) for packet in packets]
+        for turn in range(math.ceil(length_s / float(span * stream.time_base))):
+            for packet, (pts, dts) in zip(packets, times, strict=True):
+                packet.pts, packet.dts, packet.time_base = pts + turn * span, dts + turn * span, stream.time_base
+                packet.stream = copied
+                written.mux(packet)
+    return out
+
+
+def peak_mb(video: Path, encoder: Path) -> int:
+    """Of a process that indexes it, one frame a second. Linux counts kilobytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["index", str(video), "--encoder", str(encoder), "--index", f"{folder}/index", "--fps", "1"]
+        process = subprocess.Popen([sys.executable, "-m", "lookalike", *words], stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"lookalike index: exit status {status}")
+    return round(usage.ru_maxrss / 1024)
+
+
+def decode(sources: Sequence[Source], keyframes: bool = False) -> Timed:
+    """keyframes: nothing else."""
     frames, started = 0, time.perf_counter()
     for source in sources:
         with av.open(source.path) as container:
-            container.streams.video[0].thread_type = "AUTO"
-            frames += sum(1 for _ in container.decode(video=0))
+            stream = video_stream(container, keyframes)
+            frames += sum(1 for _ in container.decode(stream))
     return frames, time.perf_counter() - started
 
 
 def read(sources: Sequence[Source], model: Encoder) -> Timed:
     frames, started = 0, time.perf_counter()
-    for frame in read_frames(sources):
-        pixels.fit(frame.image, model.spec.input_px)
-        frames += 1
+    for source in sources:
+        frames += sum(isinstance(one, Frame) for one in read_source(source, ALL, model.spec.input_px))
     return frames, time.perf_counter() - started
 
 
@@ -98,10 +150,10 @@ def encode(sources: Sequence[Source], model: Encoder) -> Timed:
     return RUNS * len(batch), time.perf_counter() - started
 
 
-def index(sources: Sequence[Source], model: Encoder, folder: Path) -> Timed:
+def index(sources: Sequence[Source], model: Encoder, folder: Path, sampling: Sampling = ALL) -> Timed:
     started = time.perf_counter()
     with open_index(folder / str(uuid.uuid4()), model.spec, create=True) as store:
-        summary = index_footage(sources, model, store, ALL, lambda frames: None)
+        summary = index_footage(sources, model, store, sampling, lambda frames: None)
     return summary.frames, time.perf_counter() - started
 
 

@@ -7,6 +7,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from lookalike import pixels
+from lookalike.footage.faults import thinned
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue. Source: ITU-R BT.601
 
@@ -52,4 +53,4 @@ def size_px(frame: VideoFrame) -> tuple[int, int]:
 
 def luma(rgb: np.ndarray) -> float:
     """Mean brightness of a picture, uint8 (H, W, 3): 0 to 255."""
-    return round(float(rgb.mean((0, 1)) @ LUMA), 2)
+    return round(float(thinned(rgb).reshape(-1, 3).mean(0) @ LUMA), 2)
