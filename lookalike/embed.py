@@ -7,6 +7,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from lookalike.ahead import read_ahead
 from lookalike.contract import EncoderSpec
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
-from lookalike.footage import Ended, Frame, Source, find_sources, read_source
+from lookalike.footage import Frame, Source, find_sources, read_source
 from lookalike.index.schema import payload
-from lookalike.ingest import BATCH, QUEUE_FRAMES, OnFrames, Summary, embed_small
+from lookalike.ingest import BATCH, QUEUE_FRAMES, OnFrames, OnReconnect, Summary, embed_small
 from lookalike.runs import Runs
 from lookalike.sampling import Sampling
 from lookalike.table import from_table, schema, to_table
@@ -28,9 +29,48 @@ from lookalike.table import from_table, schema, to_table
 Embedded = tuple[Sequence[Frame], np.ndarray]  # and float32 (N, D)
 
 
-def embed_footage(
-    sources: Sequence[Source], encoder: Encoder, out: Path, sampling: Sampling, on_frames: OnFrames
-) -> Summary:
+@dataclass(frozen=True)
+class Job:
+    """How footage is embedded. on_frames, on_reconnect: as for `index_footage`. summary: of what was done so far."""
+
+    encoder: Encoder
+    sampling: Sampling
+    on_frames: OnFrames
+    on_reconnect: OnReconnect = lambda message: None
+    summary: Summary = field(default_factory=Summary)
+
+    def embed(self, source: Source) -> Iterator[Embedded]:
+        """The frames of one source with their embeddings, in batches; of runs, the frame that stands for each.
+
+        Ctrl-C ends a stream, which has no other end.
+        """
+        runs = Runs(self.sampling.dedupe) if self.sampling.dedupe else None
+        for batch in _batches(self._frames(source)):
+            embeddings = embed_small(self.encoder, batch)
+            frames, kept = runs.push(batch, embeddings) if runs else (batch, embeddings)
+            self.summary.saw(batch)
+            self.summary.added += len(frames)
+            yield frames, kept
+            self.on_frames(batch)
+        if runs:
+            frames, kept = runs.close()
+            self.summary.added += len(frames)
+            yield frames, kept
+
+    def _frames(self, source: Source) -> Iterator[Frame]:
+        items = read_source(source, self.sampling, self.encoder.spec.input_px, on_reconnect=self.on_reconnect)
+        try:
+            for item in read_ahead(items, QUEUE_FRAMES):
+                if isinstance(item, Frame):
+                    yield item
+                else:
+                    self.summary.ended(item.source, item.frames, item.reason, item.damaged)
+        except KeyboardInterrupt:
+            if source.kind != "stream":
+                raise
+
+
+def embed_footage(sources: Sequence[Source], job: Job, out: Path) -> Summary:
     """Write a Parquet file, or for a name that ends with .npy an array with the rest of each row in a .jsonl beside it.
 
     Each source becomes a part of its own beside `out`; when all are there they are joined and removed. A run that was
@@ -39,29 +79,28 @@ def embed_footage(
     """
     if out.is_dir():
         raise FootageError(f"{out}: a folder, expected a file to write, such as frames.parquet")
-    summary = Summary(sources=len(sources))
+    job.summary.sources += len(sources)
     parts = out.with_name(out.name + ".parts")
     try:
         parts.mkdir(parents=True, exist_ok=True)
-        paths = [_embed_source(source, encoder, parts, sampling, summary, on_frames) for source in sources]
+        paths = [_embed_source(source, job, parts) for source in sources]
         written = [path for path in dict.fromkeys(paths) if path is not None]
         if not written:
             raise FootageError("no frame could be read from any source; nothing written")
-        (_join_npy if out.suffix == ".npy" else _join)(written, out, encoder.spec)
+        (_join_npy if out.suffix == ".npy" else _join)(written, out, job.encoder.spec)
     except OSError as error:
         raise FootageError(f"{out}: cannot write ({error.strerror or error})") from error
     shutil.rmtree(parts)
-    return summary
+    return job.summary
 
 
-def embed_rows(
-    sources: Sequence[Source], encoder: Encoder, sampling: Sampling, on_frames: OnFrames, summary: Summary
-) -> Iterator[dict[str, Any]]:
+def embed_rows(sources: Sequence[Source], job: Job) -> Iterator[dict[str, Any]]:
     """One JSON object for each frame, as it is embedded: what an index stores of it, its id, space and embedding."""
+    job.summary.sources += len(sources)
     for source in sources:
-        for frames, embeddings in _embedded(source, encoder, sampling, summary, on_frames):
+        for frames, embeddings in job.embed(source):
             for frame, vector in zip(frames, embeddings, strict=True):
-                yield _row(frame, encoder.spec) | {"embedding": vector.tolist()}
+                yield _row(frame, job.encoder.spec) | {"embedding": vector.tolist()}
 
 
 def embed_clip(path: str, encoder: Encoder, sampling: Sampling) -> tuple[np.ndarray, np.ndarray, str | None]:
@@ -69,40 +108,13 @@ def embed_clip(path: str, encoder: Encoder, sampling: Sampling) -> tuple[np.ndar
 
     Raises: FootageError if there are not two frames to be compared over time.
     """
-    (source, *more), summary = find_sources([path]), Summary()
-    parts = list(_embedded(source, encoder, sampling, summary, lambda frames: None)) if not more else []
+    (source, *more), job = find_sources([path]), Job(encoder, sampling, lambda frames: None)
+    parts = list(job.embed(source)) if not more else []
     times_s = np.array([frame.time_s for frames, _ in parts for frame in frames])
-    reason = summary.skipped[0].reason if summary.skipped else None
+    reason = job.summary.skipped[0].reason if job.summary.skipped else None
     if len(times_s) < 2:
         raise FootageError(f"{path}: {reason or f'{len(times_s)} frame(s)'}, expected a video of two frames or more")
     return times_s, np.concatenate([embeddings for _, embeddings in parts]), reason
-
-
-def _embedded(
-    source: Source, encoder: Encoder, sampling: Sampling, summary: Summary, on_frames: OnFrames
-) -> Iterator[Embedded]:
-    """The frames of one source with their embeddings, in batches; of runs, the frame that stands for each."""
-    runs = Runs(sampling.dedupe) if sampling.dedupe else None
-    items = read_ahead(read_source(source, sampling, encoder.spec.input_px), QUEUE_FRAMES)
-    for batch in _batches(_frames(items, summary)):
-        embeddings = embed_small(encoder, batch)
-        frames, kept = runs.push(batch, embeddings) if runs else (batch, embeddings)
-        summary.saw(batch)
-        summary.added += len(frames)
-        yield frames, kept
-        on_frames(batch)
-    if runs:
-        frames, kept = runs.close()
-        summary.added += len(frames)
-        yield frames, kept
-
-
-def _frames(items: Iterable[Frame | Ended], summary: Summary) -> Iterator[Frame]:
-    for item in items:
-        if isinstance(item, Frame):
-            yield item
-        else:
-            summary.ended(item.source, item.frames, item.reason, item.damaged)
 
 
 def _batches(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
@@ -112,10 +124,10 @@ def _batches(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
         yield batch
 
 
-def _embed_source(
-    source: Source, encoder: Encoder, parts: Path, sampling: Sampling, summary: Summary, on_frames: OnFrames
-) -> Path | None:
-    key = f"{source}|{sampling}|{encoder.spec.space}|{_stamp(source)}"
+def _embed_source(source: Source, job: Job, parts: Path) -> Path | None:
+    """Returns: the part; None if nothing could be read."""
+    summary, spec = job.summary, job.encoder.spec
+    key = f"{source}|{job.sampling}|{spec.space}|{_stamp(source)}"
     path = parts / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.parquet"
     if path.exists():
         rows = pq.read_metadata(path).num_rows
@@ -123,9 +135,9 @@ def _embed_source(
         return path if rows else None
     partial, skipped = path.with_suffix(".partial"), len(summary.skipped)
     rows = 0
-    with pq.ParquetWriter(partial, schema(encoder.spec)) as writer:
-        for frames, embeddings in _embedded(source, encoder, sampling, summary, on_frames):
-            writer.write_table(to_table(frames, embeddings, encoder.spec))
+    with pq.ParquetWriter(partial, schema(spec)) as writer:
+        for frames, embeddings in job.embed(source):
+            writer.write_table(to_table(frames, embeddings, spec))
             rows += len(frames)
     if len(summary.skipped) > skipped and rows == 0:
         partial.unlink()

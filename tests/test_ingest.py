@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from lookalike import pixels
-from lookalike.embed import embed_footage
+from lookalike.embed import Job, embed_footage
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError, SpaceMismatch
 from lookalike.footage import Skipped, find_sources, read_frames
@@ -196,7 +196,7 @@ def test_runs_end_with_their_recording(tiny, index, tmp_path):
 def test_a_table_of_embeddings_is_taken_in(two_clips, tiny, index, tmp_path):
     """What is stored of a frame is the same as if its recording had been indexed."""
     table = tmp_path / "frames.parquet"
-    embed_footage(find_sources([two_clips]), tiny, table, ALL, done)
+    embed_footage(find_sources([two_clips]), Job(tiny, ALL, done), table)
     summary = import_frames(table, index, done)
     assert (summary.sources, summary.frames, summary.added) == (1, 2 * FRAMES, 2 * FRAMES)
     assert import_frames(table, index, done).added == 0
@@ -211,9 +211,8 @@ def test_a_table_of_embeddings_is_taken_in(two_clips, tiny, index, tmp_path):
 def test_only_tables_of_this_encoder_are_taken_in(two_clips, tiny, index, tmp_path):
     other, foreign, text = (tmp_path / name for name in ("other.parquet", "foreign.parquet", "text.parquet"))
     spec = dataclasses.replace(SPEC, weights_sha256="f" * 64)
-    embed_footage(
-        find_sources([two_clips]), Encoder(write_tiny_encoder(tmp_path / "other.onnx", spec)), other, ALL, done
-    )
+    stranger = Encoder(write_tiny_encoder(tmp_path / "other.onnx", spec), "cpu")
+    embed_footage(find_sources([two_clips]), Job(stranger, ALL, done), other)
     pq.write_table(pa.table({"a": [1]}), foreign)
     text.write_text("no table")
     for path, error, said in (

@@ -48,23 +48,22 @@ def embed(
     device: RunOn = "auto",
 ) -> None:
     """Embed frames of footage into a file, or onto standard output. A file that was not done goes on where it was."""
-    from lookalike.console import footage_bar, print_data
-    from lookalike.embed import embed_footage, embed_rows
+    from lookalike.console import footage_bar, print_data, say
+    from lookalike.embed import Job, embed_footage, embed_rows
     from lookalike.encoder import Encoder
-    from lookalike.ingest import Summary
 
     if (out is None) != stdout:
         fail("expected --out with a file, or --stdout", code=2)
     _check_given(sources)
     found, model = _find(sources, naming), Encoder(encoder, device)
     with footage_bar("embedding", found) as saw:
+        job = Job(model, sampling, saw, say)
         if out:
-            summary = embed_footage(found, model, out, sampling, saw)
+            embed_footage(found, job, out)
         else:
-            summary = Summary(sources=len(found))
-            for row in embed_rows(found, model, sampling, saw, summary):
+            for row in embed_rows(found, job):
                 print_data(json.dumps(row))
-    told = _report(summary)
+    told = _report(job.summary)
     if out:
         print_data(json.dumps({"out": str(out)} | told))
 

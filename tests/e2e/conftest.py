@@ -19,7 +19,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 FEW_STEPS = ["--steps", "3", "--batch", "4", "--input-px", "32"]  # enough to have an encoder, not a good one
 
 
-def run_verb(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run_verb(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """`lookalike ...` as a process of its own, as a user runs it."""
     command = [sys.executable, "-m", "lookalike", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300, check=False)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from lookalike.index import Where, open_index
@@ -23,9 +24,9 @@ FRAMES = 10
 
 
 @contextmanager
-def running(*words: str | Path) -> Iterator[subprocess.Popen[str]]:
+def running(*words: str | Path, verb: str = "index") -> Iterator[subprocess.Popen[str]]:
     """`lookalike index ...` as a process of its own."""
-    command = [sys.executable, "-m", "lookalike", "index", *map(str, words)]
+    command = [sys.executable, "-m", "lookalike", verb, *map(str, words)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield process
@@ -93,6 +94,20 @@ def test_a_camera_is_indexed_until_it_is_stopped(tmp_path: Path, tiny_encoder: P
     assert summary["points"] == summary["frames"] >= 10  # two seconds before the drop
     with open_index(tmp_path / "index", SPEC) as opened:
         assert {one["camera"] for one in opened.frames()} == {name}
+
+
+def test_a_camera_is_embedded_until_it_is_stopped(tmp_path: Path, tiny_encoder: Path) -> None:
+    """What was read until Ctrl-C is in the file."""
+    clip = write_clip(tmp_path / "gate.mp4", range(0, 4000, 40), codec_options={"bf": "0"})
+    out = tmp_path / "frames.parquet"
+    with rtsp_server(clip, Visit("drop", 50), Visit("stall")) as server:
+        words = server.url, "--encoder", tiny_encoder, "--out", out, "--fps", "5"
+        with running(*words, verb="embed") as process:
+            assert "connecting again" in line(process)
+            assert "frames again" in line(process)
+            summary = stop(process, signal.SIGINT)
+    assert pq.read_metadata(out).num_rows == summary["frames"] >= 10
+    assert [path.name for path in tmp_path.glob("frames*")] == ["frames.parquet"]
 
 
 def test_cameras_are_indexed_at_the_same_time(tmp_path: Path, tiny_encoder: Path) -> None:
