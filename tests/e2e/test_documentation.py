@@ -19,7 +19,7 @@ from tests.e2e.conftest import FEW_STEPS, run_verb
 
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = ["pretrain", "export", "info", "embed", "index", "search", "locate", "outliers", "duplicates", "cluster"]
-VERBS += ["stats", "verify", "forget", "reindex", "evaluate"]
+VERBS += ["stats", "verify", "forget", "reindex", "snapshot", "restore", "evaluate"]
 
 
 def example(verb: str) -> list[str]:
@@ -35,6 +35,8 @@ def test_the_example_of_a_verb_works(home: Path, tmp_path: Path, verb: str) -> N
     place = shutil.copytree(home, tmp_path / "home")
     if verb == "pretrain":
         shutil.rmtree(place / "runs")
+    if verb == "restore":
+        assert run_verb(*example("snapshot"), cwd=place).returncode == 0
     process = run_verb(*example(verb), *(FEW_STEPS if verb == "pretrain" else []), cwd=place)
     assert process.returncode == 0, process.stderr
     assert process.stdout
