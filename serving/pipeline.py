@@ -217,10 +217,11 @@ async def open_pipeline(settings: Settings) -> AsyncIterator[Pipeline]:
         encoder.embed(np.zeros((1 << power, side, side, 3), np.uint8))
     ENCODER.labels(encoder.spec.space, encoder.spec.precision, encoder.provider).set(1)
 
-    index = open_index(settings.index, encoder.spec, create=settings.writable) if settings.index else None
+    writable = settings.writable
+    index = open_index(settings.index, encoder.spec, create=writable, live=writable) if settings.index else None
     with (
         closing(index) if index else nullcontext(),
-        closing(Pipeline(encoder, index, writable=settings.writable)) as pipeline,
+        closing(Pipeline(encoder, index, writable=writable)) as pipeline,
     ):
         logger.info("encoder %s on %s, index %s", encoder.spec.space, encoder.provider, settings.index)
         yield pipeline

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ import qdrant_edge as edge
 
 from lookalike.errors import IndexInUse, IndexStoreError
 from lookalike.index.clock import ALWAYS, UtcRange
-from lookalike.index.ledger import LEDGER, Ledger
-from lookalike.index.schema import Finished, Scored, Where, utc_text
-
-PAGE = 1000  # points read at a time
+from lookalike.index.ledger import LEDGER, Ledger, WithLedger
+from lookalike.index.paging import Page, Paged
+from lookalike.index.schema import Scored, Where, utc_text
+from lookalike.index.shards import current_shard, remove_others
 
 _INDEXED_FIELDS = {
     "camera": edge.PayloadSchemaType.Keyword,
@@ -29,8 +29,8 @@ _INDEXED_FIELDS = {
 }
 
 
-class EdgeEngine:
-    """One shard on disk; only one process may have it open."""
+class Shard(Paged):
+    """One folder of points; only one process may have it open."""
 
     def __init__(self, folder: Path, space: str, dim: int) -> None:
         """Open the shard, or create it if the folder holds none.
@@ -38,7 +38,6 @@ class EdgeEngine:
         Raises: IndexInUse if another process has it open; IndexStoreError if it is broken.
         """
         self._space = space
-        self._ledger = Ledger(folder.parent / LEDGER)  # first: the shard stays open for as long as it is held
         try:
             if (folder / "edge_config.json").exists():
                 self._shard = edge.EdgeShard.load(str(folder))
@@ -48,7 +47,6 @@ class EdgeEngine:
                 for field, schema in _INDEXED_FIELDS.items():
                     self._shard.update(edge.UpdateOperation.create_field_index(field, schema))
         except BaseException as error:  # the extension raises bare Exception, and on broken data a panic past that
-            self._ledger.close()
             if isinstance(error, KeyboardInterrupt):
                 raise
             if "WouldBlock" in str(error):
@@ -86,26 +84,13 @@ class EdgeEngine:
         )
         return [Scored(str(point.id), point.score, point.payload or {}) for point in self._shard.query(request)]
 
-    def scroll(self, where: Where) -> Iterator[tuple[str, dict[str, Any]]]:
-        for records in self._pages(where, PAGE, with_vector=False):
-            yield from ((str(record.id), record.payload or {}) for record in records)
-
-    def vectors(self, where: Where, page: int) -> Iterator[tuple[list[dict[str, Any]], np.ndarray]]:
-        for records in self._pages(where, page, with_vector=True):
-            rows = [record.vector[self._space] for record in records if isinstance(record.vector, dict)]
-            yield [(record.payload or {}) | {"id": str(record.id)} for record in records], np.array(rows, np.float32)
-
-    def _pages(self, where: Where, page: int, with_vector: bool) -> Iterator[list[edge.Record]]:
-        offset = None
-        while True:
-            request = edge.ScrollRequest(
-                offset=offset, limit=page, filter=_filter(where), with_payload=True, with_vector=with_vector
-            )
-            records, offset = self._shard.scroll(request)
-            if records:
-                yield records
-            if offset is None:
-                return
+    def page(self, where: Where, after: Any, limit: int, with_vectors: bool) -> Page:
+        request = edge.ScrollRequest(
+            offset=after, limit=limit, filter=_filter(where), with_payload=True, with_vector=with_vectors
+        )
+        records, after = self._shard.scroll(request)
+        rows = [record.vector[self._space] for record in records if isinstance(record.vector, dict)]
+        return [(str(record.id), record.payload or {}) for record in records], np.array(rows, np.float32), after
 
     def delete(self, where: Where) -> None:
         self._shard.update(edge.UpdateOperation.delete_points_by_filter(_filter(where) or edge.Filter()))
@@ -113,18 +98,6 @@ class EdgeEngine:
     def rename(self, source_id: str, fields: dict[str, Any]) -> None:
         condition = edge.Filter(must=[edge.FieldCondition("source_id", match=edge.MatchValue(source_id))])
         self._shard.update(edge.UpdateOperation.set_payload_by_filter(condition, fields))
-
-    def finished(self, source_id: str, sampler: str) -> Finished | None:
-        return self._ledger.read(source_id, sampler)
-
-    def finish(self, done: Sequence[Finished]) -> None:
-        self._ledger.write(done)
-
-    def all_finished(self) -> Iterator[Finished]:
-        return self._ledger.all()
-
-    def unfinish(self, source_ids: Collection[str]) -> None:
-        self._ledger.remove(source_ids)
 
     def count(self) -> int:
         return self._shard.count(edge.CountRequest(exact=True))
@@ -135,10 +108,32 @@ class EdgeEngine:
     def optimize(self) -> None:
         self._shard.optimize()
 
+    def unindexed(self) -> int:
+        """Points that are in no search graph, and looked at one by one."""
+        info = self._shard.info()
+        return info.points_count - info.indexed_vectors_count
+
     def close(self) -> None:
-        self._ledger.close()
         self._shard.flush()
         self._shard.close()
+
+
+class EdgeEngine(WithLedger, Shard):
+    """The shard in use, and the ledger beside it."""
+
+    def __init__(self, folder: Path, space: str, dim: int) -> None:
+        """Open the index in `folder`, or create it. Raises: IndexStoreError as `Shard` and `Ledger`."""
+        self._ledger = Ledger(folder / LEDGER)  # first: the shard stays open for as long as it is held
+        try:
+            super().__init__(current_shard(folder), space, dim)
+        except BaseException:
+            self._ledger.close()
+            raise
+        remove_others(folder)
+
+    def close(self) -> None:
+        self._ledger.close()
+        super().close()
 
 
 def _config(space: str, dim: int) -> edge.EdgeConfig:

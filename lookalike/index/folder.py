@@ -1,6 +1,7 @@
 """An embedded index: a folder. Its first generation lies at the top, later ones below `generations/`.
 
 lookalike.json, shard/, ledger.sqlite    the first generation: its encoder, its frames, its finished sources
+shard-*/, in-use                         where a service built the search graph anew: see `shards`
 generations/NAME/                        the same three of another
 current.json                             the pointer; without it the first generation is current
 """
@@ -19,18 +20,19 @@ from lookalike.index.engine import Engine
 from lookalike.index.generations import FIRST, Pointer
 from lookalike.index.ledger import LEDGER, Ledger
 from lookalike.index.schema import Finished
+from lookalike.index.shards import current_shard, remove_shards
 
 SIDECAR = "lookalike.json"  # which encoder filled a generation
 POINTER = "current.json"
-SHARD = "shard"
 GENERATIONS = "generations"
 
 
 class FolderPlace:
     """The generations of an embedded index."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, live: bool = False) -> None:
+        """live: what is opened goes on answering while it is filled."""
+        self._folder, self._live = folder, live
 
     def __str__(self) -> str:
         return str(self._folder)
@@ -62,10 +64,15 @@ class FolderPlace:
         return self.open_as_it_is(generation)
 
     def open_as_it_is(self, generation: str) -> Engine:
+        folder = self.at(generation)
+        space, dim = _space_and_dim(folder / SIDECAR)
+        if self._live:
+            from lookalike.index.live import LiveEngine
+
+            return LiveEngine(folder, space, dim)
         from lookalike.index.edge import EdgeEngine
 
-        folder = self.at(generation)
-        return EdgeEngine(folder / SHARD, *_space_and_dim(folder / SIDECAR))
+        return EdgeEngine(folder, space, dim)
 
     def finished(self, generation: str) -> list[Finished]:
         path = self.at(generation) / LEDGER
@@ -84,9 +91,9 @@ class FolderPlace:
 
     def remove(self, generation: str) -> None:
         folder = self.at(generation)
-        if (folder / SHARD).exists() and (folder / SIDECAR).exists():
+        if current_shard(folder).exists() and (folder / SIDECAR).exists():
             self.open_as_it_is(generation).close()  # refused while another process has it open
-        shutil.rmtree(folder / SHARD, ignore_errors=True)
+        remove_shards(folder)
         for name in (LEDGER, SIDECAR):
             (folder / name).unlink(missing_ok=True)
         if generation != FIRST:

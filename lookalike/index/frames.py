@@ -190,18 +190,19 @@ def is_frame_id(text: str) -> bool:
     return True
 
 
-def open_index(location: str | Path, spec: EncoderSpec, create: bool = False) -> FrameIndex:
+def open_index(location: str | Path, spec: EncoderSpec, create: bool = False, live: bool = False) -> FrameIndex:
     """Open the index at a folder, at a service's URL (`http://host:3000`), or at a Qdrant server's
     (`http://host:6333[/collection]`).
 
-    create: make it if there is none. QDRANT_API_KEY is sent to a Qdrant server, LOOKALIKE_TOKEN to a service.
+    create: make it if there is none. live: a folder that goes on answering while it is filled, for who owns it long.
+    QDRANT_API_KEY is sent to a Qdrant server, LOOKALIKE_TOKEN to a service.
     Raises: IndexStoreError if it is missing, broken or in use; SpaceMismatch if another encoder filled it.
     """
     if about := _service_at(location):
         from lookalike.index.service import ServiceEngine
 
         return FrameIndex(ServiceEngine(str(location).rstrip("/"), about, spec.space, spec.dim, create), spec)
-    place = _place_at(location)
+    place = _place_at(location, live)
     return FrameIndex(open_generation(place, spec, create), spec, place)
 
 
@@ -225,10 +226,10 @@ def _service_at(location: str | Path) -> dict[str, Any] | None:
     return ask_who(f"{parts.scheme}://{parts.netloc}")
 
 
-def _place_at(location: str | Path) -> Place:
+def _place_at(location: str | Path, live: bool = False) -> Place:
     if str(location).startswith(("http://", "https://")):
         return _collection_at(str(location))
-    return FolderPlace(Path(location))
+    return FolderPlace(Path(location), live)
 
 
 def _collection_at(url: str) -> Place:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from lookalike.errors import IndexStoreError
 from lookalike.index.schema import Finished
@@ -31,7 +33,7 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         """Open the file, or make it. Raises: IndexStoreError if it is broken or cannot be written."""
-        self._path = path
+        self._path, self._writing = path, threading.Lock()  # one transaction at a time
         try:
             self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._file.execute(_TABLE)
@@ -49,12 +51,7 @@ class Ledger:
         """Raises: IndexStoreError if the disk is full, or gone."""
         rows = [tuple(getattr(one, name) for name in _COLUMNS) for one in finished]
         places = ", ".join("?" * len(_COLUMNS))
-        try:
-            self._file.execute("BEGIN")
-            self._file.executemany(f"INSERT OR REPLACE INTO finished ({', '.join(_COLUMNS)}) VALUES ({places})", rows)
-            self._file.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise IndexStoreError(f"{self._path}: cannot write the ledger ({error})") from error
+        self._change(f"INSERT OR REPLACE INTO finished ({', '.join(_COLUMNS)}) VALUES ({places})", rows)
 
     def all(self) -> Iterator[Finished]:
         for row in self._file.execute(f"{_READ} ORDER BY source, sampler"):
@@ -62,10 +59,14 @@ class Ledger:
 
     def remove(self, source_ids: Iterable[str]) -> None:
         """Raises: IndexStoreError as `write` does."""
+        self._change("DELETE FROM finished WHERE source_id = ?", [(one,) for one in source_ids])
+
+    def _change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         try:
-            self._file.execute("BEGIN")
-            self._file.executemany("DELETE FROM finished WHERE source_id = ?", [(one,) for one in source_ids])
-            self._file.execute("COMMIT")
+            with self._writing:
+                self._file.execute("BEGIN")
+                self._file.executemany(statement, rows)
+                self._file.execute("COMMIT")
         except sqlite3.Error as error:
             raise IndexStoreError(f"{self._path}: cannot write the ledger ({error})") from error
 
@@ -79,3 +80,21 @@ class Ledger:
 
     def close(self) -> None:
         self._file.close()
+
+
+class WithLedger:
+    """What an engine has to do that keeps a ledger of its own."""
+
+    _ledger: Ledger
+
+    def finished(self, source_id: str, sampler: str) -> Finished | None:
+        return self._ledger.read(source_id, sampler)
+
+    def finish(self, done: Sequence[Finished]) -> None:
+        self._ledger.write(done)
+
+    def all_finished(self) -> Iterator[Finished]:
+        return self._ledger.all()
+
+    def unfinish(self, source_ids: Collection[str]) -> None:
+        self._ledger.remove(source_ids)

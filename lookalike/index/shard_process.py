@@ -1,0 +1,104 @@
+"""A shard in a process of its own: the embedded engine stops all threads of a process while it flushes or builds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from typing import Any
+
+from lookalike.errors import IndexStoreError
+
+ROOT = Path(__file__).resolve().parents[2]
+LOW_PRIORITY = 10  # what `nice` adds, for a process that builds while others answer
+STOP_S = 60.0  # a shard is closed within seconds
+
+
+class ShardProcess:
+    """Asked by several threads, answers one at a time."""
+
+    def __init__(self, folder: Path, space: str, dim: int, nice: int = 0) -> None:
+        """Open the shard in `folder`, or create it. Raises: IndexStoreError as `edge.Shard`."""
+        self.folder = folder
+        self._turn = threading.Lock()
+        self._pipe, theirs = Pipe()
+        with theirs:
+            arguments = [str(theirs.fileno()), str(folder), space, str(dim), str(nice)]
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "lookalike.index.shard_process", *arguments],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+                start_new_session=True,  # Ctrl-C is for who owns this one, and that one's end is its end
+            )
+        try:
+            self._answer()
+        except BaseException:
+            self.kill()
+            raise
+
+    def ask(self, operation: str, *arguments: Any) -> Any:
+        """Call a method of the shard. Raises: IndexStoreError if it fails, or if the process has ended."""
+        with self._turn:
+            try:
+                self._pipe.send((operation, arguments))
+            except (OSError, ValueError) as error:
+                raise self._ended() from error
+            return self._answer()
+
+    def close(self) -> None:
+        """Make the shard durable, and release it."""
+        with self._turn:
+            self._pipe.close()
+        self._process.wait(STOP_S)
+
+    def kill(self) -> None:
+        """End it now, whatever it does; the shard is good for nothing but to be removed."""
+        self._process.kill()
+        self._process.wait()
+        self._pipe.close()
+
+    def _answer(self) -> Any:
+        try:
+            answer = self._pipe.recv()
+        except (EOFError, OSError) as error:
+            raise self._ended() from error
+        if isinstance(answer, IndexStoreError):
+            raise answer
+        return answer
+
+    def _ended(self) -> IndexStoreError:
+        return IndexStoreError(f"{self.folder}: the process that has it open has ended; start the service again")
+
+
+def main(pipe: Connection, folder: Path, space: str, dim: int, nice: int) -> None:
+    """Answer until the other end is closed, or gone."""
+    from lookalike.index.edge import Shard
+
+    os.nice(nice)
+    try:
+        shard = Shard(folder, space, dim)
+    except IndexStoreError as error:
+        pipe.send(error)
+        return
+    pipe.send(None)
+    with suppress(EOFError, OSError):
+        while True:
+            operation, arguments = pipe.recv()
+            pipe.send(_called(shard, operation, arguments))
+    shard.close()
+
+
+def _called(shard: Any, operation: str, arguments: tuple[Any, ...]) -> Any:
+    try:
+        return getattr(shard, operation)(*arguments)
+    except BaseException as error:  # noqa: BLE001 (a panic in the engine is no Exception, and the next call may succeed)
+        return IndexStoreError(f"the embedded engine failed in {operation} ({' '.join(str(error).split())})")
+
+
+if __name__ == "__main__":
+    main(Connection(int(sys.argv[1])), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
