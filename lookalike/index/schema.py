@@ -155,7 +155,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("time_s", "pts_us", "end_s", "stands_for", "width", "height", "luma"), _NUMBER),
 }
 _OPTIONAL: dict[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("fault", "captured_at", "ended_at"), _TEXT),
+    **dict.fromkeys(("fault", "region", "captured_at", "ended_at"), _TEXT),
     **dict.fromkeys(("scene", "utc_day_s"), _NUMBER),
 }
 _LARGEST = 2**53  # of a number that JSON readers agree on
