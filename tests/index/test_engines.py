@@ -15,6 +15,7 @@ from lookalike.errors import IndexStoreError
 from lookalike.index import Choice, Finished, FrameIndex, TimeOfDay, Where, background, open_index
 from lookalike.index.background import SAMPLE, Background
 from lookalike.index.server import ServerEngine
+from lookalike.region import Region
 from tests.index.circle import SPEC, at, frame, write_circle_encoder
 from tests.serving.running import ROOT, bentoml_env, served
 
@@ -215,6 +216,14 @@ def test_what_is_forgotten_is_gone_and_its_source_is_not_finished(index):
     assert index.forget(Where(("gate",), until=2.0)) == 0
     assert index.forget(Where(sources=("dock/b.mp4",))) == 5
     assert (index.count(), list(index.all_finished())) == (2, [])
+
+
+def test_regions_are_left_out_where_only_whole_frames_count(index):
+    part = dataclasses.replace(frame("b", 0), region=Region(0, 0, 0.5, 0.5))
+    index.add([frame("a", 0), part], at(0, 1))
+    assert found(index, Where()) == {"a", "b"}
+    assert found(index, Where(whole=True)) == {"a"}
+    assert {one.get("region") for one in index.frames()} == {None, "0,0,0.5,0.5"}
 
 
 def test_filter_by_camera(index):
