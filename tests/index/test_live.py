@@ -74,7 +74,7 @@ def test_what_is_written_while_the_graph_is_built_is_there_afterwards(
         check_changed(index)
     with open_index(tmp_path, SPEC) as index:
         check_changed(index)
-        assert index.finished("s0", "all") == Finished("s0", "all", "moved.mp4", 10, 10)
+        assert index.finished("s0", "all") == Finished("s0", "all", "moved.mp4", 10, 10, camera="roof")
 
 
 def check_changed(index: FrameIndex) -> None:
