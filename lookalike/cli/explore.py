@@ -55,13 +55,13 @@ def outliers(
         frames = cameras(store, where)
         with step_bar("comparing frames", frames.total()) as update:
             found = outliers(store, where, sorted(frames), top, usual, update)
+    if sheet:
+        _write(outlier_sheet(found), sheet)
     if not json_:
         print_data(f"{'pct':>6}  {'dist':>5}  {'time':>9}  {'span':>15}  camera  source")
     for one in found:
         line = f"{one.percentile:6.2f}  {one.distance:5.3f}  {one.time_s:7.1f} s  {span(one.span_s):>15}"
         print_data(json.dumps(one.to_dict()) if json_ else f"{line}  {one.camera}  {one.source}")
-    if sheet:
-        _write(outlier_sheet(found), sheet)
 
 
 @app.command(
@@ -94,13 +94,13 @@ def duplicates(
         tracks = load_tracks(store, where)
     with step_bar("comparing pairs", len(tracks) * (len(tracks) - 1) // 2) as update:
         found = duplicates(tracks, min_score, update)
+    if sheet:
+        _write(duplicate_sheet(found), sheet)
     if not json_:
         print_data(f"{'score':>6}  {'offset':>9}  {'span':>15}  {'other span':>15}  source  other source")
     for one in found:
         line = f"{one.similarity:6.3f}  {one.offset_s:7.2f} s  {span(one.span_s):>15}  {span(one.other_span_s):>15}"
         print_data(json.dumps(one.to_dict()) if json_ else f"{line}  {one.source}  {one.other_source}")
-    if sheet:
-        _write(duplicate_sheet(found), sheet)
 
 
 @app.command(
@@ -129,12 +129,12 @@ def cluster(
     where = filters.where()
     with open_index(index, Encoder(encoder, "cpu").spec) as store:
         found = cluster(store, where, clusters, each)
+    if sheet:
+        _write(cluster_sheet(found), sheet)
     if not json_:
         print_data(f"{'cluster':>7}  {'frames':>8}  cameras: frames; typical moments")
     for one in found:
         print_data(json.dumps(one.to_dict()) if json_ else f"{one.number:7}  {one.frames:8,}  {_about(one)}")
-    if sheet:
-        _write(cluster_sheet(found), sheet)
 
 
 def _about(cluster: Cluster) -> str:
