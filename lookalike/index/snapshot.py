@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.errors import IndexStoreError
-from lookalike.index.folder import SHARD, SIDECAR, FolderPlace
+from lookalike.index.folder import SIDECAR, FolderPlace
 from lookalike.index.generations import FIRST, existing_pointer
 from lookalike.index.ledger import LEDGER
+from lookalike.index.shards import FIRST as SHARD
+from lookalike.index.shards import current_shard
 
 MANIFEST = "manifest.json"  # the first member: what the others are
 FORMAT = 1
@@ -49,7 +51,7 @@ def snapshot(place: FolderPlace, out: Path) -> Manifest:
     engine = place.open_as_it_is(generation)  # nobody writes while we hold it
     try:
         engine.flush()
-        files = {path.relative_to(place.at(generation)).as_posix(): path for path in _files(place.at(generation))}
+        files = _files(place.at(generation))
         manifest = Manifest(
             json.loads(files[SIDECAR].read_text()),
             engine.count(),
@@ -83,9 +85,12 @@ def restore(archive: Path, folder: Path) -> Manifest:
     return manifest
 
 
-def _files(folder: Path) -> list[Path]:
-    shard = sorted(path for path in (folder / SHARD).rglob("*") if path.is_file())
-    return [path for path in (folder / SIDECAR, folder / LEDGER) if path.exists()] + shard
+def _files(folder: Path) -> dict[str, Path]:
+    """By their names in a snapshot, in which the shard in use is the first one."""
+    shard = current_shard(folder)
+    named = {name: folder / name for name in (SIDECAR, LEDGER) if (folder / name).exists()}
+    inside = sorted(path for path in shard.rglob("*") if path.is_file())
+    return named | {f"{SHARD}/{path.relative_to(shard).as_posix()}": path for path in inside}
 
 
 def _sha256(path: Path) -> str:

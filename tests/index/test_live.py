@@ -15,8 +15,10 @@ import pytest
 
 from lookalike.errors import IndexStoreError
 from lookalike.index import Finished, FrameIndex, Where, open_index
+from lookalike.index.folder import FolderPlace
 from lookalike.index.live import LiveEngine
 from lookalike.index.shards import current_shard
+from lookalike.index.snapshot import restore, snapshot
 from tests.index.circle import SPEC, at, frame
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -185,6 +187,16 @@ def test_it_is_refused_to_a_second_owner_who_is_told_of_the_service(tmp_path: Pa
             with pytest.raises(IndexStoreError, match=r"in use by another process; .* --index http://127.0.0.1:3000"):
                 open_index(tmp_path, SPEC, live=live_too)
     open_index(tmp_path, SPEC).close()
+
+
+def test_a_snapshot_has_the_graph_that_was_built(tmp_path: Path) -> None:
+    with filled(tmp_path / "index") as index:
+        index.optimize()
+        live(index).wait()
+    assert snapshot(FolderPlace(tmp_path / "index"), tmp_path / "index.tar").points == len(FRAMES)
+    restore(tmp_path / "index.tar", tmp_path / "restored")
+    with open_index(tmp_path / "restored", SPEC) as index:
+        assert {one["id"] for one in index.frames()} == {one.id for one in FRAMES}
 
 
 CRASHES = {
