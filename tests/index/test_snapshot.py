@@ -15,6 +15,7 @@ from lookalike.errors import IndexInUse, IndexStoreError
 from lookalike.index import Finished, open_index
 from lookalike.index.folder import FolderPlace
 from lookalike.index.generations import Pointer
+from lookalike.index.shards import new_shard, use_shard
 from lookalike.index.snapshot import MANIFEST, Manifest, restore, snapshot
 from tests.index.circle import OTHER, SPEC, at, frame
 
@@ -193,3 +194,18 @@ def test_what_is_no_snapshot_is_refused(tmp_path, content):
     write(tmp_path / "index.tar", {"holiday.jpg": b"x"})
     assert "no snapshot of an index" in refusal(tmp_path / "index.tar", tmp_path / "again")
     assert "missing.tar: cannot restore (No such file" in refusal(tmp_path / "missing.tar", tmp_path / "again")
+
+
+def test_a_shard_whose_graph_was_built_anew_is_what_is_kept(place, tmp_path):
+    """A service puts it in the first one's place; in the archive it is the first again."""
+    index = tmp_path / "index"
+    built = new_shard(index)
+    (index / "shard").rename(built)
+    use_shard(built)
+    with open_index(index, SPEC, create=True) as opened:
+        opened.add([frame("d", 0)], at(0))
+    assert snapshot(place, tmp_path / "built.tar").points == 301
+    assert not any(name.startswith(built.name) for name in members(tmp_path / "built.tar"))
+    restore(tmp_path / "built.tar", tmp_path / "again")
+    with open_index(tmp_path / "again", SPEC) as opened:
+        assert opened.count() == 301
