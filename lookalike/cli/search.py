@@ -96,9 +96,9 @@ def locate(
 ) -> None:
     """Find of which recordings a clip is a copy, and where; also if it was trimmed, scaled or encoded again."""
     from lookalike.console import print_data, say
-    from lookalike.copies import find_copies
     from lookalike.embed import embed_clip
     from lookalike.encoder import Encoder
+    from lookalike.explore.copies import find_copies
     from lookalike.index import open_index
     from lookalike.sampling import Sampling
 

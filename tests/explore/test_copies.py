@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from lookalike.copies import align, find_copies
+from lookalike.explore.copies import align, find_copies
 from lookalike.index import Where, open_index
 from tests.index.circle import SPEC, at, frame
 
