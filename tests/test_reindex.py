@@ -28,7 +28,10 @@ from tests.two_clips import FRAMES, RECORDED, done, write_two_clips
 
 NEW_SPEC = replace(SPEC, weights_sha256="1" * 64)  # another space, and the same embeddings
 NEW = generation_of(NEW_SPEC.space)
-pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Local mode performs exact:UserWarning"),
+]
 
 
 @pytest.fixture(scope="module")

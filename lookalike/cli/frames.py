@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from lookalike.cli.flags import EncoderFile, IndexAt, RunOn, Source_, app, fail
 from lookalike.naming import NamingFlags
 from lookalike.sampling import ALL, Sampling
+from lookalike.server_options import ONE_NODE, ServerOptions
 
 if TYPE_CHECKING:
     from lookalike.encoder import Encoder
@@ -30,7 +31,14 @@ def _check_naming(type_: type[NamingFlags], naming: NamingFlags) -> None:
     naming.read()
 
 
+def _check_options(type_: type[ServerOptions], options: ServerOptions) -> None:
+    options.check()
+
+
 Which = Annotated[Sampling, Parameter(name="*", group=WHICH, validator=_check_sampling)]
+NewCollection = Annotated[
+    ServerOptions, Parameter(name="*", group="A new collection of a Qdrant server", validator=_check_options)
+]
 WhereFrom = Annotated[NamingFlags, Parameter(name="*", group=WHERE_FROM, validator=_check_naming)]
 
 
@@ -75,6 +83,7 @@ def index(
     index: IndexAt,
     sampling: Which = ALL,
     naming: WhereFrom = UNTOLD,
+    collection: NewCollection = ONE_NODE,
     watch: Annotated[
         bool, Parameter(negative="", help="Keep folders indexed as recordings arrive in them, until Ctrl-C.")
     ] = False,
@@ -96,7 +105,7 @@ def index(
     footage = tuple(one for one in sources if not one.endswith(".parquet"))
     found = _find(footage, naming) if footage and not watch else []
     model = Encoder(encoder, device)
-    with open_index(index, model.spec, create=True) as store:
+    with open_index(index, model.spec, create=True, options=collection) as store:
         if watch:
             summary = watch_folders(sources, naming.read(), model, store, sampling, settle_s)
         else:

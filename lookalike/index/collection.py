@@ -12,6 +12,7 @@ from lookalike.index.engine import Engine
 from lookalike.index.generations import FIRST, Pointer, generation_of
 from lookalike.index.schema import Finished
 from lookalike.index.server import ServerEngine, answered, ledger_of, read_ledger
+from lookalike.server_options import ONE_NODE, ServerOptions
 
 UNKNOWN = "unknown"  # the space of a collection that is not ours
 
@@ -20,9 +21,12 @@ class CollectionPlace:
     """The generations of one index: NAME is the first, NAME-GENERATION any other; NAME-current and NAME-previous are
     aliases, without which the first is current."""
 
-    def __init__(self, client: QdrantClient, base: str, name: str) -> None:
-        """base: the server's URL."""
+    def __init__(
+        self, client: QdrantClient, base: str, name: str, options: ServerOptions = ONE_NODE, streams: int = 0
+    ) -> None:
+        """base: the server's URL. options, streams: as for ServerEngine."""
         self._client, self._base, self._name = client, base, name
+        self._options, self._streams = options, streams
 
     def __str__(self) -> str:
         return f"{self._base}/{self._name}"
@@ -58,7 +62,15 @@ class CollectionPlace:
         return next(iter(vectors), UNKNOWN) if isinstance(vectors, dict) else UNKNOWN
 
     def open(self, generation: str, spec: EncoderSpec, create: bool = False) -> Engine:
-        return ServerEngine(self._client, self.at(generation), spec.space, spec.dim, create)
+        options = self._options if generation == FIRST else self._as_now()
+        return ServerEngine(self._client, self.at(generation), spec.space, spec.dim, create, options, self._streams)
+
+    def _as_now(self) -> ServerOptions:
+        """A later generation is made as the current one was."""
+        pointer = self.pointer()
+        with answered():
+            params = self._client.get_collection(self.at(pointer.current if pointer else FIRST)).config.params
+        return ServerOptions(params.shard_number or 1, params.replication_factor or 1)
 
     def open_as_it_is(self, generation: str) -> Engine:
         with answered():

@@ -23,6 +23,7 @@ from lookalike.index.generations import Place, open_generation
 from lookalike.index.moments import collapse
 from lookalike.index.schema import REMOTE, Choice, Finished, Hit, Scored, Where, first_not_unit, payload
 from lookalike.index.spread import spread
+from lookalike.server_options import ONE_NODE, ServerOptions
 
 DEFAULT_COLLECTION = "lookalike"
 FIRST_FETCH = 500  # neighbouring frames fill a page: fetch many, then collapse
@@ -190,19 +191,29 @@ def is_frame_id(text: str) -> bool:
     return True
 
 
-def open_index(location: str | Path, spec: EncoderSpec, create: bool = False, live: bool = False) -> FrameIndex:
+def open_index(
+    location: str | Path,
+    spec: EncoderSpec,
+    create: bool = False,
+    live: bool = False,
+    options: ServerOptions = ONE_NODE,
+) -> FrameIndex:
     """Open the index at a folder, at a service's URL (`http://host:3000`), or at a Qdrant server's
     (`http://host:6333[/collection]`).
 
     create: make it if there is none. live: a folder that goes on answering while it is filled, for who owns it long.
+    options: of a new collection on a Qdrant server.
     QDRANT_API_KEY is sent to a Qdrant server, LOOKALIKE_TOKEN to a service.
     Raises: IndexStoreError if it is missing, broken or in use; SpaceMismatch if another encoder filled it.
     """
-    if about := _service_at(location):
+    about = _service_at(location)
+    if options != ONE_NODE and (about or "://" not in str(location)):
+        raise IndexStoreError(f"{location}: --shards and --replication are for a new collection of a Qdrant server")
+    if about:
         from lookalike.index.service import ServiceEngine
 
         return FrameIndex(ServiceEngine(str(location).rstrip("/"), about, spec.space, spec.dim, create), spec)
-    place = _place_at(location, live)
+    place = _place_at(location, live, options)
     return FrameIndex(open_generation(place, spec, create), spec, place)
 
 
@@ -226,19 +237,32 @@ def _service_at(location: str | Path) -> dict[str, Any] | None:
     return ask_who(f"{parts.scheme}://{parts.netloc}")
 
 
-def _place_at(location: str | Path, live: bool = False) -> Place:
+def _place_at(location: str | Path, live: bool = False, options: ServerOptions = ONE_NODE) -> Place:
     if str(location).startswith(("http://", "https://")):
-        return _collection_at(str(location))
+        return _collection_at(str(location), options)
     return FolderPlace(Path(location), live)
 
 
-def _collection_at(url: str) -> Place:
+def _collection_at(url: str, options: ServerOptions) -> Place:
     from qdrant_client import QdrantClient
 
     from lookalike.index.collection import CollectionPlace
+    from lookalike.index.uploads import STREAMS
 
     parts = urlsplit(url)
     base = f"{parts.scheme}://{parts.netloc}"
     # The client's own default port is 6333 even for a URL that names none.
-    client = QdrantClient(url=base, api_key=os.environ.get("QDRANT_API_KEY"), timeout=30, check_compatibility=False)
-    return CollectionPlace(client, base, parts.path.strip("/") or DEFAULT_COLLECTION)
+    client = QdrantClient(url=base, api_key=os.environ.get("QDRANT_API_KEY"), timeout=30, **_grpc())
+    return CollectionPlace(client, base, parts.path.strip("/") or DEFAULT_COLLECTION, options, STREAMS)
+
+
+def _grpc() -> dict[str, Any]:
+    """Where QDRANT_GRPC_PORT is set, frames and queries travel as gRPC.
+
+    Raises: IndexStoreError if it is no port.
+    """
+    port = os.environ.get("QDRANT_GRPC_PORT") or ""
+    if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise IndexStoreError(f"QDRANT_GRPC_PORT is {port!r}, expected a port such as 6334")
+    chosen: dict[str, Any] = {"check_compatibility": False}
+    return chosen | {"prefer_grpc": True, "grpc_port": int(port)} if port else chosen

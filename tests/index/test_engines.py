@@ -1,4 +1,4 @@
-"""One contract, three engines: whatever is below, an index answers the same."""
+"""One contract, every engine: whatever is below, an index answers the same."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ from lookalike.index.background import SAMPLE, Background
 from lookalike.index.server import ServerEngine
 from lookalike.region import Region
 from tests.index.circle import SPEC, at, frame, write_circle_encoder
+from tests.index.real_qdrant import IMAGE, real_qdrant, why_none
 from tests.serving.running import ROOT, bentoml_env, served
 
-pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Local mode performs exact:UserWarning"),
+]
 QUERY = at(0)[0]
 EIGHT = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 
@@ -41,18 +45,30 @@ def emptied(location) -> FrameIndex:
     return opened
 
 
-@pytest.fixture(params=["embedded", "server", "service"])
+@pytest.fixture(scope="module")
+def qdrant():
+    with real_qdrant() as url:
+        yield f"{url}/frames"
+
+
+@pytest.fixture(params=["embedded", "server", "service"] + ([] if why_none() else ["qdrant"]))
 def index(request, tmp_path):
     if request.param == "embedded":
         opened = open_index(tmp_path / "index", SPEC, create=True)
-    elif request.param == "service":
-        opened = emptied(request.getfixturevalue("service"))
+    elif request.param in ("service", "qdrant"):
+        opened = emptied(request.getfixturevalue(request.param))
     else:
         # The client's local mode answers as a server does, but is good for unit tests only: it scans every point,
         # ignores payload indexes, and is unsafe from several threads.
         opened = FrameIndex(ServerEngine(QdrantClient(":memory:"), "frames", SPEC.space, SPEC.dim, create=True), SPEC)
     with opened:
         yield opened
+
+
+def test_a_real_server_keeps_the_contract():
+    """Its tests are those below with `qdrant` in their names."""
+    if why := why_none():
+        pytest.skip(f"NOT TESTED AGAINST {IMAGE}: {why}")
 
 
 def found(index, where: Where) -> set[str]:

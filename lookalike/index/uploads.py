@@ -1,0 +1,65 @@
+"""Points on their way to a server: in larger batches, over several connections at once."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from qdrant_client import models
+
+BATCH = 128  # points of one request
+STREAMS = 4  # requests at the same time
+
+Send = Callable[[list[models.PointStruct]], object]
+
+
+class Uploads:
+    """May be used from any thread. What fails is raised by the next call that waits for it."""
+
+    def __init__(self, send: Send, streams: int) -> None:
+        """streams: 0 sends in the calling thread, at once."""
+        self._send, self._streams = send, streams
+        self._pool = ThreadPoolExecutor(streams, "upload") if streams else None
+        self._lock = threading.Lock()
+        self._waiting: list[models.PointStruct] = []
+        self._running: deque[Future[object]] = deque()
+        self._ids: set[str] = set()  # of all that is not known to be stored
+
+    def add(self, points: Sequence[models.PointStruct]) -> None:
+        """Returns when the points are sent, or will be; no more than a few batches are held."""
+        if self._pool is None:
+            self._send(list(points))
+            return
+        with self._lock:
+            self._waiting += points
+            self._ids |= {str(point.id) for point in points}
+            while len(self._waiting) >= BATCH:
+                self._start(self._pool)
+
+    def under_way(self, ids: Sequence[str]) -> set[str]:
+        """Those of `ids` that are not known to be stored yet."""
+        with self._lock:
+            return self._ids.intersection(ids)
+
+    def wait(self) -> None:
+        """Until all that was added is stored."""
+        if self._pool is None:
+            return
+        with self._lock:
+            while self._waiting:
+                self._start(self._pool)
+            while self._running:
+                self._running.popleft().result()
+            self._ids.clear()
+
+    def close(self) -> None:
+        if self._pool:
+            self._pool.shutdown()
+
+    def _start(self, pool: ThreadPoolExecutor) -> None:
+        if len(self._running) == 2 * self._streams:
+            self._running.popleft().result()
+        batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+        self._running.append(pool.submit(self._send, batch))
