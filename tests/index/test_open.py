@@ -233,7 +233,7 @@ def test_a_url_names_the_collection_and_the_environment_the_key(failing_server, 
         lambda index: index.count(),
         lambda index: index.search(at(0)[0]),
         lambda index: index.missing([frame("a", 0)]),
-        lambda index: index.add([frame("a", 0)], at(0)),
+        lambda index: (index.add([frame("a", 0)], at(0)), index.finish([])),  # sent beside, and waited for
         lambda index: index.vector(frame("a", 0).id),
     ],
     ids=["count", "search", "missing", "add", "vector"],
