@@ -13,7 +13,7 @@ from qdrant_client import QdrantClient
 
 from lookalike import pixels
 from lookalike.encoder import Encoder
-from lookalike.errors import IndexStoreError, SpaceMismatch
+from lookalike.errors import IndexInUse, IndexStoreError, SpaceMismatch
 from lookalike.footage import find_sources, read_frames
 from lookalike.index import Finished, FrameIndex, Where
 from lookalike.index.collection import CollectionPlace
@@ -131,6 +131,16 @@ def test_what_is_discarded_is_gone(indexed, new, tmp_path):
         opened(indexed, SPEC)
     if isinstance(indexed, FolderPlace):
         assert sorted(path.name for path in (tmp_path / "index").iterdir()) == ["current.json", "generations"]
+
+
+def test_a_generation_that_is_open_is_not_discarded_and_can_be_gone_back_to(tmp_path, new):
+    place = FolderPlace(tmp_path / "index")
+    with opened(place, SPEC, create=True):
+        assert reindex(place, new, no_bar).switched
+        with pytest.raises(IndexInUse):
+            discard(place)
+        assert place.pointer() == Pointer(NEW, "")
+    assert discard(place) == [SPEC.space]
 
 
 def test_back_to_the_first_encoder_by_a_reindex_when_it_was_discarded(indexed, old, new):

@@ -91,6 +91,9 @@ class CollectionPlace:
         ours = [one for one in found if generation_of(self.space(one) or UNKNOWN) == one]  # else of another index
         return [FIRST, *ours] if self._name in names else ours
 
+    def check_free(self, generation: str) -> None:
+        """A server's collection is nobody's alone."""
+
     def remove(self, generation: str) -> None:
         with answered():
             for collection in (self.at(generation), ledger_of(self.at(generation))):

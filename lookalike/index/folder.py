@@ -89,10 +89,13 @@ class FolderPlace:
         names = sorted(path.name for path in below.iterdir()) if below.is_dir() else []
         return [FIRST, *names] if (self._folder / SIDECAR).exists() else names
 
-    def remove(self, generation: str) -> None:
+    def check_free(self, generation: str) -> None:
         folder = self.at(generation)
         if current_shard(folder).exists() and (folder / SIDECAR).exists():
-            self.open_as_it_is(generation).close()  # refused while another process has it open
+            self.open_as_it_is(generation).close()
+
+    def remove(self, generation: str) -> None:
+        folder = self.at(generation)
         remove_shards(folder)
         for name in (LEDGER, SIDECAR):
             (folder / name).unlink(missing_ok=True)

@@ -56,8 +56,12 @@ class Place(Protocol):
         """All that are there, complete or not."""
         ...
 
+    def check_free(self, generation: str) -> None:
+        """Raises: IndexInUse if another process has it open, as only an embedded one can be."""
+        ...
+
     def remove(self, generation: str) -> None:
-        """Free its space. Raises: IndexInUse if another process has it open."""
+        """Free its space."""
         ...
 
     def close(self) -> None:
@@ -127,6 +131,8 @@ def discard(place: Place) -> list[str]:
     pointer = existing_pointer(place)
     others = [generation for generation in place.generations() if generation != pointer.current]
     spaces = [place.space(generation) or "unknown" for generation in others]
+    for generation in others:
+        place.check_free(generation)
     place.point(Pointer(pointer.current))  # first: a generation that is named is whole
     for generation in others:
         place.remove(generation)
