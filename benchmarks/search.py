@@ -1,0 +1,319 @@
+"""Searches over 200,000 frames: how long, how many of the nearest are found, and what an index costs to open.
+
+    python -m benchmarks.search
+
+Frames are made: 50 cameras, each a random direction; clips of 400 frames, two a second, each near its camera's
+direction (two clips of a camera have a cosine of about .8); within a clip a random walk, so that neighbours have a
+cosine of .99 and frames 100 s apart one of .83. Beside the embedded engine: the Qdrant client's local mode, on fewer
+frames (it takes minutes for all), and exact search in numpy, which is also what recall is measured against. At the end
+the index of a service takes 20,000 more frames and builds its graph anew, while searches come at a steady rate, timed
+from when each was due.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from cyclopts import App
+
+from benchmarks.machine import describe
+from lookalike.console import say
+from lookalike.contract import EncoderSpec
+from lookalike.footage import Frame
+from lookalike.index import FrameIndex, Where, open_index
+from lookalike.index.engine import Engine
+from lookalike.index.live import LiveEngine
+from lookalike.ingest import BATCH, FLUSH_EVERY
+from training.train import pick_device
+
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient
+
+DIM, CAMERAS, CLIP, FPS, TOP = 256, 50, 400, 2, 10
+SPEC = EncoderSpec(name="made", input_px=2, dim=DIM, weights_sha256="a" * 64, steps=0, frames=0)
+BEGAN = datetime(2026, 1, 5, tzinfo=UTC)
+IMAGE = np.zeros((2, 2, 3), np.uint8)
+RATE = 20  # searches a second, while frames come in
+INGEST = 1000  # frames a second that come in: about what an encoder gives on a CPU
+IDLE_S = 10.0  # before anything happens
+
+Question = Callable[[np.ndarray, Where], list[float]]  # float32 (D,) -> the scores of the TOP nearest, best first
+
+app = App(name="benchmarks.search", help=__doc__, help_format="plaintext")
+
+
+@app.default
+def main(frames: int = 200_000, peer_frames: int = 20_000, ingest: int = 20_000, queries: int = 500) -> None:
+    """Measure, and print Markdown tables. peer_frames: of the client's local mode."""
+    vectors = clustered(frames + ingest)
+    asked = near(vectors[:frames], queries)
+    print(f"{describe(pick_device('cpu'))}; {frames:,} frames of {DIM} dimensions, {queries} queries\n")
+    print("| | frames | condition | p50 ms | p99 ms | recall@10 |\n|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        ours, peer = Path(folder, "index"), Path(folder, "peer")
+        with filled(ours, vectors[:frames]) as index:
+            report("embedded", by_engine(index.engine), vectors[:frames], asked)
+            report("moments, embedded", by_moment(index), vectors[:frames], asked, recall=False)
+        report("exact, numpy", by_numpy(vectors[:frames]), vectors[:frames], asked[: queries // 10])
+        fill_peer(peer, vectors[:peer_frames])
+        some = near(vectors[:peer_frames], max(1, queries // 10))
+        opened = apart(reopened_peer, peer, some)
+        report("client, local mode", by_peer(peer), vectors[:peer_frames], some)
+        print("\n| | frames | reopened in s | memory added, MB |\n|---|---|---|---|")
+        for name, count, (seconds, megabytes) in (
+            ("embedded", frames, apart(reopened, ours, asked)),
+            ("client, local mode", peer_frames, opened),
+        ):
+            print(f"| {name} | {count:,} | {seconds:.2f} | {megabytes:.0f} |")
+        print(f"\nA service of {frames:,} frames, {RATE} searches a second for {TOP} moments:\n")
+        print("| while | searches | p50 ms | p99 ms | longest ms | failed |\n|---|---|---|---|---|---|")
+        with open_index(ours, SPEC, live=True) as index:
+            watch(index, vectors, frames, asked)
+
+
+def clustered(frames: int, seed: int = 0) -> np.ndarray:
+    """float32 (frames, DIM), each of length 1, as the module says."""
+    random = np.random.default_rng(seed)
+    cameras = _unit(random.standard_normal((CAMERAS, DIM)))
+    made = np.empty((frames, DIM), np.float32)
+    for clip, start in enumerate(range(0, frames, CLIP)):
+        scene = _unit(cameras[clip % CAMERAS] + 0.5 * _unit(random.standard_normal(DIM)))
+        steps, noise = random.standard_normal((2, min(CLIP, frames - start), DIM)) / np.sqrt(DIM)
+        made[start : start + CLIP] = _unit(scene + np.cumsum(0.05 * steps, axis=0) + 0.12 * noise)
+    return made
+
+
+def near(vectors: np.ndarray, queries: int, seed: int = 1) -> np.ndarray:
+    """float32 (queries, DIM): frames that were disturbed; the nearest has a cosine of about .95."""
+    random = np.random.default_rng(seed)
+    chosen = vectors[random.integers(0, len(vectors), queries)]
+    return _unit(chosen + 0.3 * _unit(random.standard_normal(chosen.shape))).astype(np.float32)
+
+
+def frame(number: int) -> Frame:
+    """The cameras record at the same time, clip after clip."""
+    clip, within = divmod(number, CLIP)
+    camera, time_s = f"camera{clip % CAMERAS}", within / FPS
+    captured_at = BEGAN + timedelta(seconds=time_s + clip // CAMERAS * CLIP / FPS)
+    return Frame(IMAGE, f"{camera}/{clip}.mp4", f"clip{clip}", camera, time_s, int(time_s * 1e6), captured_at)
+
+
+def conditions(frames: int) -> dict[str, tuple[Where, np.ndarray]]:
+    """By name: what is asked, and which frames meet it, bool (frames,)."""
+    clip, within = np.divmod(np.arange(frames), CLIP)
+    since_s = clip // CAMERAS * CLIP / FPS + within / FPS  # since BEGAN
+    last_s = float(since_s.max())
+    camera = clip % CAMERAS == 0
+    found: dict[str, tuple[Where, np.ndarray]] = {
+        "none": (Where(), np.ones(frames, bool)),
+        "a camera": (Where(("camera0",)), camera),
+    }
+    for name, start, end in (("a seventh of the time", 0.4, 0.54), ("half of the time", 0.3, 0.8)):
+        since, until = (BEGAN + timedelta(seconds=round(share * last_s)) for share in (start, end))
+        meets = (since_s >= round(start * last_s)) & (since_s <= round(end * last_s))
+        found[name] = (Where(since=since, until=until), meets)
+        found[f"a camera, {name}"] = (Where(("camera0",), since=since, until=until), meets & camera)
+    return found
+
+
+def report(name: str, ask: Question, vectors: np.ndarray, asked: np.ndarray, recall: bool = True) -> None:
+    """Print a line for each condition."""
+    for condition, (where, meets) in conditions(len(vectors)).items():
+        say(f"{name}: {condition}")
+        ask(asked[0], where)
+        took_s, found = zip(*(_timed(ask, query, where) for query in asked), strict=True)
+        p50, p99 = np.percentile(took_s, [50, 99]) * 1e3
+        share = f"{recall_of(found, vectors[meets], asked):.4f}" if recall else ""
+        print(f"| {name} | {len(vectors):,} | {condition} | {p50:.2f} | {p99:.2f} | {share} |", flush=True)
+
+
+def recall_of(found: tuple[list[float], ...], vectors: np.ndarray, asked: np.ndarray) -> float:
+    """How many of the found are at least as similar as the last of those that exact search finds."""
+    shares = []
+    for scores, query in zip(found, asked, strict=True):
+        exact = np.sort(vectors @ query)[::-1][:TOP]
+        shares.append(sum(score >= exact[-1] - 1e-5 for score in scores) / max(1, len(exact)))
+    return float(np.mean(shares))
+
+
+def by_engine(engine: Engine) -> Question:
+    return lambda query, where: [one.score for one in engine.nearest(query, TOP, where)]
+
+
+def by_moment(index: FrameIndex) -> Question:
+    return lambda query, where: [hit.score for hit in index.search(query, TOP, where)]
+
+
+def by_numpy(vectors: np.ndarray) -> Question:
+    meet = dict(conditions(len(vectors)).values())
+
+    def ask(query: np.ndarray, where: Where) -> list[float]:
+        scores = np.where(meet[where], vectors @ query, -2)
+        best = np.argpartition(-scores, TOP)[:TOP]
+        return sorted(scores[best].tolist(), reverse=True)
+
+    return ask
+
+
+def by_peer(folder: Path) -> Question:
+    from qdrant_client import QdrantClient
+
+    engine = _peer(QdrantClient(path=str(folder)))
+    return lambda query, where: [one.score for one in engine.nearest(query, TOP, where)]
+
+
+def filled(folder: Path, vectors: np.ndarray) -> FrameIndex:
+    """An embedded index whose graph is built."""
+    index = open_index(folder, SPEC, create=True)
+    _fill(index, vectors)
+    say("embedded: building the graph")
+    index.optimize()
+    index.finish([])
+    return index
+
+
+def fill_peer(folder: Path, vectors: np.ndarray) -> None:
+    from qdrant_client import QdrantClient
+
+    with closing(QdrantClient(path=str(folder))) as client:
+        _fill(FrameIndex(_peer(client, create=True), SPEC), vectors)
+
+
+def reopened(folder: Path, asked: np.ndarray) -> tuple[float, float]:
+    """Seconds to open the index, and MB that the process has grown by after all queries."""
+    import lookalike.index.edge  # noqa: F401 (else loading the engine would be part of it)
+
+    return _grown(lambda: by_engine(open_index(folder, SPEC).engine), asked)
+
+
+def reopened_peer(folder: Path, asked: np.ndarray) -> tuple[float, float]:
+    import qdrant_client  # noqa: F401
+
+    return _grown(lambda: by_peer(folder), asked)
+
+
+def apart(measure: Callable[[Path, np.ndarray], tuple[float, float]], *arguments: object) -> tuple[float, float]:
+    """In a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(measure, arguments)
+
+
+@dataclass
+class Latencies:
+    """took_s: of searches, from when each was due. failed: how many were not answered."""
+
+    took_s: list[float]
+    failed: int = 0
+
+    def line(self, name: str) -> str:
+        p50, p99, longest = np.percentile(self.took_s, [50, 99, 100]) * 1e3
+        return f"| {name} | {len(self.took_s)} | {p50:.1f} | {p99:.1f} | {longest:.1f} | {self.failed} |"
+
+
+def watch(index: FrameIndex, vectors: np.ndarray, frames: int, asked: np.ndarray) -> None:
+    """Search while nothing happens, while the frames from `frames` on come in, and while the graph is built anew."""
+    live = index.engine
+    assert isinstance(live, LiveEngine)
+
+    def build() -> None:
+        index.optimize()
+        live.wait()
+
+    for name, work in (
+        ("nothing happens", lambda: time.sleep(IDLE_S)),
+        (f"{len(vectors) - frames:,} frames come in", lambda: _fill(index, vectors, frames, INGEST)),
+        ("the graph is built", build),
+    ):
+        say(f"a service: {name}")
+        print(searched_while(work, index, asked).line(name), flush=True)
+    if index.count() != len(vectors):
+        raise SystemExit(f"{index.count():,} frames are there, expected {len(vectors):,}")
+
+
+def searched_while(work: Callable[[], None], index: FrameIndex, asked: np.ndarray) -> Latencies:
+    """Searches by two threads, RATE a second together, until the work is done."""
+    seen, number, turn = Latencies([]), iter(range(10**9)), threading.Lock()
+    worker = threading.Thread(target=work)
+    began = time.perf_counter()
+    worker.start()
+
+    def search() -> None:
+        while worker.is_alive():
+            with turn:
+                mine = next(number)
+            due = began + mine / RATE
+            time.sleep(max(0.0, due - time.perf_counter()))
+            try:
+                index.search(asked[mine % len(asked)], TOP)
+            except Exception:  # noqa: BLE001 (counted, whatever it is)
+                seen.failed += 1
+            seen.took_s.append(time.perf_counter() - due)
+
+    searchers = [threading.Thread(target=search) for _ in range(2)]
+    for thread in searchers:
+        thread.start()
+    for thread in (*searchers, worker):
+        thread.join()
+    return seen
+
+
+def _fill(index: FrameIndex, vectors: np.ndarray, start: int = 0, rate: float = np.inf) -> None:
+    """Store the frames from `start` on as an ingest does: look which are missing, store, flush from time to time."""
+    began = time.perf_counter()
+    for batch, first in enumerate(range(start, len(vectors), BATCH)):
+        index.add(index.missing(list(_frames(first, len(vectors)))), vectors[first : first + BATCH])
+        if batch % FLUSH_EVERY == 0:
+            index.finish([])
+        time.sleep(max(0.0, began + (first - start) / rate - time.perf_counter()))
+        if batch % 1000 == 999:
+            say(f"{first:,} of {len(vectors):,} frames stored")
+    index.finish([])
+
+
+def _frames(first: int, end: int) -> Iterator[Frame]:
+    return (frame(number) for number in range(first, min(end, first + BATCH)))
+
+
+def _peer(client: QdrantClient, create: bool = False) -> Engine:
+    from lookalike.index.server import ServerEngine
+
+    return ServerEngine(client, "frames", SPEC.space, SPEC.dim, create)
+
+
+def _grown(opened: Callable[[], Question], asked: np.ndarray) -> tuple[float, float]:
+    before, started = _resident_mb(), time.perf_counter()
+    ask = opened()
+    seconds = time.perf_counter() - started
+    for query in asked:
+        ask(query, Where())
+    return seconds, _resident_mb() - before
+
+
+def _resident_mb() -> float:
+    """Of this process, files that are mapped included. Source: proc_pid_statm(5)."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _timed(ask: Question, query: np.ndarray, where: Where) -> tuple[float, list[float]]:
+    started = time.perf_counter()
+    found = ask(query, where)
+    return time.perf_counter() - started, found
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+if __name__ == "__main__":
+    app()

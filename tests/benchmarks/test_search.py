@@ -1,0 +1,59 @@
+"""The benchmark of searches: what it makes is what it says, what it counts is right, and it runs through."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+
+from benchmarks import search
+from lookalike.index import Where
+
+
+def test_neighbours_are_alike_and_cameras_are_not() -> None:
+    """The second clip of a camera comes after one of each of the others."""
+    made = search.clustered(search.CAMERAS * search.CLIP + 1)
+    assert np.linalg.norm(made, axis=1) == pytest.approx(np.ones(len(made)), abs=1e-5)
+    assert made[0] @ made[1] > 0.97
+    assert made[0] @ made[200] < made[0] @ made[20] < made[0] @ made[1]
+    assert 0.6 < made[0] @ made[-1] < 0.9
+    assert made[0] @ made[search.CLIP] < 0.4
+
+
+def test_frames_are_those_that_the_conditions_say() -> None:
+    """Clip 50 is the second one of the first camera, and begins 200 s after the first."""
+    number = 50 * search.CLIP + 3
+    one = search.frame(number)
+    assert (one.camera, one.time_s) == ("camera0", 1.5)
+    assert one.captured_at == search.BEGAN + timedelta(seconds=201.5)
+    frames = 2 * search.CAMERAS * search.CLIP
+    where, meets = search.conditions(frames)["a camera, half of the time"]
+    assert isinstance(where.since, datetime)
+    assert isinstance(where.until, datetime)
+    for number in range(0, frames, 37):
+        one = search.frame(number)
+        assert one.captured_at is not None
+        expected = one.camera == "camera0" and where.since <= one.captured_at <= where.until
+        assert meets[number] == expected
+    assert not meets[search.CLIP : 2 * search.CLIP].any()
+
+
+def test_recall_is_the_share_of_the_exact_answer_that_was_found() -> None:
+    vectors = search.clustered(200)
+    ask = search.by_numpy(vectors)
+    exact = ask(vectors[5], Where())
+    assert search.recall_of((exact,), vectors, vectors[5:6]) == 1
+    assert search.recall_of((exact[:7] + [0.0] * 3,), vectors, vectors[5:6]) == pytest.approx(0.7)
+
+
+@pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
+def test_it_runs_and_finds_nearly_all(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "IDLE_S", 1.0)
+    search.main(frames=2000, peer_frames=400, ingest=200, queries=10)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()]
+    recall = {(row[0], row[2]): float(row[5]) for row in rows if len(row) == 6 and row[5].startswith(("0.", "1."))}
+    assert {name for name, _ in recall} == {"embedded", "exact, numpy", "client, local mode"}
+    assert min(recall.values()) >= 0.98
+    live = {row[0]: row for row in rows if len(row) == 6 and row[0] in ("200 frames come in", "the graph is built")}
+    assert [row[5] for row in live.values()] == ["0", "0"]  # none failed
