@@ -48,6 +48,7 @@ RATE = 20  # searches a second, while frames come in
 INGEST = 1000  # frames a second that come in: about what an encoder gives on a CPU
 IDLE_S = 10.0  # before anything happens
 
+Opened = tuple[float, float, float]  # seconds, MB of its own, MB of files that it maps
 Question = Callable[[np.ndarray, Where], list[float]]  # float32 (D,) -> the scores of the TOP nearest, best first
 
 app = App(name="benchmarks.search", help=__doc__, help_format="plaintext")
@@ -67,15 +68,15 @@ def main(frames: int = 200_000, peer_frames: int = 20_000, ingest: int = 20_000,
             report("moments, embedded", by_moment(index), vectors[:frames], asked, recall=False)
         report("exact, numpy", by_numpy(vectors[:frames]), vectors[:frames], asked[: queries // 10])
         fill_peer(peer, vectors[:peer_frames])
-        some = near(vectors[:peer_frames], max(1, queries // 10))
+        some = near(vectors[:peer_frames], max(1, queries // 25))
         opened = apart(reopened_peer, peer, some)
         report("client, local mode", by_peer(peer), vectors[:peer_frames], some)
-        print("\n| | frames | reopened in s | memory added, MB |\n|---|---|---|---|")
-        for name, count, (seconds, megabytes) in (
+        print("\n| | frames | reopened in s | memory added, MB | and of mapped files, MB |\n|---|---|---|---|---|")
+        for name, count, (seconds, own, mapped) in (
             ("embedded", frames, apart(reopened, ours, asked)),
             ("client, local mode", peer_frames, opened),
         ):
-            print(f"| {name} | {count:,} | {seconds:.2f} | {megabytes:.0f} |")
+            print(f"| {name} | {count:,} | {seconds:.2f} | {own:.0f} | {mapped:.0f} |")
         print(f"\nA service of {frames:,} frames, {RATE} searches a second for {TOP} moments:\n")
         print("| while | searches | p50 ms | p99 ms | longest ms | failed |\n|---|---|---|---|---|---|")
         with open_index(ours, SPEC, live=True) as index:
@@ -190,20 +191,20 @@ def fill_peer(folder: Path, vectors: np.ndarray) -> None:
         _fill(FrameIndex(_peer(client, create=True), SPEC), vectors)
 
 
-def reopened(folder: Path, asked: np.ndarray) -> tuple[float, float]:
-    """Seconds to open the index, and MB that the process has grown by after all queries."""
+def reopened(folder: Path, asked: np.ndarray) -> Opened:
+    """What it takes to open the index, and to answer all queries."""
     import lookalike.index.edge  # noqa: F401 (else loading the engine would be part of it)
 
     return _grown(lambda: by_engine(open_index(folder, SPEC).engine), asked)
 
 
-def reopened_peer(folder: Path, asked: np.ndarray) -> tuple[float, float]:
+def reopened_peer(folder: Path, asked: np.ndarray) -> Opened:
     import qdrant_client  # noqa: F401
 
     return _grown(lambda: by_peer(folder), asked)
 
 
-def apart(measure: Callable[[Path, np.ndarray], tuple[float, float]], *arguments: object) -> tuple[float, float]:
+def apart(measure: Callable[[Path, np.ndarray], Opened], *arguments: object) -> Opened:
     """In a process of its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(measure, arguments)
@@ -225,6 +226,8 @@ def watch(index: FrameIndex, vectors: np.ndarray, frames: int, asked: np.ndarray
     """Search while nothing happens, while the frames from `frames` on come in, and while the graph is built anew."""
     live = index.engine
     assert isinstance(live, LiveEngine)
+    for query in asked:  # each camera's frames are drawn when it is first found
+        index.search(query, TOP)
 
     def build() -> None:
         index.optimize()
@@ -291,18 +294,24 @@ def _peer(client: QdrantClient, create: bool = False) -> Engine:
     return ServerEngine(client, "frames", SPEC.space, SPEC.dim, create)
 
 
-def _grown(opened: Callable[[], Question], asked: np.ndarray) -> tuple[float, float]:
-    before, started = _resident_mb(), time.perf_counter()
+def _grown(opened: Callable[[], Question], asked: np.ndarray) -> Opened:
+    before, started = _memory_mb(), time.perf_counter()
     ask = opened()
     seconds = time.perf_counter() - started
     for query in asked:
         ask(query, Where())
-    return seconds, _resident_mb() - before
+    own, mapped = (after - earlier for after, earlier in zip(_memory_mb(), before, strict=True))
+    return seconds, own, mapped
 
 
-def _resident_mb() -> float:
-    """Of this process, files that are mapped included. Source: proc_pid_statm(5)."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+def _memory_mb() -> tuple[float, float]:
+    """Of this process: what is its own, and what it has in memory of files, which is given back when others need it.
+
+    Source: proc_pid_statm(5).
+    """
+    pages = [int(field) for field in Path("/proc/self/statm").read_text().split()]
+    resident, mapped = (count * os.sysconf("SC_PAGE_SIZE") / 1e6 for count in pages[1:3])
+    return resident - mapped, mapped
 
 
 def _timed(ask: Question, query: np.ndarray, where: Where) -> tuple[float, list[float]]:

@@ -49,8 +49,7 @@ class Background:
         Source: conformal p-values; (k + 1) / (N + 1) as in Phipson and Smyth, "Permutation P-values Should Never Be
         Zero", 2010.
         """
-        epoch = int(time.monotonic() // REFRESH_S)
-        samples = {camera: self._drawn(camera, epoch) for camera in {hit.camera for hit in hits}}
+        samples = {camera: self._drawn(camera, _epoch(camera)) for camera in {hit.camera for hit in hits}}
         scores = {camera: sample.vectors @ vector for camera, sample in samples.items()}
         return [
             dataclasses.replace(hit, percentile=_percentile(hit, samples[hit.camera], scores[hit.camera]))
@@ -68,6 +67,12 @@ class Background:
         sources = np.array([numbers[one["source"]] for one in fields], int)
         columns = [np.array([one[name] for one in fields], float) for name in ("time_s", "end_s", "stands_for")]
         return _Sample(vectors, sources, numbers, *columns)
+
+
+def _epoch(camera: str) -> int:
+    """Cameras take turns: to draw all of them anew at once would keep searches waiting for seconds."""
+    turn = hash(camera) % 1000 / 1000
+    return int(time.monotonic() / REFRESH_S + turn)
 
 
 def _percentile(hit: Hit, sample: _Sample, scores: np.ndarray) -> float:

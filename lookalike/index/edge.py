@@ -26,8 +26,8 @@ _INDEXED_FIELDS = {
     **{name: edge.DatetimeIndexParams(enable_hnsw=False) for name in ("captured_at", "ended_at")},
 }
 # Frames of one span of time are far apart in the graph: with the defaults a third of the ten nearest were missed where
-# a seventh of all frames met the condition, with these none (docs/search.md). ACORN, arXiv 2403.04871: go on through
-# those that do not meet it, unless more than this share does.
+# three tenths of all frames met the condition, with these a hundredth (docs/search.md). ACORN, arXiv 2403.04871: go on
+# through those that do not meet it, unless more than this share does.
 _SEARCH = edge.SearchParams(hnsw_ef=512, acorn=edge.AcornSearchParams(enable=True, max_selectivity=0.9))
 
 

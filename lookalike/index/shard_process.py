@@ -14,7 +14,7 @@ from typing import Any
 from lookalike.errors import IndexStoreError
 
 ROOT = Path(__file__).resolve().parents[2]
-LOW_PRIORITY = 10  # what `nice` adds, for a process that builds while others answer
+LOW_PRIORITY = 19  # what `nice` adds, for a process that builds while others answer
 STOP_S = 60.0  # a shard is closed within seconds
 
 
