@@ -10,9 +10,12 @@ import numpy as np
 from lookalike import pixels
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
-from lookalike.footage import frame_at
+from lookalike.footage import duration_s, frame_at
+from lookalike.footage.sources import VIDEO_SUFFIXES
 from lookalike.index import FrameIndex, is_frame_id
 from lookalike.region import Region
+
+BEYOND_S = 1.0  # headers are not exact
 
 
 def vector_of(example: str, encoder: Encoder, index: FrameIndex, region: Region | None = None) -> np.ndarray:
@@ -24,6 +27,8 @@ def vector_of(example: str, encoder: Encoder, index: FrameIndex, region: Region 
     if is_frame_id(example) and region is None:
         return index.vector(example)
     side = encoder.spec.input_px
+    if Path(example).suffix.lower() in VIDEO_SUFFIXES and Path(example).is_file():
+        raise FootageError(f"{example}: a video; name a moment of it as --at {example}@12.5, or `lookalike locate` it")
     if region is None and Path(example).is_file():
         small = pixels.decode_to_fit(Path(example).read_bytes(), side, example)
     else:
@@ -55,9 +60,18 @@ def _picture(example: str, index: FrameIndex, fit_px: int | None) -> np.ndarray:
     source, at, seconds = example.rpartition("@")
     if at and not Path(example).exists():
         try:
+            _check_within(source, float(seconds))
             return frame_at(source, float(seconds), fit_px)
         except ValueError:
             pass  # an @ in the name of a picture that is not there
     if not Path(example).is_file():
         raise FootageError(f"{example}: no such file, expected a picture, a frame's id, or a moment as gate.mp4@12.5")
     return pixels.decode(Path(example).read_bytes(), example)
+
+
+def _check_within(source: str, time_s: float) -> None:
+    """Past its end a recording would show its last frame, and before its start the first."""
+    length_s = duration_s(source) if Path(source).suffix.lower() in VIDEO_SUFFIXES else None
+    if time_s < 0 or (length_s is not None and time_s > length_s + BEYOND_S):
+        until = "" if length_s is None else f" to {length_s:.1f} s"
+        raise FootageError(f"{source}: nothing at {time_s:g} s, expected a moment from 0 s{until}")

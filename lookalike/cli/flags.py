@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from lookalike import __version__
 from lookalike.contract import RunDevice
+from lookalike.naming import NamingFlags
 
 if TYPE_CHECKING:
     from lookalike.index import Where
@@ -69,7 +71,7 @@ class Filters:
     ] = None
     zone: Annotated[
         str,
-        Parameter(help="Whose clock --time-of-day is of, as Europe/Berlin: on each date with the offset of that date."),
+        Parameter(help="Whose clock --time-of-day is of, and dates that state no zone, as Europe/Berlin."),
     ] = "UTC"
 
     def where(self) -> Where:
@@ -78,7 +80,9 @@ class Filters:
         from lookalike.index.schema import parse_moment
 
         try:
+            naming = NamingFlags(zone=self.zone).read()
             since, until = (parse_moment(bound) if bound else None for bound in (self.since, self.until))
+            since, until = (naming.in_utc(one) if isinstance(one, datetime) else one for one in (since, until))
             hours = TimeOfDay.parse(self.time_of_day, self.zone) if self.time_of_day else None
         except ValueError as error:
             fail(str(error), code=2)

@@ -62,6 +62,8 @@ def embed(
 
     if (out is None) != stdout:
         fail("expected --out with a file, or --stdout", code=2)
+    if out and out.suffix not in (".parquet", ".npy"):
+        fail(f"--out is {out}, expected a name that ends with .parquet or .npy", code=2)
     _check_given(sources)
     found, model = _find(sources, naming), Encoder(encoder, device)
     with footage_bar("embedding", found) as saw:
@@ -103,6 +105,10 @@ def index(
         check_watch(sources, settle_s)
     tables = [Path(one) for one in sources if one.endswith(".parquet")]
     footage = tuple(one for one in sources if not one.endswith(".parquet"))
+    if tables and not footage and (sampling, naming) != (ALL, UNTOLD):
+        fail(
+            "a table's frames are those that it has; flags of which frames, and where they are from, are for footage", 2
+        )
     found = _find(footage, naming) if footage and not watch else []
     model = Encoder(encoder, device)
     with open_index(index, model.spec, create=True, options=collection) as store:
@@ -112,6 +118,8 @@ def index(
             summary = _index_all(tables, found, model, store, sampling)
         points = store.count()
     print_data(json.dumps({"index": index, "points": points} | _report(summary, named=watch)))
+    if summary.skipped and not summary.frames and not watch:
+        fail("no frame could be read from any source")
 
 
 def _index_all(
@@ -141,8 +149,9 @@ def _find(sources: tuple[str, ...], naming: NamingFlags) -> list[Source]:
     from lookalike.footage import find_sources
 
     found = find_sources(sources, naming.read())
-    if naming.name_pattern and (unmatched := sum(not naming.matches(source.path) for source in found)):
-        say(f"--name-pattern is not found in {unmatched} of {len(found)} path(s)")
+    unmatched = [source.path for source in found if naming.name_pattern and not naming.matches(source.path)]
+    if unmatched:
+        say(f"--name-pattern is not found in {len(unmatched)} of {len(found)} path(s), such as {unmatched[0]}")
     return found
 
 

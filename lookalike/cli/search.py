@@ -52,7 +52,7 @@ def search(
     json_: Json = False,
 ) -> None:
     """Find the moments that look most like a picture. Neighbouring frames are answered as one hit with its span."""
-    from lookalike.console import print_data
+    from lookalike.console import print_data, say
     from lookalike.encoder import Encoder
     from lookalike.examples import combine, vector_of
     from lookalike.index import Choice, open_index
@@ -81,6 +81,8 @@ def search(
         print_data(f"{'score':>6}  {'pct':>5}  {'time':>9}  {'span':>15}  {'frames':>6}  camera  source")
     for hit in hits:
         print_data(json.dumps(hit.to_dict()) if json_ else _line(hit))
+    if not hits:
+        say("nothing found: no frame meets the conditions; cameras are as in `lookalike stats`, sources as in hits")
 
 
 @app.command(help_epilogue="Example: `lookalike locate clip.mp4 --encoder encoder.onnx --index index/`")
@@ -91,6 +93,8 @@ def locate(
     index: IndexAt,
     fps: Annotated[float, Parameter(help="Frames of it to compare in each second.")] = 5.0,
     top: Annotated[int, Parameter(help="How many recordings to answer.")] = 5,
+    min_similarity: Annotated[float, Parameter(help="Only recordings whose frames are so much alike.")] = 0.8,
+    min_agreement: Annotated[float, Parameter(help="Only recordings that change in the same way so much.")] = 0.3,
     filters: WhichFrames = EVERY_FRAME,
     json_: Json = False,
 ) -> None:
@@ -115,15 +119,19 @@ def locate(
         say(f"{clip}: {reason}; what was read is looked for")
     with open_index(index, model.spec) as store:
         copies = find_copies(store, times_s, embeddings, top, where)
+    copies = [one for one in copies if one.similarity >= min_similarity and one.agreement >= min_agreement]
     if not json_:
         print_data(f"{'agreement':>9}  {'similarity':>10}  {'offset':>9}  {'span':>17}  camera  source")
     for copy in copies:
         span = f"{copy.span_s[0]:.1f}-{copy.span_s[1]:.1f} s"
         numbers = f"{copy.agreement:9.3f}  {copy.similarity:10.3f}  {copy.offset_s:7.1f} s  {span:>17}"
         print_data(json.dumps(copy.to_dict()) if json_ else f"{numbers}  {copy.camera}  {copy.source}")
+    if not copies:
+        say("nothing found: no recording agrees with the clip as --min-similarity and --min-agreement ask for")
 
 
 def _line(hit: Hit) -> str:
     span = f"{hit.span_s[0]:.1f}-{hit.span_s[1]:.1f} s"
     place = f"{hit.time_s:7.1f} s  {span:>15}  {hit.frames:6}  {hit.camera}  {hit.source}"
-    return f"{hit.score:6.3f}  {hit.percentile:5.1f}  {place}"
+    region = f"  region {hit.region}" if hit.region else ""
+    return f"{hit.score:6.3f}  {hit.percentile:5.1f}  {place}{region}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -41,6 +42,7 @@ def serve(
         fail(f"--workers is {workers}, expected at least 1", code=2)
     settings = Settings(encoder, index, device, workers, writable)
     settings.check()
+    _check_free(host, port)
     command = [
         sys.executable,
         "-m",
@@ -54,6 +56,14 @@ def serve(
     ]
     # BentoML's own process takes this one's place, so that signals and the exit code are its own.
     os.execve(sys.executable, command, {"BENTOML_DO_NOT_TRACK": "True"} | os.environ | settings.to_env())
+
+
+def _check_free(host: str, port: int) -> None:
+    """BentoML would say it in a traceback, or, of a port past 65535, not at all."""
+    try:
+        socket.create_server((host, port)).close()
+    except (OSError, OverflowError) as error:
+        fail(f"--port {port} of {host} cannot be listened on ({error})", code=1 if isinstance(error, OSError) else 2)
 
 
 @app.command(help_epilogue="Example: `lookalike demo --out demo/`")

@@ -41,7 +41,7 @@ def verify(*, encoder: EncoderFile, index: IndexAt) -> None:
         found = verify(store)
     print_data(json.dumps(found.to_dict()))
     for source in found.gone:
-        say(f"gone: {source}; if it is not to come back: lookalike forget --source")
+        say(f"gone: {source}; if it is not to come back: lookalike forget --source {source}")
     for source, stored, said in found.short:
         say(f"short: {source}: {stored} frames of {said}; forget it and index it again")
     if not found.good:
@@ -78,5 +78,7 @@ def forget(
         removed, another = store.forget(where), store.has_another_generation()
         points = store.count()
     print_data(json.dumps({"index": index, "removed": removed, "points": points}))
+    if not removed:
+        say("no frame meets the conditions; cameras are as in `lookalike stats`, sources as in hits")
     if removed and another:
         say("the index holds a generation of another encoder: forget there as well, or lookalike reindex --discard")

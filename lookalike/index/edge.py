@@ -54,7 +54,7 @@ class Shard(Paged):
             if "WouldBlock" in str(error):
                 raise IndexInUse(
                     f"{folder.parent}: in use by another process; stop it first, or if it is"
-                    " `lookalike serve --writable`, give its URL as --index http://127.0.0.1:3000"
+                    " `lookalike serve`, give its URL, as --index http://127.0.0.1:3000"
                 ) from error
             raise IndexStoreError(f"{folder.parent}: cannot open the index ({error})") from error
 

@@ -240,6 +240,8 @@ def _service_at(location: str | Path) -> dict[str, Any] | None:
 def _place_at(location: str | Path, live: bool = False, options: ServerOptions = ONE_NODE) -> Place:
     if str(location).startswith(("http://", "https://")):
         return _collection_at(str(location), options)
+    if "://" in str(location):
+        raise IndexStoreError(f"{location}: expected a folder, or a URL that begins with http:// or https://")
     return FolderPlace(Path(location), live)
 
 

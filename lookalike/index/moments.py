@@ -38,15 +38,18 @@ def collapse(scored: Iterable[Scored], moment_s: float = MOMENT_S, by_clip: bool
 def _moments(scored: Iterable[Scored], moment_s: float) -> list[_Run]:
     by_source: dict[str, list[_Run]] = {}
     runs: list[_Run] = []
+    counted: set[tuple[str, float]] = set()
     for frame in scored:
         near = by_source.setdefault(frame.payload["source_id"], [])
         run = next((one for one in near if _apart_s(one.best, frame) <= moment_s), None)
         start_s, end_s = _span(frame)
-        if run:
-            run.take(start_s, end_s, frame.payload["stands_for"])
-        else:
-            near.append(_Run(frame, start_s, end_s, frame.payload["stands_for"]))
-            runs.append(near[-1])
+        if run is None:
+            run = _Run(frame, start_s, end_s, 0)
+            near.append(run)
+            runs.append(run)
+        at = frame.payload["source_id"], start_s
+        run.take(start_s, end_s, 0 if at in counted else frame.payload["stands_for"])
+        counted.add(at)  # a frame and its regions are one
     return runs
 
 
