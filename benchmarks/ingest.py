@@ -12,7 +12,7 @@ memory that `lookalike index --fps 1` takes for a minute of it and for the hour.
 from __future__ import annotations
 
 import math
-import os
+import re
 import statistics
 import subprocess
 import sys
@@ -113,14 +113,18 @@ def repeat(path: str, length_s: int, folder: Path) -> Path:
 
 
 def peak_mb(video: Path, encoder: Path) -> int:
-    """Of a process that indexes it, one frame a second. Linux counts kilobytes."""
+    """Of a process that indexes it, one frame a second. Only Linux says it."""
     with tempfile.TemporaryDirectory() as folder:
         words = ["index", str(video), "--encoder", str(encoder), "--index", f"{folder}/index", "--fps", "1"]
-        process = subprocess.Popen([sys.executable, "-m", "lookalike", *words], stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"lookalike index: exit status {status}")
-    return round(usage.ru_maxrss / 1024)
+        process, peak_kb = subprocess.Popen([sys.executable, "-m", "lookalike", *words], stdout=subprocess.DEVNULL), 0
+        while process.poll() is None:
+            # What wait4 tells begins with the memory of the process that started it.
+            found = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
+            peak_kb = max(peak_kb, int(found[1])) if found else peak_kb
+            time.sleep(0.05)
+    if process.returncode:
+        raise SystemExit(f"lookalike index: exit status {process.returncode}")
+    return round(peak_kb / 1024)
 
 
 def decode(sources: Sequence[Source], keyframes: bool = False) -> Timed:

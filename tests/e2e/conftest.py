@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,11 +28,12 @@ def run_verb(*arguments: object, cwd: Path | None = None) -> subprocess.Complete
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """recordings/ (rendered, with events.csv), runs/first, encoder.onnx, index/, crop.jpg."""
+    """recordings/ (rendered, with events.csv), runs/first, encoder.onnx, index/, crop.jpg, clip.mp4."""
     home = tmp_path_factory.mktemp("home")
     render_scenes(home / "recordings", duration_s=12, size_px=(160, 90))
     os.replace(home / "recordings" / "events.csv", home / "events.csv")
     Image.fromarray(frame_at(str(home / "recordings" / "gate.mp4"), 5)).save(home / "crop.jpg")
+    shutil.copy(home / "recordings" / "gate.mp4", home / "clip.mp4")
     made = [
         run_verb("pretrain", "recordings", "--out", "runs/first", *FEW_STEPS, cwd=home),
         run_verb("export", "runs/first", "--out", "encoder.onnx", cwd=home),

@@ -156,7 +156,7 @@ def test_embedding_a_clip_gives_a_row_for_each_fifth_of_a_second(home: Path, foo
         (["embed", "recordings", "--encoder", "encoder.onnx", "--out", "x", "--fps", "0"], 2, "--fps is 0"),
         (["search", "--unknown"], 2, "Unknown option"),
         ([*SEARCH, "--time-of-day", "night"], 2, "'night' is no time of day; expected a range such as 22:00-06:00"),
-        ([*SEARCH, "--time-of-day", "22:00-06:00", "--zone", "Here"], 2, "'Here' is no time zone"),
+        ([*SEARCH, "--time-of-day", "22:00-06:00", "--zone", "Here"], 2, "--zone is 'Here', expected one"),
         ([*SEARCH, "--min-percentile", "100"], 2, "min_percentile is 100.0"),
         (["outliers", *STORED, "--usual", "2"], 2, "--usual is 2, expected a share between 0 and 1"),
         (["cluster", *STORED, "--clusters", "10000"], 1, "too few for 10000 clusters"),
