@@ -106,9 +106,7 @@ def index(
     tables = [Path(one) for one in sources if one.endswith(".parquet")]
     footage = tuple(one for one in sources if not one.endswith(".parquet"))
     if tables and not footage and (sampling, naming) != (ALL, UNTOLD):
-        fail(
-            "a table's frames are those that it has; flags of which frames, and where they are from, are for footage", 2
-        )
+        fail("a table has its own frames, times and cameras; flags of them are for footage", code=2)
     found = _find(footage, naming) if footage and not watch else []
     model = Encoder(encoder, device)
     with open_index(index, model.spec, create=True, options=collection) as store:

@@ -61,7 +61,7 @@ def serve(
 def _check_free(host: str, port: int) -> None:
     """BentoML would say it in a traceback, or, of a port past 65535, not at all."""
     try:
-        socket.create_server((host, port)).close()
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except (OSError, OverflowError) as error:
         fail(f"--port {port} of {host} cannot be listened on ({error})", code=1 if isinstance(error, OSError) else 2)
 

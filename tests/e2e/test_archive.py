@@ -6,12 +6,11 @@ import csv
 import json
 from pathlib import Path
 
-import av
 import pytest
-from av.video.stream import VideoStream
 
 from tests.conftest import SHARED_DATA
 from tests.e2e.conftest import run_verb
+from tests.explore.copies import write_copy
 
 pytestmark = pytest.mark.skipif(
     not SHARED_DATA.is_dir(), reason="NO RECORDINGS: the shared footage is not beside the checkout, nothing is checked"
@@ -52,32 +51,6 @@ def test_the_middle_of_an_event_finds_the_event(label: str, archive: Path, tiny_
     assert all(hit["time_s"] <= start_s - 6 for hit in only)
 
 
-def write_copy(source: Path, start_s: float, out: Path) -> Path:
-    """Ten seconds from `start_s` on, at half the size, with much compression."""
-    with av.open(str(source)) as read, av.open(str(out), "w") as written:
-        stream: VideoStream | None = None
-        first = None
-        for frame in read.decode(video=0):
-            assert frame.pts is not None
-            assert frame.time_base is not None
-            first = frame.pts if first is None else first
-            time_s = float((frame.pts - first) * frame.time_base)
-            if not start_s <= time_s < start_s + CUT_S:
-                continue
-            if stream is None:
-                made = written.add_stream("libx264", rate=read.streams.video[0].average_rate, options={"crf": "35"})
-                assert isinstance(made, VideoStream)
-                stream, began = made, frame.pts
-                stream.width, stream.height = frame.width // 4 * 2, frame.height // 4 * 2
-                stream.pix_fmt, stream.codec_context.time_base = "yuv420p", frame.time_base
-            small = frame.reformat(stream.width, stream.height, "yuv420p")
-            small.pts, small.time_base = frame.pts - began, frame.time_base
-            written.mux(stream.encode(small))
-        assert stream is not None
-        written.mux(stream.encode())
-    return out
-
-
 @pytest.mark.parametrize(
     ("clip", "start_s"),
     [
@@ -92,7 +65,7 @@ def write_copy(source: Path, start_s: float, out: Path) -> Path:
 def test_a_copy_of_ten_seconds_is_found_at_its_offset(
     clip: str, start_s: float, archive: Path, tiny_encoder: Path, tmp_path: Path
 ) -> None:
-    copy = write_copy(FOOTAGE / clip, start_s, tmp_path / "copy.mp4")
+    copy = write_copy(FOOTAGE / clip, tmp_path / "copy.mp4", start_s, CUT_S)
     first = asked("locate", copy, archive=archive, encoder=tiny_encoder)[0]
     assert first["source"] == str(FOOTAGE / clip)
     assert first["offset_s"] == pytest.approx(start_s, abs=0.5)

@@ -22,7 +22,9 @@ FOOTAGE = SHARED_DATA / "footage"
 LENGTH_S = 10.0
 COPIED_FROM_S = {"car-detection.mp4": 9.3, "bottle-detection.mp4": 13.77, "traffic_camera.mp4": 5.23, "chimp.mp4": 3.9}
 
-pytestmark = pytest.mark.skipif(not FOOTAGE.is_dir(), reason=f"no recordings at {FOOTAGE}")
+pytestmark = pytest.mark.skipif(
+    not FOOTAGE.is_dir(), reason="NO RECORDINGS: the shared footage is not beside the checkout"
+)
 
 
 @pytest.fixture(scope="module")
