@@ -1,0 +1,102 @@
+"""The real service over recordings of four cameras, and a browser that looks at its page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize
+
+from lookalike.encoder import Encoder
+from lookalike.footage import find_sources
+from lookalike.index import open_index
+from lookalike.ingest import index_footage
+from lookalike.naming import Naming
+from lookalike.sampling import Sampling
+from tests.browser.chromium import NoBrowser, chromium
+from tests.browser.footage import NAME_PATTERN, Scene, png_of, write_recordings
+from tests.serving.running import ROOT, bentoml_env, served
+from tests.tiny import SPEC
+
+WAIT_MS = 15_000  # far more than anything takes: a busy machine must not fail the tests
+WIDE, NARROW = ViewportSize(width=1440, height=900), ViewportSize(width=390, height=844)
+
+
+@dataclass
+class Shown:
+    """A running service, what its recordings show, and where they are."""
+
+    url: str
+    folder: Path
+    scenes: list[Scene]
+
+    def png(self, scene: Scene) -> bytes:
+        return png_of(self.folder, scene)
+
+
+@dataclass
+class Watched:
+    """What a page asked for from elsewhere, and what it complained of."""
+
+    foreign: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def shown(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    home = tmp_path_factory.mktemp("page")
+    (home / "recordings").mkdir()
+    scenes = write_recordings(home / "recordings", home / "rendered")
+    sources = find_sources([home / "recordings"], Naming(pattern=re.compile(NAME_PATTERN)))
+    with open_index(home / "index", SPEC, create=True) as index:
+        index_footage(sources, Encoder(tiny_encoder, "cpu"), index, Sampling(fps=2), lambda batch: None)
+    settings = {"LOOKALIKE_ENCODER": tiny_encoder, "LOOKALIKE_INDEX": home / "index", "LOOKALIKE_CACHE": home / "cache"}
+    with served("serving.service:Lookalike", bentoml_env(home, settings), ROOT, home / "log") as client:
+        yield Shown(str(client.base_url).rstrip("/"), home / "recordings", scenes)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    try:
+        with chromium() as running:
+            yield running
+    except NoBrowser as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def context(browser: Browser, shown: Shown) -> Iterator[BrowserContext]:
+    opened = browser.new_context(base_url=shown.url, viewport=WIDE, timezone_id="Europe/Zurich", locale="en-GB")
+    opened.set_default_timeout(WAIT_MS)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def watched() -> Watched:
+    return Watched()
+
+
+@pytest.fixture
+def page(context: BrowserContext, shown: Shown, watched: Watched) -> Iterator[Page]:
+    """At the end it must have asked nobody else for anything, and complained of nothing."""
+    opened = context.new_page()
+    opened.on("request", lambda request: watched.foreign.extend(_foreign(request, shown.url)))
+    opened.on("console", lambda message: watched.complaints.extend(_complaint(message)))
+    opened.on("pageerror", lambda error: watched.complaints.append(str(error)))
+    yield opened
+    assert watched.foreign == []
+    assert watched.complaints == []
+
+
+def _foreign(request: Request, own: str) -> list[str]:
+    at = urlsplit(request.url)
+    return [] if at.scheme in ("blob", "data") or f"{at.scheme}://{at.netloc}" == own else [request.url]
+
+
+def _complaint(message: ConsoleMessage) -> list[str]:
+    return [message.text] if message.type in ("error", "warning") else []
