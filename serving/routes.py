@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from serving.answers import JSON, embeddings_answer, json_answer, openai_answer
 from serving.bodies import Upload, media_type, read_body, read_bytes
@@ -21,7 +23,10 @@ from serving.refusals import Refusal
 
 PAGES = Path(__file__).parent / "ui"
 # The pages load nothing from elsewhere, and the browser holds them to it.
-PAGE_HEADERS = {"Content-Security-Policy": "default-src 'self' 'unsafe-inline'; img-src 'self' blob: data:"}
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; media-src 'self' blob:",
+    "Cache-Control": "no-cache",
+}
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -98,6 +103,15 @@ async def search_page(request: Request) -> Response:
     return FileResponse(PAGES / "index.html", headers=PAGE_HEADERS)
 
 
+class PageFiles(StaticFiles):
+    """What the page is made of."""
+
+    def file_response(self, *arguments: Any, **named: Any) -> Response:
+        response = super().file_response(*arguments, **named)
+        response.headers.update(PAGE_HEADERS)
+        return response
+
+
 async def api_page(request: Request) -> Response:
     return FileResponse(PAGES / "api.html", headers=PAGE_HEADERS)
 
@@ -127,6 +141,7 @@ def _check_fields(files: list[Upload], texts: list[str], expected: str) -> None:
 ROUTES = [
     Route("/", api_page),
     Route("/ui", search_page),
+    Mount("/ui", PageFiles(directory=PAGES)),
     Route("/embed", embed, methods=["POST"]),
     Route("/v1/embeddings", openai_embeddings, methods=["POST"]),
     Route("/search", search, methods=["POST"]),
