@@ -1,0 +1,239 @@
+/** One moment, large: its recording plays from there, and what is seen can be searched for. */
+
+import { frameFull, recording, recordingThumb } from "./api.js"
+import { add, only } from "./ask.js"
+import { makeBox } from "./box.js"
+import { by, element, isTyping } from "./dom.js"
+import { moment as momentExample, readRegion, withRegion } from "./examples.js"
+import * as format from "./format.js"
+import { readLook, writeLook } from "./moments.js"
+import { markTime, others, strip } from "./neighbours.js"
+import { makePlayer } from "./player.js"
+import { change, current } from "./state.js"
+
+const POLL_MS = 1000
+const SAME_S = 0.05 // as near as this, the paused frame is the one that was found
+
+let list // () => the moments that next and previous go through
+let player, box
+let moment = null
+let info = null
+let running = new AbortController()
+const part = {}
+
+export function begin(shownMoments) {
+  list = shownMoments
+  player = makePlayer({ onTime: showTime, onFailure: reason => note(reason) })
+  by("look").append(bar(), body())
+  box = makeBox(part.box, { onDraw: () => player.pause(), onChange: nameSearch, onTap: () => player.toggle() })
+  by("look").addEventListener("close", () => current().look && change({ look: "" }))
+  by("look").addEventListener("click", event => event.target === by("look") && by("look").close())
+  by("look").addEventListener("keydown", onKey)
+}
+
+export function onState(state, before) {
+  if (state.look === before.look && state.zone === before.zone) return
+  running.abort()
+  running = new AbortController()
+  if (state.look) show(state.look, running.signal)
+  else hide()
+}
+
+function bar() {
+  part.title = element("h2", {})
+  part.place = element("span", { className: "place" })
+  part.previous = element("button", { className: "icon", "data-icon": "previous", "aria-label": "Previous moment", title: "Previous moment (k)", onclick: () => go(-1) })
+  part.next = element("button", { className: "icon", "data-icon": "next", "aria-label": "Next moment", title: "Next moment (j)", onclick: () => go(1) })
+  const close = element("button", { className: "icon", "data-test": "look-close", "aria-label": "Close", title: "Close (Esc)", onclick: () => by("look").close() }, "\u00d7")
+  return element("div", { className: "look-bar" }, part.title, element("div", { className: "look-steps" }, part.previous, part.place, part.next), close)
+}
+
+function body() {
+  part.image = element("img", { "data-test": "look-image", alt: "" })
+  part.box = element("div", { className: "look-box", "data-test": "look-box", tabIndex: 0, role: "application", "aria-label": "Part of the frame to search for",
+    "aria-description": "Draw a box, or press r for one. Arrows move it, shift and arrows size it, Escape takes it away." })
+  part.found = element("span", { className: "found", hidden: true })
+  part.frame = element("div", { className: "look-frame" }, player.video, part.image, part.found, part.box)
+  part.note = element("div", { className: "look-note", role: "status" })
+  part.strip = element("div", {})
+  part.side = element("div", { className: "look-side" })
+  return element("div", { className: "look-body" },
+    element("div", { className: "look-main" }, element("div", { className: "look-stage" }, part.frame), part.note, player.bar, part.strip), part.side)
+}
+
+async function show(text, signal) {
+  try {
+    const next = await readLook(text, signal)
+    if (signal.aborted) return
+    moment = next
+    render()
+    await showMedia(signal)
+  } catch (error) {
+    if (!signal.aborted) renderFailure(error)
+  }
+}
+
+function hide() {
+  if (by("look").open) by("look").close()
+  player.unload()
+  moment = info = null
+}
+
+function openDialog() {
+  if (by("look").open) return
+  by("look").showModal()
+  part.box.focus({ preventScroll: true })
+}
+
+function render() {
+  info = null
+  player.unload()
+  box.show(null)
+  nameSearch(null)
+  part.title.replaceChildren(element("b", {}, moment.camera), ` ${format.when(moment)}`)
+  note("")
+  showStill()
+  showPlace()
+  part.strip.replaceChildren()
+  part.side.replaceChildren(actions(), facts(), others(moment, list(), open) ?? "")
+  openDialog()
+}
+
+function renderFailure(error) {
+  if (!moment) part.title.textContent = "Moment"
+  part.frame.dataset.media = "none"
+  note(error.message)
+  openDialog()
+}
+
+/** The frame as a picture: until the recording plays, and where it does not. */
+function showStill() {
+  part.frame.dataset.media = "still"
+  part.image.alt = `${moment.camera}, ${format.when(moment)}`
+  part.image.src = moment.id ? frameFull(moment.id) : recordingThumb(moment.source_id, moment.time_s, 640)
+  part.image.onload = () => setShape(part.image.naturalWidth, part.image.naturalHeight)
+  part.image.onerror = () => (part.frame.dataset.media = "none")
+  part.found.hidden = !moment.region
+  if (!moment.region) return
+  const { x, y, w, h } = readRegion(moment.region)
+  Object.assign(part.found.style, { left: `${x * 100}%`, top: `${y * 100}%`, width: `${w * 100}%`, height: `${h * 100}%` })
+}
+
+const setShape = (width, height) => width && height && part.frame.style.setProperty("--shape", width / height)
+
+/** Play it if it can be played; while a copy that can is being made, say how far that is. */
+async function showMedia(signal) {
+  info = await recording(moment.source_id, signal)
+  if (signal.aborted) return
+  setShape(info.width, info.height)
+  player.bar.hidden = info.kind === "picture" || info.media !== "ready"
+  part.side.querySelector("dl").replaceWith(facts())
+  if (info.kind === "picture") return
+  if (!part.strip.firstChild && info.media !== "none") part.strip.replaceChildren(strip(moment, info, goTo))
+  markTime(part.strip, moment.time_s)
+  if (info.media === "none") return note(info.reason || "This recording cannot be played.")
+  if (info.media === "ready") return play()
+  preparing(info.progress)
+  await new Promise(resolve => setTimeout(resolve, POLL_MS))
+  if (!signal.aborted) await showMedia(signal)
+}
+
+function play() {
+  note("")
+  player.load(info, moment.time_s)
+  player.video.addEventListener("seeked", () => info && (part.frame.dataset.media = "video"), { once: true })
+}
+
+function note(text) {
+  part.note.replaceChildren(text)
+  part.note.hidden = !text
+}
+
+function preparing(progress) {
+  const share = Math.round((progress ?? 0) * 100)
+  const bar = element("progress", { max: 100, value: share, "aria-label": "Preparing the recording" })
+  part.note.hidden = false
+  part.note.replaceChildren(`Preparing this recording so that the browser can play it: ${share} %`, bar)
+}
+
+function showTime(time_s) {
+  markTime(part.strip, time_s)
+  part.found.hidden = !moment?.region || Math.abs(time_s - moment.time_s) > SAME_S
+}
+
+/** To another time of this recording: there, or as another moment where it does not play. */
+function goTo(time_s) {
+  box.clear()
+  if (player.isLoaded()) player.seek(time_s)
+  else change({ look: `${moment.source_id}@${Math.round(time_s * 1000) / 1000}` }, { replace: true })
+}
+
+const open = next => change({ look: writeLook(next) }, { replace: true })
+
+const place = () => list().findIndex(one => writeLook(one) === current().look)
+
+function go(step) {
+  const next = list()[place() + step]
+  if (next) open(next)
+}
+
+function showPlace() {
+  const [at, total] = [place(), list().length]
+  part.place.textContent = at < 0 ? "" : `${at + 1} of ${total}`
+  part.previous.disabled = at <= 0
+  part.next.disabled = at < 0 || at >= total - 1
+}
+
+function actions() {
+  const button = (test, text, key, onclick) => element("button", { "data-test": test, title: `${text} (${key})`, onclick }, text)
+  part.region = button("look-region", "Search this frame", "Enter", () => only(seen()))
+  return element("div", { className: "look-actions" },
+    button("look-like", "More like this", "+", () => add("like", seen())),
+    button("look-unlike", "Less like this", "\u2212", () => add("unlike", seen())), part.region)
+}
+
+function nameSearch(region) {
+  if (part.region) part.region.textContent = region ? "Search this region" : "Search this frame"
+}
+
+/** What is seen, as an example: the frame that was found, or where its recording stands now; the box on it, if there is one. */
+function seen() {
+  const time_s = player.isLoaded() ? player.time() : moment.time_s
+  const isFound = moment.id && Math.abs(time_s - moment.time_s) <= SAME_S
+  const example = isFound ? moment.id : momentExample(moment.source_id, time_s)
+  return box.region() ? withRegion(example, box.region()) : example
+}
+
+function facts() {
+  const share = format.percentile(moment)
+  const size = info?.width ? `${info.width} \u00d7 ${info.height}` : ""
+  const rows = [
+    ["Recorded", moment.captured_at ? format.when(moment) : "at an unknown date"],
+    ["Within it", info?.kind === "picture" ? "" : [format.span(moment), info && `of ${format.clip(info.length_s, 0)}`].filter(Boolean).join(" ")],
+    ["Similarity", moment.score == null ? "" : format.score(moment.score), share],
+    ["Recording", format.fileName(moment.source), moment.source],
+    ["Size", size],
+  ]
+  return element("dl", { className: "facts" }, ...rows.filter(row => row[1]).flatMap(([name, value, more]) =>
+    [element("dt", {}, name), element("dd", { title: name === "Recording" ? more : null }, value, name === "Similarity" && more ? element("small", {}, `${more}.`) : null)]))
+}
+
+function onKey(event) {
+  if (isTyping(event.target) || event.altKey || event.ctrlKey || event.metaKey || !moment) return
+  const isSlider = event.target.matches("input[type=range]")
+  const isButton = event.target.matches("button")
+  const action = keyAction(event, isSlider, isButton)
+  if (!action) return
+  event.preventDefault()
+  event.stopPropagation()
+  action()
+}
+
+function keyAction({ key, shiftKey }, isSlider, isButton) {
+  const second = step => () => player.seek(player.time() + step)
+  const arrows = isSlider ? {} : { ArrowLeft: shiftKey ? second(-1) : () => player.step(-1), ArrowRight: shiftKey ? second(1) : () => player.step(1) }
+  const presses = isButton ? {} : { " ": () => player.toggle(), Enter: () => only(seen()) }
+  const walks = { j: () => go(1), "]": () => go(1), k: () => go(-1), "[": () => go(-1) }
+  const asks = { "+": () => add("like", seen()), "-": () => add("unlike", seen()), r: () => [part.box.focus(), box.begin()] }
+  return { ...arrows, ...presses, ...walks, ...asks }[key]
+}

@@ -1,0 +1,70 @@
+/** The page: who listens to what. */
+
+import * as answers from "./answers.js"
+import * as ask from "./ask.js"
+import * as browse from "./browse.js"
+import { by, element } from "./dom.js"
+import * as facets from "./facets.js"
+import * as keys from "./keys.js"
+import { load, onLibrary } from "./library.js"
+import * as look from "./look.js"
+import { writeLook } from "./moments.js"
+import * as search from "./search.js"
+import * as start from "./start.js"
+import { begin, change, current, differs, onChange } from "./state.js"
+import * as timeline from "./timeline.js"
+import { isZone, LOCAL } from "./zone.js"
+
+const open = moment => change({ look: writeLook(moment) })
+
+function renderFrame(state) {
+  const isBrowsing = Boolean(state.browse)
+  by("search").hidden = isBrowsing
+  by("browse").hidden = !isBrowsing
+  by("tab-search").setAttribute("aria-current", isBrowsing ? "false" : "page")
+  by("tab-browse").setAttribute("aria-current", isBrowsing ? "page" : "false")
+  renderZones(state)
+}
+
+function renderZones(state) {
+  const others = state.zone && !["UTC", LOCAL].includes(state.zone) && isZone(state.zone) ? [[state.zone, state.zone]] : []
+  const zones = [["", `Local time (${LOCAL})`], ...(LOCAL === "UTC" ? [] : [["UTC", "UTC"]]), ...others]
+  by("zone").replaceChildren(...zones.map(([value, text]) => element("option", { value }, text)))
+  by("zone").value = state.zone === LOCAL ? "" : state.zone
+}
+
+function renderAnswers() {
+  answers.render()
+  facets.render()
+  timeline.render()
+  start.render()
+}
+
+by("tab-search").onclick = () => change({ browse: "" })
+by("tab-browse").onclick = () => change({ browse: "cameras" })
+by("zone").onchange = event => change({ zone: event.target.value })
+if (matchMedia("(max-width: 800px)").matches) by("filters").open = false
+
+ask.begin(answers.fail)
+answers.begin(open)
+facets.begin()
+timeline.begin(open)
+start.begin(open)
+browse.begin(open)
+look.begin(() => (current().browse ? browse.shown() : search.shown()))
+keys.begin()
+
+search.onAnswers(renderAnswers)
+onLibrary(() => [renderAnswers(), browse.render(), ask.render()])
+onChange((state, before) => {
+  renderFrame(state)
+  ask.onState(state, before)
+  search.onState(state, before)
+  look.onState(state, before)
+  if (differs(state, before, "browse", "zone")) browse.render()
+  if (differs(state, before, "view", "min", "zone", "since", "until")) renderAnswers()
+})
+begin()
+renderAnswers()
+ask.render()
+load()

@@ -1,0 +1,43 @@
+/** Before a question is asked: moments of the library to begin with. */
+
+import { card, fill, skeletons, walkable } from "./card.js"
+import { by } from "./dom.js"
+import * as format from "./format.js"
+import { cameras, stored } from "./library.js"
+import { momentIn } from "./moments.js"
+import { latest } from "./search.js"
+
+const SHOWN = 12
+
+let open
+
+export function begin(openMoment) {
+  open = openMoment
+  walkable(by("start-list"))
+}
+
+export function render() {
+  by("start").hidden = latest().phase !== "idle"
+  if (by("start").hidden) return
+  const { recordings, frames, failure, loaded } = stored()
+  by("start-note").textContent = note(recordings, frames, failure, loaded)
+  fill(by("start-list"), loaded ? sample(recordings).map(one => card(momentIn(one, one.length_s / 2), { open, test: "start" })) : skeletons(8))
+}
+
+function note(recordings, frames, failure, loaded) {
+  if (failure) return failure.message
+  if (!loaded) return ""
+  if (!recordings.length) return "Nothing is stored yet: fill the index with `lookalike index`, then load this page again."
+  return `${format.count(frames, "frame")} of ${format.count(recordings.length, "recording")} from ${format.count(cameras().length, "camera")}.`
+}
+
+/** The latest of each camera in turn, so that all are seen. */
+function sample(recordings) {
+  const latestFirst = [...recordings].filter(one => one.served).sort((a, b) => (b.began_at ?? "").localeCompare(a.began_at ?? ""))
+  const turn = new Map()
+  const ranked = latestFirst.map(one => {
+    turn.set(one.camera, (turn.get(one.camera) ?? 0) + 1)
+    return [turn.get(one.camera), one]
+  })
+  return ranked.sort((a, b) => a[0] - b[0]).slice(0, SHOWN).map(([, one]) => one)
+}
