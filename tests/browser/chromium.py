@@ -63,11 +63,11 @@ def _present() -> str | None:
 
 
 def _debians() -> str | None:
-    """Installed with Debian's package manager, where that is there and may be used."""
+    """Installed with what Playwright's Node.js needs, where Debian's package manager is there and may be used."""
     if not shutil.which("apt-get") or os.geteuid() != 0:
         return None
     _run(["apt-get", "update"])  # an older list may still do
-    _run(["apt-get", "install", "--yes", "--no-install-recommends", "chromium"])
+    _run(["apt-get", "install", "--yes", "--no-install-recommends", "chromium", "libatomic1"])
     return _present()
 
 
