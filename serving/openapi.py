@@ -127,13 +127,14 @@ _SCHEMAS: dict[str, Any] = {
                 "items": {
                     "type": "object",
                     "required": [
-                        *("id", "score", "source", "camera", "time_s", "span_s", "captured_at"),
+                        *("id", "score", "source", "source_id", "camera", "time_s", "span_s", "captured_at"),
                         *("frames", "moments", "percentile", "region"),
                     ],
                     "properties": {
                         "id": {"type": "string", "format": "uuid"},
                         "score": {"type": "number", "description": "Cosine similarity"},
                         "source": {"type": "string"},
+                        "source_id": {"type": "string", "description": "SHA-256 of the source's bytes"},
                         "camera": {"type": "string"},
                         "time_s": {"type": "number", "description": "Seconds into the source"},
                         "span_s": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},

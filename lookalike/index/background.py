@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -14,9 +16,12 @@ from lookalike.index.engine import Engine
 from lookalike.index.moments import MOMENT_S
 from lookalike.index.schema import Hit, Where
 
+logger = logging.getLogger("lookalike.index")
+
 SAMPLE = 1000  # frames of each camera, at most
 CAMERAS = 64  # whose samples are kept: 1 MB each, for vectors of 256
-REFRESH_S = 60.0  # then frames are drawn again, since an index may grow
+REFRESH_S = 60.0  # then a camera's frames are drawn again, since an index may grow
+FULL_REFRESH_S = 600.0  # the same for as many as are ever drawn: more frames make no better sample
 ROUNDING = 1e-6  # the engine's cosine and ours differ by less
 
 
@@ -32,12 +37,29 @@ class _Sample:
     stand_for: np.ndarray  # how many frames each of them is
 
 
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """at_s: by the clock that never goes back."""
+
+    sample: _Sample
+    at_s: float
+
+    def is_old(self) -> bool:
+        full = len(self.sample.times_s) == SAMPLE
+        return time.monotonic() - self.at_s > (FULL_REFRESH_S if full else REFRESH_S)
+
+
 class Background:
-    """Compares hits with a random sample of their camera's frames. May be used from any thread."""
+    """Compares hits with a random sample of their camera's frames. May be used from any thread.
+
+    A sample is drawn again while the one before is used: nobody waits but who first finds a camera.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._drawn = lru_cache(maxsize=CAMERAS)(self._draw)
+        self._turn = threading.Lock()  # guards both below
+        self._drawn: OrderedDict[str, _Drawn] = OrderedDict()  # by camera, the least recently used first
+        self._drawing = False  # one at a time: each keeps the engine busy
 
     def calibrate(self, vector: np.ndarray, hits: Sequence[Hit]) -> list[Hit]:
         """The hits of a search by `vector`, float32 (D,), with their percentiles.
@@ -49,7 +71,7 @@ class Background:
         Source: conformal p-values; (k + 1) / (N + 1) as in Phipson and Smyth, "Permutation P-values Should Never Be
         Zero", 2010.
         """
-        samples = {camera: self._drawn(camera, _epoch(camera)) for camera in {hit.camera for hit in hits}}
+        samples = {camera: self._sample(camera) for camera in {hit.camera for hit in hits}}
         scores = {camera: sample.vectors @ vector for camera, sample in samples.items()}
         return [
             dataclasses.replace(hit, percentile=_percentile(hit, samples[hit.camera], scores[hit.camera]))
@@ -60,19 +82,42 @@ class Background:
         """Those of the hits that have at least this percentile."""
         return [hit for hit in self.calibrate(vector, hits) if hit.percentile >= percentile]
 
-    def _draw(self, camera: str, _epoch: int) -> _Sample:
+    def _sample(self, camera: str) -> _Sample:
+        with self._turn:
+            drawn = self._drawn.get(camera)
+            if drawn:
+                self._drawn.move_to_end(camera)
+            again = drawn is not None and drawn.is_old() and not self._drawing
+            self._drawing = self._drawing or again
+        if again:
+            threading.Thread(target=self._draw_again, args=(camera,), name="background", daemon=True).start()
+        return drawn.sample if drawn else self._keep(camera)
+
+    def _draw_again(self, camera: str) -> None:
+        try:
+            self._keep(camera)
+        except Exception:  # the index may have been closed; whoever searches next is told
+            logger.debug("the sample of camera %s was not drawn again", camera, exc_info=True)
+        finally:
+            with self._turn:
+                self._drawing = False
+
+    def _keep(self, camera: str) -> _Sample:
+        sample = self._draw(camera)
+        with self._turn:
+            self._drawn[camera] = _Drawn(sample, time.monotonic())
+            self._drawn.move_to_end(camera)
+            while len(self._drawn) > CAMERAS:
+                self._drawn.popitem(last=False)
+        return sample
+
+    def _draw(self, camera: str) -> _Sample:
         """Ids are hashes: the first in their order are a random sample, and the same one whenever it is drawn."""
         fields, vectors = next(self._engine.vectors(Where((camera,)), SAMPLE), ([], np.empty((0, 0), np.float32)))
         numbers = {source: number for number, source in enumerate({one["source"] for one in fields})}
         sources = np.array([numbers[one["source"]] for one in fields], int)
         columns = [np.array([one[name] for one in fields], float) for name in ("time_s", "end_s", "stands_for")]
         return _Sample(vectors, sources, numbers, *columns)
-
-
-def _epoch(camera: str) -> int:
-    """Cameras take turns: to draw all of them anew at once would keep searches waiting for seconds."""
-    turn = hash(camera) % 1000 / 1000
-    return int(time.monotonic() / REFRESH_S + turn)
 
 
 def _percentile(hit: Hit, sample: _Sample, scores: np.ndarray) -> float:

@@ -14,7 +14,7 @@ from lookalike.errors import IndexInUse, IndexStoreError
 from lookalike.index.clock import ALWAYS, UtcRange
 from lookalike.index.ledger import LEDGER, Ledger, WithLedger
 from lookalike.index.paging import Page, Paged
-from lookalike.index.schema import Scored, Where, utc_text
+from lookalike.index.schema import HIT_FIELDS, Scored, Where, utc_text
 from lookalike.index.shards import current_shard, remove_others
 
 # Links between the frames of each camera, and of no other field's values: those take half of the time in which the
@@ -82,7 +82,7 @@ class Shard(Paged):
             query=edge.Query.Nearest(vector.tolist(), using=self._space),
             filter=_filter(where),
             score_threshold=min_score,
-            with_payload=True,
+            with_payload=list(HIT_FIELDS),
             params=_SEARCH,
         )
         return [Scored(str(point.id), point.score, point.payload or {}) for point in self._shard.query(request)]

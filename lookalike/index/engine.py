@@ -26,7 +26,10 @@ class Engine(Protocol):
         ...
 
     def nearest(self, vector: np.ndarray, limit: int, where: Where, min_score: float | None = None) -> list[Scored]:
-        """The `limit` points most similar to `vector`, float32 (D,), best first; none below `min_score`."""
+        """The `limit` points most similar to `vector`, float32 (D,), best first, none below `min_score`.
+
+        Their payloads have HIT_FIELDS.
+        """
         ...
 
     def scroll(self, where: Where) -> Iterator[tuple[str, dict[str, Any]]]:

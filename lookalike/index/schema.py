@@ -91,9 +91,13 @@ class Finished:
     began_at: str | None = None
 
 
+# Of a payload, what a search carries for each of hundreds of frames found: all that moments and hits are made of.
+HIT_FIELDS = ("source", "source_id", "camera", "time_s", "end_s", "stands_for", "captured_at", "region")
+
+
 @dataclass(frozen=True)
 class Scored:
-    """One stored frame and its cosine similarity to the query."""
+    """One stored frame, those of HIT_FIELDS that it has, and its cosine similarity to the query."""
 
     id: str
     score: float
@@ -106,12 +110,14 @@ class Hit:
 
     frames: how many were found of that run, and those that they stand for. moments: 1, or how many a whole clip has.
     percentile: the share, 0 to 100, of the other frames of its camera that are less similar to the query.
-    region: the part of the picture that was found, x,y,w,h in shares; None for the whole.
+    region: the part of the picture that was found, x,y,w,h in shares; None for the whole. source_id: SHA-256 of the
+    source's bytes.
     """
 
     id: str
     score: float
     source: str
+    source_id: str
     camera: str
     time_s: float
     span_s: tuple[float, float]

@@ -16,7 +16,7 @@ from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedR
 
 from lookalike.errors import IndexStoreError, SpaceMismatch
 from lookalike.index.clock import ALWAYS, UtcRange
-from lookalike.index.schema import Finished, Scored, Where, utc_text
+from lookalike.index.schema import HIT_FIELDS, Finished, Scored, Where, utc_text
 from lookalike.index.uploads import Uploads
 from lookalike.server_options import ONE_NODE, ServerOptions
 
@@ -135,6 +135,7 @@ class ServerEngine:
                 query_filter=_filter(where),
                 score_threshold=min_score,
                 search_params=RESCORED,
+                with_payload=list(HIT_FIELDS),
             )
         return [Scored(str(point.id), point.score, point.payload or {}) for point in answer.points]
 

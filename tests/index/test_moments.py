@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
 from lookalike.index.moments import MOMENT_S, collapse
 from lookalike.index.schema import Hit, Scored
 
@@ -21,7 +27,7 @@ def test_nothing_collapses_to_nothing():
 
 
 def test_a_frame_alone_is_a_moment_of_no_length():
-    hit = Hit("p", 0.9, "a.mp4", "gate", 7.0, (7.0, 7.0), None)
+    hit = Hit("p", 0.9, "a.mp4", "a", "gate", 7.0, (7.0, 7.0), None)
     assert collapse([scored("p", 0.9, "a", 7.0)]) == [hit]
 
 
@@ -60,6 +66,35 @@ def test_the_edge_of_a_moment_belongs_to_it():
         ("p", (0, MOMENT_S)),
         ("r", (MOMENT_S + 0.01, MOMENT_S + 0.01)),
     ]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_each_frame_joins_the_best_leader_near_it(seed):
+    """Runs of 0 to 12 s in three clips, in a random order: compared one by one with all leaders before them."""
+    random = np.random.default_rng(seed)
+    ranked = [
+        scored(str(number), 1 - number / 100, "abc"[random.integers(3)], float(start_s))
+        for number, start_s in enumerate(random.integers(0, 100, 60) / 2)
+    ]
+    for one in ranked:
+        one.payload["end_s"] += float(random.choice([0, 0, 0, 0.5, 12]))
+    leaders: list[Scored] = []
+    spans_s: dict[str, tuple[float, float]] = {}
+    for one in ranked:
+        near = [leader for leader in leaders if apart_s(leader.payload, one.payload) <= 5]
+        if not near:
+            leaders.append(one)
+        leader = (near or [one])[0]
+        start_s, end_s = spans_s.get(leader.id, (math.inf, -math.inf))
+        spans_s[leader.id] = min(start_s, one.payload["time_s"]), max(end_s, one.payload["end_s"])
+    assert spans(collapse(ranked)) == list(spans_s.items())
+
+
+def apart_s(one: dict[str, Any], other: dict[str, Any]) -> float:
+    """Infinite for other clips."""
+    if one["source_id"] != other["source_id"]:
+        return math.inf
+    return max(one["time_s"] - other["end_s"], other["time_s"] - one["end_s"])
 
 
 def test_other_clips_are_other_moments_at_the_same_time():

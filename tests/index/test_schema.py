@@ -58,11 +58,12 @@ def test_times_are_stored_in_utc(moment, expected):
 
 
 def test_a_hit_survives_json():
-    hit = Hit("p", 0.9, "a.mp4", "gate", 7.0, (5.0, 8.5), None)
+    hit = Hit("p", 0.9, "a.mp4", "a", "gate", 7.0, (5.0, 8.5), None)
     assert json.loads(json.dumps(hit.to_dict())) == {
         "id": "p",
         "score": 0.9,
         "source": "a.mp4",
+        "source_id": "a",
         "camera": "gate",
         "time_s": 7.0,
         "span_s": [5.0, 8.5],

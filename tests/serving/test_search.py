@@ -32,6 +32,7 @@ def test_a_frame_finds_itself_first(service: httpx.Client, footage: list[Shown])
             "id": frame.id,
             "score": best["score"],
             "source": frame.source,
+            "source_id": frame.source_id,
             "camera": frame.camera,
             "time_s": frame.time_s,
             "span_s": [frame.time_s, frame.time_s],
