@@ -7,18 +7,25 @@ import { ofMoment, readRegion } from "./examples.js"
 import * as format from "./format.js"
 
 /**
- * @param {import("./api.js").Moment} moment
- * @param {{open: (moment: import("./api.js").Moment) => void, test?: string, note?: string}} how note: in place of the similarity
+ * @typedef {Object} Shown
+ * @property {(moment: import("./api.js").Moment) => void} open
+ * @property {string} [test] which list it is of
+ * @property {string} [title] in place of the camera
+ * @property {string} [note] in place of the similarity
+ * @property {string} [noteTitle]
+ * @property {string} [about] in place of when it was
  */
-export function card(moment, { open, test = "hit", note }) {
+
+/** @param {import("./api.js").Moment} moment @param {Shown} how */
+export function card(moment, { open, test = "hit", title = moment.camera, note, noteTitle, about }) {
   const when = format.when(moment)
   const what = `${moment.camera}, ${when}`
   const data = { "data-test": test, "data-id": moment.id ?? "", "data-camera": moment.camera, "data-source": moment.source, "data-time": moment.time_s }
   return element("li", { className: "card", ...data },
     element("button", { className: "card-open", onclick: () => open(moment) },
       picture(moment, 320),
-      element("span", { className: "card-line" }, element("b", {}, moment.camera), likeness(moment, note)),
-      element("span", { className: "card-line quiet" }, element("span", {}, when), element("span", {}, lasts(moment)))),
+      element("span", { className: "card-line" }, element("b", { title }, title), likeness(moment, note, noteTitle)),
+      element("span", { className: "card-line quiet" }, element("span", {}, about ?? when), element("span", {}, note == null ? lasts(moment) : ""))),
     element("span", { className: "card-tools" }, tool("like", "+", "More", moment, what), tool("unlike", "\u2212", "Less", moment, what)))
 }
 
@@ -27,8 +34,8 @@ function tool(side, sign, word, moment, what) {
   return element("button", { ...label, onclick: () => add(side, ofMoment(moment)) }, sign)
 }
 
-function likeness(moment, note) {
-  if (note != null) return element("span", { className: "score" }, note)
+function likeness(moment, note, noteTitle) {
+  if (note != null) return element("span", { className: "score", title: noteTitle ?? "" }, note)
   if (moment.score == null) return null
   const share = format.percentile(moment)
   return element("span", { className: "score", title: share }, spoken("similarity "), format.score(moment.score), spoken(`. ${share}`))
@@ -36,7 +43,8 @@ function likeness(moment, note) {
 
 function lasts(moment) {
   const [from, to] = moment.span_s ?? [0, 0]
-  return moment.captured_at ? (to > from ? format.length(to - from) : "") : to > from ? `of ${format.span(moment)}` : ""
+  if (to <= from) return ""
+  return moment.captured_at ? format.length(to - from) : `of ${format.span(moment)}`
 }
 
 /** The frame, whole, in a box of fixed shape, with what was found in it outlined. */

@@ -1,0 +1,82 @@
+/** Where a time lies on a line that has room for what was recorded, and little for the hours between. */
+
+/**
+ * @typedef {{from: number, to: number, isFootage: boolean, at: number, width: number}} Piece at, width: shares of the line
+ * @typedef {{pieces: Piece[], place: (time: number) => number, time: (share: number) => number}} Axis
+ */
+
+/**
+ * Gaps take at most as much room as the footage, all together; footage without a gap has a line as even as any.
+ * @param {[number, number][]} intervals of footage
+ * @param {[number, number]} bounds what of it to show
+ * @returns {Axis}
+ */
+export function makeAxis(intervals, [from, to]) {
+  const footage = merged(intervals.map(([a, b]) => [Math.max(a, from), Math.min(b, to)]).filter(([a, b]) => b >= a))
+  const pieces = laidOut(footage.length ? footage : [[from, Math.max(to, from + 1)]])
+  const [first, last] = [pieces[0], pieces.at(-1)]
+  return {
+    pieces,
+    place: time => {
+      const piece = pieces.find(one => time <= one.to) ?? last
+      return piece.at + piece.width * clamp((time - piece.from) / (piece.to - piece.from || 1))
+    },
+    time: share => {
+      const piece = pieces.find(one => share <= one.at + one.width) ?? (share <= 0 ? first : last)
+      return piece.from + (piece.to - piece.from) * clamp((share - piece.at) / (piece.width || 1))
+    },
+  }
+}
+
+function merged(intervals) {
+  const runs = []
+  for (const [from, to] of [...intervals].sort((a, b) => a[0] - b[0])) {
+    const last = runs.at(-1)
+    if (last && from <= last[1]) last[1] = Math.max(last[1], to)
+    else runs.push([from, to])
+  }
+  return runs
+}
+
+function laidOut(footage) {
+  const recorded = footage.reduce((sum, [from, to]) => sum + to - from, 0) || 1
+  const widest = recorded / Math.max(1, footage.length - 1)
+  const pieces = []
+  for (const [from, to] of footage) {
+    const last = pieces.at(-1)
+    if (last) pieces.push({ from: last.to, to: from, isFootage: false, width: Math.min(from - last.to, widest) })
+    pieces.push({ from, to, isFootage: true, width: to - from })
+  }
+  const total = pieces.reduce((sum, one) => sum + one.width, 0) || 1
+  let at = 0
+  for (const piece of pieces) [piece.at, piece.width, at] = [at / total, piece.width / total, at + piece.width]
+  return pieces
+}
+
+/**
+ * Times to write beside the line, as many as there is room for: those before others in `wanted` come first.
+ * @param {Axis} axis
+ * @param {{time: number, text: string}[]} wanted
+ * @param {number} apart share of the line between two of them, at least
+ */
+export function ticks(axis, wanted, apart) {
+  const taken = []
+  for (const { time, text } of wanted) {
+    const at = axis.place(time)
+    if (at <= 1 - apart / 2 && taken.every(one => Math.abs(one.at - at) >= apart)) taken.push({ at, text })
+  }
+  return taken
+}
+
+/** Round times within the footage, in the unit of the axis, about `many` of them. */
+export function roundTimes(axis, many, second) {
+  const footage = axis.pieces.filter(piece => piece.isFootage)
+  const length = footage.reduce((sum, one) => sum + one.to - one.from, 0)
+  const step = second * (STEPS.find(one => length / (one * second) <= many) ?? Math.ceil(length / second / many))
+  return footage.flatMap(({ from, to }) =>
+    Array.from({ length: Math.max(0, Math.floor(to / step) - Math.ceil(from / step) + 1) }, (_, n) => (Math.ceil(from / step) + n) * step))
+}
+
+const STEPS = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800]
+
+const clamp = share => Math.min(1, Math.max(0, share))
