@@ -41,6 +41,17 @@ def decode_to_fit(data: bytes, size_px: int, name: str = "image") -> np.ndarray:
     return np.asarray(_squash(image, size_px))
 
 
+def decode_within(data: bytes, longest_px: int, name: str = "image") -> np.ndarray:
+    """As `decode`, made small enough that no side is longer than `longest_px`, for people to look at.
+
+    Returns: uint8 (H, W, 3) RGB. Raises: as `decode`.
+    """
+    image = _decode(data, name, longest_px)
+    share = min(longest_px / max(image.size), 1.0)
+    size = (max(round(image.width * share), 1), max(round(image.height * share), 1))
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=GAP))
+
+
 def _decode(data: bytes, name: str, least_px: int | None) -> Image.Image:
     """least_px: a side that is enough; a JPEG decoder can leave out detail beyond it. Source: Pillow, Image.draft."""
     if not data:

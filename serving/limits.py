@@ -11,9 +11,13 @@ MAX_TEXT_BYTES = 64 * 1024  # a JSON body or a form field: it names an id, some 
 MAX_INDEX_BODY_BYTES = 16 * MIB  # MAX_POINTS vectors of 4096 numbers are 6 MiB in base64
 MAX_HELD_BYTES = 1024 * MIB  # bodies of all requests that are being read or decoded
 MAX_QUEUED_IMAGES = 512  # decoded or waiting: eight full runs, some seconds on two cores; who waits longer has gone
+MAX_QUEUED_STILLS = 256  # pictures to cut: a page of hits has a hundred
 MAX_TOP = 1000  # hits: what a person or a script can look through
 
 RETRY_AFTER_S = 1  # about one run on a small CPU
 DECODE_THREADS = os.cpu_count() or 1  # Pillow lets go of the GIL; one decode takes up to 0.5 GB at 64 megapixels
+STILL_THREADS = min(os.cpu_count() or 1, 4)  # recordings that are cut at a time; each decoder has threads of its own
 SEARCH_THREADS = 4  # queries take milliseconds; a slow Qdrant server must not pile up threads
 TIMEOUT_S = 60  # a request that takes longer, a slow upload included, is answered 504 and dropped
+
+THUMB_BYTES, PROXY_BYTES, PICTURE_BYTES = 512 * MIB, 8 * 1024 * MIB, 256 * MIB  # kept on disk

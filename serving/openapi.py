@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from lookalike import __version__
 from lookalike.index.schema import By
+from serving import openapi_gallery
 from serving.answers import JSON, NPY, RAW
 from serving.index_routes import OPERATIONS, STREAMED
 from serving.json_images import ANY_MODEL, FORMATS
@@ -170,8 +171,9 @@ def describe(document: dict[str, Any]) -> dict[str, Any]:
         "/v1/embeddings": {"post": _openai_embeddings()},
         "/search": {"post": _search()},
         "/index/{operation}": {"post": _index()},
+        **openapi_gallery.PATHS,
     }
-    document["components"]["schemas"] |= _SCHEMAS
+    document["components"]["schemas"] |= _SCHEMAS | openapi_gallery.SCHEMAS
     return document
 
 

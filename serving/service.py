@@ -1,8 +1,8 @@
 """The BentoML service: `bentoml serve serving.service:Lookalike`.
 
-Set by LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE and _WORKERS; LOOKALIKE_TOKEN guards the index. The routes are a
-Starlette app of our own: see "Serving" in the design for what BentoML's batching does to the neighbours of a broken
-upload.
+Set by LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE, _WORKERS and _CACHE; LOOKALIKE_TOKEN guards the index. The routes
+are a Starlette app of our own: see "Serving" in the design for what BentoML's batching does to the neighbours of a
+broken upload.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import bentoml
@@ -21,7 +21,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lookalike.errors import LookalikeError
-from serving import index_routes
+from serving import frame_routes, index_routes, library_routes
+from serving.gallery import Gallery
 from serving.limits import TIMEOUT_S
 from serving.openapi import describe
 from serving.pipeline import open_pipeline
@@ -36,15 +37,19 @@ SERVICE = "serving.service:Lookalike"
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """Load and warm up; until that is done no connection is answered, /readyz included."""
-    async with open_pipeline(Settings.from_env()) as app.state.pipeline:
-        yield
+    settings = Settings.from_env()
+    async with open_pipeline(settings) as pipeline:
+        app.state.pipeline = pipeline
+        with closing(Gallery(pipeline, settings.cache)) as app.state.gallery:
+            yield
 
 
 async def docs(request: Request) -> Response:
     return JSONResponse(describe(Lookalike.openapi_spec.asdict()))
 
 
-routes = [*ROUTES, *index_routes.ROUTES, Route("/docs.json", docs)]
+looking = [*frame_routes.ROUTES, *library_routes.ROUTES]
+routes = [*ROUTES, *looking, *index_routes.ROUTES, Route("/docs.json", docs)]
 app = Starlette(routes=routes, exception_handlers=HANDLERS, lifespan=lifespan)
 
 

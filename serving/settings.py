@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast, get_args
 
@@ -19,6 +19,7 @@ class Settings:
     """encoder: an ONNX file. index: a folder, a Qdrant URL, or None for a service without search.
 
     workers: processes that serve, which share the cores. writable: who reaches the service may add and remove frames.
+    cache: the folder for what is made for the page: thumbnails, proxies and uploaded pictures.
     """
 
     encoder: Path
@@ -26,6 +27,7 @@ class Settings:
     device: RunDevice
     workers: int = 1
     writable: bool = False
+    cache: Path = field(default_factory=lambda: default_cache(os.environ))
 
     @property
     def embedded(self) -> bool:
@@ -39,7 +41,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
-        """Read LOOKALIKE_ENCODER, _INDEX, _DEVICE, _WORKERS and _WRITABLE (1 or 0); empty counts as not set.
+        """Read LOOKALIKE_ENCODER, _INDEX, _DEVICE, _WORKERS, _WRITABLE (1 or 0) and _CACHE; empty counts as not set.
 
         Raises: DeviceError if the device is none that we know; IndexStoreError for workers that cannot share the index,
         or an index that the service cannot write; LookalikeError for a number of workers, or a yes or no, that is none.
@@ -53,6 +55,7 @@ class Settings:
             cast(RunDevice, device),
             read_workers(env),
             _read_writable(env),
+            Path(env.get("LOOKALIKE_CACHE") or default_cache(env)),
         )
         settings.check()
         return settings
@@ -79,7 +82,13 @@ class Settings:
             "LOOKALIKE_DEVICE": self.device,
             "LOOKALIKE_WORKERS": str(self.workers),
             "LOOKALIKE_WRITABLE": str(int(self.writable)),
+            "LOOKALIKE_CACHE": str(self.cache.absolute()),
         }
+
+
+def default_cache(env: Mapping[str, str]) -> Path:
+    """Source: XDG Base Directory Specification."""
+    return Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lookalike"
 
 
 def _read_writable(env: Mapping[str, str]) -> bool:

@@ -57,6 +57,16 @@ def write_clip(
     return path
 
 
+def turn(path: Path, matrix: Sequence[int]) -> Path:
+    """Write a display matrix into an MP4 of one track: as a phone does that was held upright. matrix: a, b, c, d."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4 + 4 + 20 + 8 + 8  # version and flags; times, id, duration; reserved; layer to volume
+    for place, value in zip((0, 4, 12, 16), matrix, strict=True):
+        data[at + place : at + place + 4] = (value << 16).to_bytes(4, "big", signed=True)
+    path.write_bytes(data)
+    return path
+
+
 def noise(count: int, seed: int = 0) -> list[np.ndarray]:
     """Pictures that do not compress, so that a file's size is that of its pictures."""
     rng = np.random.default_rng(seed)

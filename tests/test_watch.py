@@ -130,13 +130,13 @@ def test_what_the_index_has_is_not_decoded_again(folder, watching, index, tiny_e
 
 def test_what_has_not_changed_is_not_even_hashed_again(folder, watching, monkeypatch):
     hashed: list[str] = []
-    really_identify = read._identify
+    really_identify = read.identify
 
     def identify(source: Source) -> str:
         hashed.append(Path(source.path).name)
         return really_identify(source)
 
-    monkeypatch.setattr("lookalike.footage.read._identify", identify)
+    monkeypatch.setattr("lookalike.footage.read.identify", identify)
     write(folder / "a.mp4")
     watching()
     write(folder / "b.mp4", 20)

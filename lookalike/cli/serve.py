@@ -34,13 +34,18 @@ def serve(
     workers: Annotated[
         int, Parameter(help="Processes that serve, sharing the cores; several only without an embedded index.")
     ] = 1,
+    cache: Annotated[
+        Path | None,
+        Parameter(help="Folder for thumbnails, proxies and such, up to 9 GB; else LOOKALIKE_CACHE, else ~/.cache."),
+    ] = None,
 ) -> None:
     """Serve POST /embed and POST /search over HTTP, with a page at /ui."""
-    from serving.settings import Settings
+    from serving.settings import Settings, default_cache
 
     if workers < 1:
         fail(f"--workers is {workers}, expected at least 1", code=2)
-    settings = Settings(encoder, index, device, workers, writable)
+    cache = cache or Path(os.environ.get("LOOKALIKE_CACHE") or default_cache(os.environ))
+    settings = Settings(encoder, index, device, workers, writable, cache)
     settings.check()
     _check_free(host, port)
     command = [

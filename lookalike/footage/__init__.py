@@ -1,8 +1,9 @@
 """A folder, an image, a video or a stream -> `Frame`s, lazily."""
 
 from lookalike.footage.frame import Frame
-from lookalike.footage.read import Ended, Skipped, duration_s, frame_at, read_frames, read_source
+from lookalike.footage.read import Ended, Skipped, duration_s, read_frames, read_source
 from lookalike.footage.sources import Source, find_sources
+from lookalike.footage.still import frame_at
 
 __all__ = [
     "Ended",

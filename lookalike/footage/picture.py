@@ -25,9 +25,7 @@ class Converter:
 
         Returns: uint8 (H, W, 3) or (fit_px, fit_px, 3).
         """
-        rgb = self._convert.reformat(self._averaged(frame), format="rgb24").to_ndarray()
-        quarter_turns = round(frame.rotation / 90) % 4
-        upright = np.ascontiguousarray(np.rot90(rgb, quarter_turns)) if quarter_turns else rgb
+        upright = _upright(self._convert.reformat(self._averaged(frame), format="rgb24").to_ndarray(), frame)
         return pixels.fit(upright, self._fit_px) if self._fit_px else upright
 
     def _averaged(self, frame: VideoFrame) -> VideoFrame:
@@ -46,6 +44,13 @@ class Converter:
         return -(-side_px // max(factor, 1))
 
 
+def within(frame: VideoFrame, longest_px: int) -> np.ndarray:
+    """The upright picture, averaged down so that no side is longer. Returns: uint8 (H, W, 3)."""
+    share = min(longest_px / max(frame.width, frame.height), 1.0)
+    width, height = (max(round(side * share), 1) for side in (frame.width, frame.height))
+    return _upright(frame.reformat(width, height, "rgb24", interpolation=Interpolation.AREA).to_ndarray(), frame)
+
+
 def size_px(frame: VideoFrame) -> tuple[int, int]:
     """Width and height of the upright picture."""
     return (frame.height, frame.width) if round(frame.rotation / 90) % 2 else (frame.width, frame.height)
@@ -54,3 +59,8 @@ def size_px(frame: VideoFrame) -> tuple[int, int]:
 def luma(rgb: np.ndarray) -> float:
     """Mean brightness of a picture, uint8 (H, W, 3): 0 to 255."""
     return round(float(thinned(rgb).reshape(-1, 3).mean(0) @ LUMA), 2)
+
+
+def _upright(rgb: np.ndarray, frame: VideoFrame) -> np.ndarray:
+    quarter_turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(rgb, quarter_turns)) if quarter_turns else rgb

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import dropwhile
 from pathlib import Path
 
 import av
@@ -18,20 +17,19 @@ from av.video.frame import VideoFrame
 from lookalike import pixels
 from lookalike.errors import FootageError
 from lookalike.footage import exif
-from lookalike.footage.archive import inside, read_bytes, size_bytes
-from lookalike.footage.decode import Damaged, decode, recorded, timed, video_stream
+from lookalike.footage.archive import read_bytes, size_bytes
+from lookalike.footage.decode import Damaged, recorded
 from lookalike.footage.faults import Fault, is_black
 from lookalike.footage.frame import Frame
 from lookalike.footage.picture import Converter, luma, size_px
 from lookalike.footage.sampler import GRID, take
-from lookalike.footage.sources import IMAGE_SUFFIXES, Source
+from lookalike.footage.sources import Source
 from lookalike.footage.stream import stream_frames
 from lookalike.naming import Naming
 from lookalike.region import Region
 from lookalike.sampling import ALL, Sampling
 
 MAX_IMAGE_BYTES = 256 * 1024 * 1024
-SEEK_BACK_S = (0, 2, 10, 50)  # how far before a moment to start decoding, where less did not reach it
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ def read_source(
     """
     count, regions, source_id, reason, damaged = 0, 0, None, None, 0
     try:
-        source_id = None if source.kind == "stream" else _identify(source)
+        source_id = None if source.kind == "stream" else identify(source)
         if source_id is None or wanted(source_id):
             for frame in _read_one(source, sampling, fit_px, source_id, on_reconnect):
                 yield frame
@@ -110,27 +108,7 @@ def duration_s(path: str) -> float | None:
         return None
 
 
-def frame_at(source: str, time_s: float, fit_px: int | None = None) -> np.ndarray:
-    """The picture shown at `time_s` of a video (or the image itself).
-
-    fit_px: side of the square that an encoder looks at; as `read_source` would make it, else whole.
-    Returns: uint8 (H, W, 3), upright RGB. Raises: FootageError if there is none.
-    """
-    if not Path(source).is_file() and inside(source) is None:
-        raise FootageError(f"{source}: no such file")
-    if Path(source).suffix.lower() in IMAGE_SUFFIXES:
-        data = read_bytes(source)
-        return pixels.decode_to_fit(data, fit_px, source) if fit_px else pixels.decode(data, source)
-    try:
-        shown = _shown_at(source, round(time_s * 1_000_000))
-    except FFmpegError as error:
-        raise FootageError(f"{source}: not a readable video ({error.strerror})") from error
-    if shown is None:
-        raise FootageError(f"{source}: no frame at {time_s:.3f} s")
-    return Converter(fit_px)(shown)
-
-
-def _identify(source: Source) -> str:
+def identify(source: Source) -> str:
     """SHA-256 of a file's bytes. Raises: FootageError if it cannot be a source."""
     if source.path != source.path.encode(errors="replace").decode():
         raise FootageError("its name is not UTF-8 and cannot be stored; rename it")
@@ -236,42 +214,6 @@ def _sample(
         yield frame
         if taken.regions:
             yield from _parts(frame, whole(taken.frame), taken.regions, fit_px)
-
-
-def _shown_at(source: str, time_us: int) -> VideoFrame | None:
-    """The last frame that starts by `time_us`, microseconds since the first; the first if all start later.
-
-    Without an index (MPEG-TS, MPEG-PS) a seek may land past the moment, or between key frames where nothing decodes:
-    then decode from further back, at last from the start. Before a key frame some decoders make pictures up.
-    """
-    with av.open(source) as container:
-        stream = video_stream(container)
-        first = next(decode(container.demux(stream), []), None)
-        if first is not None and first.pts is not None and first.time_base is not None:
-            for back_s in SEEK_BACK_S:
-                from_us = time_us - back_s * 1_000_000
-                if from_us <= 0:
-                    break
-                try:
-                    container.seek(first.pts + round(from_us / 1_000_000 / first.time_base), stream=stream)
-                except FFmpegError:
-                    break
-                decoded = dropwhile(lambda frame: not frame.key_frame, decode(container.demux(stream), []))
-                frames = timed(decoded, container, first.pts * first.time_base)
-                if (shown := _last_by(frames, time_us)) is not None:
-                    return shown
-    with av.open(source) as container:
-        frames = timed(decode(container.demux(video_stream(container)), []), container)
-        return _last_by(frames, time_us) or first
-
-
-def _last_by(frames: Iterable[tuple[VideoFrame, int]], time_us: int) -> VideoFrame | None:
-    last = None
-    for frame, pts_us in frames:
-        if pts_us > time_us:
-            break
-        last = frame
-    return last
 
 
 def _creation_time(container: av.container.InputContainer, source: Source) -> datetime | None:

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from lookalike.footage import Skipped, Source, read_frames
-from tests.clips import RED, number_of, picture, write_clip
+from tests.clips import RED, number_of, picture, turn, write_clip
 
 VARIABLE_MS = [0, 40, 120, 160, 1160, 1200, 1203, 3000]  # a camera that records on motion
 
@@ -177,12 +177,7 @@ def test_ids_are_spelt_as_in_indexes_that_exist(tmp_path, read):
     ],
 )
 def test_the_display_rotation_is_applied(tmp_path, read, matrix, red_side):
-    path = write_clip(tmp_path / "phone.mp4", [0, 40])
-    data = bytearray(path.read_bytes())
-    at = data.index(b"tkhd") + 4 + 4 + 20 + 8 + 8  # version and flags; times, id, duration; reserved; layer to volume
-    for place, value in zip((0, 4, 12, 16), matrix, strict=True):
-        data[at + place : at + place + 4] = (value << 16).to_bytes(4, "big", signed=True)
-    path.write_bytes(data)
+    path = turn(write_clip(tmp_path / "phone.mp4", [0, 40]), matrix)
     image = read(path)[0][0].image
     assert image.shape == ((48, 64, 3) if matrix[0] else (64, 48, 3))
     np.testing.assert_allclose(image[red_side].mean((0, 1)), RED, atol=4)

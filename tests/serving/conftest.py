@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -17,6 +18,8 @@ from lookalike.encoder import Encoder
 from lookalike.footage import Frame
 from lookalike.index import open_index
 from lookalike.pixels import decode, fit
+from tests.e2e.conftest import run_verb
+from tests.serving.recordings import spoil, write_recordings
 from tests.serving.running import ROOT, bentoml_env, served
 from tests.tiny import INPUT_PX, SPEC, tiny_embedding
 
@@ -77,3 +80,38 @@ def service(tiny_encoder: Path, index_folder: Path, tmp_path_factory: pytest.Tem
     env = bentoml_env(home, {"LOOKALIKE_ENCODER": tiny_encoder, "LOOKALIKE_INDEX": index_folder})
     with served("serving.service:Lookalike", env, ROOT, home / "log") as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def shown_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `gallery` has its recordings, index and cache."""
+    return tmp_path_factory.mktemp("shown")
+
+
+@pytest.fixture(scope="session")
+def gallery(tiny_encoder: Path, shown_folder: Path) -> Iterator[httpx.Client]:
+    """A service over recordings that are there."""
+    sources, index = write_recordings(shown_folder / "recordings"), shown_folder / "index"
+    process = run_verb("index", *sources, "--encoder", tiny_encoder, "--index", index)
+    assert process.returncode == 0, process.stderr
+    spoil(sources[0])
+    env = bentoml_env(shown_folder, {"LOOKALIKE_ENCODER": tiny_encoder, "LOOKALIKE_INDEX": index})
+    with served("serving.service:Lookalike", env, ROOT, shown_folder / "log") as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def stored(gallery: httpx.Client) -> dict[str, list[dict[str, Any]]]:
+    """By the name of its recording, what is stored with each frame, in the order of their times."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    with open_index(str(gallery.base_url), SPEC) as index:
+        for fields in sorted(index.frames(), key=lambda one: one["time_s"]):
+            found.setdefault(Path(fields["source"]).name, []).append(fields)
+    return found
+
+
+def refused(answer: httpx.Response, status: int) -> str:
+    """The reason."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    return answer.json()["error"]["message"]

@@ -70,6 +70,9 @@ def test_frames_that_came_over_http_are_searched_as_others_and_never_opened(
     assert best["id"] == footage[5].frame.id
     by_region = writable.post("/search", json={"id": best["id"], "region": "0,0,.5,.5"})
     assert refused(by_region, 400).startswith("yard.mp4: named over HTTP, so not opened")
+    for path in (f"/frames/{best['id']}/thumb", f"/frames/{best['id']}"):
+        assert refused(writable.get(path), 410) == "yard.mp4: named over HTTP, so not opened"
+    assert {one["served"] for one in writable.get("/library").json()["recordings"]} == {False}
 
 
 def test_a_renamed_recording_is_not_opened_either(writable: httpx.Client, footage: list[Shown]) -> None:

@@ -7,13 +7,14 @@ import re
 import httpx
 import pytest
 
+from serving import openapi_gallery
 from serving.limits import MAX_TOP
 from tests.tiny import SPEC
 
 
 def test_openapi_lists_our_routes_beside_bentoml_s(service: httpx.Client) -> None:
     document = service.get("/docs.json").json()
-    ours = {"/embed", "/v1/embeddings", "/search", "/index/{operation}"}
+    ours = {"/embed", "/v1/embeddings", "/search", "/index/{operation}", *openapi_gallery.PATHS}
     assert ours | {"/livez", "/readyz", "/metrics"} <= set(document["paths"])
     embed, search = (document["paths"][path]["post"] for path in ("/embed", "/search"))
     assert set(embed["responses"]) == {"200", "400", "413", "415", "503", "504"}
@@ -56,3 +57,15 @@ def test_readyz_and_metrics_say_what_runs(service: httpx.Client) -> None:
 
 def test_probes(service: httpx.Client) -> None:
     assert [service.get(path).status_code for path in ("/livez", "/readyz", "/metrics")] == [200, 200, 200]
+
+
+def test_what_the_page_is_made_of_is_asked_for_anew(service: httpx.Client) -> None:
+    for path in ("/ui", "/ui/index.html"):
+        page = service.get(path)
+        assert page.headers["content-type"].startswith("text/html")
+        assert page.headers["cache-control"] == "no-cache"
+        assert "media-src 'self' blob:" in page.headers["content-security-policy"]
+        again = service.get(path, headers={"If-None-Match": page.headers["etag"]})
+        assert again.status_code in (200, 304)
+    for path in ("/ui/none.js", "/ui/../service.py", "/ui/%2e%2e/service.py"):
+        assert service.get(path).status_code == 404

@@ -48,13 +48,19 @@ def test_an_index_of_another_encoder_stops_the_start(
 def test_settings_are_absolute_for_other_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     given = {"LOOKALIKE_ENCODER": "encoder.onnx", "LOOKALIKE_INDEX": "index", "LOOKALIKE_DEVICE": "cpu"}
-    assert Settings.from_env(given).to_env() == {
+    assert Settings.from_env(given | {"LOOKALIKE_CACHE": "kept"}).to_env() == {
         "LOOKALIKE_ENCODER": str(tmp_path / "encoder.onnx"),
         "LOOKALIKE_INDEX": str(tmp_path / "index"),
         "LOOKALIKE_DEVICE": "cpu",
         "LOOKALIKE_WORKERS": "1",
         "LOOKALIKE_WRITABLE": "0",
+        "LOOKALIKE_CACHE": str(tmp_path / "kept"),
     }
+
+
+def test_what_is_made_is_kept_where_caches_are() -> None:
+    assert Settings.from_env({"XDG_CACHE_HOME": "/var/cache"}).cache == Path("/var/cache/lookalike")
+    assert Settings.from_env({"HOME": "/nobody"}).cache == Path.home() / ".cache" / "lookalike"
 
 
 def test_only_an_embedded_index_is_written_through_the_service() -> None:

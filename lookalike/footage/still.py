@@ -1,0 +1,172 @@
+"""Single frames of a video, by the moment at which they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import dropwhile
+from pathlib import Path
+from typing import Self
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.video.frame import VideoFrame
+
+from lookalike import pixels
+from lookalike.errors import FootageError
+from lookalike.footage.archive import inside, read_bytes
+from lookalike.footage.decode import decode, timed, video_stream
+from lookalike.footage.picture import Converter, within
+from lookalike.footage.sources import IMAGE_SUFFIXES
+
+SEEK_BACK_S = (0, 2, 10, 50)  # how far before a moment to start decoding, where less did not reach it
+GO_ON_US = 2_000_000  # how far to decode on rather than to seek, where the format does not say where key frames are
+
+Timed = tuple[VideoFrame, int]
+
+
+class Recording:
+    """A video of which single frames are wanted, cheapest in the order of their times. Use as a context manager."""
+
+    def __init__(self, path: str) -> None:
+        """Raises: FootageError if it has no pictures; FFmpegError."""
+        self._path, self._container = path, av.open(path)
+        try:
+            self._stream = video_stream(self._container)
+            self.first = next(decode(self._container.demux(self._stream), []), None)
+        except BaseException:
+            self._container.close()
+            raise
+        self._begin(iter(()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+    def at(self, time_us: int) -> VideoFrame | None:
+        """The last frame that starts by `time_us`, microseconds since the first; the first if all start later.
+
+        None if no frame could be decoded at all.
+        """
+        if self._leads_to(time_us):
+            return self._until(time_us)
+        return next((shown for _ in self._starts(time_us) if (shown := self._until(time_us))), self.first)
+
+    def _starts(self, time_us: int) -> Iterator[None]:
+        """Begin to decode before a moment, each time further back, at last from the start.
+
+        Without an index (MPEG-TS, MPEG-PS) a seek may land past the moment, or between key frames where nothing
+        decodes. Before a key frame some decoders make pictures up.
+        """
+        first = self.first
+        if first is not None and first.pts is not None and first.time_base is not None:
+            for back_s in SEEK_BACK_S:
+                from_us = time_us - back_s * 1_000_000
+                if from_us <= 0:
+                    break
+                try:
+                    self._container.seek(first.pts + round(from_us / 1_000_000 / first.time_base), stream=self._stream)
+                except FFmpegError:
+                    break
+                frames = decode(self._container.demux(self._stream), [])
+                whole = dropwhile(lambda frame: not frame.key_frame, frames)
+                self._begin(timed(whole, self._container, first.pts * first.time_base))
+                yield
+        self._container.close()
+        self._container = av.open(self._path)
+        self._stream = video_stream(self._container)
+        self._begin(timed(decode(self._container.demux(self._stream), []), self._container))
+        yield
+
+    def _begin(self, frames: Iterator[Timed]) -> None:
+        self._frames = frames
+        self._shown: Timed | None = None
+        self._ahead: Timed | None = None  # decoded, and shown after that
+
+    def _leads_to(self, time_us: int) -> bool:
+        """Whether to decode on is no more work than to seek: no key frame is in between."""
+        if self._shown is None or time_us < self._shown[1]:
+            return False
+        frame, shown_us = self._shown
+        entries = self._stream.index_entries
+        if not len(entries) or frame.pts is None or frame.time_base is None:
+            return time_us - shown_us <= GO_ON_US
+        key = entries.search_timestamp(frame.pts + round((time_us - shown_us) / 1_000_000 / frame.time_base))
+        return key >= 0 and entries[key].timestamp <= frame.pts
+
+    def _until(self, time_us: int) -> VideoFrame | None:
+        while (coming := self._ahead or next(self._frames, None)) is not None:
+            self._ahead = coming if coming[1] > time_us else None
+            if self._ahead:
+                break
+            self._shown = coming
+        return self._shown[0] if self._shown else None
+
+
+@contextmanager
+def pictures_of(source: str) -> Iterator[Callable[[float, int | None], np.ndarray]]:
+    """Open a video, or an image, for several of its pictures.
+
+    Yields: what gives the picture shown at a time in seconds, uint8 (H, W, 3), upright RGB; whole, or with no side
+    longer than so many pixels. Raises: FootageError if there is none.
+    """
+    _check_there(source)
+    if _is_image(source):
+        data = read_bytes(source)
+        yield (
+            lambda _, longest_px: (
+                pixels.decode_within(data, longest_px, source) if longest_px else pixels.decode(data, source)
+            )
+        )
+        return
+    whole = Converter()
+    try:
+        with Recording(source) as recording:
+
+            def picture(time_s: float, longest_px: int | None) -> np.ndarray:
+                frame = _shown(recording, source, time_s)
+                return within(frame, longest_px) if longest_px else whole(frame)
+
+            yield picture
+    except FFmpegError as error:
+        raise _unreadable(source, error) from error
+
+
+def frame_at(source: str, time_s: float, fit_px: int | None = None) -> np.ndarray:
+    """The picture shown at `time_s` of a video (or the image itself).
+
+    fit_px: side of the square that an encoder looks at; as `read_source` would make it, else whole.
+    Returns: uint8 (H, W, 3), upright RGB. Raises: FootageError if there is none.
+    """
+    _check_there(source)
+    if _is_image(source):
+        data = read_bytes(source)
+        return pixels.decode_to_fit(data, fit_px, source) if fit_px else pixels.decode(data, source)
+    try:
+        with Recording(source) as recording:
+            return Converter(fit_px)(_shown(recording, source, time_s))
+    except FFmpegError as error:
+        raise _unreadable(source, error) from error
+
+
+def _check_there(source: str) -> None:
+    if not Path(source).is_file() and inside(source) is None:
+        raise FootageError(f"{source}: no such file")
+
+
+def _is_image(source: str) -> bool:
+    return Path(source).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _shown(recording: Recording, source: str, time_s: float) -> VideoFrame:
+    shown = recording.at(round(time_s * 1_000_000))
+    if shown is None:
+        raise FootageError(f"{source}: no frame at {time_s:.3f} s")
+    return shown
+
+
+def _unreadable(source: str, error: FFmpegError) -> FootageError:
+    return FootageError(f"{source}: not a readable video ({error.strerror})")

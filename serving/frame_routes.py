@@ -1,0 +1,96 @@
+"""GET /frames/...: what a stored frame shows, and what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from serving.answers import json_answer
+from serving.gallery import Gallery, moment_of
+from serving.refusals import Refusal
+from serving.routes import within_time
+
+SIZES_PX = (160, 320, 640)
+# The ids of frames and recordings are made from their content. Other sites may not show what they are asked for.
+FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable", "Cross-Origin-Resource-Policy": "same-origin"}
+
+
+@within_time
+async def thumb(request: Request) -> Response:
+    """The frame, small."""
+    gallery: Gallery = request.app.state.gallery
+    size_px = read_size(request)
+    fields = await gallery.fields(request.path_params["frame_id"])
+    name, moment = f"{fields['id']}-{size_px}.jpg", moment_of(fields)
+    if is_known(request, name):
+        return unchanged(name)
+    return picture(await gallery.thumb(name, moment, size_px), name)
+
+
+@within_time
+async def whole(request: Request) -> Response:
+    """The frame as it was recorded."""
+    gallery: Gallery = request.app.state.gallery
+    fields = await gallery.fields(request.path_params["frame_id"])
+    moment = moment_of(fields)
+    if is_known(request, fields["id"]):
+        return unchanged(fields["id"])
+    jpeg = await gallery.still(moment)
+    return picture(jpeg, fields["id"], {"Content-Disposition": f'inline; filename="{file_name(fields)}"'})
+
+
+@within_time
+async def about(request: Request) -> Response:
+    """As a hit, without what it was compared with."""
+    gallery: Gallery = request.app.state.gallery
+    fields = await gallery.fields(request.path_params["frame_id"])
+    same = ("id", "source_id", "source", "camera", "time_s")
+    known = {name: fields[name] for name in same} | {"span_s": [fields["time_s"], fields["end_s"]]}
+    rest = {name: fields.get(name) for name in ("captured_at", "region", "width", "height")}
+    return json_answer(known | rest, {})
+
+
+def file_name(fields: Mapping[str, Any]) -> str:
+    """What to save a frame as: `gate_2026-01-05T08-00-12.5Z.jpg`, or `gate_clip_12.5s.jpg` where it has no date."""
+    if captured_at := fields.get("captured_at"):
+        moment = datetime.fromisoformat(captured_at)
+        fraction = f"{moment.microsecond / 1e6:.3f}".rstrip("0").rstrip(".")[1:]
+        when = f"{moment:%Y-%m-%dT%H-%M-%S}{fraction}Z"
+    else:
+        when = f"{Path(fields['source']).stem}_{round(fields['time_s'], 3):g}s"
+    plain = f"{fields['camera']}_{when}".encode("ascii", "replace").decode()
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in plain) + ".jpg"
+
+
+def read_size(request: Request) -> int:
+    """`px`. Raises: Refusal 400."""
+    text = request.query_params.get("px", "320")
+    if text not in map(str, SIZES_PX):
+        raise Refusal(400, "bad_request", f"px is {text[:20]!r}, expected one of {', '.join(map(str, SIZES_PX))}")
+    return int(text)
+
+
+def is_known(request: Request, name: str) -> bool:
+    """Whether the client has the picture of this name."""
+    return f'"{name}"' in request.headers.get("if-none-match", "")
+
+
+def unchanged(name: str) -> Response:
+    return Response(status_code=304, headers=FOR_EVER | {"ETag": f'"{name}"'})
+
+
+def picture(jpeg: bytes, name: str, headers: Mapping[str, str] = FOR_EVER) -> Response:
+    return Response(jpeg, media_type="image/jpeg", headers={**FOR_EVER, **headers, "ETag": f'"{name}"'})
+
+
+ROUTES = [
+    Route("/frames/{frame_id}", whole),
+    Route("/frames/{frame_id}/thumb", thumb),
+    Route("/frames/{frame_id}/about", about),
+]

@@ -1,0 +1,87 @@
+"""What people look at: the index as a library, and pictures of what it holds."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from lookalike.errors import FootageError
+from lookalike.index import is_frame_id
+from lookalike.index.schema import REMOTE
+from serving.kept import Kept, open_cache
+from serving.library import Library, Recorded
+from serving.limits import THUMB_BYTES
+from serving.once import Once
+from serving.pipeline import Pipeline
+from serving.refusals import Refusal
+from serving.stills import Moment, Stills
+from serving.unchanged import Unchanged
+
+_SOURCE_ID = re.compile("[0-9a-f]{64}")
+
+
+class Gallery:
+    """Used in the event loop that serves the requests. Close it when that ends.
+
+    Only recordings that the index knows, and that were not named over HTTP, are opened; never a path from a client.
+    """
+
+    def __init__(self, pipeline: Pipeline, cache: Path) -> None:
+        """cache: the folder for what is made."""
+        self._pipeline = pipeline
+        self.library = Library(pipeline)
+        self._stills = Stills(Unchanged())
+        self._thumbs = Kept(open_cache(cache) / "thumbs", THUMB_BYTES)
+        self._cutting = Once[bytes]()
+
+    def close(self) -> None:
+        self._stills.close()
+
+    async def fields(self, frame_id: str) -> Mapping[str, Any]:
+        """What is stored with a frame, and `id`. Raises: Refusal 404 if there is none, else as `Pipeline.ask`."""
+        known = str(UUID(frame_id)) if is_frame_id(frame_id) else ""
+        found = await self._pipeline.ask(lambda engine: engine.points([known])) if known else {}
+        if known not in found:
+            raise Refusal(404, "not_found", f"no frame has the id {frame_id!r}; take one from a search hit")
+        return found[known][1] | {"id": known}
+
+    async def recording(self, source_id: str) -> Recorded:
+        """Raises: Refusal 404 if no frame is of it, else as `Pipeline.ask`."""
+        found = await self.library.recording(source_id) if _SOURCE_ID.fullmatch(source_id) else None
+        if found is None:
+            raise Refusal(404, "not_found", f"no recording has the id {source_id!r}; take one from /library")
+        return found
+
+    async def thumb(self, name: str, moment: Moment, longest_px: int) -> bytes:
+        """A small JPEG, kept by its name. Raises: Refusal 410 if the recording does not give it; Busy."""
+        if (kept := await asyncio.to_thread(self._thumbs.read, name)) is not None:
+            return kept
+
+        async def make() -> bytes:
+            jpeg = await self.still(moment, longest_px)
+            await asyncio.to_thread(self._thumbs.put, name, jpeg)
+            return jpeg
+
+        return await self._cutting(name, make)
+
+    async def still(self, moment: Moment, longest_px: int | None = None) -> bytes:
+        """A JPEG, whole if no size is given. Raises: as `thumb`."""
+        try:
+            return await self._stills.jpeg(moment, longest_px)
+        except FootageError as error:
+            raise Refusal(410, "gone", str(error)) from error
+
+
+def moment_of(fields: Mapping[str, Any]) -> Moment:
+    """Where a stored frame is from. Raises: Refusal 410 if its source was named over HTTP."""
+    if fields.get(REMOTE):
+        raise Refusal(410, "gone", not_served(fields["source"]))
+    return Moment(fields["source"], fields["source_id"], fields["time_s"])
+
+
+def not_served(source: str) -> str:
+    return f"{source}: named over HTTP, so not opened"

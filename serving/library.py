@@ -1,0 +1,127 @@
+"""What an index holds, by recording; made from the frames, so that sources which are not finished count, too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from lookalike.footage.sources import IMAGE_SUFFIXES, STREAM_SCHEMES
+from lookalike.index import Where
+from lookalike.index.schema import REMOTE, utc_text
+from serving.once import Once
+from serving.pipeline import Pipeline
+
+KEPT_S = 60.0
+SHARE = 20  # it is made anew at most for one part in so many of the time
+
+
+@dataclass
+class Recorded:
+    """One recording. began_at: its first moment, RFC 3339 UTC, or None. length_s: until the end of its last frame.
+
+    frames: whole ones that are stored. served: whether its pictures are shown: not if it was named over
+    HTTP, or is a stream.
+    """
+
+    source_id: str
+    source: str
+    name: str
+    camera: str
+    began_at: str | None
+    length_s: float
+    frames: int
+    kind: Literal["video", "picture"]
+    served: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """made_s, took_s: when, by the monotonic clock, and for how long it was made."""
+
+    recordings: Mapping[str, Recorded]
+    made_s: float
+    took_s: float
+
+    @property
+    def frames(self) -> int:
+        return sum(one.frames for one in self.recordings.values())
+
+    def is_stale(self) -> bool:
+        return time.monotonic() - self.made_s > max(KEPT_S, SHARE * self.took_s)
+
+
+class Library:
+    """Answers with what was known a minute ago while it looks anew."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._known: Holdings | None = None
+        self._look = Once[Holdings]()
+
+    async def holdings(self) -> Holdings:
+        """Raises: Refusal 409 without an index, 503 if it does not answer."""
+        if self._known is None:
+            return await self._look("", self._fresh)
+        if self._known.is_stale():
+            self._look.start("", self._fresh)
+        return self._known
+
+    async def recording(self, source_id: str) -> Recorded | None:
+        """None if no frame is of it. Raises: as `holdings`."""
+        known = self._known.recordings.get(source_id) if self._known else None
+        if known:
+            return known
+        where = Where(source_ids=(source_id,), whole=True)
+        found = await self._pipeline.ask(lambda engine: recordings(fields for _, fields in engine.scroll(where)))
+        return found.get(source_id)
+
+    async def _fresh(self) -> Holdings:
+        started = time.monotonic()
+        where = Where(whole=True)
+        found = await self._pipeline.ask(lambda engine: recordings(fields for _, fields in engine.scroll(where)))
+        ended = time.monotonic()
+        self._known = Holdings(found, ended, ended - started)
+        return self._known
+
+
+def recordings(payloads: Iterable[Mapping[str, Any]]) -> dict[str, Recorded]:
+    """By source_id. payloads: of whole frames."""
+    found: dict[str, Recorded] = {}
+    for fields in payloads:
+        known = found.get(fields["source_id"])
+        if known is None:
+            found[fields["source_id"]] = _begun(fields)
+            continue
+        known.frames += 1
+        known.length_s = max(known.length_s, fields["end_s"])
+        if not known.served and _is_served(fields):
+            known.source, known.name, known.served = fields["source"], Path(fields["source"]).name, True
+    return found
+
+
+def _begun(fields: Mapping[str, Any]) -> Recorded:
+    source = fields["source"]
+    captured_at = fields.get("captured_at")
+    began = datetime.fromisoformat(captured_at) - timedelta(seconds=fields["time_s"]) if captured_at else None
+    return Recorded(
+        fields["source_id"],
+        source,
+        Path(source).name,
+        fields["camera"],
+        utc_text(began) if began else None,
+        fields["end_s"],
+        1,
+        "picture" if Path(source).suffix.lower() in IMAGE_SUFFIXES else "video",
+        _is_served(fields),
+    )
+
+
+def _is_served(fields: Mapping[str, Any]) -> bool:
+    return not fields.get(REMOTE) and not fields["source"].startswith(STREAM_SCHEMES)

@@ -1,0 +1,66 @@
+"""GET /library and /recordings/...: what the index holds, recording by recording."""
+
+from __future__ import annotations
+
+import math
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from serving.answers import json_answer
+from serving.frame_routes import is_known, picture, read_size, unchanged
+from serving.gallery import Gallery, not_served
+from serving.library import Recorded
+from serving.pipeline import Pipeline
+from serving.refusals import Refusal
+from serving.routes import within_time
+from serving.stills import Moment
+
+
+@within_time
+async def library(request: Request) -> Response:
+    """Every recording of which a frame is stored, by camera and time."""
+    gallery: Gallery = request.app.state.gallery
+    pipeline: Pipeline = request.app.state.pipeline
+    holdings = await gallery.library.holdings()
+    found = sorted(holdings.recordings.values(), key=lambda one: (one.camera, one.began_at or "", one.source))
+    content = {"space": pipeline.spec.space, "frames": holdings.frames, "recordings": [one.to_dict() for one in found]}
+    return json_answer(content, {})
+
+
+@within_time
+async def thumb(request: Request) -> Response:
+    """What a recording shows at a time, small."""
+    gallery: Gallery = request.app.state.gallery
+    size_px, time_s = read_size(request), _time_s(request)
+    recording = await gallery.recording(request.path_params["source_id"])
+    name = f"{recording.source_id}-{time_s:.3f}-{size_px}.jpg"
+    moment = Moment(served(recording), recording.source_id, time_s)
+    if is_known(request, name):
+        return unchanged(name)
+    return picture(await gallery.thumb(name, moment, size_px), name)
+
+
+def served(recording: Recorded) -> str:
+    """The path of a recording. Raises: Refusal 410 if it is not for clients."""
+    if not recording.served:
+        raise Refusal(410, "gone", not_served(recording.source))
+    return recording.source
+
+
+def _time_s(request: Request) -> float:
+    text = request.query_params.get("t", "0")
+    try:
+        time_s = round(float(text), 3)
+    except ValueError:
+        time_s = math.nan
+    if not 0 <= time_s < 1e7:
+        raise Refusal(400, "bad_request", f"t is {text[:20]!r}, expected seconds into the recording")
+    return time_s
+
+
+ROUTES = [
+    Route("/library", library),
+    Route("/recordings/{source_id}/thumb", thumb),
+]

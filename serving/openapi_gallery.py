@@ -1,0 +1,110 @@
+"""What /docs.json says about the routes of the page: the library, its recordings and frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from serving.answers import JSON
+from serving.frame_routes import SIZES_PX
+
+_TEXT, _NUMBER, _WHOLE = {"type": "string"}, {"type": "number"}, {"type": "integer"}
+_DATE = {"type": "string", "format": "date-time", "nullable": True}
+
+_RECORDING: dict[str, Any] = {
+    "source_id": {"type": "string", "description": "SHA-256 of its bytes"},
+    "source": {"type": "string", "description": "Its path, as it was indexed"},
+    "name": _TEXT,
+    "camera": _TEXT,
+    "began_at": _DATE,
+    "length_s": {"type": "number", "description": "Until the end of its last stored frame"},
+    "frames": _WHOLE,
+    "kind": {"type": "string", "enum": ["video", "picture"]},
+    "served": {"type": "boolean", "description": "False if it was named over HTTP, or is a stream: it is not opened"},
+}
+
+_FRAME: dict[str, Any] = {
+    "id": {"type": "string", "format": "uuid"},
+    **{name: _RECORDING[name] for name in ("source_id", "source", "camera")},
+    "time_s": {"type": "number", "description": "Seconds into the source"},
+    "span_s": {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2},
+    "captured_at": _DATE,
+    "region": {"type": "string", "nullable": True},
+    "width": _WHOLE,
+    "height": _WHOLE,
+}
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": [*properties], "properties": properties}
+
+
+SCHEMAS = {
+    "LookalikeRecording": _object(_RECORDING),
+    "LookalikeFrame": _object(_FRAME),
+    "LookalikeLibrary": _object(
+        {
+            "space": _TEXT,
+            "frames": _WHOLE,
+            "recordings": {"type": "array", "items": {"$ref": "#/components/schemas/LookalikeRecording"}},
+        }
+    ),
+}
+
+_BAD = {"400": "A parameter is none that is known"}
+_UNKNOWN = {"404": "Nothing has this id", "409": "The service was started without an index"}
+_GONE = {"410": "The recording is gone, is another now, cannot be read, or was named over HTTP; the message says which"}
+_BUSY = {"503": "Too busy, or the index failed; try again after Retry-After seconds", "504": "Not done in time"}
+
+_PX = {"name": "px", "in": "query", "schema": {"type": "integer", "enum": [*SIZES_PX]}, "description": "Longer side"}
+_T = {"name": "t", "in": "query", "schema": _NUMBER, "description": "Seconds into the recording"}
+
+
+def _named(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": _TEXT}
+
+
+def _schema(name: str) -> dict[str, Any]:
+    return {JSON: {"schema": {"$ref": f"#/components/schemas/{name}"}}}
+
+
+def _get(
+    name: str,
+    summary: str,
+    content: dict[str, Any],
+    errors: dict[str, str],
+    parameters: tuple[dict[str, Any], ...] = (),
+) -> dict[str, Any]:
+    failed = {status: {"description": text, "content": _schema("LookalikeError")} for status, text in errors.items()}
+    return {
+        "get": {
+            "tags": ["Service APIs"],
+            "summary": summary,
+            "operationId": name,
+            "parameters": [*parameters],
+            "responses": {"200": {"description": "The answer", "content": content}, **failed},
+        }
+    }
+
+
+_JPEG = {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}
+_ID, _SOURCE_ID = _named("frame_id"), _named("source_id")
+
+PATHS = {
+    "/library": _get(
+        "library", "Every recording of which a frame is stored", _schema("LookalikeLibrary"), _UNKNOWN | _BUSY
+    ),
+    "/frames/{frame_id}": _get("frame", "A frame as it was recorded", _JPEG, _UNKNOWN | _GONE | _BUSY, (_ID,)),
+    "/frames/{frame_id}/thumb": _get(
+        "frame_thumb", "A frame, small", _JPEG, _BAD | _UNKNOWN | _GONE | _BUSY, (_ID, _PX)
+    ),
+    "/frames/{frame_id}/about": _get(
+        "frame_about", "What is known of a frame", _schema("LookalikeFrame"), _UNKNOWN | _BUSY, (_ID,)
+    ),
+    "/recordings/{source_id}/thumb": _get(
+        "recording_thumb",
+        "What a recording shows at a time, small",
+        _JPEG,
+        _BAD | _UNKNOWN | _GONE | _BUSY,
+        (_SOURCE_ID, _T, _PX),
+    ),
+}

@@ -1,0 +1,42 @@
+"""Whether a recording is still the one that was indexed."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from lookalike.errors import FootageError
+from lookalike.footage.archive import inside
+from lookalike.footage.read import identify
+from lookalike.footage.sources import IMAGE_SUFFIXES, STREAM_SCHEMES, Source
+
+RECORDINGS = 100_000  # whose ids are known
+
+
+class Unchanged:
+    """Reads each recording once, and again when its size or times say that it was written to.
+
+    May be used from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._id_of = lru_cache(RECORDINGS)(_id_of)
+
+    def check(self, source: str, source_id: str) -> None:
+        """Raises: FootageError if there is no such file, or if it holds other bytes now."""
+        if source.startswith(STREAM_SCHEMES):
+            raise FootageError(f"{source}: a stream, of which nothing was recorded")
+        in_zip = inside(source)
+        try:
+            about = (in_zip[0] if in_zip else Path(source)).stat()
+        except OSError as error:
+            raise FootageError(f"{source}: no such file; it was moved or removed after it was indexed") from error
+        if self._id_of(source, about.st_size, about.st_mtime_ns, about.st_ino) != source_id:
+            raise FootageError(f"{source}: another file than the one that was indexed; index it again")
+
+
+def _id_of(source: str, *_: int) -> str:
+    try:
+        return identify(Source(source, "image" if Path(source).suffix.lower() in IMAGE_SUFFIXES else "video", ""))
+    except (OSError, KeyError) as error:
+        raise FootageError(f"{source}: cannot be read ({error})") from error

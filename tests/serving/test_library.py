@@ -1,0 +1,51 @@
+"""GET /library: what the index holds, by recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+
+from serving.library import recordings
+from tests.serving.recordings import FRAMES, SECONDS
+from tests.tiny import SPEC
+
+
+def test_it_lists_each_recording(gallery: httpx.Client, shown_folder: Path) -> None:
+    answer = gallery.get("/library").raise_for_status().json()
+    assert (answer["space"], answer["frames"]) == (SPEC.space, sum(FRAMES.values()))
+    by_name = {one["name"]: one for one in answer["recordings"]}
+    assert {name: one["frames"] for name, one in by_name.items()} == FRAMES
+    assert len(by_name["gate.mp4"].pop("source_id")) == 64
+    assert by_name["gate.mp4"] == {
+        "source": str(shown_folder / "recordings" / "gate.mp4"),
+        "name": "gate.mp4",
+        "camera": "gate",
+        "began_at": "2026-01-05T08:00:00Z",
+        "length_s": SECONDS - 1,  # where the last frame begins
+        "frames": SECONDS,
+        "kind": "video",
+        "served": True,
+    }
+    assert (by_name["1.png"]["kind"], by_name["1.png"]["camera"]) == ("picture", "yard")
+    assert by_name["late.mkv"]["began_at"] is None
+
+
+def fields(source: str, time_s: float, **more: object) -> dict[str, object]:
+    return {"source_id": "a", "source": source, "camera": "gate", "time_s": time_s, "end_s": time_s, **more}
+
+
+def test_what_was_named_over_http_and_streams_are_not_served() -> None:
+    assert not recordings([fields("/etc/hostname", 0, remote=True)])["a"].served
+    assert not recordings([fields("rtsp://camera/stream", 0)])["a"].served
+    found = recordings([fields("/etc/hostname", 0, remote=True), fields("gate.mp4", 1)])["a"]
+    assert (found.source, found.served, found.frames) == ("gate.mp4", True, 2)
+
+
+def test_a_recording_began_before_its_first_stored_frame() -> None:
+    found = recordings([fields("gate.mp4", 90.5, captured_at="2026-01-05T08:01:30.500000Z")])["a"]
+    assert (found.began_at, found.length_s) == ("2026-01-05T08:00:00Z", 90.5)
+
+
+def test_an_empty_index_has_an_empty_library() -> None:
+    assert recordings([]) == {}
