@@ -8,6 +8,7 @@ import { askAgain, latest, mayHaveMore, shown } from "./search.js"
 import { change, current, hasFilters, NO_FILTERS, TOP } from "./state.js"
 
 let open
+let made = { hits: null, zone: "", cards: new Map() } // cards of the answers shown: pictures that are there need not come again
 
 export function begin(openMoment) {
   open = openMoment
@@ -49,7 +50,14 @@ function renderView(isFirst, found) {
   by("view-timeline").setAttribute("aria-pressed", String(isTimeline))
   by("grid").hidden = isTimeline
   by("timeline").hidden = !isTimeline
-  if (!isTimeline) fill(by("grid"), isFirst ? skeletons(12) : found.map(hit => card(hit, { open })))
+  if (!isTimeline) fill(by("grid"), isFirst ? skeletons(12) : found.map(cardOf))
+}
+
+function cardOf(hit) {
+  const { hits } = latest()
+  if (made.hits !== hits || made.zone !== current().zone) made = { hits, zone: current().zone, cards: new Map() }
+  if (!made.cards.has(hit)) made.cards.set(hit, card(hit, { open }))
+  return made.cards.get(hit)
 }
 
 function status(phase, hits, found) {

@@ -69,7 +69,7 @@ async function take(files, how, onFailure) {
   } catch (error) {
     if (pending !== picture) return
     pending = null
-    onFailure(new Error(`${picture.name} cannot be searched for: ${error.message}`))
+    onFailure(new Error(error.message.includes(picture.name) ? error.message : `${picture.name}: ${error.message}`))
   }
   render()
 }

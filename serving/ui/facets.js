@@ -12,8 +12,8 @@ const MOST_BARS = 42
 const SECONDS_BARS = 20
 
 export function begin() {
-  by("since").onchange = event => change({ since: fromInput(event.target) })
-  by("until").onchange = event => change({ until: fromInput(event.target) })
+  by("since").onchange = event => isWhole(event.target) && change({ since: fromInput(event.target) })
+  by("until").onchange = event => isWhole(event.target) && change({ until: fromInput(event.target) })
   by("time-of-day").onchange = event => event.target.reportValidity() && change({ time_of_day: event.target.value.trim() })
   by("no-filters").onclick = () => change(NO_FILTERS)
 }
@@ -62,9 +62,8 @@ function renderTime() {
   const byDate = isByDate()
   for (const id of ["since", "until"]) {
     const input = by(id)
-    input.type = byDate ? "datetime-local" : "number"
-    input.step = byDate ? "1" : "any"
-    input.value = toInput(current()[id], byDate)
+    const given = { type: byDate ? "datetime-local" : "number", step: byDate ? "1" : "any", value: toInput(current()[id], byDate) }
+    for (const [name, value] of Object.entries(given)) if (input[name] !== value) input[name] = value // else what is being typed is lost
   }
   by("time-kind").textContent = byDate ? "" : "seconds into the recording"
   byDate ? renderDays() : renderSeconds()
@@ -73,6 +72,9 @@ function renderTime() {
 }
 
 const toInput = (text, byDate) => (text && byDate ? wall(new Date(/Z|[+-]\d\d:?\d\d$/.test(text) ? text : `${text}Z`)) : text)
+
+/** A year is typed digit by digit, and each is a change. */
+const isWhole = input => input.type === "number" || !input.value || input.value >= "1970"
 
 function fromInput(input) {
   if (!input.value) return ""

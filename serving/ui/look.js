@@ -95,7 +95,8 @@ function render() {
   showStill()
   showPlace()
   part.strip.replaceChildren()
-  part.side.replaceChildren(actions(), facts(), others(moment, list(), open) ?? "")
+  part.others = element("div", {}, others(moment, list(), open))
+  part.side.replaceChildren(actions(), facts(), part.others)
   openDialog()
 }
 
@@ -175,6 +176,13 @@ const place = () => list().findIndex(one => writeLook(one) === current().look)
 function go(step) {
   const next = list()[place() + step]
   if (next) open(next)
+}
+
+/** The list has changed, or came only now. */
+export function renderList() {
+  if (!moment) return
+  showPlace()
+  part.others.replaceChildren(others(moment, list(), open) ?? "")
 }
 
 function showPlace() {

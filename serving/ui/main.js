@@ -28,16 +28,26 @@ function renderFrame(state) {
 
 function renderZones(state) {
   const others = state.zone && !["UTC", LOCAL].includes(state.zone) && isZone(state.zone) ? [[state.zone, state.zone]] : []
-  const zones = [["", `Local time (${LOCAL})`], ...(LOCAL === "UTC" ? [] : [["UTC", "UTC"]]), ...others]
+  const zones = [["", LOCAL], ...(LOCAL === "UTC" ? [] : [["UTC", "UTC"]]), ...others]
   by("zone").replaceChildren(...zones.map(([value, text]) => element("option", { value }, text)))
   by("zone").value = state.zone === LOCAL ? "" : state.zone
 }
 
 function renderAnswers() {
   answers.render()
-  facets.render()
   timeline.render()
   start.render()
+  look.renderList()
+}
+
+function renderAll() {
+  renderAnswers()
+  facets.render()
+}
+
+function listed() {
+  if (current().browse) return browse.shown()
+  return search.latest().phase === "idle" ? start.shown() : search.shown()
 }
 
 by("tab-search").onclick = () => change({ browse: "" })
@@ -51,20 +61,21 @@ facets.begin()
 timeline.begin(open)
 start.begin(open)
 browse.begin(open)
-look.begin(() => (current().browse ? browse.shown() : search.shown()))
+look.begin(listed)
 keys.begin()
 
-search.onAnswers(renderAnswers)
-onLibrary(() => [renderAnswers(), browse.render(), ask.render()])
+search.onAnswers(renderAll)
+onLibrary(() => [renderAll(), browse.render(), ask.render()])
 onChange((state, before) => {
   renderFrame(state)
   ask.onState(state, before)
   search.onState(state, before)
   look.onState(state, before)
   if (differs(state, before, "browse", "zone")) browse.render()
-  if (differs(state, before, "view", "min", "zone", "since", "until")) renderAnswers()
+  if (differs(state, before, "view", "min")) renderAnswers()
+  if (differs(state, before, "zone", "camera", "since", "until", "time_of_day")) renderAll()
 })
 begin()
-renderAnswers()
+renderAll()
 ask.render()
 load()

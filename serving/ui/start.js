@@ -6,22 +6,29 @@ import * as format from "./format.js"
 import { cameras, stored } from "./library.js"
 import { momentIn } from "./moments.js"
 import { latest } from "./search.js"
+import { current } from "./state.js"
 
 const SHOWN = 12
 
 let open
+let moments = []
 
 export function begin(openMoment) {
   open = openMoment
   walkable(by("start-list"))
 }
 
+/** For those who go from one to the next. */
+export const shown = () => moments
+
 export function render() {
   by("start").hidden = latest().phase !== "idle"
   if (by("start").hidden) return
   const { recordings, frames, failure, loaded } = stored()
   by("start-note").textContent = note(recordings, frames, failure, loaded)
-  fill(by("start-list"), loaded ? sample(recordings).map(one => card(momentIn(one, one.length_s / 2), { open, test: "start" })) : skeletons(8))
+  by("start-head").textContent = current().unlike.length ? "Add what to look for: what to keep away from is not enough" : "Or begin with a moment of the library"
+  moments = sample(recordings).map(one => momentIn(one, one.length_s / 2))
+  fill(by("start-list"), loaded ? moments.map(one => card(one, { open, test: "start" })) : skeletons(8))
 }
 
 function note(recordings, frames, failure, loaded) {
