@@ -32,8 +32,8 @@ def say(message: str) -> None:
 
 
 def warn_skipped(skipped: Skipped) -> None:
-    rest = f" after {skipped.frames} frames" if skipped.frames else ""
-    say(f"skipped {skipped.source}{rest}: {skipped.reason}")
+    what = f"read {skipped.frames:,} frames of" if skipped.frames else "skipped"
+    say(f"{what} {skipped.source}: {skipped.reason}")
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def index_footage(
                 files_left -= 1
     except KeyboardInterrupt:
         if files_left:
-            raise
+            raise KeyboardInterrupt(f"{summary.frames:,} frames read, {summary.added:,} new") from None
     for writer in writers:
         writer.flush()
     if summary.added:

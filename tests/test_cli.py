@@ -36,12 +36,13 @@ def test_bad_arguments_are_one_line_and_exit_with_two(
     assert said in lines[0]
 
 
+@pytest.mark.parametrize(("done", "said"), [((), ""), (("64 frames read, 32 new",), ": 64 frames read, 32 new")])
 def test_ctrl_c_is_one_line_that_says_what_is_kept(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, done: tuple[str, ...], said: str
 ) -> None:
     def stopped(*_: object) -> None:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(*done)
 
     monkeypatch.setattr("lookalike.footage.find_sources", stopped)
     code, lines = refused(capfd, "index", "x", "--encoder", "e.onnx", "--index", "index")
-    assert (code, lines) == (1, ["lookalike: interrupted; what was done is kept, run it again to go on"])
+    assert (code, lines) == (1, [f"lookalike: interrupted{said}; what was done is kept, run it again to go on"])

@@ -21,7 +21,7 @@ def test_a_line_is_neither_wrapped_nor_taken_as_markup(capsys):
 def test_a_skipped_source_is_told_with_what_was_read_before(capsys):
     warn_skipped(Skipped("a.mp4", "empty file", 0))
     warn_skipped(Skipped("b.mp4", "ends early", 44))
-    assert capsys.readouterr().err == "skipped a.mp4: empty file\nskipped b.mp4 after 44 frames: ends early\n"
+    assert capsys.readouterr().err == "skipped a.mp4: empty file\nread 44 frames of b.mp4: ends early\n"
 
 
 def test_progress_leaves_standard_output_alone(capsys):

@@ -103,7 +103,7 @@ def test_indexing_at_a_higher_rate_adds_the_frames_between(two_clips, tiny, inde
 
 
 def test_indexing_that_was_stopped_goes_on(two_clips, tiny, index):
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match=f"^{2 * BATCH} frames read, {2 * BATCH} new$"):
         index_footage(find_sources([two_clips]), tiny, index, ALL, stop_after(1))
     assert index.count() == 2 * BATCH  # the batch that was being counted is stored
     rest = index_footage(find_sources([two_clips]), tiny, index, ALL, done)

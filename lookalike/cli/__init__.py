@@ -16,8 +16,9 @@ def main(arguments: list[str] | None = None) -> None:
         app(arguments, result_action="return_value")
     except LookalikeError as error:
         fail(str(error))
-    except KeyboardInterrupt:
-        fail("interrupted; what was done is kept, run it again to go on")
+    except KeyboardInterrupt as error:
+        so_far = f": {error}" if str(error) else ""
+        fail(f"interrupted{so_far}; what was done is kept, run it again to go on")
     except BrokenPipeError:
         # The reader of our output has seen enough; Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

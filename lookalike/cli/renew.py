@@ -71,6 +71,9 @@ def _explain(outcome: Outcome) -> None:
         say(f"differs: {source}: {before} frames before, {now} now")
     if not outcome.seen:
         say("the index is in use: frames of streams, and of recordings that were not read to the end, are left out")
+    if outcome.before == outcome.now:
+        say(f"{outcome.now} answers already; there was nothing to do")
+        return
     if outcome.switched:
         say(f"{outcome.frames:,} frames of {outcome.sources:,} source(s); {outcome.now} answers now")
         return
