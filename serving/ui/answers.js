@@ -35,7 +35,7 @@ export function render() {
   by("results").dataset.phase = isFirst ? "first" : phase
   if (phase !== "idle") fail(error)
   by("status").textContent = status(phase, hits, found)
-  by("retry").hidden = phase !== "failed"
+  by("retry").hidden = phase !== "failed" || (error.status >= 400 && error.status < 500)
   renderView(isFirst, found)
   renderSlider(hits)
   for (const id of ["export-csv", "export-frames"]) by(id).disabled = !found.length

@@ -17,6 +17,7 @@ const OTHER = { like: "unlike", unlike: "like" }
 const own = new Map()
 let onStage = "" // the example that is shown large
 let pending = null // {url, name}: a picture that is on its way
+let sending = new AbortController()
 let box
 let boxTimer
 
@@ -25,6 +26,8 @@ export function begin(onFailure) {
   by("whole").onclick = () => box.clear()
   by("file").onchange = event => takeFiles(event.target, "new", onFailure)
   by("more-file").onchange = event => takeFiles(event.target, "like", onFailure)
+  by("stage-image").onerror = () => (by("picture").dataset.gone = "true")
+  by("stage-image").onload = () => delete by("picture").dataset.gone
   by("clear").onclick = () => change({ like: [], unlike: [], min: "" })
   addEventListener("paste", event => !isTyping(event.target) && take(event.clipboardData.files, "new", onFailure))
   listenForDrops(onFailure)
@@ -58,16 +61,18 @@ async function take(files, how, onFailure) {
   if (!file) return
   const picture = { url: URL.createObjectURL(file), name: file.name || "pasted picture" }
   pending = picture
+  sending.abort()
+  sending = new AbortController()
+  const { signal } = sending
   onFailure(null)
   render()
   try {
-    const { id } = await keepPicture(file)
-    if (pending !== picture) return
+    const { id } = await keepPicture(file, signal)
     own.set(id, picture)
     pending = null
     how === "new" ? only(`picture:${id}`) : add(how, `picture:${id}`)
   } catch (error) {
-    if (pending !== picture) return
+    if (signal.aborted) return
     pending = null
     onFailure(new Error(error.message.includes(picture.name) ? error.message : `${picture.name}: ${error.message}`))
   }
@@ -112,7 +117,7 @@ export function render() {
   by("likes").replaceChildren(...like.map(one => chip("like", one)))
   by("unlikes").replaceChildren(...unlike.map(one => chip("unlike", one)))
   by("chips").hidden = !all.length
-  by("unlike-part").hidden = !unlike.length
+  by("unlike-part").toggleAttribute("data-empty", !unlike.length)
 }
 
 function renderStage() {

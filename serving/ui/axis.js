@@ -14,18 +14,28 @@
 export function makeAxis(intervals, [from, to]) {
   const footage = merged(intervals.map(([a, b]) => [Math.max(a, from), Math.min(b, to)]).filter(([a, b]) => b >= a))
   const pieces = laidOut(footage.length ? footage : [[from, Math.max(to, from + 1)]])
-  const [first, last] = [pieces[0], pieces.at(-1)]
   return {
     pieces,
     place: time => {
-      const piece = pieces.find(one => time <= one.to) ?? last
+      const piece = firstWhere(pieces, one => time <= one.to)
       return piece.at + piece.width * clamp((time - piece.from) / (piece.to - piece.from || 1))
     },
     time: share => {
-      const piece = pieces.find(one => share <= one.at + one.width) ?? (share <= 0 ? first : last)
+      const piece = firstWhere(pieces, one => share <= one.at + one.width)
       return piece.from + (piece.to - piece.from) * clamp((share - piece.at) / (piece.width || 1))
     },
   }
+}
+
+/** By bisection; the last, if none. */
+function firstWhere(pieces, isMet) {
+  let [low, high] = [0, pieces.length - 1]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (isMet(pieces[middle])) high = middle
+    else low = middle + 1
+  }
+  return pieces[low]
 }
 
 function merged(intervals) {

@@ -20,6 +20,7 @@ function onKey(event) {
     t: () => change({ view: "timeline" }, { replace: true }),
     o: () => by("file").click(),
     r: () => by("box").focus(),
+    a: () => document.querySelector("#search:not([hidden]) :is(.grid:not([hidden]) .card-open, .mark)[tabindex='0'], #browse:not([hidden]) .card-open[tabindex='0']")?.focus(),
   }[event.key]
   if (!action) return
   event.preventDefault()

@@ -66,11 +66,11 @@ async function show(text, signal) {
     const next = await readLook(text, signal)
     if (signal.aborted) return
     moment = next
-    render()
-    await showMedia(signal)
   } catch (error) {
-    if (!signal.aborted) renderFailure(error)
+    return signal.aborted || renderFailure(error)
   }
+  render()
+  await showMedia(signal).catch(error => signal.aborted || note(error.message))
 }
 
 function hide() {
@@ -88,6 +88,7 @@ function openDialog() {
 function render() {
   info = null
   player.unload()
+  player.bar.hidden = true
   box.show(null)
   nameSearch(null)
   part.title.replaceChildren(element("b", {}, moment.camera), ` ${format.when(moment)}`)
@@ -101,7 +102,10 @@ function render() {
 }
 
 function renderFailure(error) {
-  if (!moment) part.title.textContent = "Moment"
+  moment = null
+  part.title.textContent = "Moment"
+  part.side.replaceChildren()
+  part.strip.replaceChildren()
   part.frame.dataset.media = "none"
   note(error.message)
   openDialog()
@@ -142,7 +146,7 @@ async function showMedia(signal) {
 function play() {
   note("")
   player.load(info, moment.time_s)
-  player.video.addEventListener("seeked", () => info && (part.frame.dataset.media = "video"), { once: true })
+  player.video.onseeked = () => player.isLoaded() && (part.frame.dataset.media = "video")
 }
 
 function note(text) {

@@ -27,11 +27,15 @@ function renderFrame(state) {
 }
 
 function renderZones(state) {
-  const others = state.zone && !["UTC", LOCAL].includes(state.zone) && isZone(state.zone) ? [[state.zone, state.zone]] : []
-  const zones = [["", LOCAL], ...(LOCAL === "UTC" ? [] : [["UTC", "UTC"]]), ...others]
+  const others = state.zone && !["UTC", LOCAL].includes(state.zone) && isZone(state.zone) ? [[state.zone, zoneName(state.zone)]] : []
+  const zones = [["", zoneName(LOCAL)], ...(LOCAL === "UTC" ? [] : [["UTC", "UTC"]]), ...others]
   by("zone").replaceChildren(...zones.map(([value, text]) => element("option", { value }, text)))
   by("zone").value = state.zone === LOCAL ? "" : state.zone
+  by("zone").title = `Times are those of ${state.zone || LOCAL}`
 }
+
+/** Europe/Zurich -> Zurich time */
+const zoneName = name => (name === "UTC" ? name : `${name.split("/").pop().replaceAll("_", " ")} time`)
 
 function renderAnswers() {
   answers.render()

@@ -55,7 +55,7 @@ function load(player, info, time_s) {
   player.controls.seek.max = String(info.length_s)
   player.video.src = mediaUrl(info.source_id)
   player.video.playbackRate = Number(player.controls.rate.value)
-  player.video.addEventListener("loadedmetadata", () => seek(player, time_s), { once: true })
+  player.video.onloadedmetadata = () => seek(player, time_s)
 }
 
 function unload(player) {

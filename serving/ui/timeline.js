@@ -98,7 +98,9 @@ function dateLabels(axis) {
 function section(part, isTitled, isFirst) {
   const { intervals, bounds, isNarrow } = extents(part)
   const axis = makeAxis(intervals, bounds)
-  const lanes = laneNames(part).map(name => lane(part, axis, name))
+  const scores = shown().map(one => one.score)
+  const range = [Math.min(...scores), Math.max(...scores)]
+  const lanes = laneNames(part).map(name => lane(part, axis, name, range))
   const tracks = element("div", { className: "lanes" }, ...lanes)
   brush(tracks, part, axis)
   return element("section", { className: "timeline-part" },
@@ -130,11 +132,11 @@ function tickMarks(part, axis) {
 
 const percent = share => `${share * 100}%`
 
-function lane(part, axis, name) {
+function lane(part, axis, name, scores) {
   const hits = part.hits.filter(hit => hit.camera === name)
   const bars = part.recordings.filter(one => one.camera === name).map(one => bar(part, axis, one))
   const inTime = [...hits].sort((a, b) => part.time(a) - part.time(b))
-  const marks = inTime.map((hit, n) => mark(part, axis, hit, n === 0))
+  const marks = inTime.map((hit, n) => mark(part, axis, hit, scores, n === 0))
   const label = `${name}: ${format.count(hits.length, "moment")}`
   return element("div", { className: "lane", "data-test": "lane", "data-camera": name, role: "group", "aria-label": label },
     element("span", { className: "lane-name", title: name }, element("span", {}, name), element("span", { className: "count" }, hits.length ? String(hits.length) : "")),
@@ -148,9 +150,7 @@ function bar(part, axis, recording) {
   return element("span", { className: "footage", hidden: isOutside, "data-source-id": recording.source_id, style: { left: percent(left), width: percent(right - left) } })
 }
 
-function mark(part, axis, hit, isFirst) {
-  const scores = shown().map(one => one.score)
-  const [least, most] = [Math.min(...scores), Math.max(...scores)]
+function mark(part, axis, hit, [least, most], isFirst) {
   const share = most > least ? (hit.score - least) / (most - least) : 1
   const label = `${hit.camera}, ${format.when(hit)}, similarity ${format.score(hit.score)}`
   const data = { "data-test": "mark", "data-id": hit.id, "data-share": share }
