@@ -14,7 +14,8 @@ from lookalike.index import is_frame_id
 from lookalike.index.schema import REMOTE
 from serving.kept import Kept, open_cache
 from serving.library import Library, Recorded
-from serving.limits import THUMB_BYTES
+from serving.limits import PROXY_BYTES, THUMB_BYTES
+from serving.media import Player
 from serving.once import Once
 from serving.pipeline import Pipeline
 from serving.refusals import Refusal
@@ -34,12 +35,15 @@ class Gallery:
         """cache: the folder for what is made."""
         self._pipeline = pipeline
         self.library = Library(pipeline)
-        self._stills = Stills(Unchanged())
-        self._thumbs = Kept(open_cache(cache) / "thumbs", THUMB_BYTES)
+        unchanged, folder = Unchanged(), open_cache(cache)
+        self._stills = Stills(unchanged)
+        self.player = Player(unchanged, Kept(folder / "proxies", PROXY_BYTES))
+        self._thumbs = Kept(folder / "thumbs", THUMB_BYTES)
         self._cutting = Once[bytes]()
 
     def close(self) -> None:
         self._stills.close()
+        self.player.close()
 
     async def fields(self, frame_id: str) -> Mapping[str, Any]:
         """What is stored with a frame, and `id`. Raises: Refusal 404 if there is none, else as `Pipeline.ask`."""

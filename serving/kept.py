@@ -47,7 +47,7 @@ class Kept:
         """The file of this name, if it is kept."""
         path = self._folder / name
         try:
-            os.utime(path)
+            os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
         except OSError:
             return None
         return path
@@ -94,9 +94,9 @@ class Kept:
         self._written = 0
         files = sorted(self._files(), key=lambda file: file[0], reverse=True)
         room = self._limit * (1 - LOOK_EVERY)
-        for _, taken, path in files:
+        for number, (_, taken, path) in enumerate(files):
             room -= taken
-            if room < 0:
+            if room < 0 and number > 0:  # one that alone is too large was asked for just now
                 path.unlink(missing_ok=True)
 
     def _files(self) -> Iterator[tuple[float, int, Path]]:
@@ -105,7 +105,7 @@ class Kept:
             with suppress(OSError):  # another process may have removed it
                 about = entry.stat()
                 if not entry.name.endswith(PART):
-                    yield about.st_mtime, about.st_size, Path(entry.path)
+                    yield about.st_atime, about.st_size, Path(entry.path)
                 elif time.time() - about.st_mtime > ABANDONED_S:
                     os.unlink(entry.path)
 

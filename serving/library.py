@@ -36,6 +36,8 @@ class Recorded:
     frames: int
     kind: Literal["video", "picture"]
     served: bool
+    width: int
+    height: int
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -120,6 +122,8 @@ def _begun(fields: Mapping[str, Any]) -> Recorded:
         1,
         "picture" if Path(source).suffix.lower() in IMAGE_SUFFIXES else "video",
         _is_served(fields),
+        fields["width"],
+        fields["height"],
     )
 
 

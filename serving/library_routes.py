@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from serving.answers import json_answer
-from serving.frame_routes import is_known, picture, read_size, unchanged
+from serving.frame_routes import FOR_EVER, is_known, picture, read_size, unchanged
 from serving.gallery import Gallery, not_served
 from serving.library import Recorded
+from serving.media import Media
 from serving.pipeline import Pipeline
 from serving.refusals import Refusal
 from serving.routes import within_time
@@ -42,6 +44,39 @@ async def thumb(request: Request) -> Response:
     return picture(await gallery.thumb(name, moment, size_px), name)
 
 
+@within_time
+async def about(request: Request) -> Response:
+    """What is known of a recording, and what a browser plays of it; if a proxy is needed, that is begun."""
+    gallery: Gallery = request.app.state.gallery
+    recording = await gallery.recording(request.path_params["source_id"])
+    media = await _media(gallery, recording)
+    rest = {"fps": media.fps, "media": media.state, "progress": media.progress}
+    return json_answer(recording.to_dict() | rest | {"reason": media.reason, "offset_s": media.offset_s}, {})
+
+
+@within_time
+async def media(request: Request) -> Response:
+    """The recording, or its proxy, or a range of that."""
+    gallery: Gallery = request.app.state.gallery
+    recording = await gallery.recording(request.path_params["source_id"])
+    found = await _media(gallery, recording)
+    if found.state == "preparing":
+        raise Refusal(503, "preparing", f"{recording.source}: being made playable, {found.progress:.0%} done")
+    if found.path is None:
+        raise Refusal(410, "gone", found.reason or "")
+    about = await asyncio.to_thread(found.path.stat)
+    headers = FOR_EVER | {"ETag": f'"{recording.source_id}-{about.st_mtime_ns}"'}
+    return FileResponse(found.path, headers=headers, media_type=found.media_type, stat_result=about)
+
+
+async def _media(gallery: Gallery, recording: Recorded) -> Media:
+    if not recording.served:
+        return Media("none", reason=not_served(recording.source))
+    if recording.kind == "picture":
+        return Media("none", reason=f"{recording.source}: a picture, of which nothing is played")
+    return await gallery.player.media(recording.source, recording.source_id)
+
+
 def served(recording: Recorded) -> str:
     """The path of a recording. Raises: Refusal 410 if it is not for clients."""
     if not recording.served:
@@ -62,5 +97,7 @@ def _time_s(request: Request) -> float:
 
 ROUTES = [
     Route("/library", library),
+    Route("/recordings/{source_id}", about),
+    Route("/recordings/{source_id}/media", media),
     Route("/recordings/{source_id}/thumb", thumb),
 ]

@@ -17,6 +17,7 @@ MAX_TOP = 1000  # hits: what a person or a script can look through
 RETRY_AFTER_S = 1  # about one run on a small CPU
 DECODE_THREADS = os.cpu_count() or 1  # Pillow lets go of the GIL; one decode takes up to 0.5 GB at 64 megapixels
 STILL_THREADS = min(os.cpu_count() or 1, 4)  # recordings that are cut at a time; each decoder has threads of its own
+PROXY_THREADS = 2  # so that one which is only rewrapped does not wait for one which is encoded
 SEARCH_THREADS = 4  # queries take milliseconds; a slow Qdrant server must not pile up threads
 TIMEOUT_S = 60  # a request that takes longer, a slow upload included, is answered 504 and dropped
 

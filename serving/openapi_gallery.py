@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lookalike.footage.playable import CODECS
 from serving.answers import JSON
 from serving.frame_routes import SIZES_PX
 
@@ -20,6 +21,16 @@ _RECORDING: dict[str, Any] = {
     "frames": _WHOLE,
     "kind": {"type": "string", "enum": ["video", "picture"]},
     "served": {"type": "boolean", "description": "False if it was named over HTTP, or is a stream: it is not opened"},
+    "width": _WHOLE,
+    "height": _WHOLE,
+}
+
+_PLAYED: dict[str, Any] = {
+    "fps": {"type": "number", "nullable": True},
+    "media": {"type": "string", "enum": ["ready", "preparing", "none"]},
+    "progress": {"type": "number", "description": "Of making a proxy, 0 to 1"},
+    "reason": {"type": "string", "nullable": True, "description": "Why nothing is played"},
+    "offset_s": {"type": "number", "description": "What a browser's currentTime is ahead of time_s"},
 }
 
 _FRAME: dict[str, Any] = {
@@ -40,6 +51,7 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 SCHEMAS = {
     "LookalikeRecording": _object(_RECORDING),
+    "LookalikeMedia": _object(_RECORDING | _PLAYED),
     "LookalikeFrame": _object(_FRAME),
     "LookalikeLibrary": _object(
         {
@@ -53,6 +65,7 @@ SCHEMAS = {
 _BAD = {"400": "A parameter is none that is known"}
 _UNKNOWN = {"404": "Nothing has this id", "409": "The service was started without an index"}
 _GONE = {"410": "The recording is gone, is another now, cannot be read, or was named over HTTP; the message says which"}
+_RANGE = {"416": "The range lies outside"}
 _BUSY = {"503": "Too busy, or the index failed; try again after Retry-After seconds", "504": "Not done in time"}
 
 _PX = {"name": "px", "in": "query", "schema": {"type": "integer", "enum": [*SIZES_PX]}, "description": "Longer side"}
@@ -99,6 +112,20 @@ PATHS = {
     ),
     "/frames/{frame_id}/about": _get(
         "frame_about", "What is known of a frame", _schema("LookalikeFrame"), _UNKNOWN | _BUSY, (_ID,)
+    ),
+    "/recordings/{source_id}": _get(
+        "recording",
+        "A recording, and whether a browser plays it; if a proxy is needed, that is begun",
+        _schema("LookalikeMedia"),
+        _UNKNOWN | _BUSY,
+        (_SOURCE_ID,),
+    ),
+    "/recordings/{source_id}/media": _get(
+        "recording_media",
+        "The recording as browsers play it, by ranges",
+        {kind: {"schema": {"type": "string", "format": "binary"}} for kind in CODECS},
+        _UNKNOWN | _GONE | _RANGE | _BUSY | {"503": "Being made playable; see Retry-After"},
+        (_SOURCE_ID,),
     ),
     "/recordings/{source_id}/thumb": _get(
         "recording_thumb",

@@ -14,7 +14,7 @@ EACH_MS = range(0, 1000 * SECONDS, 1000)
 LATE_MS = 17_811  # where the times of one recording begin
 QUARTER_TURN = (0, 1, -1, 0)  # clockwise
 FRAMES = {"gate.mp4": SECONDS, "late.mkv": SECONDS, "old.avi": SECONDS, "phone.mp4": 2, "1.png": 1, "2.png": 1}
-FRAMES |= {"gone.mp4": 1, "other.mp4": 1}
+FRAMES |= {"gone.mp4": 1, "other.mp4": 1, "third.avi": SECONDS}
 
 
 def write_recordings(folder: Path) -> list[Path]:
@@ -24,6 +24,7 @@ def write_recordings(folder: Path) -> list[Path]:
     write_clip(folder / "gate.mp4", EACH_MS, metadata=stated, codec_options={"g": "5", "bf": "2"})
     write_clip(folder / "late.mkv", [LATE_MS + moment for moment in EACH_MS])
     write_clip(folder / "old.avi", EACH_MS, codec="mpeg4", codec_options={"b": "2M"})
+    write_clip(folder / "third.avi", EACH_MS, codec="mpeg4", codec_options={"b": "1M"})
     turn(write_clip(folder / "phone.mp4", [0, 1000]), QUARTER_TURN)
     for number, name in enumerate(("gone.mp4", "other.mp4"), start=20):
         write_clip(folder / name, [0], [picture(number)])

@@ -26,13 +26,18 @@ def test_it_lists_each_recording(gallery: httpx.Client, shown_folder: Path) -> N
         "frames": SECONDS,
         "kind": "video",
         "served": True,
+        "width": 64,
+        "height": 48,
     }
     assert (by_name["1.png"]["kind"], by_name["1.png"]["camera"]) == ("picture", "yard")
     assert by_name["late.mkv"]["began_at"] is None
 
 
+SIZE = {"width": 64, "height": 48}
+
+
 def fields(source: str, time_s: float, **more: object) -> dict[str, object]:
-    return {"source_id": "a", "source": source, "camera": "gate", "time_s": time_s, "end_s": time_s, **more}
+    return {"source_id": "a", "source": source, "camera": "gate", "time_s": time_s, "end_s": time_s} | SIZE | more
 
 
 def test_what_was_named_over_http_and_streams_are_not_served() -> None:

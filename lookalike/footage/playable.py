@@ -1,0 +1,210 @@
+"""What browsers play of a recording, and how to make it of what they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, cast
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import PictureType, VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from lookalike.errors import FootageError
+from lookalike.footage.decode import decode, has_no_timestamps, recorded, video_stream
+from lookalike.footage.picture import Converter, size_px
+
+How = Literal["as it is", "rewrapped", "encoded"]
+Progress = Callable[[float], None]  # told the share that is done; what it raises ends the work
+
+# Source: MDN, "Web video codec guide" and "Media container formats".
+CODECS = {"video/mp4": {"h264", "vp9", "av1"}, "video/webm": {"vp8", "vp9", "av1"}}
+SOUND = {"aac", "mp3", "opus", "vorbis"}
+MP4 = "video/mp4"
+MP4_SOUND = {"aac", "mp3"}
+PIXEL_FORMATS = {"yuv420p", "yuvj420p"}
+EARLY_S = 0.01  # browsers do not agree what time it is where a file's times do not begin at zero
+WIDEST_PX = 1280
+ENCODER, SETTINGS = "libx264", {"preset": "veryfast", "crf": "23", "g": "60"}
+TICK = Fraction(1, 90_000)
+INDEX_FIRST = {"movflags": "+faststart"}
+
+
+@dataclass(frozen=True)
+class Playable:
+    """how: what has to be done to a recording so that a browser plays it. media_type: of what that gives.
+
+    offset_s: what a browser's time is ahead of ours, which counts from the first frame; sound may begin earlier.
+    fps: frames a second, in the mean; None if that is not stated.
+    """
+
+    how: How
+    media_type: str
+    offset_s: float
+    fps: float | None
+
+
+def judge(path: str) -> Playable:
+    """Look at a recording. Raises: FootageError if it is no readable video."""
+    try:
+        with av.open(path) as container:
+            stream = video_stream(container)
+            fps = float(stream.average_rate) if stream.average_rate else None
+            began = _first_shown(container, stream)
+            kind = _media_type(container, path)
+            if began is not None and kind and _plays(container, stream, kind):
+                return Playable("as it is", kind, float(began), fps)
+            rewraps = began is not None and _codec(stream) in CODECS[MP4] and stream.pix_fmt in PIXEL_FORMATS
+            return Playable("rewrapped" if rewraps else "encoded", MP4, 0.0, fps)
+    except FFmpegError as error:
+        raise FootageError(f"{path}: not a readable video ({error.strerror})") from error
+
+
+def make_playable(path: str, out: Path, how: How, progress: Progress) -> None:
+    """Write a recording as MP4, its first frame at 0 s: rewrapped where that can be, else encoded.
+
+    Raises: FootageError if it cannot be read; OSError.
+    """
+    try:
+        if how == "rewrapped" and _rewrap(path, out, progress):
+            return
+        _encode(path, out, progress)
+    except FFmpegError as error:
+        raise FootageError(f"{path}: cannot be made playable ({error.strerror})") from error
+
+
+def _codec(stream: Stream) -> str:
+    return stream.codec_context.codec.canonical_name
+
+
+def _media_type(container: InputContainer, path: str) -> str | None:
+    if container.format.name.startswith("mov,"):
+        return MP4
+    with Path(path).open("rb") as file:  # WebM is Matroska that says so in its header
+        return "video/webm" if container.format.name.startswith("matroska") and b"webm" in file.read(64) else None
+
+
+def _plays(container: InputContainer, stream: VideoStream, kind: str) -> bool:
+    return (
+        _codec(stream) in CODECS[kind]
+        and stream.pix_fmt in PIXEL_FORMATS
+        and all(_codec(sound) in SOUND for sound in container.streams.audio)
+        and abs(container.start_time or 0) <= EARLY_S * 1e6
+    )
+
+
+def _first_shown(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """When the first frame is shown, seconds; None where frames have no times."""
+    first = next(decode(container.demux(stream), []), None)
+    if first is None:
+        raise FootageError(f"{container.name}: no frame could be decoded")
+    if has_no_timestamps(container) or first.pts is None or first.time_base is None:
+        return None
+    return first.pts * first.time_base
+
+
+def _rewrap(path: str, out: Path, progress: Progress) -> bool:
+    """Returns: whether that could be done; AVI, for one, does not say when its pictures are shown."""
+    with av.open(path) as source:
+        began = _first_shown(source, video_stream(source))
+    try:
+        with av.open(path) as source, _mp4(out) as target:
+            copies = _copied(source, target)
+            for packet in _from_key_frame(source, list(copies)):
+                copied = copies[packet.stream]
+                if packet.pts is None or packet.dts is None or began is None:
+                    return False
+                late = round(began / packet.time_base)
+                packet.pts, packet.dts = packet.pts - late, packet.dts - late
+                if isinstance(packet.stream, AudioStream) and packet.pts < 0:
+                    continue
+                if source.duration and isinstance(packet.stream, VideoStream):
+                    progress(min(max(float(packet.pts * packet.time_base) * 1e6 / source.duration, 0.0), 1.0))
+                packet.stream = copied
+                target.mux(packet)
+        return True
+    except (FFmpegError, ValueError):  # times that do not rise, or a stream that MP4 cannot hold
+        return False
+
+
+def _copied(source: InputContainer, target: OutputContainer) -> dict[Stream, Stream]:
+    """The streams that are kept, and what they become."""
+    sounds = [sound for sound in source.streams.audio if _codec(sound) in MP4_SOUND]
+    kept: list[Stream] = [source.streams.video[0], *sounds[:1]]
+    return {stream: target.add_stream_from_template(cast(VideoStream, stream)) for stream in kept}
+
+
+def _from_key_frame(source: InputContainer, streams: list[Stream]) -> Iterator[Packet]:
+    """Yield the packets from the first key frame on. Matroska does not say when the first are decoded: a tick apart."""
+    begun, undated = False, list[Packet]()
+    for packet in source.demux(*streams):
+        seen = isinstance(packet.stream, VideoStream)
+        begun = begun or (seen and packet.is_keyframe)
+        if not begun or packet.size == 0:
+            continue
+        if seen and packet.dts is None:
+            undated.append(packet)
+            continue
+        if seen and packet.dts is not None:
+            for before, one in enumerate(reversed(undated), start=1):
+                one.dts = packet.dts - before
+            yield from undated
+            undated.clear()
+        yield packet
+    yield from undated
+
+
+def _encode(path: str, out: Path, progress: Progress) -> None:
+    with av.open(path) as source, _mp4(out) as target:
+        stream = target.add_stream(ENCODER, rate=source.streams.video[0].average_rate or 25, options=SETTINGS)
+        last, prepare = -1, _Prepare()
+        try:
+            for frame, pts_us in recorded(source):
+                pts = round(pts_us / 1_000_000 / TICK)
+                if pts <= last:
+                    continue
+                picture = prepare(frame)
+                if last < 0:
+                    stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "yuv420p"
+                    stream.codec_context.time_base = TICK
+                picture.pts, picture.time_base, picture.pict_type = pts, TICK, PictureType.NONE
+                target.mux(stream.encode(picture))
+                last = pts
+                if source.duration:
+                    progress(min(pts_us / source.duration, 1.0))
+        except FootageError:
+            if last < 0:
+                raise  # else it is damaged, or was cut off: what there is can be looked at
+        target.mux(stream.encode())
+
+
+class _Prepare:
+    """Decoded frames -> upright ones of one size, as the encoder takes them."""
+
+    def __init__(self) -> None:
+        self._reformat, self._rgb = VideoReformatter(), Converter()
+        self._size: tuple[int, int] | None = None
+
+    def __call__(self, frame: VideoFrame) -> VideoFrame:
+        self._size = self._size or _fitting(*size_px(frame))
+        upright = VideoFrame.from_ndarray(np.ascontiguousarray(self._rgb(frame))) if frame.rotation else frame
+        return self._reformat.reformat(upright, *self._size, "yuv420p")
+
+
+def _fitting(width: int, height: int) -> tuple[int, int]:
+    """No wider than WIDEST_PX, and even, since colours are stored by two."""
+    share = min(WIDEST_PX / width, 1.0)
+    return max(round(width * share / 2) * 2, 2), max(round(height * share / 2) * 2, 2)
+
+
+def _mp4(out: Path) -> OutputContainer:
+    return av.open(str(out), "w", format="mp4", options=INDEX_FIRST)

@@ -1,0 +1,109 @@
+"""Recordings as browsers play them: the file itself, or a proxy that is made when it is first asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from lookalike.errors import FootageError
+from lookalike.footage.playable import Playable, judge, make_playable
+from serving.kept import Kept
+from serving.limits import PROXY_THREADS
+from serving.stills import step_back
+from serving.unchanged import RECORDINGS, Unchanged
+
+logger = logging.getLogger("bentoml.lookalike")
+
+LEAST_NICE = 19  # whoever waits for a proxy waits for minutes anyway
+
+
+@dataclass(frozen=True)
+class Media:
+    """What can be played of a recording.
+
+    path: the file to play, if it is ready. progress: of making it, 0 to 1. reason: why there is none.
+    offset_s: what a browser's time is ahead of the recording's.
+    """
+
+    state: Literal["ready", "preparing", "none"]
+    path: Path | None = None
+    media_type: str = ""
+    progress: float = 0.0
+    reason: str | None = None
+    offset_s: float = 0.0
+    fps: float | None = None
+
+
+class _Stopped(Exception):
+    """The service ends while a proxy is being made."""
+
+
+class Player:
+    """Used in the event loop that serves the requests."""
+
+    def __init__(self, unchanged: Unchanged, proxies: Kept) -> None:
+        self._unchanged, self._proxies = unchanged, proxies
+        self._judged = lru_cache(RECORDINGS)(lambda source, source_id: judge(source))
+        self._lookers = ThreadPoolExecutor(PROXY_THREADS, "look", step_back)
+        self._makers = ThreadPoolExecutor(PROXY_THREADS, "proxy", step_back, (LEAST_NICE,))
+        self._progress: dict[str, float] = {}  # of the proxies that are made or wait for it, by source_id
+        self._failed: dict[str, str] = {}  # why there is none
+        self._stopping = threading.Event()
+
+    async def media(self, source: str, source_id: str) -> Media:
+        """What can be played of a recording that the index knows; if a proxy is needed, it is begun."""
+        loop = asyncio.get_running_loop()
+        try:
+            seen = await loop.run_in_executor(self._lookers, self._look, source, source_id)
+        except FootageError as error:
+            return Media("none", reason=str(error))
+        if seen.how == "as it is":
+            return Media("ready", Path(source), seen.media_type, 1.0, None, seen.offset_s, seen.fps)
+        if (progress := self._progress.get(source_id)) is not None:
+            return Media("preparing", progress=progress, fps=seen.fps)
+        if proxy := self._proxies.find(_name(source_id)):
+            return Media("ready", proxy, seen.media_type, 1.0, None, seen.offset_s, seen.fps)
+        if source_id in self._failed:
+            return Media("none", reason=self._failed[source_id], fps=seen.fps)
+        self._progress[source_id] = 0.0
+        self._makers.submit(self._make, source, source_id, seen)
+        return Media("preparing", fps=seen.fps)
+
+    def close(self) -> None:
+        """What is being made is given up."""
+        self._stopping.set()
+        self._lookers.shutdown(cancel_futures=True)
+        self._makers.shutdown(cancel_futures=True)
+
+    def _look(self, source: str, source_id: str) -> Playable:
+        self._unchanged.check(source, source_id)
+        return self._judged(source, source_id)
+
+    def _make(self, source: str, source_id: str, seen: Playable) -> None:
+        def progress(share: float) -> None:
+            if self._stopping.is_set():
+                raise _Stopped
+            self._progress[source_id] = share
+
+        try:
+            with self._proxies.writing(_name(source_id)) as part:
+                make_playable(source, part, seen.how, progress)
+        except _Stopped:
+            pass
+        except (FootageError, OSError) as error:
+            self._failed[source_id] = str(error)
+        except Exception as error:
+            logger.exception("%s: no proxy could be made", source)
+            self._failed[source_id] = f"{source}: cannot be made playable ({type(error).__name__})"
+        finally:
+            del self._progress[source_id]
+
+
+def _name(source_id: str) -> str:
+    return f"{source_id}.mp4"
