@@ -2,7 +2,7 @@
 
 import { card, fill, skeletons, walkable } from "./card.js"
 import { by, element } from "./dom.js"
-import { saveCsv, saveFrames } from "./export.js"
+import { MOST_FRAMES, saveCsv, saveFrames } from "./export.js"
 import * as format from "./format.js"
 import { askAgain, latest, mayHaveMore, shown } from "./search.js"
 import { change, current, hasFilters, NO_FILTERS, TOP } from "./state.js"
@@ -38,6 +38,7 @@ export function render() {
   by("retry").hidden = phase !== "failed" || (error.status >= 400 && error.status < 500)
   renderView(isFirst, found)
   renderSlider(hits)
+  by("export-frames").title = `Save ${found.length > MOST_FRAMES ? `the best ${MOST_FRAMES} of these` : "these"} frames as pictures, in a zip`
   for (const id of ["export-csv", "export-frames"]) by(id).disabled = !found.length
   by("more").hidden = !(isAnswered && mayHaveMore())
   renderNothing(isAnswered && !found.length)

@@ -28,7 +28,7 @@ import { parse } from "./examples.js"
  */
 
 /** A refusal of the service, with its reason; status 0: it did not answer. */
-export class ServiceError extends Error {
+class ServiceError extends Error {
   constructor(status, message) {
     super(message)
     this.status = status
@@ -82,7 +82,7 @@ export const mediaUrl = id => `recordings/${encodeURIComponent(id)}/media`
 export const recordingThumb = (id, time_s, px) =>
   `recordings/${encodeURIComponent(id)}/thumb?t=${Math.max(0, Math.round(time_s * 1000) / 1000)}&px=${px}`
 
-export const frameThumb = (id, px) => `frames/${encodeURIComponent(id)}/thumb?px=${px}`
+const frameThumb = (id, px) => `frames/${encodeURIComponent(id)}/thumb?px=${px}`
 
 export const frameFull = id => `frames/${encodeURIComponent(id)}`
 

@@ -80,10 +80,11 @@ export function walkable(list) {
   list.addEventListener("focusin", event => enter(list, event.target.closest(".card")))
 }
 
-export function fill(list, cards, keep = "") {
+/** Put these cards into the list; who was at one of them stays there. */
+export function fill(list, cards) {
   const focused = list.contains(document.activeElement) && document.activeElement.closest(".card")?.dataset.id
   list.replaceChildren(...cards)
-  const again = cards.find(one => one.dataset.id && one.dataset.id === (focused || keep))
+  const again = cards.find(one => one.dataset.id && one.dataset.id === focused)
   enter(list, again ?? cards[0])
   if (focused) again?.querySelector("button").focus()
 }

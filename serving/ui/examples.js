@@ -34,6 +34,6 @@ export function readRegion(text) {
   return { x, y, w, h }
 }
 
-export const writeRegion = ({ x, y, w, h }) => [x, y, w, h].map(round).join(",")
+const writeRegion = ({ x, y, w, h }) => [x, y, w, h].map(round).join(",")
 
 const round = number => String(Math.round(number * 1000) / 1000)

@@ -3,7 +3,7 @@
 import { element } from "./dom.js"
 
 const COLUMNS = ["id", "camera", "captured_at", "source", "time_s", "from_s", "to_s", "similarity", "percentile", "region"]
-const MOST_FRAMES = 200 // of one request
+export const MOST_FRAMES = 200 // of one request
 
 /** @param {import("./api.js").Moment[]} moments */
 export function csv(moments) {

@@ -52,7 +52,7 @@ function cameraChoice(name, number) {
 }
 
 /** By date, unless no footage has one, or seconds were set. */
-export function isByDate() {
+function isByDate() {
   const isNumber = text => text !== "" && Number.isFinite(Number(text))
   if (isNumber(current().since) || isNumber(current().until)) return false
   return stored().recordings.some(one => one.began_at) || latest().unfiltered.some(hit => hit.captured_at)

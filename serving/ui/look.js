@@ -5,6 +5,7 @@ import { add, only } from "./ask.js"
 import { makeBox } from "./box.js"
 import { by, element, isTyping } from "./dom.js"
 import { moment as momentExample, readRegion, withRegion } from "./examples.js"
+import { facts } from "./facts.js"
 import * as format from "./format.js"
 import { readLook, writeLook } from "./moments.js"
 import { markTime, others, strip } from "./neighbours.js"
@@ -97,7 +98,7 @@ function render() {
   showPlace()
   part.strip.replaceChildren()
   part.others = element("div", {}, others(moment, list(), open))
-  part.side.replaceChildren(actions(), facts(), part.others)
+  part.side.replaceChildren(actions(), facts(moment, info), part.others)
   openDialog()
 }
 
@@ -132,7 +133,7 @@ async function showMedia(signal) {
   if (signal.aborted) return
   setShape(info.width, info.height)
   player.bar.hidden = info.kind === "picture" || info.media !== "ready"
-  part.side.querySelector("dl").replaceWith(facts())
+  part.side.querySelector("dl").replaceWith(facts(moment, info))
   if (info.kind === "picture") return
   if (!part.strip.firstChild && info.media !== "none") part.strip.replaceChildren(strip(moment, info, goTo))
   markTime(part.strip, moment.time_s)
@@ -214,20 +215,6 @@ function seen() {
   const isFound = moment.id && Math.abs(time_s - moment.time_s) <= SAME_S
   const example = isFound ? moment.id : momentExample(moment.source_id, time_s)
   return box.region() ? withRegion(example, box.region()) : example
-}
-
-function facts() {
-  const share = format.percentile(moment)
-  const size = info?.width ? `${info.width} \u00d7 ${info.height}` : ""
-  const rows = [
-    ["Recorded", moment.captured_at ? format.when(moment) : "at an unknown date"],
-    ["Within it", info?.kind === "picture" ? "" : [format.span(moment), info && `of ${format.clip(info.length_s, 0)}`].filter(Boolean).join(" ")],
-    ["Similarity", moment.score == null ? "" : format.score(moment.score), share],
-    ["Recording", format.fileName(moment.source), moment.source],
-    ["Size", size],
-  ]
-  return element("dl", { className: "facts" }, ...rows.filter(row => row[1]).flatMap(([name, value, more]) =>
-    [element("dt", {}, name), element("dd", { title: name === "Recording" ? more : null }, value, name === "Similarity" && more ? element("small", {}, `${more}.`) : null)]))
 }
 
 function onKey(event) {

@@ -40,7 +40,8 @@ export function markTime(list, time_s) {
 }
 
 export function others(moment, moments, onOpen) {
-  const same = moments.filter(one => one.source_id === moment.source_id && one.id !== moment.id).slice(0, MOST_OTHERS)
+  const same = moments.filter(one => one.source_id === moment.source_id && one.id !== moment.id)
+    .slice(0, MOST_OTHERS).sort((a, b) => a.time_s - b.time_s)
   if (!same.length) return null
   return element("section", {}, element("h3", {}, "Also in this recording"), element("ul", { className: "others" }, ...same.map(one => other(one, onOpen))))
 }

@@ -2,19 +2,17 @@
 
 import { thumb } from "./api.js"
 import { add } from "./ask.js"
-import { makeAxis, roundTimes, ticks } from "./axis.js"
+import { makeAxis, ticks } from "./axis.js"
+import { brush } from "./brush.js"
 import { by, element } from "./dom.js"
 import { ofMoment } from "./examples.js"
 import * as format from "./format.js"
-import { cameras, extent, stored } from "./library.js"
-import { momentIn } from "./moments.js"
+import { cameras } from "./library.js"
+import { datedPart, extents, secondsPart } from "./parts.js"
 import { latest, shown } from "./search.js"
 import { change, current } from "./state.js"
-import { wall } from "./zone.js"
 
 const TICK_PX = 92
-const TAP_PX = 4
-const MARGIN = 0.04 // of the time between bounds that were set, shown beyond them
 
 let open
 const peek = element("div", { className: "peek", hidden: true, "aria-hidden": "true" })
@@ -35,66 +33,6 @@ export function render() {
   if (focused) by("timeline").querySelector(`.mark[data-id="${CSS.escape(focused)}"]`)?.focus()
 }
 
-/**
- * Footage that shares an axis, and how times of that axis are read and written.
- * @typedef {Object} Part
- * @property {string} title
- * @property {import("./api.js").Recording[]} recordings
- * @property {import("./api.js").Moment[]} hits
- * @property {(one: import("./api.js").Recording) => [number, number]} extent
- * @property {(hit: import("./api.js").Moment) => number} time of a moment
- * @property {(text: string) => number} read a bound, NaN if it is of the other kind
- * @property {(time: number) => string} write a bound
- * @property {(axis: object) => {time: number, text: string}[]} labels
- * @property {(one: import("./api.js").Recording, time: number) => number} within seconds in the recording
- */
-
-const isChosen = one => !current().camera.length || current().camera.includes(one.camera)
-
-/** @returns {Part} */
-function datedPart() {
-  return {
-    title: "By date",
-    recordings: stored().recordings.filter(one => one.began_at && isChosen(one)),
-    hits: shown().filter(hit => hit.captured_at),
-    extent,
-    time: hit => Date.parse(hit.captured_at),
-    read: text => (/^\d{4}-/.test(text) ? Date.parse(text) : NaN),
-    write: time => `${new Date(time).toISOString().slice(0, 19)}Z`,
-    labels: dateLabels,
-    within: (one, time) => (time - Date.parse(one.began_at)) / 1000,
-  }
-}
-
-/** @returns {Part} */
-function secondsPart() {
-  return {
-    title: "Without a date: seconds within the recording",
-    recordings: stored().recordings.filter(one => !one.began_at && isChosen(one)),
-    hits: shown().filter(hit => !hit.captured_at),
-    extent: one => [0, one.length_s],
-    time: hit => hit.time_s,
-    read: text => (text === "" || /^\d{4}-/.test(text) ? NaN : Number(text)),
-    write: time => String(Math.round(time * 10) / 10),
-    labels: axis => roundTimes(axis, 10, 1).map(time => ({ time, text: format.clip(time) })),
-    within: (_, time) => time,
-  }
-}
-
-/** Days first, then when a recording began, then round times. */
-function dateLabels(axis) {
-  const begins = axis.pieces.filter(piece => piece.isFootage).map(piece => piece.from)
-  const round = roundTimes(axis, 10, 1000)
-  const days = new Map()
-  for (const time of [...begins, ...round]) {
-    const day = wall(new Date(time)).slice(0, 10)
-    days.set(day, Math.min(time, days.get(day) ?? Infinity))
-  }
-  const seconds = axis.pieces.at(-1).to - axis.pieces[0].from < 600_000
-  const clock = time => ({ time, text: format.time(new Date(time), seconds) })
-  return [...[...days.values()].map(time => ({ time, text: format.day(new Date(time), { weekday: false }) })), ...begins.map(clock), ...round.map(clock)]
-}
-
 function section(part, isTitled, isFirst) {
   const { intervals, bounds, isNarrow } = extents(part)
   const axis = makeAxis(intervals, bounds)
@@ -102,22 +40,11 @@ function section(part, isTitled, isFirst) {
   const range = [Math.min(...scores), Math.max(...scores)]
   const lanes = laneNames(part).map(name => lane(part, axis, name, range))
   const tracks = element("div", { className: "lanes" }, ...lanes)
-  brush(tracks, part, axis)
+  brush(tracks, part, axis, open)
   return element("section", { className: "timeline-part" },
     element("div", { className: "timeline-head" }, isTitled ? element("h2", {}, part.title) : null,
       isNarrow ? element("button", { className: "plain", onclick: () => change({ since: "", until: "" }) }, "Show the whole time") : isFirst && element("span", { className: "note" }, "Drag over the lanes to set the time.")),
     element("div", { className: "ticks", "aria-hidden": "true" }, ...tickMarks(part, axis)), tracks)
-}
-
-/** Of all footage, or of what lies between the bounds that are set. */
-function extents(part) {
-  const intervals = [...part.recordings.map(part.extent), ...part.hits.map(hit => [part.time(hit), part.time(hit)])]
-  const [from, to] = [Math.min(...intervals.map(one => one[0])), Math.max(...intervals.map(one => one[1]))]
-  const [since, until] = [part.read(current().since), part.read(current().until)]
-  const [first, last] = [Number.isNaN(since) ? from : since, Number.isNaN(until) ? to : until]
-  const isNarrow = first > from || last < to
-  const margin = isNarrow ? (last - first) * MARGIN : 0
-  return { intervals, isNarrow, bounds: [Math.max(from, first - margin), Math.min(to, last + margin)] }
 }
 
 function laneNames(part) {
@@ -156,44 +83,6 @@ function mark(part, axis, hit, [least, most], isFirst) {
   const data = { "data-test": "mark", "data-id": hit.id, "data-share": share }
   return element("button", { className: "mark", ...data, "aria-label": label, tabIndex: isFirst ? 0 : -1, onclick: () => open(hit), style: { left: percent(axis.place(part.time(hit))), "z-index": String(1 + Math.round(share * 100)) } },
     element("i", { style: { height: percent(0.3 + 0.7 * share) } }))
-}
-
-/** A drag sets the bounds; a tap on a bar looks at that time of its recording. */
-function brush(tracks, part, axis) {
-  const band = element("span", { className: "brush", hidden: true })
-  tracks.append(band)
-  tracks.onpointerdown = event => {
-    const track = event.target.closest(".track")
-    if (!track || event.button !== 0 || event.target.closest(".mark")) return
-    event.preventDefault()
-    tracks.setPointerCapture(event.pointerId)
-    const box = track.getBoundingClientRect()
-    const share = next => Math.min(1, Math.max(0, (next.clientX - box.left) / box.width))
-    const range = next => [share(event), share(next)].sort((a, b) => a - b)
-    tracks.onpointermove = next => showBand(band, tracks, box, range(next))
-    tracks.onpointerup = tracks.onpointercancel = next => {
-      tracks.onpointermove = tracks.onpointerup = tracks.onpointercancel = null
-      band.hidden = true
-      if (next.type === "pointercancel") return
-      Math.abs(next.clientX - event.clientX) < TAP_PX ? tap(part, axis, event, share(event)) : setBounds(part, axis, range(next))
-    }
-  }
-}
-
-function showBand(band, tracks, box, [from, to]) {
-  band.hidden = false
-  band.style.left = `${box.left - tracks.getBoundingClientRect().left + from * box.width}px`
-  band.style.width = `${(to - from) * box.width}px`
-}
-
-function setBounds(part, axis, [from, to]) {
-  const bounds = [part.write(axis.time(from)), part.write(axis.time(to))]
-  if (bounds[0] !== bounds[1]) change({ since: bounds[0], until: bounds[1] })
-}
-
-function tap(part, axis, event, share) {
-  const recording = part.recordings.find(one => one.source_id === event.target.dataset.sourceId)
-  if (recording) open(momentIn(recording, part.within(recording, axis.time(share))))
 }
 
 function showPeek(chosen) {

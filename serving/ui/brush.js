@@ -1,0 +1,50 @@
+/** A drag over the lanes of a timeline sets the time; a tap on a recording looks at it there. */
+
+import { element } from "./dom.js"
+import { momentIn } from "./moments.js"
+import { change } from "./state.js"
+
+const TAP_PX = 4
+
+/**
+ * @param {HTMLElement} tracks
+ * @param {import("./parts.js").Part} part
+ * @param {import("./axis.js").Axis} axis
+ * @param {(moment: import("./api.js").Moment) => void} open
+ */
+export function brush(tracks, part, axis, open) {
+  const band = element("span", { className: "brush", hidden: true })
+  tracks.append(band)
+  tracks.onpointerdown = event => {
+    const track = event.target.closest(".track")
+    if (!track || event.button !== 0 || event.target.closest(".mark")) return
+    event.preventDefault()
+    tracks.setPointerCapture(event.pointerId)
+    const box = track.getBoundingClientRect()
+    const share = next => Math.min(1, Math.max(0, (next.clientX - box.left) / box.width))
+    const range = next => [share(event), share(next)].sort((a, b) => a - b)
+    tracks.onpointermove = next => showBand(band, tracks, box, range(next))
+    tracks.onpointerup = tracks.onpointercancel = next => {
+      tracks.onpointermove = tracks.onpointerup = tracks.onpointercancel = null
+      band.hidden = true
+      if (next.type === "pointercancel") return
+      Math.abs(next.clientX - event.clientX) < TAP_PX ? tap(part, axis, event, share(event), open) : setBounds(part, axis, range(next))
+    }
+  }
+}
+
+function showBand(band, tracks, box, [from, to]) {
+  band.hidden = false
+  band.style.left = `${box.left - tracks.getBoundingClientRect().left + from * box.width}px`
+  band.style.width = `${(to - from) * box.width}px`
+}
+
+function setBounds(part, axis, [from, to]) {
+  const bounds = [part.write(axis.time(from)), part.write(axis.time(to))]
+  if (bounds[0] !== bounds[1]) change({ since: bounds[0], until: bounds[1] })
+}
+
+function tap(part, axis, event, share, open) {
+  const recording = part.recordings.find(one => one.source_id === event.target.dataset.sourceId)
+  if (recording) open(momentIn(recording, part.within(recording, axis.time(share))))
+}
