@@ -28,7 +28,7 @@ from lookalike.index.shards import current_shard, make_durable, new_shard, remov
 
 logger = logging.getLogger("bentoml.lookalike")  # it runs in the service, and BentoML sets up the loggers below its own
 
-AT_ONCE = 256  # points stored in one step, between which others are answered
+AT_ONCE = 64  # points stored in one step, 7 ms, between which others are answered
 CHANGED = 0.05  # of all points: a graph that lacks fewer is not worth a copy, they are looked at one by one
 
 

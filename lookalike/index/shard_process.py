@@ -18,13 +18,32 @@ LOW_PRIORITY = 19  # what `nice` adds, for a process that builds while others an
 STOP_S = 60.0  # a shard is closed within seconds
 
 
+class Turns:
+    """A lock that is had in the order in which it was asked for: who uploads would take a plain one again and again
+    before anyone who waits is awake."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._given = self._now = 0
+
+    def __enter__(self) -> None:
+        with self._changed:
+            mine, self._given = self._given, self._given + 1
+            self._changed.wait_for(lambda: self._now == mine)
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._now += 1
+            self._changed.notify_all()
+
+
 class ShardProcess:
     """Asked by several threads, answers one at a time."""
 
     def __init__(self, folder: Path, space: str, dim: int, nice: int = 0) -> None:
         """Open the shard in `folder`, or create it. Raises: IndexStoreError as `edge.Shard`."""
         self.folder = folder
-        self._turn = threading.Lock()
+        self._turn = Turns()
         self._pipe, theirs = Pipe()
         with theirs:
             arguments = [str(theirs.fileno()), str(folder), space, str(dim), str(nice)]

@@ -17,6 +17,7 @@ from lookalike.errors import IndexStoreError
 from lookalike.index import Finished, FrameIndex, Where, open_index
 from lookalike.index.folder import FolderPlace
 from lookalike.index.live import LiveEngine
+from lookalike.index.shard_process import Turns
 from lookalike.index.shards import current_shard
 from lookalike.index.snapshot import restore, snapshot
 from tests.index.circle import SPEC, at, frame
@@ -52,6 +53,27 @@ def opened(folder: Path) -> FrameIndex:
             if "in use" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
+
+
+def test_turns_are_had_in_the_order_in_which_they_were_asked_for() -> None:
+    """Who has had one and asks at once for the next comes after those who waited."""
+    turns, order, waiting = Turns(), [], []
+
+    def take(name: str) -> None:
+        with turns:
+            order.append(name)
+
+    with turns:
+        for number, name in enumerate("abc"):
+            waiting.append(threading.Thread(target=take, args=(name,)))
+            waiting[-1].start()
+            while turns._given < 2 + number:
+                time.sleep(0.001)
+    with turns:
+        order.append("again")
+    for thread in waiting:
+        thread.join()
+    assert order == ["a", "b", "c", "again"]
 
 
 def test_what_is_written_while_the_graph_is_built_is_there_afterwards(
