@@ -38,11 +38,12 @@ function firstWhere(pieces, isMet) {
   return pieces[low]
 }
 
-function merged(intervals) {
+/** Sorted, and those that meet, or are as near as this, made one. @param {[number, number][]} intervals */
+export function merged(intervals, near = 0) {
   const runs = []
   for (const [from, to] of [...intervals].sort((a, b) => a[0] - b[0])) {
     const last = runs.at(-1)
-    if (last && from <= last[1]) last[1] = Math.max(last[1], to)
+    if (last && from <= last[1] + near) last[1] = Math.max(last[1], to)
     else runs.push([from, to])
   }
   return runs
@@ -78,13 +79,20 @@ export function ticks(axis, wanted, apart) {
   return taken
 }
 
-/** Round times within the footage, in the unit of the axis, about `many` of them. */
-export function roundTimes(axis, many, second) {
+/**
+ * Times within the footage that are round, about `many` of them.
+ * @param {Axis} axis
+ * @param {number} second in the unit of the axis
+ * @param {number} [shift] from the times of the axis to those that are to be round: of a zone's clock
+ */
+export function roundTimes(axis, many, second, shift = 0) {
   const footage = axis.pieces.filter(piece => piece.isFootage)
   const length = footage.reduce((sum, one) => sum + one.to - one.from, 0)
   const step = second * (STEPS.find(one => length / (one * second) <= many) ?? Math.ceil(length / second / many))
-  return footage.flatMap(({ from, to }) =>
-    Array.from({ length: Math.max(0, Math.floor(to / step) - Math.ceil(from / step) + 1) }, (_, n) => (Math.ceil(from / step) + n) * step))
+  return footage.flatMap(({ from, to }) => {
+    const [first, last] = [Math.ceil((from + shift) / step), Math.floor((to + shift) / step)]
+    return Array.from({ length: Math.max(0, last - first + 1) }, (_, n) => (first + n) * step - shift)
+  })
 }
 
 const STEPS = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800]

@@ -45,6 +45,8 @@ function setBounds(part, axis, [from, to]) {
 }
 
 function tap(part, axis, event, share, open) {
-  const recording = part.recordings.find(one => one.source_id === event.target.dataset.sourceId)
-  if (recording) open(momentIn(recording, part.within(recording, axis.time(share))))
+  if (!event.target.closest(".footage")) return
+  const [time, { camera }] = [axis.time(share), event.target.closest(".lane").dataset]
+  const recording = part.recordings.find(one => one.camera === camera && part.extent(one)[0] <= time && time <= part.extent(one)[1])
+  if (recording) open(momentIn(recording, part.within(recording, time)))
 }

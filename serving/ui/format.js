@@ -21,7 +21,16 @@ export function length(seconds) {
 
 export function day(date, { weekday = true } = {}) {
   const year = wall(date).slice(0, 4) === wall(new Date()).slice(0, 4) ? undefined : "numeric"
-  return date.toLocaleDateString(undefined, { timeZone: zone(), weekday: weekday ? "short" : undefined, day: "numeric", month: "short", year })
+  return dayFormat(zone(), weekday ? "short" : undefined, year).format(date)
+}
+
+const formats = new Map()
+
+/** Kept, as making one takes longer than a thousand uses of it. */
+function dayFormat(timeZone, weekday, year) {
+  const key = [timeZone, weekday, year].join()
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(undefined, { timeZone, weekday, day: "numeric", month: "short", year }))
+  return formats.get(key)
 }
 
 export const time = (date, seconds = true) => wall(date).slice(11, seconds ? 19 : 16)

@@ -58,7 +58,7 @@ export function secondsPart() {
 /** Days first, then when a recording began, then round times. */
 function dateLabels(axis) {
   const begins = axis.pieces.filter(piece => piece.isFootage).map(piece => piece.from)
-  const round = roundTimes(axis, 10, 1000)
+  const round = roundTimes(axis, 10, 1000, Date.parse(`${wall(new Date(begins[0]))}Z`) - Math.floor(begins[0] / 1000) * 1000)
   const days = new Map()
   for (const time of [...begins, ...round]) {
     const day = wall(new Date(time)).slice(0, 10)

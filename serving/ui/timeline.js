@@ -2,7 +2,7 @@
 
 import { thumb } from "./api.js"
 import { add } from "./ask.js"
-import { makeAxis, ticks } from "./axis.js"
+import { makeAxis, merged, ticks } from "./axis.js"
 import { brush } from "./brush.js"
 import { by, element } from "./dom.js"
 import { ofMoment } from "./examples.js"
@@ -13,6 +13,7 @@ import { latest, shown } from "./search.js"
 import { change, current } from "./state.js"
 
 const TICK_PX = 92
+const SEEN = 0.001 // of the line: bars that are nearer than this are drawn as one
 
 let open
 const peek = element("div", { className: "peek", hidden: true, "aria-hidden": "true" })
@@ -61,20 +62,14 @@ const percent = share => `${share * 100}%`
 
 function lane(part, axis, name, scores) {
   const hits = part.hits.filter(hit => hit.camera === name)
-  const bars = part.recordings.filter(one => one.camera === name).map(one => bar(part, axis, one))
+  const own = part.recordings.filter(one => one.camera === name).map(one => part.extent(one).map(axis.place))
+  const bars = merged(own, SEEN).map(([left, right]) => element("span", { className: "footage", style: { left: percent(left), width: percent(right - left) } }))
   const inTime = [...hits].sort((a, b) => part.time(a) - part.time(b))
   const marks = inTime.map((hit, n) => mark(part, axis, hit, scores, n === 0))
   const label = `${name}: ${format.count(hits.length, "moment")}`
-  return element("div", { className: "lane", "data-test": "lane", "data-camera": name, role: "group", "aria-label": label },
+  return element("div", { className: "lane", "data-test": "lane", "data-camera": name, "data-none": !hits.length, role: "group", "aria-label": label },
     element("span", { className: "lane-name", title: name }, element("span", {}, name), element("span", { className: "count" }, hits.length ? String(hits.length) : "")),
     element("div", { className: "track" }, ...bars, ...marks))
-}
-
-function bar(part, axis, recording) {
-  const [from, to] = part.extent(recording)
-  const [left, right] = [axis.place(from), axis.place(to)]
-  const isOutside = to < axis.pieces[0].from || from > axis.pieces.at(-1).to
-  return element("span", { className: "footage", hidden: isOutside, "data-source-id": recording.source_id, style: { left: percent(left), width: percent(right - left) } })
 }
 
 function mark(part, axis, hit, [least, most], isFirst) {
