@@ -10,7 +10,7 @@ import * as format from "./format.js"
 import { readLook, writeLook } from "./moments.js"
 import { markTime, others, strip } from "./neighbours.js"
 import { makePlayer } from "./player.js"
-import { change, current } from "./state.js"
+import { change, closeLook, current } from "./state.js"
 
 const POLL_MS = 1000
 const SAME_S = 0.05 // as near as this, the paused frame is the one that was found
@@ -27,8 +27,9 @@ export function begin(shownMoments) {
   player = makePlayer({ onTime: showTime, onFailure: reason => note(reason) })
   by("look").append(bar(), body())
   box = makeBox(part.box, { onDraw: () => player.pause(), onChange: nameSearch, onTap: () => player.toggle() })
-  by("look").addEventListener("close", () => current().look && change({ look: "" }))
-  by("look").addEventListener("click", event => event.target === by("look") && by("look").close())
+  by("look").addEventListener("cancel", event => [event.preventDefault(), closeLook()])
+  by("look").addEventListener("close", () => current().look && closeLook())
+  by("look").addEventListener("click", event => event.target === by("look") && closeLook())
   by("look").addEventListener("keydown", onKey)
 }
 
@@ -45,12 +46,12 @@ function bar() {
   part.place = element("span", { className: "place" })
   part.previous = element("button", { className: "icon", "data-icon": "previous", "aria-label": "Previous moment", title: "Previous moment (k)", onclick: () => go(-1) })
   part.next = element("button", { className: "icon", "data-icon": "next", "aria-label": "Next moment", title: "Next moment (j)", onclick: () => go(1) })
-  const close = element("button", { className: "icon", "data-test": "look-close", "aria-label": "Close", title: "Close (Esc)", onclick: () => by("look").close() }, "\u00d7")
+  const close = element("button", { className: "icon", "data-test": "look-close", "aria-label": "Close", title: "Close (Esc)", onclick: closeLook }, "\u00d7")
   return element("div", { className: "look-bar" }, part.title, element("div", { className: "look-steps" }, part.previous, part.place, part.next), close)
 }
 
 function body() {
-  part.image = element("img", { "data-test": "look-image", alt: "" })
+  part.image = element("img", { "data-test": "look-image", alt: "", fetchPriority: "high" })
   part.box = element("div", { className: "look-box", "data-test": "look-box", tabIndex: 0, role: "application", "aria-label": "Part of the frame to search for",
     "aria-description": "Draw a box, or press r for one. Arrows move it, shift and arrows size it, Escape takes it away." })
   part.found = element("span", { className: "found", hidden: true })

@@ -39,8 +39,15 @@ export function change(patch, { replace = false } = {}) {
   state = Object.freeze({ ...state, ...patch })
   const address = write(state)
   if (address === write(before)) return
-  history[replace ? "replaceState" : "pushState"](null, "", address)
+  if (replace) history.replaceState(history.state, "", address)
+  else history.pushState({ opensLook: Boolean(state.look && !before.look) }, "", address)
   listeners.forEach(listener => listener(state, before))
+}
+
+/** Close what is looked at: by going back to where it was opened from, if that was here. */
+export function closeLook() {
+  if (history.state?.opensLook) history.back()
+  else change({ look: "" })
 }
 
 /** Call once, when all listen. */
