@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from lookalike.index import is_frame_id
 from lookalike.index.schema import REMOTE
 from serving.kept import Kept, open_cache
 from serving.library import Library, Recorded
-from serving.limits import PROXY_BYTES, THUMB_BYTES
+from serving.limits import PICTURE_BYTES, PROXY_BYTES, THUMB_BYTES
 from serving.media import Player
 from serving.once import Once
 from serving.pipeline import Pipeline
@@ -22,6 +23,7 @@ from serving.refusals import Refusal
 from serving.stills import Moment, Stills
 from serving.unchanged import Unchanged
 
+PICTURE_ID = 32  # digits of a picture's id
 _SOURCE_ID = re.compile("[0-9a-f]{64}")
 
 
@@ -35,10 +37,11 @@ class Gallery:
         """cache: the folder for what is made."""
         self._pipeline = pipeline
         self.library = Library(pipeline)
-        unchanged, folder = Unchanged(), open_cache(cache)
-        self._stills = Stills(unchanged)
-        self.player = Player(unchanged, Kept(folder / "proxies", PROXY_BYTES))
+        self.unchanged, folder = Unchanged(), open_cache(cache)
+        self._stills = Stills(self.unchanged)
+        self.player = Player(self.unchanged, Kept(folder / "proxies", PROXY_BYTES))
         self._thumbs = Kept(folder / "thumbs", THUMB_BYTES)
+        self._pictures = Kept(folder / "pictures", PICTURE_BYTES)
         self._cutting = Once[bytes]()
 
     def close(self) -> None:
@@ -59,6 +62,24 @@ class Gallery:
         if found is None:
             raise Refusal(404, "not_found", f"no recording has the id {source_id!r}; take one from /library")
         return found
+
+    async def keep(self, jpeg: bytes) -> str:
+        """Keep a picture that was sent, to be named in searches. Returns: its id.
+
+        Raises: Refusal 503 if it cannot be written.
+        """
+        picture_id = hashlib.sha256(jpeg).hexdigest()[:PICTURE_ID]
+        if await asyncio.to_thread(self._pictures.put, f"{picture_id}.jpg", jpeg) is None:
+            raise Refusal(503, "not_kept", "the picture could not be kept; the log of the service says why")
+        return picture_id
+
+    async def picture(self, picture_id: str) -> bytes:
+        """A picture that was sent, JPEG. Raises: Refusal 404 if it is not kept any more."""
+        known = re.fullmatch(f"[0-9a-f]{{{PICTURE_ID}}}", picture_id)
+        jpeg = await asyncio.to_thread(self._pictures.read, f"{picture_id}.jpg") if known else None
+        if jpeg is None:
+            raise Refusal(404, "not_found", f"picture {picture_id[:64]!r} is no longer kept; drop it again")
+        return jpeg
 
     async def thumb(self, name: str, moment: Moment, longest_px: int) -> bytes:
         """A small JPEG, kept by its name. Raises: Refusal 410 if the recording does not give it; Busy."""

@@ -25,6 +25,8 @@ _ERRORS = {
     "503": "Too busy, or the encoder or the index failed; try again after Retry-After seconds",
 }
 
+_NOT_OPENED = "A part of a frame, or a moment, of a recording that was named over HTTP"
+_EXAMPLE = "the id of a hit, picture:ID or moment:SOURCE_ID@SECONDS, each with #x,y,w,h for a part of it, in shares"
 _CAMERA = {"type": "array", "items": {"type": "string"}, "description": "Any of these cameras"}
 _TIME = {"type": "string", "description": "Seconds into the clip, or ISO 8601"}
 _FILTERS: dict[str, Any] = {
@@ -40,8 +42,8 @@ _FILTERS: dict[str, Any] = {
     "min_percentile": {"type": "number", "minimum": 0, "maximum": 100, "description": "Only hits of at least this one"},
     "diverse": {"type": "number", "minimum": 0, "maximum": 1, "description": "How unlike each other hits shall be"},
     "region": {"type": "string", "description": "The part that counts: x,y,w,h in pixels, or in shares"},
-    "like": {"type": "array", "items": {"type": "string"}, "description": "Ids of hits to be nearer to"},
-    "unlike": {"type": "array", "items": {"type": "string"}, "description": "Ids of hits to be further from"},
+    "like": {"type": "array", "items": {"type": "string"}, "description": f"What to be nearer to: {_EXAMPLE}"},
+    "unlike": {"type": "array", "items": {"type": "string"}, "description": f"What to be further from: {_EXAMPLE}"},
 }
 
 _FORMAT = {"type": "string", "enum": [*FORMATS], "default": "float"}
@@ -226,7 +228,9 @@ def _search() -> dict[str, Any]:
         ],
         "requestBody": {"required": True, "content": content},
         "responses": _responses(
-            "LookalikeHits", {"404": "No frame has this id", "409": "The service was started without an index"}, {}
+            "LookalikeHits",
+            {"404": "Nothing has this id", "409": "The service was started without an index", "410": _NOT_OPENED},
+            {},
         ),
     }
 

@@ -53,6 +53,7 @@ SCHEMAS = {
     "LookalikeRecording": _object(_RECORDING),
     "LookalikeMedia": _object(_RECORDING | _PLAYED),
     "LookalikeFrame": _object(_FRAME),
+    "LookalikePicture": _object({"id": _TEXT, "width": _WHOLE, "height": _WHOLE}),
     "LookalikeLibrary": _object(
         {
             "space": _TEXT,
@@ -102,7 +103,32 @@ def _get(
 _JPEG = {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}
 _ID, _SOURCE_ID = _named("frame_id"), _named("source_id")
 
+_IMAGE = {"type": "string", "format": "binary"}
+_SENT = {
+    "multipart/form-data": {"schema": {"type": "object", "required": ["image"], "properties": {"image": _IMAGE}}},
+    "image/*": {"schema": _IMAGE},
+    "application/octet-stream": {"schema": _IMAGE},
+}
+
+
+def _post(
+    name: str, summary: str, sent: dict[str, Any], content: dict[str, Any], errors: dict[str, str]
+) -> dict[str, Any]:
+    operation = _get(name, summary, content, errors)["get"]
+    return {"post": operation | {"requestBody": {"required": True, "content": sent}}}
+
+
 PATHS = {
+    "/pictures": _post(
+        "keep_picture",
+        "Keep a picture, so that searches can name it as picture:ID",
+        _SENT,
+        _schema("LookalikePicture"),
+        {"400": "Not an image", "413": "Too large", "415": "Neither a form nor an image"} | _BUSY,
+    ),
+    "/pictures/{picture_id}": _get(
+        "picture", "A picture that was sent", _JPEG, {"404": "It is not kept any more"} | _BUSY, (_named("picture_id"),)
+    ),
     "/library": _get(
         "library", "Every recording of which a frame is stored", _schema("LookalikeLibrary"), _UNKNOWN | _BUSY
     ),

@@ -16,7 +16,6 @@ from PIL import Image
 from lookalike.encoder import MAX_BATCH, Encoder
 from lookalike.errors import FootageError, ImageError, IndexStoreError
 from lookalike.examples import combine
-from lookalike.footage import frame_at
 from lookalike.index import FrameIndex, Hit, open_index
 from lookalike.index.engine import Engine
 from lookalike.pixels import decode, decode_to_fit, fit
@@ -77,32 +76,34 @@ class Pipeline:
         IMAGES.labels("embedded").inc(len(uploads))
         return embeddings
 
-    async def search(self, query: Query, upload: Upload | None) -> list[Hit]:
-        """Hits for an image, or for the stored frame `query.id`, or a part of it; and for more examples; best first.
+    async def embed_one(self, name: str, pixels: Decode) -> np.ndarray:
+        """What is no upload. name: for messages. pixels: called in a thread.
 
-        Raises: as `embed`; Refusal 404 for an unknown id, 409 without an index, 503 if the index does not answer, 400
-        if the examples cancel out, or for a region that lies outside or is of a frame whose recording is gone.
+        Returns: float32 (D,). Raises: as `embed`.
+        """
+        return (await self._embed([Upload(None, name, b"")], [pixels]))[0]
+
+    async def search(
+        self, query: Query, upload: Upload | None, like: Sequence[np.ndarray], unlike: Sequence[np.ndarray]
+    ) -> list[Hit]:
+        """Hits for an image, or the region of it, and for more examples, float32 (D,); best first.
+
+        Raises: as `embed`; Refusal 409 without an index, 503 if the index does not answer, 400 if the examples cancel
+        out, or for a region that lies outside.
         """
         index = self._opened()
-        like = [await self._stored(index, one) for one in query.like]
-        unlike = [await self._stored(index, one) for one in query.unlike]
         if upload is not None:
             cut = partial(_part, upload, query.region, self.spec.input_px) if query.region else None
-            like += list(await (self._embed([upload], [cut]) if cut else self.embed([upload])))
-        elif query.id and query.region:
-            source, time_s = await self._ask(partial(_known, index.place, query.id))
-            cut = partial(_part_of_frame, source, time_s, query.region, self.spec.input_px)
-            like += list(await self._embed([Upload(None, source, b"")], [cut]))
-        elif query.id:
-            like.append(await self._stored(index, query.id))
+            like = [*like, *await (self._embed([upload], [cut]) if cut else self.embed([upload]))]
         try:
             vector = combine(like, unlike)
         except ValueError as error:
             raise Refusal(400, "bad_request", str(error)) from error
         return await self._ask(partial(index.search, vector, query.top, query.where, query.choice))
 
-    async def _stored(self, index: FrameIndex, frame_id: str) -> np.ndarray:
-        return await self._ask(partial(_known, index.vector, frame_id))
+    async def stored(self, frame_id: str) -> np.ndarray:
+        """The embedding of a stored frame, float32 (D,). Raises: Refusal 404 for an unknown id, 409, 503."""
+        return await self._ask(partial(_known, self._opened().vector, frame_id))
 
     @property
     def engine(self) -> Engine:
@@ -138,7 +139,7 @@ class Pipeline:
         for index, one in enumerate(outcomes):
             if isinstance(one, BaseException) and not isinstance(one, RunFailed):
                 IMAGES.labels("unreadable").inc()
-                raise _unreadable(one, index, uploads[index].name) from one
+                raise unreadable(one, index, uploads[index].name) from one
         if failed:
             IMAGES.labels("failed").inc(len(uploads))
             raise failed[0]
@@ -157,7 +158,8 @@ class Pipeline:
         return await asyncio.get_running_loop().run_in_executor(self._searchers, _answered, question)
 
 
-def _unreadable(error: BaseException, index: int, name: str) -> Refusal:
+def unreadable(error: BaseException, index: int, name: str) -> Refusal:
+    """What to answer when an image, the one of this number, could not be decoded."""
     if isinstance(error, ImageError):
         kind = "too_large" if error.http_status == 413 else "bad_image"
         return Refusal(error.http_status, kind, str(error), index, name)
@@ -180,18 +182,11 @@ def _part(upload: Upload, region: Region, side: int) -> np.ndarray:
     return fit(region.crop(decode(upload.data, upload.name)), side)
 
 
-def _part_of_frame(source: str, time_s: float, region: Region, side: int) -> np.ndarray:
-    """Of a frame that the index knows; no path from a client is ever opened."""
-    return fit(region.crop(frame_at(source, time_s)), side)
-
-
 def _known(look_up: Callable[[str], T], frame_id: str) -> T:
     try:
         return look_up(frame_id)
     except IndexStoreError as error:
         raise Refusal(404, "not_found", str(error)) from error
-    except FootageError as error:
-        raise Refusal(400, "bad_request", str(error)) from error
 
 
 def _answered(question: Callable[[], T]) -> T:

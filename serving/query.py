@@ -12,7 +12,8 @@ from lookalike.index import Choice, TimeOfDay, Where
 from lookalike.index.frames import EVERY_MOMENT
 from lookalike.index.schema import By, parse_moment, utc_text
 from lookalike.region import Region
-from serving.limits import MAX_TOP
+from serving.example import Example, read_example
+from serving.limits import MAX_EXAMPLES, MAX_TOP
 from serving.refusals import Refusal
 
 DEFAULT_TOP = 10
@@ -25,15 +26,15 @@ FIELDS = ("id", "region", "top", "since", "until", "time_of_day", "zone", *CHOIC
 class Query:
     """id: a stored frame to compare with, or None. region: the part of it, or of the image, that counts; None for all.
 
-    like, unlike: ids of stored frames to be nearer to, and further from. choice: which hits, and what one hit is.
+    like, unlike: examples to be nearer to, and further from. choice: which hits, and what one hit is.
     """
 
     id: str | None
     top: int
     where: Where
     region: Region | None = None
-    like: tuple[str, ...] = ()
-    unlike: tuple[str, ...] = ()
+    like: tuple[Example, ...] = ()
+    unlike: tuple[Example, ...] = ()
     choice: Choice = EVERY_MOMENT
 
 
@@ -55,7 +56,8 @@ def read_query(fields: Sequence[tuple[str, str]]) -> Query:
             raise _bad(f"{name} is given {len(values)} times, expected once")
     camera, source, like, unlike = (tuple(given.get(name, [])) for name in SEVERAL)
     where = Where(camera, _moment(given, "since"), _moment(given, "until"), source, _time_of_day(given))
-    return Query(given.get("id", [None])[0], _top(given), where, _region(given), like, unlike, _choice(given))
+    examples = _examples("like", like), _examples("unlike", unlike)
+    return Query(given.get("id", [None])[0], _top(given), where, _region(given), *examples, _choice(given))
 
 
 def read_json(body: bytes) -> list[tuple[str, str]]:
@@ -80,6 +82,15 @@ def _text(name: str, value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise _bad(f"{name} is {json.dumps(value)[:50]}, expected a string or a number")
     return str(value)
+
+
+def _examples(name: str, texts: tuple[str, ...]) -> tuple[Example, ...]:
+    if len(texts) > MAX_EXAMPLES:
+        raise _bad(f"{name} is given {len(texts)} times, at most {MAX_EXAMPLES}")
+    try:
+        return tuple(read_example(text) for text in texts)
+    except ValueError as error:
+        raise _bad(f"{name}: {error}") from error
 
 
 def _top(given: dict[str, list[str]]) -> int:

@@ -15,6 +15,8 @@ from starlette.staticfiles import StaticFiles
 
 from serving.answers import JSON, embeddings_answer, json_answer, openai_answer
 from serving.bodies import Upload, media_type, read_body, read_bytes
+from serving.example import Example
+from serving.examples import Examples
 from serving.json_images import ANY_MODEL, OPENAI_FIELDS, OWN_FIELDS, ImagesAsked, check_format, read_images
 from serving.limits import MAX_BODY_BYTES, MAX_TEXT_BYTES, TIMEOUT_S
 from serving.pipeline import Pipeline
@@ -57,7 +59,7 @@ async def embed(request: Request) -> Response:
             uploads, encoding_format = asked.uploads, asked.encoding_format or encoding_format
         else:
             form = await read_body(request, take)
-            _check_fields(form.files, [name for name, _ in form.fields], "images")
+            check_fields(form.files, [name for name, _ in form.fields], "images")
             uploads = form.files
         embeddings = await pipeline.embed(uploads)
     return embeddings_answer(embeddings, pipeline.spec, request.headers.get("accept", ""), encoding_format)
@@ -79,7 +81,7 @@ async def openai_embeddings(request: Request) -> Response:
 
 @within_time
 async def search(request: Request) -> Response:
-    """An image or the id of a stored frame -> hits."""
+    """An image, the id of a stored frame, or other examples -> hits."""
     pipeline: Pipeline = request.app.state.pipeline
     fields = request.query_params.multi_items()
     with pipeline.held.lease() as take:
@@ -94,8 +96,11 @@ async def search(request: Request) -> Response:
             got = f"{len(files)} images and {'an' if query.id else 'no'} id"
             raise Refusal(400, "bad_request", f"got {got}, expected one image or one id, or only `like`")
         if files:
-            _check_fields(files, [], "image")
-        hits = await pipeline.search(query, files[0] if files else None)
+            check_fields(files, [], "image")
+        like = [*query.like, *([Example("frame", query.id, region=query.region)] if query.id else [])]
+        examples = Examples(pipeline, request.app.state.gallery)
+        vectors = await examples.vectors([*like, *query.unlike])
+        hits = await pipeline.search(query, files[0] if files else None, vectors[: len(like)], vectors[len(like) :])
     return json_answer({"space": pipeline.spec.space, "hits": [hit.to_dict() for hit in hits]}, {})
 
 
@@ -127,7 +132,7 @@ def _check_model(asked: ImagesAsked, pipeline: Pipeline) -> None:
         raise Refusal(400, "bad_request", f"dimensions is {dimensions}, embeddings have {spec.dim}")
 
 
-def _check_fields(files: list[Upload], texts: list[str], expected: str) -> None:
+def check_fields(files: list[Upload], texts: list[str], expected: str) -> None:
     """Everything sent must be understood: a picture in a misspelt field is not left out in silence."""
     if texts:
         raise Refusal(400, "bad_request", f"text field {texts[0]!r}, expected files as {expected!r}")

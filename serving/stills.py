@@ -93,10 +93,11 @@ class Stills:
             return some
 
 
-def jpeg_of(rgb: np.ndarray, quality: int = WHOLE_QUALITY) -> bytes:
-    """rgb: uint8 (H, W, 3)."""
+def jpeg_of(rgb: np.ndarray, small: bool = False) -> bytes:
+    """rgb: uint8 (H, W, 3). small: to be looked at only, not to be cut and compared."""
     file = io.BytesIO()
-    Image.fromarray(rgb).save(file, "JPEG", quality=quality)
+    quality = {"quality": SMALL_QUALITY} if small else {"quality": WHOLE_QUALITY, "subsampling": 0}
+    Image.fromarray(rgb).save(file, "JPEG", **quality)
     return file.getvalue()
 
 
@@ -109,8 +110,8 @@ def step_back(nice: int = NICE) -> None:
 def _settle(wanted: _Wanted, picture: Callable[[float, int | None], np.ndarray]) -> None:
     if not wanted.jpeg.set_running_or_notify_cancel():
         return
-    quality = SMALL_QUALITY if wanted.longest_px else WHOLE_QUALITY
     try:
-        wanted.jpeg.set_result(jpeg_of(picture(wanted.time_s, wanted.longest_px), quality))
+        shown = picture(wanted.time_s, wanted.longest_px)
+        wanted.jpeg.set_result(jpeg_of(shown, small=wanted.longest_px is not None))
     except FootageError as error:
         wanted.jpeg.set_exception(error)

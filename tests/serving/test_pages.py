@@ -18,7 +18,7 @@ def test_openapi_lists_our_routes_beside_bentoml_s(service: httpx.Client) -> Non
     assert ours | {"/livez", "/readyz", "/metrics"} <= set(document["paths"])
     embed, search = (document["paths"][path]["post"] for path in ("/embed", "/search"))
     assert set(embed["responses"]) == {"200", "400", "413", "415", "503", "504"}
-    assert set(search["responses"]) == {"200", "400", "404", "409", "413", "415", "503", "504"}
+    assert set(search["responses"]) == {"200", "400", "404", "409", "410", "413", "415", "503", "504"}
     assert next(one for one in search["parameters"] if one["name"] == "top")["schema"]["maximum"] == MAX_TOP
 
 

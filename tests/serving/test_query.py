@@ -8,6 +8,7 @@ import pytest
 
 from lookalike.index import Choice, TimeOfDay, Where
 from lookalike.region import Region
+from serving.example import Example, read_example
 from serving.query import Query, read_json, read_query
 from serving.refusals import Refusal
 
@@ -20,7 +21,8 @@ def test_every_field_is_read() -> None:
     hours = TimeOfDay(22 * 3600, 6 * 3600, "Europe/Berlin")
     where = Where(("gate", "yard"), 12.5, datetime(2026, 1, 5, 8, tzinfo=UTC), ("a.mp4",), hours)
     choice = Choice("clip", 0.5, 99.5, 0.25)
-    assert read_query(fields) == Query(None, 3, where, Region(0, 0, 0.5, 1), ("x", "y"), ("z",), choice)
+    examples = (Example("frame", "x"), Example("frame", "y")), (Example("frame", "z"),)
+    assert read_query(fields) == Query(None, 3, where, Region(0, 0, 0.5, 1), *examples, choice)
 
 
 def test_empty_values_are_as_if_they_were_not_there() -> None:
@@ -71,6 +73,9 @@ def test_json_that_is_not_a_query(body: bytes, reason: str) -> None:
         ("min_score", "2", "min_score is 2.0, expected a cosine similarity from -1 to 1"),
         ("min_percentile", "100", "min_percentile is 100.0, expected from 0 to below 100"),
         ("diverse", "2", "diverse is 2.0, expected from 0 to 1"),
+        ("like", "moment:gate.mp4@1", "like: 'moment:gate.mp4@1' is no moment; expected moment:SOURCE_ID@SECONDS"),
+        ("like", f"moment:{'a' * 64}@-1", "is no moment"),
+        ("unlike", "picture:a#1,2", "unlike: '1,2' is no region"),
         ("camera", "\ud800", "camera holds a character that is no text"),
         (
             "camra",
@@ -88,3 +93,22 @@ def test_a_wrong_field_is_named(field: str, value: str, reason: str) -> None:
 def test_one_of_a_kind() -> None:
     with pytest.raises(Refusal, match="top is given 2 times, expected once"):
         read_query([("top", "1"), ("top", "2")])
+
+
+@pytest.mark.parametrize(
+    ("text", "example"),
+    [
+        ("7", Example("frame", "7")),
+        ("7#0,0,.5,1", Example("frame", "7", region=Region(0, 0, 0.5, 1))),
+        ("picture:f0", Example("picture", "f0")),
+        (f"moment:{'a' * 64}@12.5#.5,.5,.5,.5", Example("moment", "a" * 64, 12.5, Region(0.5, 0.5, 0.5, 0.5))),
+        (f"moment:{'a' * 64}@0", Example("moment", "a" * 64, 0.0)),
+    ],
+)
+def test_examples_are_read(text: str, example: Example) -> None:
+    assert read_example(text) == example
+
+
+def test_no_more_examples_than_can_be_decoded() -> None:
+    with pytest.raises(Refusal, match="like is given 65 times, at most 64"):
+        read_query([("like", "7")] * 65)

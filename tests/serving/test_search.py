@@ -91,7 +91,7 @@ def test_a_region_of_a_frame_whose_recording_is_gone_is_refused(service: httpx.C
     """The footage of these tests was never a file."""
     answer = service.post("/search", json={"id": footage[0].frame.id, "region": "0,0,.5,.5"})
     assert answer.status_code == 400
-    assert answer.json()["error"]["message"] == "gate.mp4: no such file"
+    assert answer.json()["error"]["message"].startswith("gate.mp4: no such file")
 
 
 @pytest.mark.parametrize(
