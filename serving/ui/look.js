@@ -76,9 +76,11 @@ async function show(text, signal) {
 }
 
 function hide() {
+  const last = CSS.escape(moment?.id ?? "")
   if (by("look").open) by("look").close()
   player.unload()
   moment = info = null
+  if (last) document.querySelector(`.card[data-id="${last}"] .card-open, .mark[data-id="${last}"]`)?.focus() // where next and previous led to
 }
 
 function openDialog() {
