@@ -35,7 +35,8 @@ export function saveFrames(moments, onFailure) {
 
 /** What was saved leaves the frame empty; what it shows is a refusal. */
 function refusal(target) {
-  const text = target.contentDocument?.body?.textContent.trim()
+  const page = target.contentDocument // browsers show JSON as a <pre>, some with things of their own around it
+  const text = (page?.querySelector("pre") ?? page?.body)?.textContent.trim()
   if (!text) return null
   try {
     return new Error(`No frames were saved: ${JSON.parse(text).error.message}`)
