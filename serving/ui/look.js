@@ -121,7 +121,7 @@ function showStill() {
   part.image.alt = `${moment.camera}, ${format.when(moment)}`
   part.image.src = moment.id ? frameFull(moment.id) : recordingThumb(moment.source_id, moment.time_s, 640)
   part.image.onload = () => setShape(part.image.naturalWidth, part.image.naturalHeight)
-  part.image.onerror = () => (part.frame.dataset.media = "none")
+  part.image.onerror = () => part.frame.dataset.media === "still" && (part.frame.dataset.media = "none")
   part.found.hidden = !moment.region
   if (!moment.region) return
   const { x, y, w, h } = readRegion(moment.region)
@@ -158,11 +158,13 @@ function note(text) {
   part.note.hidden = !text
 }
 
+/** Only the bar changes from one time to the next: the words are read out once. */
 function preparing(progress) {
-  const share = Math.round((progress ?? 0) * 100)
-  const bar = element("progress", { max: 100, value: share, "aria-label": "Preparing the recording" })
-  part.note.hidden = false
-  part.note.replaceChildren(`Preparing this recording so that the browser can play it: ${share} %`, bar)
+  const bar = part.note.querySelector("progress") ?? element("progress", { max: 1, "aria-label": "Preparing the recording" })
+  bar.value = progress ?? 0
+  if (bar.isConnected) return
+  note("This recording is being prepared so that the browser can play it.")
+  part.note.append(bar)
 }
 
 function showTime(time_s) {

@@ -27,6 +27,7 @@ export function render() {
   const { recordings, frames, failure, loaded } = stored()
   by("start-note").textContent = note(recordings, frames, failure, loaded)
   by("start-head").textContent = current().unlike.length ? "Add what to look for: what to keep away from is not enough" : "Or begin with a moment of the library"
+  by("start-head").hidden = Boolean(failure) || (loaded && !recordings.length)
   moments = sample(recordings).map(one => momentIn(one, one.length_s / 2))
   fill(by("start-list"), loaded ? moments.map(one => card(one, { open, test: "start" })) : skeletons(8))
 }
