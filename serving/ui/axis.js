@@ -68,13 +68,16 @@ function laidOut(footage) {
  * Times to write beside the line, as many as there is room for: those before others in `wanted` come first.
  * @param {Axis} axis
  * @param {{time: number, text: string}[]} wanted
- * @param {number} apart share of the line between two of them, at least
+ * @param {number} apart share of the line that a text takes
+ * @returns {{at: number, text: string, isLeft: boolean}[]} isLeft: no room to the right of it is left
  */
 export function ticks(axis, wanted, apart) {
   const taken = []
   for (const { time, text } of wanted) {
     const at = axis.place(time)
-    if (at <= 1 - apart / 2 && taken.every(one => Math.abs(one.at - at) >= apart)) taken.push({ at, text })
+    const isLeft = at + apart > 1
+    const from = isLeft ? at - apart : at
+    if (taken.every(one => Math.abs(one.from - from) >= apart)) taken.push({ at, text, isLeft, from })
   }
   return taken
 }

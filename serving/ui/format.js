@@ -21,7 +21,7 @@ export function length(seconds) {
 
 export function day(date, { weekday = true } = {}) {
   const year = wall(date).slice(0, 4) === wall(new Date()).slice(0, 4) ? undefined : "numeric"
-  return dayFormat(zone(), weekday ? "short" : undefined, year).format(date)
+  return dayFormat(zone(), weekday && !year ? "short" : undefined, year).format(date)
 }
 
 const formats = new Map()

@@ -54,8 +54,10 @@ function laneNames(part) {
 }
 
 function tickMarks(part, axis) {
-  const width = Math.max(200, by("results").clientWidth - 190)
-  return ticks(axis, part.labels(axis), TICK_PX / width).map(({ at, text }) => element("span", { style: { left: percent(at) } }, text))
+  const beside = matchMedia("(max-width: 800px)").matches ? 32 : 180 // what the margins and the names of lanes take
+  const width = by("results").clientWidth - beside
+  return ticks(axis, part.labels(axis), TICK_PX / width).map(({ at, text, isLeft }) =>
+    element("span", { className: isLeft ? "left" : "", style: isLeft ? { right: percent(1 - at) } : { left: percent(at) } }, text))
 }
 
 const percent = share => `${share * 100}%`
