@@ -11,6 +11,7 @@ k = 200, one voice each at k = 10.
 from __future__ import annotations
 
 import dataclasses
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -77,9 +78,9 @@ class Labelled:
     test: list[np.ndarray]
     test_labels: np.ndarray
 
-    def knn(self, embed: Callable[[list[np.ndarray]], np.ndarray]) -> Knn:
-        train, test = embed(self.train), embed(self.test)
-        return Knn(*knn_transfers(train, self.train_labels, test, self.test_labels, [(200, 0.1), (10, None)]))
+    def knn(self, embed: Callable[[list[np.ndarray]], np.ndarray], device: torch.device) -> Knn:
+        known, asked = (embed(self.train), self.train_labels), (embed(self.test), self.test_labels)
+        return Knn(*knn_transfers(*known, *asked, [(200, 0.1), (10, None)], device))
 
 
 @app.default
@@ -94,14 +95,15 @@ def main(
     arch: str | None = None,
     subset: int | None = None,
     every: int = 1,
+    recipe: str = "cifar10",
     device: Device = "auto",
 ) -> None:
     """Train with each seed and print the tables.
 
     subset: train on so many pictures, evenly over the classes, and ask about a fifth as many. every: epochs between
-    measurements. The other flags stand in for the recipe's settings.
+    measurements. recipe: its name, or a TOML file. The other flags stand in for the recipe's settings.
     """
-    config = TrainConfig(**read_recipe(find_recipe("cifar10")))
+    config = TrainConfig(**read_recipe(find_recipe(recipe)))
     config = dataclasses.replace(config, batch=batch or config.batch, arch=arch or config.arch, device=device)
     labelled = read(train_pictures, test_pictures, subset)
     epoch = -(-len(labelled.train) // config.batch)  # steps
@@ -113,10 +115,10 @@ def main(
         f" asked about {len(labelled.test):,}, seeds {', '.join(map(str, seeds))}\n",
         flush=True,
     )
-    if subset or arch or steps < TrainConfig(**read_recipe(find_recipe("cifar10"))).steps:
+    if subset or arch or recipe != "cifar10" or steps < TrainConfig(**read_recipe(find_recipe("cifar10"))).steps:
         print("Only a trend: this is not the whole recipe, and cannot stand beside the published figures.\n")
-    floors = measure_floors(labelled, config, seeds[0])
     runs = [train_and_measure(labelled, dataclasses.replace(config, seed=seed)) for seed in seeds]
+    floors = measure_floors(labelled, config, seeds[0])
     print("\n".join([*_accuracies(floors, runs), "", *_course(runs), "", *_time_to_goal(runs)]))
 
 
@@ -129,12 +131,13 @@ def read(train: Path, test: Path, subset: int | None) -> Labelled:
 
 def measure_floors(labelled: Labelled, config: TrainConfig, seed: int) -> dict[str, Knn]:
     torch.manual_seed(seed)
-    untrained = build_encoder(config.arch, config.light).to(pick_device(config.device))
+    device = pick_device(config.device)
+    untrained = build_encoder(config.arch, config.light).to(device)
     return {
-        "raw pixels 8x8": labelled.knn(raw_pixels(8)),
-        "raw pixels 32x32": labelled.knn(raw_pixels(32)),
-        "HSV histogram": labelled.knn(hsv_histogram),
-        "the same encoder, untrained": labelled.knn(embedder(untrained, config.input_px)),
+        "raw pixels 8x8": labelled.knn(raw_pixels(8), device),
+        "raw pixels 32x32": labelled.knn(raw_pixels(32), device),
+        "HSV histogram": labelled.knn(hsv_histogram, device),
+        "the same encoder, untrained": labelled.knn(embedder(untrained, config.input_px), device),
     }
 
 
@@ -159,7 +162,7 @@ def embedder(encoder: nn.Module, input_px: int) -> Callable[[list[np.ndarray]], 
 
 def train_and_measure(labelled: Labelled, config: TrainConfig) -> Run:
     """Train with the trainer itself; every checkpoint that it leaves is measured at its next progress line."""
-    found = Run(config.seed)
+    found, device = Run(config.seed), pick_device(config.device)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder, "run")
         run.mkdir()
@@ -167,10 +170,11 @@ def train_and_measure(labelled: Labelled, config: TrainConfig) -> Run:
         started, per_epoch = time.perf_counter(), -(-len(cache) // config.batch)
 
         def measure(step: int) -> None:
-            encoder = build_encoder(config.arch, config.light).to(pick_device(config.device))
+            encoder = build_encoder(config.arch, config.light).to(device)
             load_encoder(run / ENCODER, encoder)
-            knn = labelled.knn(embedder(encoder, config.input_px))
+            knn = labelled.knn(embedder(encoder, config.input_px), device)
             found.course.append((step / per_epoch, knn, found.seconds))
+            print(_measured(config.seed, *found.course[-1]), file=sys.stderr, flush=True)
 
         def on_progress(progress: Progress) -> None:
             nonlocal started
@@ -206,11 +210,11 @@ def _accuracies(floors: dict[str, Knn], runs: list[Run]) -> list[str]:
 
 def _course(runs: list[Run]) -> list[str]:
     rows = ["| seed | epoch | kNN, k 200, T .1 | kNN, k 10 | after |", "|---|---|---|---|---|"]
-    return rows + [
-        f"| {run.seed} | {epoch:g} | {knn.k200:.1%} | {knn.k10:.1%} | {seconds:.0f} s |"
-        for run in runs
-        for epoch, knn, seconds in run.course
-    ]
+    return rows + [_measured(run.seed, *one) for run in runs for one in run.course]
+
+
+def _measured(seed: int, epoch: float, knn: Knn, seconds: float) -> str:
+    return f"| {seed} | {epoch:g} | {knn.k200:.1%} | {knn.k10:.1%} | {seconds:.0f} s |"
 
 
 def _time_to_goal(runs: list[Run]) -> list[str]:

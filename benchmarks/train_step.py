@@ -39,7 +39,7 @@ from training.data import FrameCache, build_cache
 from training.encoders import build_encoder, embedding_dim
 from training.feed import batches
 from training.optim import build_optimizer, lr_at
-from training.train import RECORD_EVERY, Progress, pick_bf16, pick_compile, pick_device, train
+from training.train import RECORD_EVERY, Progress, pick_bf16, pick_compile, pick_device, pick_forward, train
 
 PEER = ("lightly==1.6.0", "lightning-utilities==0.15.3")  # all that its BYOL imports, beside torch and torchvision
 Preset = Literal["compact-cpu", "cifar10"]
@@ -140,7 +140,7 @@ def stages(cache: FrameCache, config: TrainConfig, device: torch.device) -> dict
     """Seconds per step of each stage: the functions of `train` in its order, in a run of their own for these shares."""
     network = build_network(config, device)
     optimizer = build_optimizer(network, config)
-    forward = torch.compile(network) if pick_compile(config.compile, device) else network
+    forward = pick_forward(network, config, device)
     bf16 = pick_bf16(config.precision, device)
     watch = Stopwatch(device)
     views = policies(config.views, config.crop_area_min, config.blur)

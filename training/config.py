@@ -82,7 +82,7 @@ class TrainConfig:
     precision: Precision = "auto"
     """bf16 where the device has it, else fp32."""
     compile: Switch = "auto"
-    """torch.compile; auto does so on a GPU where a C compiler is found."""
+    """torch.compile; auto does so on a GPU where a C compiler is found, with CUDA graphs in one process."""
     device: Device = "auto"
     """Where to train."""
     seed: int = 0

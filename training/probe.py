@@ -16,6 +16,7 @@ from lookalike.errors import FootageError, ImageError
 from lookalike.footage import find_sources
 from lookalike.footage.archive import read_bytes
 
+CPU = torch.device("cpu")
 CHUNK = 1024  # rows of test compared at a time
 PROBE_STEPS = 200
 Vote = tuple[int, float | None]  # k and temperature, see `knn_votes`
@@ -143,13 +144,19 @@ def knn_transfer(
 
 
 def knn_transfers(
-    train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray, ways: Sequence[Vote]
+    train: np.ndarray,
+    train_labels: np.ndarray,
+    test: np.ndarray,
+    test_labels: np.ndarray,
+    ways: Sequence[Vote],
+    device: torch.device = CPU,
 ) -> list[float]:
-    """As `knn_transfer`, for several ways to vote: the neighbours, which cost the time, are found once."""
+    """As `knn_transfer`, for several ways to vote: the neighbours, which cost the time, are found once, on `device`."""
     most, right = min(max(k for k, _ in ways), len(train)), [0] * len(ways)
+    known = torch.from_numpy(train).to(device)
     for start in range(0, len(test), CHUNK):
         rows = slice(start, start + CHUNK)
-        similarity, nearest = _nearest(test[rows] @ train.T, most)
+        similarity, nearest = _nearest(torch.from_numpy(test[rows]).to(device) @ known.T, most)
         for number, (k, temperature) in enumerate(ways):
             found = _vote(similarity[:, :k], train_labels[nearest[:, :k]], int(train_labels.max()) + 1, temperature)
             right[number] += int((found == test_labels[rows]).sum())
@@ -162,19 +169,14 @@ def knn_votes(similarity: np.ndarray, labels: np.ndarray, k: int, temperature: f
     similarity: float (M, N). labels: int64 (N,). A tie goes to the side of the nearest. Returns: int64 (M,).
     Source of the weighted vote: arXiv 1805.01978, section 3.4.
     """
-    similarity, nearest = _nearest(similarity, k)
+    similarity, nearest = _nearest(torch.from_numpy(similarity), min(k, similarity.shape[1]))
     return _vote(similarity, labels[nearest], int(labels.max()) + 1, temperature)
 
 
-def _nearest(similarity: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def _nearest(similarity: torch.Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The k largest of each row, from the largest on, and their columns: twice (M, k)."""
-    if k < similarity.shape[1]:
-        found = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
-    else:
-        found = np.broadcast_to(np.arange(similarity.shape[1]), similarity.shape)
-    order = np.argsort(-np.take_along_axis(similarity, found, 1), axis=1, kind="stable")
-    nearest = np.take_along_axis(found, order, 1)
-    return np.take_along_axis(similarity, nearest, 1), nearest
+    values, columns = similarity.topk(k, dim=1)
+    return values.cpu().numpy(), columns.cpu().numpy()
 
 
 def _vote(similarity: np.ndarray, labels: np.ndarray, classes: int, temperature: float | None) -> np.ndarray:

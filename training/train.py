@@ -77,8 +77,9 @@ def train(
     start = _restore(run, network, optimizer) if resume else 0
     monitor = Monitor(cache, config) if world.first and config.monitor_every else None
     use_bf16 = pick_bf16(config.precision, device)
+    torch.backends.cudnn.benchmark = device.type == "cuda"  # shapes stay the same: algorithms are tried once
     wrapped = world.wrap(network)
-    forward = torch.compile(wrapped) if pick_compile(config.compile, device) else wrapped
+    forward = pick_forward(wrapped, config, device, world)
     feed = batches(cache, config, policies(config.views, config.crop_area_min, config.blur), device, world, start)
     step, since, clock, loss = start, start, time.perf_counter(), torch.zeros((), device=device)
 
@@ -166,6 +167,19 @@ def pick_compile(switch: Switch, device: torch.device) -> bool:
     if switch == "on" and not compiler:
         raise TrainingError("--compile on: no C compiler found (cc, gcc or clang); install one, or leave it out")
     return switch == "on" or (switch == "auto" and device.type == "cuda" and compiler is not None)
+
+
+def pick_forward(network: nn.Module, config: TrainConfig, device: torch.device, world: World = ALONE) -> nn.Module:
+    """What a step calls: the network, compiled where that pays; on a GPU its kernels are replayed as CUDA graphs.
+
+    Else the GPU waits for Python to ask for a thousand kernels a step (docs/speed.md). A replay writes gradients where
+    the last one did, so a step in parts does without, and so do several processes, which exchange in between.
+    Raises: TrainingError as `pick_compile`.
+    """
+    if not pick_compile(config.compile, device):
+        return network
+    graphs = device.type == "cuda" and config.accumulate == 1 and world.size == 1
+    return torch.compile(network, mode="reduce-overhead" if graphs else "default")  # pyright: ignore[reportReturnType]
 
 
 def _stop(world: World, step: int, interrupted: bool) -> bool:

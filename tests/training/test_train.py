@@ -28,11 +28,12 @@ from training.byol import Byol, tau_at
 from training.checkpoint import CHECKPOINT, ENCODER, load_checkpoint
 from training.config import CONFIG, TrainConfig
 from training.data import FrameCache
+from training.distributed import ALONE, World
 from training.encoders import build_encoder, embedding_dim
 from training.optim import lr_at
 from training.record import METRICS, read_metrics
 from training.run import continue_run, pretrain, start_run
-from training.train import Progress, pick_bf16, pick_device, train
+from training.train import Progress, pick_bf16, pick_device, pick_forward, train
 
 CLI_STEPS, CLI_CHECKPOINT = 60, 4
 LARS = small_config(optimizer="lars", steps=14, lr=1.0)
@@ -238,6 +239,26 @@ def test_auto_takes_bf16_only_where_the_hardware_has_it(monkeypatch: pytest.Monk
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has)
     cpu = torch.device("cpu")
     assert [pick_bf16(one, cpu) for one in ("auto", "bf16", "fp32")] == [has, True, False]
+
+
+@pytest.mark.parametrize(
+    ("device", "accumulate", "world", "mode"),
+    [
+        ("cuda", 1, ALONE, "reduce-overhead"),
+        ("cuda", 2, ALONE, "default"),  # the second part's gradients would be written over the first's
+        ("cuda", 1, World(0, 2), "default"),
+        ("cpu", 1, ALONE, "default"),
+    ],
+)
+def test_cuda_graphs_are_for_whole_steps_of_one_process(
+    monkeypatch: pytest.MonkeyPatch, device: str, accumulate: int, world: World, mode: str
+) -> None:
+    monkeypatch.setattr("training.train.shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(torch, "compile", lambda network, mode: mode)
+    config = small_config(compile="on", accumulate=accumulate)
+    assert pick_forward(torch.nn.Identity(), config, torch.device(device), world) == mode
+    network = torch.nn.Identity()
+    assert pick_forward(network, small_config(compile="off"), torch.device(device), world) is network
 
 
 def test_a_checkpoint_of_another_network_does_not_go_on(cache: FrameCache, whole: Path, tmp_path: Path) -> None:
