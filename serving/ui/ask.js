@@ -35,6 +35,13 @@ export function begin(onFailure) {
 
 export function onState(state, before) {
   if (differs(state, before, "like", "unlike", "zone")) render()
+  if (differs(state, before, "like", "unlike")) toTop()
+}
+
+/** Another question is shown from its beginning, and its answers from the best. */
+function toTop() {
+  by("ask").parentElement.scrollTop = 0
+  scrollTo({ top: 0 })
 }
 
 /** Add an example, or move it here from the other side. */

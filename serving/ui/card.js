@@ -86,7 +86,7 @@ export function fill(list, cards) {
   list.replaceChildren(...cards)
   const again = cards.find(one => one.dataset.id && one.dataset.id === focused)
   enter(list, again ?? cards[0])
-  if (focused) again?.querySelector("button").focus()
+  if (focused) again?.querySelector("button").focus({ preventScroll: true })
 }
 
 function enter(list, chosen) {
