@@ -17,19 +17,27 @@ export function brush(tracks, part, axis, open) {
   tracks.append(band)
   tracks.onpointerdown = event => {
     const track = event.target.closest(".track")
-    if (!track || event.button !== 0 || event.target.closest(".mark")) return
-    event.preventDefault()
+    if (track && event.button === 0) begin({ tracks, band, part, axis, open, event, box: track.getBoundingClientRect() })
+  }
+}
+
+/** The pointer is taken hold of only when it moves: what does not is a click, on a mark too. */
+function begin({ tracks, band, part, axis, open, event, box }) {
+  const share = next => Math.min(1, Math.max(0, (next.clientX - box.left) / box.width))
+  const range = next => [share(event), share(next)].sort((a, b) => a - b)
+  const isDrag = next => Math.abs(next.clientX - event.clientX) >= TAP_PX
+  tracks.onpointermove = next => {
+    if (band.hidden && !isDrag(next)) return
     tracks.setPointerCapture(event.pointerId)
-    const box = track.getBoundingClientRect()
-    const share = next => Math.min(1, Math.max(0, (next.clientX - box.left) / box.width))
-    const range = next => [share(event), share(next)].sort((a, b) => a - b)
-    tracks.onpointermove = next => showBand(band, tracks, box, range(next))
-    tracks.onpointerup = tracks.onpointercancel = next => {
-      tracks.onpointermove = tracks.onpointerup = tracks.onpointercancel = null
-      band.hidden = true
-      if (next.type === "pointercancel") return
-      Math.abs(next.clientX - event.clientX) < TAP_PX ? tap(part, axis, event, share(event), open) : setBounds(part, axis, range(next))
-    }
+    showBand(band, tracks, box, range(next))
+  }
+  tracks.onpointerup = tracks.onpointercancel = next => {
+    const isBrushed = !band.hidden
+    tracks.onpointermove = tracks.onpointerup = tracks.onpointercancel = null
+    band.hidden = true
+    if (next.type === "pointercancel") return
+    if (isBrushed) setBounds(part, axis, range(next))
+    else tap(part, axis, event, share(event), open)
   }
 }
 
