@@ -3,7 +3,7 @@
 import { exampleThumb, keepPicture } from "./api.js"
 import { makeBox } from "./box.js"
 import { by, element, isTyping } from "./dom.js"
-import { parse, withRegion } from "./examples.js"
+import { parse, readRegion, withRegion } from "./examples.js"
 import * as format from "./format.js"
 import { recordingOf } from "./library.js"
 import { knownMoment, momentIn, momentOf } from "./moments.js"
@@ -81,6 +81,7 @@ async function take(files, how, onFailure) {
   } catch (error) {
     if (signal.aborted) return
     pending = null
+    change({ browse: "", look: "" }) // where the reason is seen
     onFailure(new Error(error.message.includes(picture.name) ? error.message : `${picture.name}: ${error.message}`))
   }
   render()
@@ -104,11 +105,13 @@ function listenForDrops(onFailure) {
 
 function boxed(region) {
   if (!onStage) return
+  const example = onStage
   by("whole").hidden = !region
   clearTimeout(boxTimer)
   boxTimer = setTimeout(() => {
-    const next = withRegion(onStage, region)
-    const swap = list => list.map(one => (one === onStage ? next : one))
+    if (onStage !== example) return
+    const next = withRegion(example, region)
+    const swap = list => list.map(one => (one === example ? next : one))
     const patch = { like: swap(current().like), unlike: swap(current().unlike), min: "" }
     onStage = next
     change(patch)
@@ -136,8 +139,18 @@ function renderStage() {
   by("stage").dataset.busy = String(Boolean(pending))
   box.show(region)
   by("whole").hidden = !region
+  const found = onStage && !pending && !region ? foundRegion(onStage) : null
+  by("stage-found").hidden = !found
+  if (found) Object.assign(by("stage-found").style, inset(found))
   by("stage-name").textContent = pending ? `Sending ${pending.name} …` : onStage ? name(onStage) : ""
   if (onStage && !pending) learnName(onStage)
+}
+
+/** The part of a stored frame that stands for it, where that is not all of it. */
+function foundRegion(example) {
+  const { kind, id } = parse(example)
+  const region = kind === "frame" ? knownMoment(id)?.region : null
+  return region ? readRegion(region) : null
 }
 
 const address = (example, px) => own.get(parse(example).id)?.url ?? exampleThumb(example, px)
@@ -160,7 +173,7 @@ async function learnName(example) {
 }
 
 function chip(side, example) {
-  const [what, region] = [name(example), parse(example).region]
+  const [what, region] = [name(example), parse(example).region ?? foundRegion(example)]
   const remove = () => change({ [side]: current()[side].filter(one => one !== example), min: "" })
   const flip = () => add(OTHER[side], example)
   const image = element("img", { src: address(example, 160), alt: "", loading: "lazy" })

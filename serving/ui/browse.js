@@ -78,18 +78,20 @@ function cameraPart(name) {
   const own = stored().recordings.filter(one => one.camera === name).sort((a, b) => (b.began_at ?? "").localeCompare(a.began_at ?? "") || a.name.localeCompare(b.name))
   const some = whole.has(name) || chosenCamera === name ? own : own.slice(0, FIRST_RECORDINGS)
   const frames = own.reduce((sum, one) => sum + one.frames, 0)
+  const about = [format.count(own.length, "recording"), format.count(frames, "frame"), dates(own) || "without a date"].join(", ")
   const more = () => [whole.add(name), render()]
   return element("section", { className: "camera-part", "data-camera": name },
-    element("div", { className: "part-head" }, element("h2", {}, name), element("span", { className: "note" }, `${format.count(own.length, "recording")}, ${format.count(frames, "frame")}${dates(own)}`)),
+    element("div", { className: "part-head" }, element("h2", {}, name), element("span", { className: "note" }, about)),
     element("div", { className: "days" }, ...byDay(some).map(([day, recordings]) => dayPart(day, recordings))),
     some.length < own.length ? element("button", { className: "plain", onclick: more }, `Show all ${own.length}`) : null)
 }
 
+/** From the first day to the last; "" where no date is known. */
 function dates(recordings) {
   const begins = recordings.map(one => one.began_at).filter(Boolean).sort()
-  if (!begins.length) return ", without a date"
+  if (!begins.length) return ""
   const [first, last] = [begins[0], begins.at(-1)].map(text => format.day(new Date(text), { weekday: false }))
-  return first === last ? `, ${first}` : `, ${first} to ${last}`
+  return first === last ? first : `${first} to ${last}`
 }
 
 function byDay(recordings) {
@@ -169,6 +171,8 @@ function clusterParts(found) {
 
 function aboutCluster(one) {
   const some = Object.entries(one.cameras).sort((a, b) => b[1] - a[1])
-  const names = some.slice(0, 4).map(([name, frames]) => `${name} ${frames.toLocaleString()}`).join(", ")
-  return `${format.count(one.frames, "frame")}: ${names}${some.length > 4 ? `, and ${some.length - 4} more` : ""}${dates([one.first, one.last].filter(Boolean).map(began_at => ({ began_at }))).replace(", without a date", "")}`
+  const names = some.slice(0, 4).map(([name, frames]) => `${name} ${frames.toLocaleString()}`)
+  const rest = some.length > 4 ? `${some.length - 4} more cameras` : ""
+  const days = dates([{ began_at: one.first }, { began_at: one.last }])
+  return `${format.count(one.frames, "frame")}: ${[...names, rest, days].filter(Boolean).join(", ")}`
 }

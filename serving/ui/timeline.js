@@ -42,9 +42,10 @@ function section(part, isTitled, isFirst) {
   const lanes = laneNames(part).map(name => lane(part, axis, name, range))
   const tracks = element("div", { className: "lanes" }, ...lanes)
   brush(tracks, part, axis, open)
+  const whole = isNarrow && element("button", { className: "plain", onclick: () => change({ since: "", until: "" }) }, "Show the whole time")
+  const hint = isFirst && element("span", { className: "note" }, "Drag over the lanes to set the time.")
   return element("section", { className: "timeline-part" },
-    element("div", { className: "timeline-head" }, isTitled ? element("h2", {}, part.title) : null,
-      isNarrow ? element("button", { className: "plain", onclick: () => change({ since: "", until: "" }) }, "Show the whole time") : isFirst && element("span", { className: "note" }, "Drag over the lanes to set the time.")),
+    element("div", { className: "timeline-head" }, isTitled && element("h2", {}, part.title), whole || hint),
     element("div", { className: "ticks", "aria-hidden": "true" }, ...tickMarks(part, axis)), tracks)
 }
 
@@ -78,7 +79,8 @@ function mark(part, axis, hit, [least, most], isFirst) {
   const share = most > least ? (hit.score - least) / (most - least) : 1
   const label = `${hit.camera}, ${format.when(hit)}, similarity ${format.score(hit.score)}`
   const data = { "data-test": "mark", "data-id": hit.id, "data-share": share }
-  return element("button", { className: "mark", ...data, "aria-label": label, tabIndex: isFirst ? 0 : -1, onclick: () => open(hit), style: { left: percent(axis.place(part.time(hit))), "z-index": String(1 + Math.round(share * 100)) } },
+  const style = { left: percent(axis.place(part.time(hit))), "z-index": String(1 + Math.round(share * 100)) }
+  return element("button", { className: "mark", ...data, "aria-label": label, tabIndex: isFirst ? 0 : -1, onclick: () => open(hit), style },
     element("i", { style: { height: percent(0.3 + 0.7 * share) } }))
 }
 
