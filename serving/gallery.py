@@ -13,6 +13,7 @@ from uuid import UUID
 from lookalike.errors import FootageError
 from lookalike.index import is_frame_id
 from lookalike.index.schema import REMOTE
+from serving.explorer import Explorer
 from serving.kept import Kept, open_cache
 from serving.library import Library, Recorded
 from serving.limits import PICTURE_BYTES, PROXY_BYTES, THUMB_BYTES
@@ -40,6 +41,7 @@ class Gallery:
         self.unchanged, folder = Unchanged(), open_cache(cache)
         self._stills = Stills(self.unchanged)
         self.player = Player(self.unchanged, Kept(folder / "proxies", PROXY_BYTES))
+        self.explorer = Explorer()
         self._thumbs = Kept(folder / "thumbs", THUMB_BYTES)
         self._pictures = Kept(folder / "pictures", PICTURE_BYTES)
         self._cutting = Once[bytes]()
@@ -47,6 +49,7 @@ class Gallery:
     def close(self) -> None:
         self._stills.close()
         self.player.close()
+        self.explorer.close()
 
     async def fields(self, frame_id: str) -> Mapping[str, Any]:
         """What is stored with a frame, and `id`. Raises: Refusal 404 if there is none, else as `Pipeline.ask`."""

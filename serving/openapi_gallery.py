@@ -6,7 +6,10 @@ from typing import Any
 
 from lookalike.footage.playable import CODECS
 from serving.answers import JSON
+from serving.explore_routes import MOST_CLUSTERS, MOST_TOP
+from serving.export_routes import FORM
 from serving.frame_routes import SIZES_PX
+from serving.limits import MAX_EXPORT
 
 _TEXT, _NUMBER, _WHOLE = {"type": "string"}, {"type": "number"}, {"type": "integer"}
 _DATE = {"type": "string", "format": "date-time", "nullable": True}
@@ -53,6 +56,10 @@ SCHEMAS = {
     "LookalikeRecording": _object(_RECORDING),
     "LookalikeMedia": _object(_RECORDING | _PLAYED),
     "LookalikeFrame": _object(_FRAME),
+    "LookalikeFound": _object(
+        {"found": {"type": "array", "items": {"type": "object"}, "description": "As the verbs print it as JSON"}}
+    ),
+    "LookalikeProgress": _object({"progress": {"type": "number", "nullable": True}, "doing": _TEXT}),
     "LookalikePicture": _object({"id": _TEXT, "width": _WHOLE, "height": _WHOLE}),
     "LookalikeLibrary": _object(
         {
@@ -100,10 +107,32 @@ def _get(
     }
 
 
+_FOUND = _schema("LookalikeFound")
+_CAMERA = {"name": "camera", "in": "query", "schema": {"type": "array", "items": _TEXT}}
+
+
+def _explore(
+    name: str, summary: str, parameters: tuple[Any, ...] = (), errors: dict[str, str] = _BAD
+) -> dict[str, Any]:
+    path = _get(f"explore_{name}", summary, _FOUND, errors | {"409": _UNKNOWN["409"]} | _BUSY, parameters)
+    working = {"description": "It is being found out; ask again", "content": _schema("LookalikeProgress")}
+    path["get"]["responses"]["202"] = working
+    return path
+
+
+def _up_to(name: str, most: int) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": most}}
+
+
 _JPEG = {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}
 _ID, _SOURCE_ID = _named("frame_id"), _named("source_id")
 
 _IMAGE = {"type": "string", "format": "binary"}
+_IDS = {
+    "type": "object",
+    "required": ["id"],
+    "properties": {"id": {"type": "array", "items": _TEXT, "maxItems": MAX_EXPORT}},
+}
 _SENT = {
     "multipart/form-data": {"schema": {"type": "object", "required": ["image"], "properties": {"image": _IMAGE}}},
     "image/*": {"schema": _IMAGE},
@@ -128,6 +157,25 @@ PATHS = {
     ),
     "/pictures/{picture_id}": _get(
         "picture", "A picture that was sent", _JPEG, {"404": "It is not kept any more"} | _BUSY, (_named("picture_id"),)
+    ),
+    "/explore/outliers": _explore(
+        "outliers",
+        "The moments that least resemble what their camera usually shows",
+        (_CAMERA, _up_to("top", MOST_TOP)),
+    ),
+    "/explore/duplicates": _explore("duplicates", "Spans of two recordings that show the same"),
+    "/explore/clusters": _explore(
+        "clusters",
+        "Groups of frames that resemble each other",
+        (_up_to("clusters", MOST_CLUSTERS),),
+        _BAD | {"501": "scikit-learn is not installed"},
+    ),
+    "/export": _post(
+        "export",
+        "Frames as pictures in a zip, with a table of them",
+        {FORM: {"schema": _IDS}, "multipart/form-data": {"schema": _IDS}},
+        {"application/zip": {"schema": _IMAGE}},
+        {"400": "Not a list of ids", "409": _UNKNOWN["409"], "413": "Too large", "415": "Not a form"} | _BUSY,
     ),
     "/library": _get(
         "library", "Every recording of which a frame is stored", _schema("LookalikeLibrary"), _UNKNOWN | _BUSY

@@ -91,7 +91,7 @@ class Pipeline:
         Raises: as `embed`; Refusal 409 without an index, 503 if the index does not answer, 400 if the examples cancel
         out, or for a region that lies outside.
         """
-        index = self._opened()
+        index = self.index
         if upload is not None:
             cut = partial(_part, upload, query.region, self.spec.input_px) if query.region else None
             like = [*like, *await (self._embed([upload], [cut]) if cut else self.embed([upload]))]
@@ -103,12 +103,12 @@ class Pipeline:
 
     async def stored(self, frame_id: str) -> np.ndarray:
         """The embedding of a stored frame, float32 (D,). Raises: Refusal 404 for an unknown id, 409, 503."""
-        return await self._ask(partial(_known, self._opened().vector, frame_id))
+        return await self._ask(partial(_known, self.index.vector, frame_id))
 
     @property
     def engine(self) -> Engine:
         """Of the index. Raises: Refusal 409 without one."""
-        return self._opened().engine
+        return self.index.engine
 
     async def ask(self, question: Callable[[Engine], T]) -> T:
         """Put a question to the engine of the index. Raises: Refusal 409 without one, 503 if it does not answer."""
@@ -119,7 +119,9 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._writer, _answered, partial(change, self.engine))
 
-    def _opened(self) -> FrameIndex:
+    @property
+    def index(self) -> FrameIndex:
+        """Raises: Refusal 409 without one."""
         if self._index is None:
             raise Refusal(409, "no_index", "this service has no index; start it with one, as LOOKALIKE_INDEX")
         return self._index

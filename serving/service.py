@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lookalike.errors import LookalikeError
-from serving import frame_routes, index_routes, library_routes, picture_routes
+from serving import explore_routes, export_routes, frame_routes, index_routes, library_routes, picture_routes
 from serving.gallery import Gallery
 from serving.limits import TIMEOUT_S
 from serving.openapi import describe
@@ -48,7 +48,13 @@ async def docs(request: Request) -> Response:
     return JSONResponse(describe(Lookalike.openapi_spec.asdict()))
 
 
-looking = [*frame_routes.ROUTES, *library_routes.ROUTES, *picture_routes.ROUTES]
+looking = [
+    *frame_routes.ROUTES,
+    *library_routes.ROUTES,
+    *picture_routes.ROUTES,
+    *explore_routes.ROUTES,
+    *export_routes.ROUTES,
+]
 routes = [*ROUTES, *looking, *index_routes.ROUTES, Route("/docs.json", docs)]
 app = Starlette(routes=routes, exception_handlers=HANDLERS, lifespan=lifespan)
 

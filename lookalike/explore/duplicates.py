@@ -25,9 +25,11 @@ class Duplicate:
     """
 
     source: str
+    source_id: str
     camera: str
     span_s: tuple[float, float]
     other_source: str
+    other_source_id: str
     other_camera: str
     other_span_s: tuple[float, float]
     offset_s: float
@@ -57,9 +59,11 @@ def duplicates(
 def _duplicate(one: Track, other: Track, match: Match) -> Duplicate:
     return Duplicate(
         one.source,
+        one.source_id,
         one.camera,
         match.span_s,
         other.source,
+        other.source_id,
         other.camera,
         match.other_span_s,
         round(match.offset_s, 3),
@@ -78,6 +82,7 @@ def load_tracks(index: FrameIndex, where: Where) -> list[Track]:
     tracks = [
         Track(
             stored.frames[rows[0]]["source"],
+            stored.frames[rows[0]]["source_id"],
             stored.frames[rows[0]]["camera"],
             times_s[rows],
             ends_s[rows],

@@ -28,6 +28,7 @@ class Outlier:
 
     id: str
     source: str
+    source_id: str
     camera: str
     time_s: float
     span_s: tuple[float, float]
@@ -119,6 +120,7 @@ def _moments(stored: Stored, distances: np.ndarray, top: int) -> list[Outlier]:
             Outlier(
                 fields["id"],
                 fields["source"],
+                fields["source_id"],
                 fields["camera"],
                 fields["time_s"],
                 span_s,

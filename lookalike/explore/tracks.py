@@ -18,9 +18,13 @@ BLOCK = 512  # windows compared at a time
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """The frames of one source. vectors: float32 (N, D), at times_s, (N,), sorted; each is seen until ends_s."""
+    """The frames of one source.
+
+    source_id: SHA-256 of its bytes. vectors: float32 (N, D), at times_s, (N,), sorted; each is seen until ends_s.
+    """
 
     source: str
+    source_id: str
     camera: str
     times_s: np.ndarray
     ends_s: np.ndarray

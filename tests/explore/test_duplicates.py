@@ -28,7 +28,7 @@ def index(tmp_path):
 
 def test_a_copy_is_told_once_with_both_of_its_places(index):
     assert duplicates(load_tracks(index, Where())) == [
-        Duplicate("dock/copy.mp4", "dock", (0, 9.75), "gate/one.mp4", "gate", (10, 19.75), 10, 1, 1)
+        Duplicate("dock/copy.mp4", "copy", "dock", (0, 9.75), "gate/one.mp4", "one", "gate", (10, 19.75), 10, 1, 1)
     ]
 
 

@@ -13,7 +13,7 @@ FPS = 4
 
 def track(vectors: np.ndarray, fps: float = FPS, start_s: float = 0.0) -> Track:
     times_s = start_s + np.arange(len(vectors)) / fps
-    return Track("a.mp4", "gate", times_s, times_s, vectors)
+    return Track("a.mp4", "a", "gate", times_s, times_s, vectors)
 
 
 def spoiled(vectors: np.ndarray, by: float = 0.02) -> np.ndarray:
@@ -81,5 +81,5 @@ def test_recordings_shorter_than_a_window_have_none(steps: int) -> None:
 def test_a_frame_that_stands_for_a_run_is_seen_until_its_end() -> None:
     """Frames at 0, 1 and 3 s, the second until 2.6 s: at 2.75 s it was seen .15 s ago, the third comes in .25 s."""
     vectors = np.eye(3, dtype=np.float32)
-    steps = Track("a.mp4", "gate", np.array([0.0, 1.0, 3.0]), np.array([0.0, 2.6, 3.0]), vectors).at_steps(0.25)
+    steps = Track("a.mp4", "a", "gate", np.array([0.0, 1.0, 3.0]), np.array([0.0, 2.6, 3.0]), vectors).at_steps(0.25)
     assert [int(row.argmax()) for row in steps] == [0] * 3 + [1] * 9 + [2]

@@ -1,0 +1,107 @@
+"""POST /export: frames to take away, as pictures in a zip with a table of them."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import zipfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from serving.batching import Busy
+from serving.bodies import media_type, read_body, read_bytes
+from serving.frame_routes import file_name
+from serving.gallery import Gallery, moment_of
+from serving.limits import MAX_EXPORT, MAX_TEXT_BYTES, RETRY_AFTER_S
+from serving.pipeline import Pipeline
+from serving.refusals import Refusal
+from serving.routes import within_time
+
+COLUMNS = ("id", "camera", "captured_at", "source", "time_s")
+FORM = "application/x-www-form-urlencoded"
+
+
+@within_time
+async def export(request: Request) -> Response:
+    """The frames of some ids, each as it was recorded; sent while they are cut."""
+    pipeline: Pipeline = request.app.state.pipeline
+    pipeline.index  # noqa: B018 (refused before anything is sent)
+    frame_ids = await _read_ids(request, pipeline)
+    headers = {"Content-Disposition": 'attachment; filename="lookalike.zip"', "Cache-Control": "no-store"}
+    return StreamingResponse(_zip(request.app.state.gallery, frame_ids), media_type="application/zip", headers=headers)
+
+
+async def _read_ids(request: Request, pipeline: Pipeline) -> list[str]:
+    with pipeline.held.lease() as take:
+        if media_type(request) == FORM:
+            body = await read_bytes(request, take, MAX_TEXT_BYTES)
+            fields = parse_qsl(body.decode("ascii", "replace"))
+        else:
+            fields = (await read_body(request, take)).fields
+    if other := next((name for name, _ in fields if name != "id"), None):
+        raise Refusal(400, "bad_request", f"unknown field {other[:50]!r}, expected id")
+    if not 1 <= len(fields) <= MAX_EXPORT:
+        raise Refusal(400, "bad_request", f"{len(fields)} ids, expected 1 to {MAX_EXPORT}")
+    return [value for _, value in fields]
+
+
+class _Sent(io.RawIOBase):
+    """Takes what a zip consists of, to be sent on."""
+
+    def __init__(self) -> None:
+        self._waiting = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._waiting += data
+        return len(data)
+
+    def taken(self) -> bytes:
+        data = bytes(self._waiting)
+        self._waiting.clear()
+        return data
+
+
+async def _zip(gallery: Gallery, frame_ids: Sequence[str]) -> AsyncIterator[bytes]:
+    sent, errors, rows = _Sent(), list[str](), list[Mapping[str, Any]]()
+    with zipfile.ZipFile(sent, "w", zipfile.ZIP_STORED) as archive:
+        for number, frame_id in enumerate(frame_ids, start=1):
+            try:
+                fields = await gallery.fields(frame_id)
+                rows.append(fields)
+                archive.writestr(f"{number:03}_{file_name(fields)}", await _cut(gallery, fields))
+                yield sent.taken()
+            except Refusal as refusal:
+                errors.append(f"{number:03} {frame_id[:100]}: {refusal}")
+        archive.writestr("hits.csv", _table(rows))
+        if errors:
+            archive.writestr("errors.txt", "\n".join(errors) + "\n")
+    yield sent.taken()
+
+
+async def _cut(gallery: Gallery, fields: Mapping[str, Any]) -> bytes:
+    """What is sent has begun, so that being busy is waited for."""
+    while True:
+        try:
+            return await gallery.still(moment_of(fields))
+        except Busy:
+            await asyncio.sleep(RETRY_AFTER_S)
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+ROUTES = [Route("/export", export, methods=["POST"])]

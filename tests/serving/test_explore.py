@@ -1,0 +1,126 @@
+"""GET /explore: found out once, in the background, and kept while the index is the same."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from lookalike.errors import LookalikeError
+from lookalike.index import FrameIndex
+from serving import explorer
+from serving.explorer import Explorer, Found, Report
+from serving.refusals import Refusal
+from tests.serving.conftest import refused
+from tests.serving.recordings import FRAMES
+from tests.serving.running import START_S
+
+INDEX = cast(FrameIndex, None)  # what these questions do not look at
+ANSWER: Found = [{"id": "a"}]
+
+
+def found(gallery: httpx.Client, path: str) -> list[dict[str, Any]]:
+    deadline = time.monotonic() + START_S
+    while (answer := gallery.get(path)).status_code == 202:
+        assert time.monotonic() < deadline
+        assert answer.headers["retry-after"] == "1"
+        assert answer.json().keys() == {"progress", "doing"}
+        time.sleep(0.05)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["found"]
+
+
+def test_outliers_are_of_their_camera(gallery: httpx.Client) -> None:
+    everywhere = found(gallery, "/explore/outliers?top=50")
+    assert {one["camera"] for one in everywhere} == {"gate", "late", "old", "third", "phone", "yard", "gone", "other"}
+    assert all(len(one["source_id"]) == 64 and 0 <= one["percentile"] <= 100 for one in everywhere)
+    assert {one["camera"] for one in found(gallery, "/explore/outliers?camera=gate&camera=late")} == {"gate", "late"}
+    assert len(found(gallery, "/explore/outliers?top=2")) == 2
+
+
+def test_duplicates_say_which_recordings_they_are_of(gallery: httpx.Client) -> None:
+    """Three clips show the same frames at the same times, though each was encoded in its own way."""
+    pairs = {(one["source_id"], one["other_source_id"]) for one in found(gallery, "/explore/duplicates")}
+    known = {one["source_id"] for one in gallery.get("/library").json()["recordings"]}
+    assert all(one != other and {one, other} <= known for one, other in pairs)
+
+
+def test_clusters_are_of_all_frames(gallery: httpx.Client) -> None:
+    pytest.importorskip("sklearn")
+    groups = found(gallery, "/explore/clusters?clusters=3")
+    assert sum(one["frames"] for one in groups) == sum(FRAMES.values())
+    assert all(len(one["source_id"]) == 64 for group in groups for one in group["representatives"])
+
+
+@pytest.mark.parametrize(
+    "path", ["outliers?top=0", "outliers?top=many", "outliers?top=201", "clusters?clusters=65", "clusters?clusters=0"]
+)
+def test_what_cannot_be_asked_is_400(gallery: httpx.Client, path: str) -> None:
+    refused(gallery.get(f"/explore/{path}"), 400)
+
+
+@pytest.fixture
+def asked() -> Iterator[Explorer]:
+    one = Explorer()
+    yield one
+    one.close()
+
+
+def waited(ask: Callable[[], Found | float | None]) -> Found:
+    deadline = time.monotonic() + START_S
+    while not isinstance(got := ask(), list):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return got
+
+
+def test_a_question_is_worked_on_once_while_the_index_is_the_same(
+    asked: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, reported, go_on = [], threading.Event(), threading.Event()
+
+    def work(index: FrameIndex, report: Report) -> Found:
+        begun.append(index)
+        report(0.5)
+        reported.set()
+        assert go_on.wait(START_S)
+        return ANSWER
+
+    assert asked.ask("q", INDEX, 3, work) in (None, 0.5)
+    assert reported.wait(START_S)
+    assert asked.ask("q", INDEX, 4, work) == 0.5  # frames come in: what was begun is answered first
+    go_on.set()
+    assert waited(lambda: asked.ask("q", INDEX, 5, work)) == ANSWER
+    assert len(begun) == 1
+    monkeypatch.setattr(explorer, "GOOD_S", 0.0)
+    assert waited(lambda: asked.ask("q", INDEX, 3, work)) == ANSWER
+    assert len(begun) == 1
+    asked.ask("q", INDEX, 5, work)
+    assert waited(lambda: asked.ask("q", INDEX, 5, work)) == ANSWER
+    assert len(begun) == 2
+
+
+def test_what_cannot_be_found_out_says_why(asked: Explorer) -> None:
+    def work(index: FrameIndex, report: Report) -> Found:
+        raise LookalikeError("3 frames, too few")
+
+    with pytest.raises(Refusal, match="3 frames, too few"):
+        waited(lambda: asked.ask("q", INDEX, 3, work))
+
+
+def test_closing_ends_what_is_worked_on() -> None:
+    one, begun = Explorer(), threading.Event()
+
+    def work(index: FrameIndex, report: Report) -> Found:
+        begun.set()
+        while True:
+            report(0.1)
+            time.sleep(0.001)
+
+    one.ask("q", INDEX, 3, work)
+    assert begun.wait(START_S)
+    one.close()  # hangs for ever if the work does not end
