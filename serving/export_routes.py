@@ -98,9 +98,9 @@ async def _cut(gallery: Gallery, fields: Mapping[str, Any]) -> bytes:
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    writer.writerows([row.get(column) for column in COLUMNS] for row in rows)
     return text.getvalue()
 
 

@@ -48,13 +48,8 @@ async def docs(request: Request) -> Response:
     return JSONResponse(describe(Lookalike.openapi_spec.asdict()))
 
 
-looking = [
-    *frame_routes.ROUTES,
-    *library_routes.ROUTES,
-    *picture_routes.ROUTES,
-    *explore_routes.ROUTES,
-    *export_routes.ROUTES,
-]
+for_the_page = (library_routes, frame_routes, picture_routes, explore_routes, export_routes)
+looking = [route for module in for_the_page for route in module.ROUTES]
 routes = [*ROUTES, *looking, *index_routes.ROUTES, Route("/docs.json", docs)]
 app = Starlette(routes=routes, exception_handlers=HANDLERS, lifespan=lifespan)
 

@@ -22,7 +22,9 @@ Stored = dict[str, list[dict[str, Any]]]
 def test_frames_come_as_pictures_with_a_table(gallery: httpx.Client, stored: Stored, sent_as: str) -> None:
     frames = [stored["gate.mp4"][3], stored["late.mkv"][7], stored["gone.mp4"][0], stored["1.png"][0]]
     ids = [*(fields["id"] for fields in frames), "gate"]
-    sent = {"data": {"id": ids}} if sent_as == "data" else {"files": [("id", (None, one)) for one in ids]}
+    sent: dict[str, Any] = (
+        {"data": {"id": ids}} if sent_as == "data" else {"files": [("id", (None, one)) for one in ids]}
+    )
     answer = gallery.post("/export", **sent)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/zip")
     archive = zipfile.ZipFile(io.BytesIO(answer.content))
