@@ -19,7 +19,7 @@ from serving.batching import Busy
 from serving.limits import MAX_QUEUED_STILLS, STILL_THREADS
 from serving.unchanged import Unchanged
 
-NICE = 10  # a search comes first
+NICE = 5  # a search comes first
 SMALL_QUALITY, WHOLE_QUALITY = 80, 90
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, cast
 
@@ -144,7 +145,7 @@ def _copied(source: InputContainer, target: OutputContainer) -> dict[Stream, Str
 
 
 def _from_key_frame(source: InputContainer, streams: list[Stream]) -> Iterator[Packet]:
-    """Yield the packets from the first key frame on. Matroska does not say when the first are decoded: a tick apart."""
+    """Yield the packets from the first key frame on. When the first are to be decoded Matroska does not say."""
     begun, undated = False, list[Packet]()
     for packet in source.demux(*streams):
         seen = isinstance(packet.stream, VideoStream)
@@ -155,12 +156,22 @@ def _from_key_frame(source: InputContainer, streams: list[Stream]) -> Iterator[P
             undated.append(packet)
             continue
         if seen and packet.dts is not None:
-            for before, one in enumerate(reversed(undated), start=1):
-                one.dts = packet.dts - before
+            _date(undated, packet)
             yield from undated
             undated.clear()
         yield packet
     yield from undated
+
+
+def _date(undated: list[Packet], following: Packet) -> None:
+    """Let packets be decoded before the one that follows, as far apart as pictures are shown at most.
+
+    With less, Chromium shows later pictures in the place of some.
+    """
+    shown = sorted(one.pts for one in (*undated, following) if one.pts is not None)
+    apart = max((later - one for one, later in pairwise(shown) if later > one), default=1)
+    for before, one in enumerate(reversed(undated), start=1):
+        one.dts = (following.dts or 0) - before * apart
 
 
 def _encode(path: str, out: Path, progress: Progress) -> None:

@@ -120,6 +120,17 @@ def test_frames_keep_their_times_counted_from_the_first(
     assert made(path, tmp_path / "out.mp4") == [(moment, number) for number, moment in enumerate(moments)]
 
 
+def test_pictures_are_decoded_early_enough_where_the_recording_does_not_say_when(tmp_path: Path) -> None:
+    """When the first pictures are decoded Matroska leaves out; guessed too late, Chromium shows others instead."""
+    path = write_clip(tmp_path / "a.mkv", range(0, 12_000, 500), codec_options=B_FRAMES)
+    made(path, tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        decoded_s = [
+            float(packet.dts * packet.time_base) for packet in container.demux(video=0) if packet.dts is not None
+        ]
+    assert decoded_s == pytest.approx([number / 2 - 1 for number in range(24)])  # two B-frames, half a second apart
+
+
 def test_h264_without_times_for_its_pictures_is_encoded(tmp_path: Path) -> None:
     """AVI counts packets, and with B-frames those are not in the order of the pictures."""
     path = write_clip(tmp_path / "a.avi", range(0, 400, 40), codec_options=B_FRAMES)
