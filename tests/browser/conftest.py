@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize, expect
 
 from lookalike.encoder import Encoder
 from lookalike.footage import find_sources
@@ -22,20 +22,18 @@ from tests.browser.footage import NAME_PATTERN, Scene, png_of, write_recordings
 from tests.serving.running import ROOT, bentoml_env, served
 from tests.tiny import SPEC
 
+FPS = 4.0  # copies are found with four frames a second
 WAIT_MS = 15_000  # far more than anything takes: a busy machine must not fail the tests
 WIDE, NARROW = ViewportSize(width=1440, height=900), ViewportSize(width=390, height=844)
 
 
 @dataclass
 class Shown:
-    """A running service, what its recordings show, and where they are."""
+    """A running service, a moment of each of its recordings, and those frames as somebody would upload them."""
 
     url: str
-    folder: Path
     scenes: list[Scene]
-
-    def png(self, scene: Scene) -> bytes:
-        return png_of(self.folder, scene)
+    pngs: list[bytes] = field(repr=False)
 
 
 @dataclass
@@ -45,6 +43,12 @@ class Watched:
     foreign: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
+    def expected(self, words: str) -> None:
+        """The browser itself notes each request that fails."""
+        others = [one for one in self.complaints if words not in one]
+        assert len(others) < len(self.complaints)
+        self.complaints[:] = others
+
 
 @pytest.fixture(scope="session")
 def shown(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
@@ -53,10 +57,10 @@ def shown(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     scenes = write_recordings(home / "recordings", home / "rendered")
     sources = find_sources([home / "recordings"], Naming(pattern=re.compile(NAME_PATTERN)))
     with open_index(home / "index", SPEC, create=True) as index:
-        index_footage(sources, Encoder(tiny_encoder, "cpu"), index, Sampling(fps=2), lambda batch: None)
+        index_footage(sources, Encoder(tiny_encoder, "cpu"), index, Sampling(fps=FPS), lambda batch: None)
     settings = {"LOOKALIKE_ENCODER": tiny_encoder, "LOOKALIKE_INDEX": home / "index", "LOOKALIKE_CACHE": home / "cache"}
     with served("serving.service:Lookalike", bentoml_env(home, settings), ROOT, home / "log") as client:
-        yield Shown(str(client.base_url).rstrip("/"), home / "recordings", scenes)
+        yield Shown(str(client.base_url).rstrip("/"), scenes, [png_of(home / "recordings", scene) for scene in scenes])
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +76,7 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser, shown: Shown) -> Iterator[BrowserContext]:
     opened = browser.new_context(base_url=shown.url, viewport=WIDE, timezone_id="Europe/Zurich", locale="en-GB")
     opened.set_default_timeout(WAIT_MS)
+    expect.set_options(timeout=WAIT_MS)
     yield opened
     opened.close()
 

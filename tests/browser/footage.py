@@ -12,10 +12,12 @@ from PIL import Image
 from lookalike.demo.scenes import render_scenes
 from lookalike.footage import frame_at
 from tests.conftest import SHARED_DATA
+from tests.explore.copies import write_copy
 
 NAME_PATTERN = r"(?P<camera>[\w-]+?)_(?P<time>\d{8}_\d{6})"
 BEGAN = ("20260105_080000", "20260105_093000", "20260106_080000", "20260106_214500")  # in UTC
-RENDERED_S = 20.0
+RENDERED_S = 25.0
+COPY, COPIED_FROM_S, COPIED_S = "copy", 13.77, 10.0  # of the third recording; its name states no time
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,11 @@ REAL = {
     "bottle-detection.mp4": 20.0,  # a bottle that is left
     "asl-book.mkv": 2.0,  # a woman signs; no browser plays Matroska
 }
-RENDERED = {"gate.mp4": 5.0, "road.mp4": 5.0, "dock.mp4": 5.0, "hall.mp4": 14.0}
+RENDERED = {"gate.mp4": 5.0, "road.mp4": 5.0, "dock.mp4": 15.0, "hall.mp4": 14.0}
 
 
 def write_recordings(folder: Path, rendered: Path) -> list[Scene]:
-    """Fill the folder. rendered: one for what is rendered. Returns: a moment of each recording."""
+    """Fill the folder. rendered: one for what is rendered. Returns: a moment of each recording, but of the copy."""
     source, moments = SHARED_DATA / "footage", REAL
     if not source.is_dir():
         source, moments = rendered, RENDERED
@@ -47,6 +49,7 @@ def write_recordings(folder: Path, rendered: Path) -> list[Scene]:
         file = Path(name)
         scenes.append(Scene(file.stem, f"{file.stem}_{began}{file.suffix}", time_s))
         shutil.copyfile(source / name, folder / scenes[-1].file)
+    write_copy(folder / scenes[2].file, folder / f"{COPY}.mp4", COPIED_FROM_S, COPIED_S)
     return scenes
 
 

@@ -1,0 +1,32 @@
+"""Somebody who does not yet know what to look for begins with the library, and gets from each view to a search."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Shown
+from tests.browser.footage import COPY
+from tests.browser.person import address, answer, hits, hook
+
+
+def test_the_library_is_there_by_cameras_and_days(page: Page, shown: Shown) -> None:
+    page.goto("/ui")
+    hook(page, "tab-browse").click()
+    expect(hook(page, "recording")).to_have_count(len(shown.scenes) + 1)  # and the copy
+    names = hook(page, "browse-camera").evaluate_all("buttons => buttons.map(one => one.dataset.camera)")
+    assert names == ["", *sorted([COPY, *(scene.camera for scene in shown.scenes)])]
+    wanted = shown.scenes[2].camera
+    page.locator(f"[data-test=browse-camera][data-camera={wanted}]").click()
+    expect(hook(page, "recording")).to_have_count(1)
+    expect(page.get_by_role("heading", name="Tue 6 Jan")).to_be_visible()
+    expect(hook(page, "recording")).to_contain_text("09:00")  # in Zurich
+
+
+def test_a_recording_of_the_library_leads_to_a_search(page: Page, shown: Shown) -> None:
+    """More like its middle: that finds the recording itself first."""
+    page.goto("/ui?browse=cameras")
+    wanted = shown.scenes[1].camera
+    with answer(page):
+        page.locator(f"[data-test=recording][data-camera={wanted}] [data-test=hit-like]").click()
+    assert hits(page)[0].camera == wanted
+    assert address(page)["like"][0].startswith("moment:")
