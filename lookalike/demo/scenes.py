@@ -55,7 +55,7 @@ def render_scenes(
     events: list[Event] = []
     for index, camera in enumerate(CAMERAS):
         frames = scene_frames(camera, duration_s, fps, seed, size_px)
-        for done in _encode(folder / camera.clip, frames, fps, size_px, camera.recorded_at):
+        for done in encode(folder / camera.clip, frames, fps, size_px, camera.recorded_at):
             on_progress(index * count + done, len(CAMERAS) * count)
         events.extend(scene_events(camera, duration_s, fps, seed))
     with (folder / "events.csv").open("w", newline="", encoding="utf-8") as file:
@@ -177,7 +177,7 @@ def _clock(name: str, moment: datetime, height_px: int) -> np.ndarray:
     return np.asarray(image)
 
 
-def _encode(path: Path, frames: Iterable[np.ndarray], fps: int, size_px: Size, recorded_at: str) -> Iterator[int]:
+def encode(path: Path, frames: Iterable[np.ndarray], fps: int, size_px: Size, recorded_at: str) -> Iterator[int]:
     """Write H.264 with frame i at exactly i / fps seconds; yield how many frames are in."""
     with av.open(str(path), "w") as container:
         container.metadata["creation_time"] = recorded_at

@@ -1,0 +1,151 @@
+"""Pictures of each view of the page, wide and narrow, light and dark, over rendered recordings of four cameras.
+
+python -m benchmarks.screenshots encoder.onnx docs/page
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cyclopts import App
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
+
+from benchmarks.serve import server
+from lookalike.console import say
+from lookalike.demo.scenes import encode, scene_frames
+from lookalike.demo.schedule import CAMERAS, scene_events
+from lookalike.encoder import Encoder
+from lookalike.footage import find_sources, frame_at
+from lookalike.index import open_index
+from lookalike.ingest import index_footage
+from lookalike.sampling import Sampling
+from tests.browser.chromium import chromium
+from tests.browser.person import ask, drop, hook
+from tests.explore.copies import write_copy
+
+PORT, DAYS, LENGTH_S, FPS, SIZE_PX = 4160, 4, 30.0, 10, (640, 360)
+SIZES = {1440: ViewportSize(width=1440, height=900), 390: ViewportSize(width=390, height=844)}
+QUALITY = 60
+LOOKED_FOR = "red_car"
+WAIT_MS = 60_000
+
+app = App(name="benchmarks.screenshots", help=__doc__, help_format="plaintext")
+
+
+@app.default
+def main(encoder: Path, out: Path) -> None:
+    """Write `out`/VIEW-WIDTH-SCHEME.webp."""
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        picture = write_recordings(folder / "recordings")
+        with open_index(folder / "index", (model := Encoder(encoder, "cpu")).spec, create=True) as index:
+            index_footage(find_sources([folder / "recordings"]), model, index, Sampling(fps=4), lambda batch: None)
+        flags = ["--encoder", str(encoder), "--index", str(folder / "index"), "--cache", str(folder / "cache")]
+        command = [sys.executable, "-m", "lookalike", "serve", *flags, "--device", "cpu", "--port", str(PORT)]
+        with server(command, PORT), chromium() as browser:
+            for view, reach in VIEWS.items():
+                for width, scheme, shot in shots(browser, reach, picture):
+                    say(f"{view}, {width} px, {scheme}")
+                    shot.save(out / f"{view}-{width}-{scheme}.webp", quality=QUALITY, method=6)
+
+
+def write_recordings(folder: Path) -> bytes:
+    """Four cameras on four days, and a part of one recording again, encoded anew. Returns: a frame of it as a PNG."""
+    for camera in CAMERAS:
+        (folder / camera.name).mkdir(parents=True)
+        for day in range(DAYS):
+            say(f"rendering {camera.name}, day {day + 1} of {DAYS}")
+            recorded_at = (datetime.fromisoformat(camera.recorded_at) + timedelta(days=day)).isoformat()
+            frames = scene_frames(dataclasses.replace(camera, recorded_at=recorded_at), LENGTH_S, FPS, day, SIZE_PX)
+            list(encode(folder / camera.name / f"{day + 1}.mp4", frames, FPS, SIZE_PX, recorded_at))
+    first = folder / CAMERAS[0].name / "1.mp4"
+    (folder / "copies").mkdir()
+    write_copy(first, folder / "copies" / "copy.mp4", 8.0, 12.0)
+    passing = next(one for one in scene_events(CAMERAS[0], LENGTH_S, FPS, 0) if one.label == LOOKED_FOR)
+    file = io.BytesIO()
+    Image.fromarray(frame_at(str(first), (passing.start_s + passing.end_s) / 2)).save(file, "PNG")
+    return file.getvalue()
+
+
+def shots(browser: Browser, reach: Reach, picture: bytes) -> Iterator[tuple[int, str, Image.Image]]:
+    """A view is reached once, and seen in each width and scheme."""
+    context = browser.new_context(base_url=f"http://127.0.0.1:{PORT}", locale="en-GB", timezone_id="UTC")
+    context.set_default_timeout(WAIT_MS)
+    page = context.new_page()
+    for width, size in SIZES.items():
+        page.set_viewport_size(size)
+        reach(page, context, picture)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            settle(page)
+            yield width, scheme, Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+        context.set_offline(False)
+    context.close()
+
+
+def settle(page: Page) -> None:
+    """Wait until every picture that can be seen is drawn."""
+    page.wait_for_function("""() => [...document.images].every(image => image.complete
+      || !image.checkVisibility() || image.getBoundingClientRect().top > innerHeight)""")
+
+
+Reach = Callable[[Page, BrowserContext, bytes], object]
+
+
+def empty(page: Page, context: BrowserContext, picture: bytes) -> None:
+    page.goto("/ui", wait_until="networkidle")
+
+
+def grid(page: Page, context: BrowserContext, picture: bytes) -> None:
+    ask(page, picture)
+
+
+def timeline(page: Page, context: BrowserContext, picture: bytes) -> None:
+    ask(page, picture)
+    hook(page, "view-timeline").click()
+
+
+def look(page: Page, context: BrowserContext, picture: bytes) -> None:
+    ask(page, picture)
+    hook(page, "hit").nth(1).get_by_role("button").first.click()
+    page.wait_for_function("document.querySelector('[data-test=look-video]')?.readyState >= 2")
+
+
+def failed(page: Page, context: BrowserContext, picture: bytes) -> None:
+    ask(page, picture)
+    context.set_offline(True)
+    drop(page, picture, "car.png")
+    expect(hook(page, "error")).to_be_visible()
+
+
+def browse(kind: str, item: str) -> Reach:
+    def reach(page: Page, context: BrowserContext, picture: bytes) -> None:
+        page.goto(f"/ui?browse={kind}", wait_until="networkidle")
+        expect(hook(page, item).first).to_be_visible()
+
+    return reach
+
+
+VIEWS: dict[str, Reach] = {
+    "empty": empty,
+    "grid": grid,
+    "timeline": timeline,
+    "look": look,
+    "cameras": browse("cameras", "recording"),
+    "outliers": browse("outliers", "outlier"),
+    "duplicates": browse("duplicates", "duplicate"),
+    "clusters": browse("clusters", "cluster"),
+    "failed": failed,
+}
+
+
+if __name__ == "__main__":
+    app()
