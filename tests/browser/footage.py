@@ -31,7 +31,7 @@ class Scene:
 
 REAL = {
     "car-detection.mp4": 6.0,  # a white car
-    "one-by-one-person-detection.mp4": 34.0,  # the second person, in black
+    "chimp.mp4": 8.0,
     "bottle-detection.mp4": 20.0,  # a bottle that is left
     "asl-book.mkv": 2.0,  # a woman signs; no browser plays Matroska
 }
