@@ -23,7 +23,7 @@ from tests.serving.running import ROOT, bentoml_env, served
 from tests.tiny import SPEC
 
 FPS = 4.0  # copies are found with four frames a second
-WAIT_MS = 15_000  # far more than anything takes: a busy machine must not fail the tests
+WAIT_MS = 60_000  # far more than anything takes: a busy machine must not fail the tests
 WIDE, NARROW = ViewportSize(width=1440, height=900), ViewportSize(width=390, height=844)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -110,6 +111,21 @@ def test_what_is_shown_is_saved_as_a_table(page: Page, shown: Shown, tmp_path: P
     assert [(row["id"], row["camera"], float(row["time_s"])) for row in rows] == [
         (hit.id, hit.camera, hit.time_s) for hit in found
     ]
+
+
+def test_what_is_shown_is_saved_as_frames(page: Page, shown: Shown, tmp_path: Path) -> None:
+    ask(page, shown.pngs[3])
+    with answer(page):
+        page.locator(f"[data-test=facet-camera][value={shown.scenes[3].camera}]").check()
+    with page.expect_download() as saved:
+        hook(page, "export-frames").click()
+    found = hits(page)
+    with zipfile.ZipFile(saved_to(tmp_path, saved.value)) as archive:
+        pictures = [name for name in archive.namelist() if name.endswith(".jpg")]
+        rows = list(csv.DictReader(io.StringIO(archive.read("hits.csv").decode())))
+    assert len(pictures) == len(found)
+    assert all(shown.scenes[3].camera in name for name in pictures)
+    assert [row["id"] for row in rows] == [hit.id for hit in found]
 
 
 def best(page: Page, camera: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Shown
@@ -30,3 +31,28 @@ def test_a_recording_of_the_library_leads_to_a_search(page: Page, shown: Shown) 
         page.locator(f"[data-test=recording][data-camera={wanted}] [data-test=hit-like]").click()
     assert hits(page)[0].camera == wanted
     assert address(page)["like"][0].startswith("moment:")
+
+
+@pytest.mark.parametrize(("kind", "item"), [("outliers", "outlier"), ("clusters", "representative")])
+def test_what_stands_out_leads_to_a_search(page: Page, kind: str, item: str) -> None:
+    """More like a stored frame: the best answer is that frame, or one that is the same."""
+    page.goto("/ui?browse=cameras")
+    hook(page, f"browse-{kind}").click()
+    first = hook(page, item).first
+    expect(first).to_be_visible()
+    camera = first.get_attribute("data-camera")
+    with answer(page):
+        first.locator("[data-test=hit-like]").click()
+    assert hits(page)[0].camera == camera
+    page.go_back()
+    expect(hook(page, item).first).to_be_visible()
+
+
+def test_what_is_stored_twice_is_shown_side_by_side(page: Page, shown: Shown) -> None:
+    page.goto("/ui?browse=duplicates")
+    pair = hook(page, "duplicate")
+    expect(pair).to_have_count(2)
+    cameras = pair.evaluate_all("cards => cards.map(card => card.dataset.camera)")
+    assert sorted(cameras) == sorted([COPY, shown.scenes[2].camera])
+    pair.first.get_by_role("button").first.click()
+    expect(hook(page, "look")).to_be_visible()

@@ -20,9 +20,9 @@ def test_a_browser_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_without_any_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is on PATH, so neither is apt-get; and Playwright is not let download."""
+    """Nothing is on PATH, so neither is apt-get; and Playwright has nowhere to put one."""
     monkeypatch.delenv("CHROMIUM", raising=False)
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setenv("PLAYWRIGHT_DOWNLOAD_HOST", "http://127.0.0.1:9")
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", "/proc/nowhere")
     with pytest.raises(chromium.NoBrowser, match=r"no chromium, chromium-browser, google-chrome on PATH, .* CHROMIUM"):
         chromium.find_chromium()

@@ -29,6 +29,13 @@ def grid(page: Page, shown: Shown) -> None:
         page.goto(f"{page.url}&top=9")
 
 
+def filtered(page: Page, shown: Shown) -> None:
+    """Nothing is left."""
+    grid(page, shown)
+    page.goto(f"{page.url}&since=2027-01-01T00:00:00Z")
+    expect(page.get_by_role("button", name="Search without filters")).to_be_visible()
+
+
 def timeline(page: Page, shown: Shown) -> None:
     grid(page, shown)
     hook(page, "view-timeline").click()
@@ -58,10 +65,14 @@ def browse(kind: str, item: str) -> Reach:
 VIEWS: dict[str, Reach] = {
     "empty": empty,
     "grid": grid,
+    "nothing is left": filtered,
     "timeline": timeline,
     "look": look,
     "failed": failed,
     "cameras": browse("cameras", "recording"),
+    "outliers": browse("outliers", "outlier"),
+    "duplicates": browse("duplicates", "duplicate"),
+    "clusters": browse("clusters", "cluster"),
 }
 
 
