@@ -54,6 +54,8 @@ function cameraChoice(name, number) {
 /** By date, unless no footage has one, or seconds were set. */
 function isByDate() {
   const isNumber = text => text !== "" && Number.isFinite(Number(text))
+  const isDate = text => /^\d{4}-/.test(text)
+  if (isDate(current().since) || isDate(current().until)) return true // whatever is known of the library yet
   if (isNumber(current().since) || isNumber(current().until)) return false
   return stored().recordings.some(one => one.began_at) || latest().unfiltered.some(hit => hit.captured_at)
 }

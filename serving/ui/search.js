@@ -46,9 +46,10 @@ export async function askAgain() {
   const { signal } = running
   const state = current()
   if (!state.like.length) return publish({ phase: "idle", hits: [], unfiltered: [], error: null })
+  const asking = hasFilters(state) ? askBoth(state, signal) : askOnce(state, signal) // sent before anything is drawn
   publish({ ...answers, phase: "asking", error: null })
   try {
-    const found = await (hasFilters(state) ? askBoth(state, signal) : askOnce(state, signal))
+    const found = await asking
     if (!signal.aborted) publish({ phase: "answered", error: null, ...found })
   } catch (error) {
     if (!signal.aborted) publish({ phase: "failed", hits: [], unfiltered: answers.unfiltered, error })
