@@ -76,9 +76,10 @@ class Library:
         return self._known
 
     async def recording(self, source_id: str) -> Recorded | None:
-        """None if no frame is of it. Raises: as `holdings`."""
-        known = self._known.recordings.get(source_id) if self._known else None
-        if known:
+        """None if no frame is of it, or no more since a while. Raises: as `holdings`."""
+        if self._known is None or self._known.is_stale():
+            self._look.start("", self._fresh)
+        elif known := self._known.recordings.get(source_id):
             return known
         where = Where(source_ids=(source_id,), whole=True)
         found = await self._pipeline.ask(lambda engine: recordings(fields for _, fields in engine.scroll(where)))

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import httpx
+import numpy as np
+import pytest
 
-from serving.library import recordings
+from lookalike.index import FrameIndex, Where, open_index
+from lookalike.index.engine import Engine
+from serving.library import Library, recordings
+from serving.pipeline import Pipeline
+from tests.index.circle import SPEC as CIRCLE
+from tests.index.circle import frame
 from tests.serving.recordings import FRAMES, SECONDS
 from tests.tiny import SPEC
 
@@ -54,3 +65,22 @@ def test_a_recording_began_before_its_first_stored_frame() -> None:
 
 def test_an_empty_index_has_an_empty_library() -> None:
     assert recordings([]) == {}
+
+
+def test_what_was_forgotten_is_not_served_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask_three_times(index: FrameIndex) -> list[bool]:
+        async def ask(question: Callable[[Engine], object]) -> object:
+            return question(index.engine)
+
+        library = Library(cast(Pipeline, SimpleNamespace(ask=ask)))
+        known = [set((await library.holdings()).recordings) == {"one"}]
+        index.forget(Where())
+        known.append(await library.recording("one") is not None)
+        monkeypatch.setattr("serving.library.KEPT_S", 0.0)
+        monkeypatch.setattr("serving.library.SHARE", 0)
+        known.append(await library.recording("one") is not None)
+        return known
+
+    with open_index(tmp_path / "index", CIRCLE, create=True) as index:
+        index.add([frame("one", 0.0)], np.array([[1, 0]], np.float32))
+        assert asyncio.run(ask_three_times(index)) == [True, True, False]
