@@ -79,6 +79,7 @@ def shots(browser: Browser, reach: Reach, picture: bytes) -> Iterator[tuple[int,
     """A view is reached once, and seen in each width and scheme."""
     context = browser.new_context(base_url=f"http://127.0.0.1:{PORT}", locale="en-GB", timezone_id="UTC")
     context.set_default_timeout(WAIT_MS)
+    expect.set_options(timeout=WAIT_MS)
     page = context.new_page()
     for width, size in SIZES.items():
         page.set_viewport_size(size)
@@ -115,8 +116,8 @@ def timeline(page: Page, context: BrowserContext, picture: bytes) -> None:
 
 def look(page: Page, context: BrowserContext, picture: bytes) -> None:
     ask(page, picture)
-    hook(page, "hit").nth(1).get_by_role("button").first.click()
-    page.wait_for_function("document.querySelector('[data-test=look-video]')?.readyState >= 2")
+    hook(page, "hit").first.get_by_role("button").first.click()
+    page.wait_for_function("() => document.querySelector('[data-test=look-video]').readyState >= 2")
 
 
 def failed(page: Page, context: BrowserContext, picture: bytes) -> None:
