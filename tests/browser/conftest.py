@@ -63,8 +63,9 @@ def shown(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield Shown(str(client.base_url).rstrip("/"), scenes, [png_of(home / "recordings", scene) for scene in scenes])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Closed before tests of another kind: an event loop runs in this thread meanwhile, and they want their own."""
     try:
         with chromium() as running:
             yield running
