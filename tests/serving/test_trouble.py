@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -18,6 +19,7 @@ from lookalike.encoder import Encoder
 from lookalike.index import FrameIndex, open_index
 from serving.batching import Busy
 from serving.bodies import HeldBytes
+from serving.gallery import Gallery
 from serving.pipeline import Pipeline
 from serving.refusals import HANDLERS
 from serving.routes import ROUTES
@@ -46,7 +48,11 @@ def post(
 
     async def ask() -> httpx.Response:
         app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
-        with closing(Pipeline(running(encoder, run), index, capacity)) as app.state.pipeline:
+        with (
+            tempfile.TemporaryDirectory() as cache,
+            closing(Pipeline(running(encoder, run), index, capacity)) as app.state.pipeline,
+            closing(Gallery(app.state.pipeline, Path(cache))) as app.state.gallery,
+        ):
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
                 return await client.post(path, files=files)
 
