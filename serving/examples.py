@@ -9,11 +9,11 @@ from functools import partial
 import numpy as np
 
 from lookalike.footage import frame_at
-from lookalike.pixels import decode, decode_to_fit, fit
+from lookalike.pixels import fit
 from lookalike.region import Region
 from serving.example import Example
 from serving.gallery import Gallery, moment_of, not_served
-from serving.pipeline import Pipeline
+from serving.pipeline import Pipeline, pixels_of
 from serving.refusals import Refusal
 from serving.stills import Moment
 
@@ -39,7 +39,7 @@ class Examples:
         """What it is called in messages, and what gives its pixels, uint8 (S, S, 3)."""
         side = self._pipeline.spec.input_px
         if one.kind == "picture":
-            return "picture", partial(_of_picture, await self._gallery.picture(one.id), one.region, side)
+            return "picture", partial(pixels_of, await self._gallery.picture(one.id), one.region, side, "picture")
         moment = await self._moment(one)
         return moment.source, partial(_of_recording, self._gallery, moment, one.region, side)
 
@@ -50,10 +50,6 @@ class Examples:
         if not recording.served:
             raise Refusal(410, "gone", not_served(recording.source))
         return Moment(recording.source, recording.source_id, one.time_s)
-
-
-def _of_picture(data: bytes, region: Region | None, side: int) -> np.ndarray:
-    return fit(region.crop(decode(data)), side) if region else decode_to_fit(data, side)
 
 
 def _of_recording(gallery: Gallery, moment: Moment, region: Region | None, side: int) -> np.ndarray:

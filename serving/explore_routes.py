@@ -18,6 +18,7 @@ from serving.answers import json_answer
 from serving.explorer import Found, Report, Work
 from serving.gallery import Gallery
 from serving.pipeline import Pipeline
+from serving.query import read_count
 from serving.refusals import Refusal
 from serving.routes import within_time
 
@@ -29,7 +30,7 @@ SHOWN = 6  # moments of a cluster
 @within_time
 async def find_outliers(request: Request) -> Response:
     """The moments that least resemble what their camera usually shows."""
-    top, where = _number(request, "top", TOP, MOST_TOP), Where(tuple(request.query_params.getlist("camera")))
+    top, where = _count(request, "top", TOP, MOST_TOP), Where(tuple(request.query_params.getlist("camera")))
 
     def work(index: FrameIndex, report: Report) -> Found:
         frames = cameras(index, where)
@@ -56,7 +57,7 @@ async def find_duplicates(request: Request) -> Response:
 @within_time
 async def find_clusters(request: Request) -> Response:
     """Groups of frames that resemble each other, with moments that are typical."""
-    clusters = _number(request, "clusters", CLUSTERS, MOST_CLUSTERS)
+    clusters = _count(request, "clusters", CLUSTERS, MOST_CLUSTERS)
     if find_spec("sklearn") is None:
         message = 'clusters need scikit-learn where the service runs: pip install "lookalike[explore]"'
         raise Refusal(501, "not_installed", message)
@@ -79,12 +80,8 @@ async def _answer(request: Request, question: Hashable, doing: str, work: Work) 
     return response
 
 
-def _number(request: Request, name: str, usual: int, most: int) -> int:
-    text = request.query_params.get(name, str(usual))
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 5 else 0
-    if not 1 <= number <= most:
-        raise Refusal(400, "bad_request", f"{name} is {text[:20]!r}, expected a whole number from 1 to {most}")
-    return number
+def _count(request: Request, name: str, usual: int, most: int) -> int:
+    return read_count(name, request.query_params.get(name, str(usual)), most)
 
 
 ROUTES = [

@@ -77,7 +77,7 @@ class Pipeline:
         return embeddings
 
     async def embed_one(self, name: str, pixels: Decode) -> np.ndarray:
-        """What is no upload. name: for messages. pixels: called in a thread.
+        """One image. name: for messages. pixels: called in a thread.
 
         Returns: float32 (D,). Raises: as `embed`.
         """
@@ -93,8 +93,8 @@ class Pipeline:
         """
         index = self.index
         if upload is not None:
-            cut = partial(_part, upload, query.region, self.spec.input_px) if query.region else None
-            like = [*like, *await (self._embed([upload], [cut]) if cut else self.embed([upload]))]
+            pixels = partial(pixels_of, upload.data, query.region, self.spec.input_px, upload.name)
+            like = [*like, await self.embed_one(upload.name, pixels)]
         try:
             vector = combine(like, unlike)
         except ValueError as error:
@@ -180,8 +180,9 @@ def _check_finite(embeddings: np.ndarray, uploads: Sequence[Upload]) -> None:
         raise Refusal(503, "encoder_failed", message, index, uploads[index].name)
 
 
-def _part(upload: Upload, region: Region, side: int) -> np.ndarray:
-    return fit(region.crop(decode(upload.data, upload.name)), side)
+def pixels_of(data: bytes, region: Region | None, side_px: int, name: str) -> np.ndarray:
+    """Decode an image, or the region of it: uint8 (side_px, side_px, 3). Raises: ImageError; FootageError."""
+    return fit(region.crop(decode(data, name)), side_px) if region else decode_to_fit(data, side_px, name)
 
 
 def _known(look_up: Callable[[str], T], frame_id: str) -> T:

@@ -94,11 +94,15 @@ def _examples(name: str, texts: tuple[str, ...]) -> tuple[Example, ...]:
 
 
 def _top(given: dict[str, list[str]]) -> int:
-    text = given.get("top", [str(DEFAULT_TOP)])[0]
-    top = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
-    if not 1 <= top <= MAX_TOP:
-        raise _bad(f"top is {text[:50]!r}, expected a whole number from 1 to {MAX_TOP}")
-    return top
+    return read_count("top", given.get("top", [str(DEFAULT_TOP)])[0], MAX_TOP)
+
+
+def read_count(name: str, text: str, most: int) -> int:
+    """A whole number from 1 to `most`. Raises: Refusal 400 that names it."""
+    count = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+    if not 1 <= count <= most:
+        raise _bad(f"{name} is {text[:50]!r}, expected a whole number from 1 to {most}")
+    return count
 
 
 def _region(given: dict[str, list[str]]) -> Region | None:
