@@ -14,6 +14,7 @@ import json
 import os
 import pickle
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -22,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
@@ -193,7 +194,9 @@ def _ours(encoder: Path, workers: int) -> list[str]:
 
 @contextmanager
 def server(command: list[str], port: int, form: bool = False) -> Iterator[Server]:
-    """Run a server until the block ends. Yields: it, once it answers."""
+    """Run a server until the block ends. Yields: it, once it answers. Exits if another one is at its port."""
+    with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), timeout=2):
+        sys.exit(f"port {port}: another server answers there; stop it, it would be measured in place of this one")
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         try:

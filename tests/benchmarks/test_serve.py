@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from benchmarks.load import load, request
-from benchmarks.serve import main
+from benchmarks.serve import main, server
 
 
 async def half_refused() -> dict[str, float]:
@@ -54,3 +55,12 @@ def test_the_service_is_measured_beside_the_limit(
     assert [row[0] for row in rows] == ["Lookalike", "Lookalike, 16 in a request"]
     assert [row[5] for row in rows] == ["0", "0"]  # errors
     assert float(rows[0][7]) > 50  # MB: an interpreter with onnxruntime takes more
+
+
+def test_a_server_that_is_there_already_is_not_measured() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as other,
+        pytest.raises(SystemExit, match="another server answers there"),
+        server(["true"], other.getsockname()[1]),
+    ):
+        pass
