@@ -1,11 +1,14 @@
 /** What was found: the line that says how much, the grid, and what to do where there is nothing. */
 
-import { card, fill, skeletons, walkable } from "./card.js"
+import { card, extend, fill, skeletons, walkable } from "./card.js"
 import { by, element } from "./dom.js"
 import { MOST_FRAMES, saveCsv, saveFrames } from "./export.js"
 import * as format from "./format.js"
+import { afterPaint, cancel } from "./later.js"
 import { askAgain, latest, mayHaveMore, shown } from "./search.js"
 import { change, current, hasFilters, NO_FILTERS, TOP } from "./state.js"
+
+const FIRST = 12 // cards of a new answer that are drawn at once; the others come a frame later
 
 let open
 let made = { hits: null, zone: "", cards: new Map() } // cards of the answers shown: pictures that are there need not come again
@@ -51,7 +54,23 @@ function renderView(isFirst, found) {
   by("view-timeline").setAttribute("aria-pressed", String(isTimeline))
   by("grid").hidden = isTimeline
   by("timeline").hidden = !isTimeline
-  if (!isTimeline) fill(by("grid"), isFirst ? skeletons(12) : found.map(cardOf))
+  cancel("grid")
+  if (isTimeline) return
+  if (isFirst) fill(by("grid"), skeletons(FIRST))
+  else renderCards(found)
+}
+
+function renderCards(found) {
+  const grid = by("grid")
+  const isNew = made.hits !== latest().hits && !grid.contains(document.activeElement)
+  const atOnce = isNew ? FIRST : found.length
+  fill(grid, found.slice(0, atOnce).map(cardOf))
+  if (found.length <= atOnce) return
+  by("results").setAttribute("aria-busy", "true")
+  afterPaint("grid", () => {
+    extend(grid, found.slice(atOnce).map(cardOf))
+    by("results").setAttribute("aria-busy", "false")
+  })
 }
 
 function cardOf(hit) {

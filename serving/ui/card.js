@@ -89,6 +89,12 @@ export function fill(list, cards) {
   if (focused) again?.querySelector("button").focus({ preventScroll: true })
 }
 
+/** Put more cards after those of the list. */
+export function extend(list, cards) {
+  for (const one of cards) for (const button of one.querySelectorAll("button")) button.tabIndex = -1
+  list.append(...cards)
+}
+
 function enter(list, chosen) {
   for (const one of list.children)
     for (const button of one.querySelectorAll("button")) button.tabIndex = one === chosen ? 0 : -1

@@ -6,6 +6,7 @@ import * as browse from "./browse.js"
 import { by, element } from "./dom.js"
 import * as facets from "./facets.js"
 import * as keys from "./keys.js"
+import { afterPaint } from "./later.js"
 import { load, onLibrary } from "./library.js"
 import * as look from "./look.js"
 import { writeLook } from "./moments.js"
@@ -68,7 +69,10 @@ browse.begin(open)
 look.begin(listed)
 keys.begin()
 
-search.onAnswers(renderAll)
+search.onAnswers(({ phase }) => {
+  renderAnswers()
+  if (phase !== "asking") afterPaint("facets", facets.render) // the moments first, then how many of each there are
+})
 onLibrary(() => [renderAll(), browse.render(), ask.render()])
 onChange((state, before) => {
   renderFrame(state)

@@ -58,7 +58,7 @@ def answer(page: Page) -> Iterator[None]:
     """What is done within asks the service something: afterwards the answer is on the page."""
     with page.expect_response(lambda response: urlsplit(response.url).path == "/search"):
         yield
-    expect(page.locator("[data-phase=answered]")).to_be_attached()
+    expect(page.locator("[data-phase=answered][aria-busy=false]")).to_be_attached()
 
 
 def ask(page: Page, data: bytes) -> list[Seen]:
