@@ -22,7 +22,7 @@ from tests.clips import noise, write_clip
 from tests.tiny import SPEC, tiny_embedding
 
 ROOT = Path(__file__).resolve().parents[2]
-CLIPS, FRAMES, KILLS = 12, 40, 20
+CLIPS, FRAMES, KILLS = 6, 40, 20
 # Every batch is flushed, so that kills also fall between storing, flushing and noting what is finished.
 SCRIPT = """
 import sys
