@@ -78,7 +78,7 @@ def embed(
         print_data(json.dumps({"out": str(out)} | told))
 
 
-@app.command(help_epilogue="Example: `lookalike index recordings/ --encoder encoder.onnx --index index/ --fps 2`")
+@app.command(help_epilogue="Example: `lookalike index recordings/ --encoder encoder.onnx --index index --fps 2`")
 def index(
     *sources: Source_,
     encoder: EncoderFile,

@@ -29,10 +29,7 @@ def _apply_recipe(app: App, commands: tuple[str, ...], arguments: ArgumentCollec
         Dict(read_recipe(path), source=str(path), use_commands_as_keys=False)(app, commands, arguments)
 
 
-@app.command(
-    help_epilogue="Example: `lookalike pretrain recordings/ --out runs/first --recipe footage-cpu`",
-    config=_apply_recipe,
-)
+@app.command(help_epilogue="Example: `lookalike pretrain recordings/ --out run`", config=_apply_recipe)
 def pretrain(
     *sources: Source_,
     out: Annotated[
@@ -86,7 +83,7 @@ def pretrain(
     print_data(json.dumps(finish_run(out)))
 
 
-@app.command(help_epilogue="Example: `lookalike export runs/first --out encoder.onnx`")
+@app.command(help_epilogue="Example: `lookalike export run --out encoder.onnx`")
 def export(
     run: Annotated[Path | None, Parameter(help="Folder made by `lookalike pretrain --out`.")] = None,
     *,

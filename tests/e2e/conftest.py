@@ -31,7 +31,7 @@ def run_verb(*arguments: object, cwd: Path | None = None) -> subprocess.Complete
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """recordings/ (rendered, with events.csv), runs/first, encoder.onnx, index/, crop.jpg, clip.mp4.
+    """recordings/ (rendered, with events.csv), run, encoder.onnx, index/, crop.jpg, clip.mp4.
 
     Made once, by whichever worker of pytest is the first to need it; each has a copy of its own.
     """
@@ -62,8 +62,6 @@ def make_home(home: Path) -> None:
     for words in five_commands()[1:-1]:
         process = run_verb(*words, *(FEW_STEPS if words[0] == "pretrain" else []), cwd=home)
         assert process.returncode == 0, process.stderr
-    (home / "runs").mkdir()
-    os.replace(home / "run", home / "runs" / "first")
 
 
 def five_commands() -> list[list[str]]:
