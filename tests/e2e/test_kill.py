@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import random
 import signal
-import subprocess
-import sys
 import time
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lookalike import pixels
+from lookalike import ingest, pixels
 from lookalike.encoder import Encoder
 from lookalike.footage import Frame, find_sources, read_frames
 from lookalike.index import FrameIndex, open_index
-from lookalike.ingest import index_footage
 from lookalike.sampling import ALL
 from tests.clips import noise, write_clip
 from tests.tiny import SPEC, tiny_embedding
 
-ROOT = Path(__file__).resolve().parents[2]
 CLIPS, FRAMES, KILLS = 6, 40, 20
-# Every batch is flushed, so that kills also fall between storing, flushing and noting what is finished.
-SCRIPT = """
-import sys
-from lookalike import ingest
-from lookalike.encoder import Encoder
-from lookalike.footage import find_sources
-from lookalike.index import open_index
-from lookalike.sampling import ALL
-
-ingest.BATCH, ingest.FLUSH_EVERY = 8, 1
-encoder = Encoder(sys.argv[2], "cpu", threads=1)
-with open_index(sys.argv[3], encoder.spec, create=True) as index:
-    print("begun", flush=True)
-    ingest.index_footage(find_sources([sys.argv[1]]), encoder, index, ALL, lambda frames: None)
-"""
+FORKS = multiprocessing.get_context(
+    "forkserver"
+)  # of a process that has imported what indexing needs: a second less each
+FORKS.set_forkserver_preload(["lookalike.ingest", "lookalike.index", "lookalike.encoder"])
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +41,21 @@ def frames(recordings: Path) -> list[Frame]:
     return list(read_frames(find_sources([recordings])))
 
 
-def begin(recordings: Path, encoder: Path, index: Path) -> subprocess.Popen[str]:
+def run(recordings: Path, encoder: Path, index: Path, begun: Event) -> None:
+    """Every batch is flushed, so that kills also fall between storing, flushing and noting what is finished."""
+    ingest.BATCH, ingest.FLUSH_EVERY = 8, 1
+    model = Encoder(encoder, "cpu", threads=1)
+    with open_index(index, model.spec, create=True) as store:
+        begun.set()
+        ingest.index_footage(find_sources([recordings]), model, store, ALL, lambda frames: None)
+
+
+def begin(recordings: Path, encoder: Path, index: Path) -> BaseProcess:
     """Start indexing. Returns: the process, when it has opened the index."""
-    command = [sys.executable, "-c", SCRIPT, str(recordings), str(encoder), str(index)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "begun\n"
+    begun = FORKS.Event()
+    process = FORKS.Process(target=run, args=(recordings, encoder, index, begun))
+    process.start()
+    assert begun.wait(60)
     return process
 
 
@@ -72,19 +69,23 @@ def check_finished(index: FrameIndex, frames: list[Frame]) -> int:
 def test_a_kill_loses_nothing_and_doubles_nothing(
     recordings: Path, frames: list[Frame], tiny_encoder: Path, tmp_path: Path
 ) -> None:
+    whole = begin(recordings, tiny_encoder, tmp_path / "whole")
     started = time.monotonic()
-    assert begin(recordings, tiny_encoder, tmp_path / "whole").wait(60) == 0
+    whole.join(60)
     whole_s = time.monotonic() - started
+    assert whole.exitcode == 0
     chance, found = random.Random(0), []
     for kill in range(KILLS):
         folder = tmp_path / f"index{kill}"
         process = begin(recordings, tiny_encoder, folder)
-        time.sleep(chance.uniform(0, whole_s / 2))
+        time.sleep(chance.uniform(0, whole_s))
         process.kill()
-        assert process.wait(60) in (-signal.SIGKILL, 0)
+        process.join(60)
+        assert process.exitcode in (-signal.SIGKILL, 0)
         with open_index(folder, SPEC) as index:
             found.append((check_finished(index, frames), index.count()))
-            index_footage(find_sources([recordings]), Encoder(tiny_encoder, "cpu"), index, ALL, lambda batch: None)
+            again = Encoder(tiny_encoder, "cpu", threads=1)
+            ingest.index_footage(find_sources([recordings]), again, index, ALL, lambda frames: None)
             assert index.count() == len(frames) == CLIPS * FRAMES
             assert index.missing(frames) == []
             assert check_finished(index, frames) == CLIPS
