@@ -28,6 +28,7 @@ export function begin(openMoment) {
 export function fail(error) {
   by("error").hidden = !error
   by("error").textContent = error?.message ?? ""
+  if (error) by("error").scrollIntoView({ block: "nearest" })
 }
 
 export function render() {
@@ -43,7 +44,7 @@ export function render() {
   renderSlider(hits)
   by("export-frames").title = `Save ${found.length > MOST_FRAMES ? `the best ${MOST_FRAMES} of these` : "these"} frames as pictures, in a zip`
   for (const id of ["export-csv", "export-frames"]) by(id).disabled = !found.length
-  by("more").hidden = !(isAnswered && mayHaveMore())
+  if (phase !== "asking") by("more").hidden = !(isAnswered && mayHaveMore()) // stays meanwhile: who pressed it is at it
   renderNothing(isAnswered && !found.length)
 }
 
@@ -62,7 +63,7 @@ function renderView(isFirst, found) {
 
 function renderCards(found) {
   const grid = by("grid")
-  const isNew = made.hits !== latest().hits && !grid.contains(document.activeElement)
+  const isNew = made.hits !== latest().hits && !scrollY && !grid.contains(document.activeElement) // fewer cards would move a page that is scrolled
   const atOnce = isNew ? FIRST : found.length
   fill(grid, found.slice(0, atOnce).map(cardOf))
   if (found.length <= atOnce) return

@@ -11,6 +11,8 @@ import { fromWall, midnight, wall } from "./zone.js"
 const MOST_BARS = 42
 const SECONDS_BARS = 20
 
+const drawn = { since: "", until: "" } // what the address said when they were drawn
+
 export function begin() {
   by("since").onchange = event => isWhole(event.target) && change({ since: fromInput(event.target) })
   by("until").onchange = event => isWhole(event.target) && change({ until: fromInput(event.target) })
@@ -65,7 +67,9 @@ function renderTime() {
   for (const id of ["since", "until"]) {
     const input = by(id)
     const given = { type: byDate ? "datetime-local" : "number", step: byDate ? "1" : "any", value: toInput(current()[id], byDate) }
-    for (const [name, value] of Object.entries(given)) if (input[name] !== value) input[name] = value // else what is being typed is lost
+    if (input === document.activeElement && drawn[id] === current()[id] && input.type === given.type) delete given.value // is being typed
+    drawn[id] = current()[id]
+    for (const [name, value] of Object.entries(given)) if (input[name] !== value) input[name] = value
   }
   by("time-kind").textContent = byDate ? "" : "seconds into the recording"
   byDate ? renderDays() : renderSeconds()

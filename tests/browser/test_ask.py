@@ -47,10 +47,12 @@ def test_what_is_no_picture_is_refused_with_its_reason(page: Page, watched: Watc
 
 
 def test_a_broken_picture_leaves_the_answers_that_are_there(page: Page, shown: Shown, watched: Watched) -> None:
-    """Half of a PNG."""
+    """Half of a PNG, dropped by someone who has gone down the page."""
     before = ask(page, shown.pngs[0])
+    hook(page, "hit").last.scroll_into_view_if_needed()
     drop(page, shown.pngs[1][: len(shown.pngs[1]) // 2], "half.png")
     expect(hook(page, "error")).to_contain_text("broken image")
+    expect(hook(page, "error")).to_be_in_viewport()
     assert hits(page) == before
     watched.expected("status of 400")
 
