@@ -22,9 +22,8 @@ from tests.clips import noise, write_clip
 from tests.tiny import SPEC, tiny_embedding
 
 CLIPS, FRAMES, KILLS = 6, 40, 20
-FORKS = multiprocessing.get_context(
-    "forkserver"
-)  # of a process that has imported what indexing needs: a second less each
+# Of a process that has imported what they need: a second less for each.
+FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["lookalike.ingest", "lookalike.index", "lookalike.encoder"])
 
 

@@ -178,3 +178,12 @@ def test_a_mistake_gets_one_clear_message_and_no_traceback(
     assert says in err
     assert "Traceback" not in err
     assert out == ""
+
+
+def test_serve_without_its_encoder_says_so(tmp_path: Path) -> None:
+    """In a process of its own: `serve` becomes the service."""
+    process = run_verb("serve", "--encoder", "nothing.onnx", cwd=tmp_path)
+    assert process.returncode == 1
+    assert "nothing.onnx: no such file" in process.stderr
+    assert "Traceback" not in process.stderr
+    assert process.stdout == ""
