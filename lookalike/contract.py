@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lookalike.errors import EncoderError
+from lookalike.parts import CROP, FRAME, Part, Weights
 
 Device = Literal["auto", "cpu", "cuda"]  # where torch runs; auto takes a GPU when there is one
 RunDevice = Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]  # where an exported encoder runs, see runtime.py
@@ -30,6 +31,8 @@ class EncoderSpec:
     weights_sha256: hex digest of the weights. steps, frames: what it was trained on.
     precision: what its network computes in; for int8, the digest is of the quantised weights.
     arch, light, whitened: what it was built from, as training.config has it; empty for an encoder from elsewhere.
+    parts: of an embedding, in order; none if it is one piece. crop, frame: how they are weighed, if a search does not
+    say, for a part of a picture and for a whole one. fitted_to: the footage that its head was fitted to, in words.
     parity: how well it agreed with the PyTorch encoder when it was exported, see exporters.parity.
     """
 
@@ -43,6 +46,10 @@ class EncoderSpec:
     arch: str = ""
     light: str = ""
     whitened: bool = False
+    parts: tuple[Part, ...] = ()
+    crop: Weights = CROP
+    frame: Weights = FRAME
+    fitted_to: str = ""
     parity: dict[str, Any] = field(default_factory=dict)
     resize: str = RESIZE_RULE
     format_version: int = FORMAT_VERSION
@@ -74,7 +81,11 @@ class EncoderSpec:
                     f"{where}: encoder format {version}, expected {FORMAT_VERSION}; export it again with this version"
                 )
             entry.pop("space")
+            entry["parts"] = tuple(Part(**part) for part in entry.get("parts", ()))
+            entry |= {name: Weights(**entry[name]) for name in ("crop", "frame") if name in entry}
             spec = cls(**entry)
+            if spec.parts and sum(part.dim for part in spec.parts) != spec.dim:
+                raise ValueError(f"its parts have {sum(part.dim for part in spec.parts)} numbers, expected {spec.dim}")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise EncoderError(f"{where}: unreadable encoder metadata ({error}); export it again") from error
         if spec.resize != RESIZE_RULE:

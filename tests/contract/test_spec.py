@@ -9,6 +9,7 @@ import pytest
 
 from lookalike.contract import FORMAT_VERSION, EncoderSpec
 from lookalike.errors import EncoderError
+from lookalike.parts import Part, Weights
 from tests.tiny import SPEC
 
 
@@ -21,6 +22,17 @@ def entry(**changes) -> str:
 def test_json_and_back_is_the_same_spec():
     spec = EncoderSpec("gate", 96, 512, "ab" * 32, 600, 12_345, precision="int8")
     assert EncoderSpec.from_json(spec.to_json(), "encoder.onnx") == spec
+
+
+def test_parts_and_their_weights_are_in_the_json():
+    parts = (Part("content", 300), Part("colour", 212))
+    spec = EncoderSpec("gate", 96, 512, "ab" * 32, 0, 9, parts=parts, crop=Weights(0.1, 0.0), fitted_to="gate.mp4")
+    assert EncoderSpec.from_json(spec.to_json(), "encoder.onnx") == spec
+
+
+def test_parts_that_do_not_add_up_are_an_error():
+    with pytest.raises(EncoderError, match=r"its parts have 5 numbers, expected \d+"):
+        EncoderSpec.from_json(entry(parts=[{"name": "content", "dim": 5}]), "encoder.onnx")
 
 
 def test_json_states_the_space_for_other_readers():

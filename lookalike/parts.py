@@ -1,0 +1,89 @@
+"""The parts of an embedding, and how much each counts in a search.
+
+An embedding is its parts, each of length 1, side by side and scaled to length 1 together: it is stored once. A search
+scales the parts of what it asks by, so that the score, a dot product, is the weighted mean of the parts' cosines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+PartName = Literal["content", "layout", "colour"]
+SMALLEST = 1e-6  # length of a part below which it says nothing
+
+
+@dataclass(frozen=True)
+class Part:
+    """content: what is shown. layout: what is shown where. colour: in which colours. dim: its length."""
+
+    name: PartName
+    dim: int
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What counts in a search.
+
+    colour: the share of the score that colour has, 0 to 1. layout: the share of the rest that the position in the
+    picture has, 0 to 1; content has what remains.
+    Raises: ValueError for a share that is out of range.
+    """
+
+    colour: float
+    layout: float
+
+    def __post_init__(self) -> None:
+        for name in ("colour", "layout"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"invalid {name}: got {getattr(self, name):g}, expected a share from 0 to 1")
+
+    def shares(self, parts: Sequence[Part]) -> list[float]:
+        """Each part's share of the score, summing to 1 over the parts that there are.
+
+        Raises: ValueError if those have none.
+        """
+        rest = 1 - self.colour
+        of = {"content": rest * (1 - self.layout), "layout": rest * self.layout, "colour": self.colour}
+        given = [of[part.name] for part in parts]
+        total = sum(given)
+        if total <= 0:
+            names = " and ".join(part.name for part in parts)
+            raise ValueError(f"nothing to compare by: the encoder has {names}, got a weight of 0 for that")
+        return [share / total for share in given]
+
+
+CROP = Weights(colour=0.2, layout=0.0)  # a part of a picture: it may appear anywhere
+FRAME = Weights(colour=0.2, layout=0.5)  # a whole picture
+
+
+def join(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Parts, unit float32 (N, D_i) each -> embeddings, unit float32 (N, sum of D_i)."""
+    return np.concatenate(list(parts), 1) / np.float32(len(parts) ** 0.5)
+
+
+def split(embedding: np.ndarray, parts: Sequence[Part]) -> list[np.ndarray]:
+    """An embedding, float32 (D,) -> its parts, each brought to length 1; one that says nothing stays zero."""
+    ends = np.cumsum([part.dim for part in parts])[:-1]
+    lengths = [float(np.linalg.norm(piece)) for piece in np.split(embedding, ends)]
+    return [
+        piece / length if length > SMALLEST else piece * 0
+        for piece, length in zip(np.split(embedding, ends), lengths, strict=True)
+    ]
+
+
+def weigh(embedding: np.ndarray, parts: Sequence[Part], weights: Weights) -> np.ndarray:
+    """What to search by: the dot product with a stored embedding is the weighted mean of the parts' cosines.
+
+    embedding: float32 (D,), of what is asked for; of any length. parts: of the encoder; none or one are left as is.
+    Returns: float32 (D,), not of length 1.
+    Raises: ValueError if the weights are all of parts that the encoder does not have.
+    """
+    if len(parts) < 2:
+        return embedding
+    root = len(parts) ** 0.5  # stored parts are scaled by its inverse
+    pieces = zip(split(embedding, parts), weights.shares(parts), strict=True)
+    return np.concatenate([piece * (share * root) for piece, share in pieces]).astype(np.float32)
