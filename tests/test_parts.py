@@ -59,7 +59,7 @@ def test_weights_of_parts_that_are_not_there_are_an_error():
 
 
 def test_a_share_beyond_one_is_an_error():
-    with pytest.raises(ValueError, match="invalid colour: got 1.5"):
+    with pytest.raises(ValueError, match=r"invalid colour: got 1\.5"):
         Weights(1.5, 0.0)
 
 
