@@ -12,14 +12,39 @@ import numpy as np
 from lookalike import pixels
 from lookalike.errors import TrainingError
 from lookalike.footage import Frame
+from training.tracks import link_regions
 
 PATCHES = 8  # a side, for telling whether something happens
+INDEX, FRAMES, REGIONS = "index.json", "frames.u8", "regions.u8"
 IDLE, BUSY = 0.25, 2.0  # what a frame without change counts, and the most that one adds, where the mean change is 1
 
 
 @dataclass(frozen=True)
+class RegionCache:
+    """Regions of cached frames in which something moves, on disk, memory-mapped.
+
+    pictures: uint8 (R, C, C, 3). frame: int64 (R,), row of the frame that each is a part of. box: float64 (R, 4),
+    x, y, w, h in shares of that. track: int64 (R,), which regions show the same thing, see tracks.link_regions; -1 for
+    one that is in no track.
+    """
+
+    pictures: np.ndarray
+    frame: np.ndarray
+    box: np.ndarray
+    track: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
+NO_REGIONS = RegionCache(
+    np.empty((0, 1, 1, 3), np.uint8), np.empty(0, np.int64), np.empty((0, 4)), np.empty(0, np.int64)
+)
+
+
+@dataclass(frozen=True)
 class FrameCache:
-    """Frames on disk, memory-mapped.
+    """Frames on disk, memory-mapped, and their regions.
 
     frames: uint8 (N, C, C, 3), C a little larger than the input. camera: int64 (N,), index into `cameras`.
     source: int64 (N,), index into `sources`. time_s: float64 (N,), seconds into the source.
@@ -31,6 +56,7 @@ class FrameCache:
     time_s: np.ndarray
     cameras: list[str]
     sources: list[str]
+    regions: RegionCache = NO_REGIONS
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -39,36 +65,52 @@ class FrameCache:
 def build_cache(folder: Path, frames: Iterable[Frame], side_px: int, on_frame: Callable[[Frame], None]) -> FrameCache:
     """Decode footage into a cache; the index is written last, so that a half-built cache is never taken for one.
 
-    side_px: of the cached frames, see TrainConfig.cache_px.
+    frames: each followed by its regions, if it has any. side_px: of what is cached, see TrainConfig.cache_px.
+    on_frame: called after each frame that is not a region.
     Raises: TrainingError if the footage has fewer than two frames.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "index.json").unlink(missing_ok=True)
+    (folder / INDEX).unlink(missing_ok=True)
     rows: list[tuple[str, str, float]] = []
-    with (folder / "frames.u8").open("wb") as file:
+    regions: list[tuple[int, float, float, float, float]] = []
+    with (folder / FRAMES).open("wb") as file, (folder / REGIONS).open("wb") as region_file:
         for frame in frames:
-            file.write(pixels.fit(frame.image, side_px).tobytes())
+            small = pixels.fit(frame.image, side_px).tobytes()
+            if frame.region:
+                region_file.write(small)
+                regions.append((len(rows) - 1, frame.region.x, frame.region.y, frame.region.w, frame.region.h))
+                continue
+            file.write(small)
             rows.append((frame.camera, frame.source, frame.time_s))
             on_frame(frame)
     if len(rows) < 2:
         raise TrainingError(f"{len(rows)} readable frame(s), expected at least 2; add footage or raise --fps")
-    partial = folder / "index.json.partial"
-    partial.write_text(json.dumps({"side_px": side_px, "rows": rows}))
-    partial.replace(folder / "index.json")
+    partial = folder / f"{INDEX}.partial"
+    partial.write_text(json.dumps({"side_px": side_px, "rows": rows, "regions": regions}))
+    partial.replace(folder / INDEX)
     return load_cache(folder)
 
 
 def load_cache(folder: Path) -> FrameCache:
     """Open a cache. Raises: TrainingError if it is missing or incomplete."""
     try:
-        index = json.loads((folder / "index.json").read_text())
-        side, rows = index["side_px"], index["rows"]
-        frames = np.memmap(folder / "frames.u8", np.uint8, "r", shape=(len(rows), side, side, 3))
+        index = json.loads((folder / INDEX).read_text())
+        side, rows, regions = index["side_px"], index["rows"], index["regions"]
+        frames, pictures = _mapped(folder / FRAMES, len(rows), side), _mapped(folder / REGIONS, len(regions), side)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{folder}: no complete frame cache ({error}); start the run again") from error
     cameras, camera = _numbered([row[0] for row in rows])
     sources, source = _numbered([row[1] for row in rows])
-    return FrameCache(frames, camera, source, np.array([row[2] for row in rows]), cameras, sources)
+    time_s = np.array([row[2] for row in rows])
+    at = np.array(regions, np.float64).reshape(-1, 5)
+    frame, box = at[:, 0].astype(np.int64), at[:, 1:]
+    track = link_regions(box, source[frame], time_s[frame])
+    return FrameCache(frames, camera, source, time_s, cameras, sources, RegionCache(pictures, frame, box, track))
+
+
+def _mapped(path: Path, count: int, side_px: int) -> np.ndarray:
+    shape = (count, side_px, side_px, 3)
+    return np.memmap(path, np.uint8, "r", shape=shape) if count else np.empty(shape, np.uint8)  # nothing is not mapped
 
 
 def _numbered(names: list[str]) -> tuple[list[str], np.ndarray]:

@@ -27,7 +27,7 @@ from lookalike.footage.sources import Source
 from lookalike.footage.stream import stream_frames
 from lookalike.naming import Naming
 from lookalike.region import Region
-from lookalike.sampling import ALL, Sampling
+from lookalike.sampling import ALL, Regions, Sampling
 
 MAX_IMAGE_BYTES = 256 * 1024 * 1024
 
@@ -59,15 +59,19 @@ class Ended:
 
 
 def read_frames(
-    sources: Iterable[Source], fps: float | None = None, on_skip: Callable[[Skipped], None] = lambda skipped: None
+    sources: Iterable[Source],
+    fps: float | None = None,
+    on_skip: Callable[[Skipped], None] = lambda skipped: None,
+    regions: Regions | None = None,
 ) -> Iterator[Frame]:
     """Yield the frames of all sources, in order.
 
     fps: the first frame in each 1/fps seconds of a video; None takes all. Images are always taken.
-    on_skip: told of every source that could not be read, or not to its end.
+    on_skip: called with every source that could not be read, or not to its end. regions: as in `Sampling`; each frame
+    is followed by its own.
     """
     for source in sources:
-        for item in read_source(source, Sampling(fps)):
+        for item in read_source(source, Sampling(fps, regions=regions)):
             if isinstance(item, Frame):
                 yield item
             elif item.reason:

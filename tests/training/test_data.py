@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from collections import Counter
@@ -14,6 +15,7 @@ import pytest
 from lookalike import pixels
 from lookalike.errors import TrainingError
 from lookalike.footage import Frame
+from lookalike.region import Region
 from tests.training.small import noise_frames, small_config
 from training.data import FrameCache, batch_indices, build_cache, load_cache, novelty, partners
 
@@ -43,6 +45,24 @@ def test_the_cache_gives_back_each_frame_as_the_only_resize_makes_it(tmp_path: P
         assert cache.sources == ["gate.mp4", "road.mp4"]
         assert cache.camera.tolist() == cache.source.tolist() == [0, 1, 0, 1, 0, 1]
         assert cache.time_s.tolist() == [0, 0.25, 0.5, 0.75, 1, 1.25]
+
+
+def test_regions_are_kept_apart_from_frames_with_their_boxes_and_tracks(tmp_path: Path) -> None:
+    """A thing moves from left to right through three frames; in the second, something else is seen once."""
+    frames = noise_frames(3)
+    boxes = [[Region(0.1, 0.4, 0.2, 0.2)], [Region(0.3, 0.4, 0.2, 0.2), Region(0.7, 0.0, 0.1, 0.1)]]
+    boxes.append([Region(0.5, 0.4, 0.2, 0.2)])
+    given: list[Frame] = []
+    for frame, parts in zip(frames, boxes, strict=True):
+        given += [frame, *(dataclasses.replace(frame, image=part.crop(frame.image), region=part) for part in parts)]
+    told: list[Frame] = []
+    build_cache(tmp_path, given, 37, told.append)
+    cache = load_cache(tmp_path)
+    assert (len(cache), told) == (3, frames)
+    assert cache.regions.frame.tolist() == [0, 1, 1, 2]
+    assert cache.regions.box[2].tolist() == [0.7, 0.0, 0.1, 0.1]
+    assert cache.regions.track.tolist() == [0, 0, -1, 0]
+    assert np.array_equal(cache.regions.pictures[3], pixels.fit(boxes[2][0].crop(frames[2].image), 37))
 
 
 def test_sources_of_one_camera_are_told_apart(tmp_path: Path) -> None:

@@ -1,0 +1,91 @@
+"""Regions of the same thing, linked over time: what a moving thing looks like a moment later, without a label."""
+
+from __future__ import annotations
+
+import numpy as np
+
+LOST_S = 1.0  # a track that is not seen for longer has ended
+REACH = 1.0  # how far the next region may be from where the last one would have moved, in mean diagonals of both
+GROWTH = 3.0  # how much larger or smaller it may be in area
+
+Box = np.ndarray  # float (4,), x, y, w, h in shares of the picture
+
+
+class _Track:
+    """One thing, followed: where it was last, and how fast it moves."""
+
+    def __init__(self, number: int, box: Box, time_s: float) -> None:
+        self.number, self.box, self.time_s = number, box, time_s
+        self._speed = np.zeros(2)  # of its centre, shares of the picture a second
+
+    def misfit(self, box: Box, time_s: float) -> float:
+        """How badly a region goes on from here: 0 where it is expected, above REACH if it cannot be the same thing."""
+        areas = self.box[2] * self.box[3], box[2] * box[3]
+        if max(areas) > GROWTH * min(areas):
+            return np.inf
+        expected = _centre(self.box) + self._speed * (time_s - self.time_s)
+        size = (np.hypot(*self.box[2:]) + np.hypot(*box[2:])) / 2
+        return float(np.hypot(*(_centre(box) - expected)) / size)
+
+    def go_on(self, box: Box, time_s: float) -> None:
+        self._speed = (_centre(box) - _centre(self.box)) / (time_s - self.time_s)
+        self.box, self.time_s = box, time_s
+
+
+def link_regions(boxes: np.ndarray, source: np.ndarray, time_s: np.ndarray) -> np.ndarray:
+    """Link regions of consecutive frames that are likely the same thing, the likeliest pairs first.
+
+    boxes: float (R, 4), x, y, w, h in shares of the picture. source: int (R,), which recording. time_s: float (R,).
+    Regions of one frame have equal times; they need not be sorted.
+    Returns: int64 (R,), a number for each track, from 0 in order of their first region; -1 for a region that is linked
+    with no other.
+    Source: greedy association by distance to the position predicted from constant speed, as in SORT, arXiv 1602.00763,
+    with centres for overlaps, since a fast thing's boxes may not overlap at a few frames a second.
+    """
+    found = np.full(len(boxes), -1, np.int64)
+    active: list[_Track] = []
+    count, last_source = 0, None
+    for rows in _frames(source, time_s):
+        now_s = float(time_s[rows[0]])
+        if source[rows[0]] != last_source:
+            active, last_source = [], source[rows[0]]
+        active = [track for track in active if now_s - track.time_s <= LOST_S]
+        for row, track in _pairs(active, boxes, rows, now_s):
+            track.go_on(boxes[row], now_s)
+            found[row] = track.number
+        for row in rows[found[rows] < 0]:
+            active.append(_Track(count, boxes[row], now_s))
+            found[row], count = count, count + 1
+    return _renumber(found)
+
+
+def _pairs(active: list[_Track], boxes: np.ndarray, rows: np.ndarray, now_s: float) -> list[tuple[int, _Track]]:
+    misfits = sorted(
+        ((track.misfit(boxes[row], now_s), int(row), track) for row in rows for track in active),
+        key=lambda one: one[0],
+    )
+    taken: dict[int, _Track] = {}
+    for misfit, row, track in misfits:
+        if misfit <= REACH and row not in taken and track not in taken.values():
+            taken[row] = track
+    return list(taken.items())
+
+
+def _frames(source: np.ndarray, time_s: np.ndarray) -> list[np.ndarray]:
+    """Rows of each frame, in order of source and time."""
+    order = np.lexsort((time_s, source))
+    if not len(order):
+        return []
+    changed = (np.diff(source[order]) != 0) | (np.diff(time_s[order]) != 0)
+    return np.split(order, np.flatnonzero(changed) + 1)
+
+
+def _renumber(found: np.ndarray) -> np.ndarray:
+    """Leave out tracks of one region, and number the others without gaps."""
+    numbers, inverse, counts = np.unique(found, return_inverse=True, return_counts=True)
+    kept = counts > 1
+    return np.where(kept, np.cumsum(kept) - 1, -1)[inverse].astype(np.int64) if len(numbers) else found
+
+
+def _centre(box: Box) -> np.ndarray:
+    return box[:2] + box[2:] / 2
