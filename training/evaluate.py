@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +21,7 @@ from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.footage import Frame
 from training.config import BuiltIn, Light, TrainConfig
-from training.encoders import build_encoder
+from training.encoders import TIMM, build_encoder
 from training.finetune import SCHEDULE, Schedule, fine_tune_beside_scratch, store_examples
 from training.floors import Embedder, hsv_histogram, raw_pixels
 from training.probe import Labelled, Vote, knn_accuracy, knn_transfers, linear_probe, read_pictures
@@ -37,7 +38,10 @@ from training.retrieval import (
     temporal_recall,
 )
 from training.train import pick_device
-from training.trained import ServedEncoder, embed_pixels, fit_all, load_trained, sample_rows, serve
+from training.fit import fit_head
+from training.head import EncoderWithHead, embed_pixels
+from training.pictures import fit_all, sample_rows
+from training.trained import load_trained
 
 MAX_SIDE_PX = 384  # pictures are kept at most this large: no encoder here looks closer
 PICTURES = 256  # decoded at a time
@@ -73,14 +77,16 @@ def candidates(encoder_or_run: Path, pictures: list[np.ndarray], device: Device 
 
 def _config_of(spec: EncoderSpec) -> TrainConfig | None:
     """The settings that decide an untrained encoder of the same kind, if the file says them."""
-    if spec.arch not in get_args(BuiltIn):
+    if spec.arch not in get_args(BuiltIn) and not spec.arch.startswith(TIMM):
         return None
-    embedding = spec.dim if spec.whitened else 0
-    return TrainConfig(arch=spec.arch, light=cast(Light, spec.light), input_px=spec.input_px, embedding=embedding)
+    lengths = {part.name: part.dim for part in spec.parts} or {"layout": spec.dim}
+    none = dict.fromkeys(("content", "layout", "colour"), 0)
+    kind = TrainConfig(arch=spec.arch, init="none", light=cast(Light, spec.light), input_px=spec.input_px)
+    return dataclasses.replace(kind, head=spec.whitened, **none | lengths)
 
 
 def run_candidates(
-    served: ServedEncoder, config: TrainConfig, pictures: list[np.ndarray], device: Device = "auto"
+    served: EncoderWithHead, config: TrainConfig, pictures: list[np.ndarray], device: Device = "auto"
 ) -> list[Candidate]:
     """As `candidates`, of a run that is loaded already."""
     trained = Candidate("this encoder", _torch_embedder(served, config.input_px, device), trained=True)
@@ -97,7 +103,7 @@ def floors(config: TrainConfig | None, pictures: list[np.ndarray], device: Devic
     if config is not None:
         torch.manual_seed(0)
         encoder = build_encoder(config.arch, config.light)
-        untrained = serve(encoder, fit_all(pictures, config.cache_px), config)
+        untrained = fit_head(encoder, fit_all(pictures, config.cache_px), config)
         found.append(Candidate(UNTRAINED, _torch_embedder(untrained, config.input_px, device)))
     return found
 
@@ -344,7 +350,7 @@ def _said(row: Row, measure: Callable[[Row], float]) -> str:
     return f"{measure(row):.2f}" + (f" +-{measure(row['std']):.2f}" if "std" in row else "")
 
 
-def _torch_embedder(served: ServedEncoder, input_px: int, device: Device) -> Embedder:
+def _torch_embedder(served: EncoderWithHead, input_px: int, device: Device) -> Embedder:
     where = pick_device(device)
     served = served.to(where)
     return _prepared(lambda batch: embed_pixels(served, torch.from_numpy(batch).to(where)).cpu().numpy(), input_px)

@@ -23,14 +23,22 @@ from training.record import METRICS, TENSORBOARD, read_metrics
 from training.retrieval import read_events
 from training.summary import beside_floors, neighbour_sheets, run_report
 from training.train import Progress, first_encoder, train
-from training.trained import load_trained, sample_frames
+from training.pictures import sample_frames
+from training.trained import load_trained
+from training.warm_start import settle
 
 
 def start_run(
-    frames: Iterable[Frame], config: TrainConfig, run: Path, on_frame: Callable[[Frame], None]
+    frames: Iterable[Frame],
+    config: TrainConfig,
+    run: Path,
+    on_frame: Callable[[Frame], None],
+    say: Callable[[str], None] = lambda line: None,
 ) -> tuple[FrameCache, TrainConfig]:
     """Make the run's folder and its frame cache.
 
+    say: called with a line where the run will not be what might be expected.
+    Returns: the cache, and the config as it holds from now on, without `auto` where that decides the encoder.
     Raises: TrainingError if the folder holds a run, or anything else, or cannot be written, if there is no such encoder
     or no such weights to start from, or if there is too little footage; FootageError if the events
     or the labelled pictures cannot be read.
@@ -40,6 +48,7 @@ def start_run(
     if run.exists() and (not run.is_dir() or _foreign(run)):
         raise TrainingError(f"{run}: not an empty folder and not a run; choose another --out")
     config.check()
+    config = settle(config, say)
     first_encoder(config)  # what cannot be trained is told before the footage is decoded
     if config.events:
         read_events(Path(config.events))
@@ -80,8 +89,9 @@ def finish_run(run: Path) -> dict[str, Any]:
     served, config = load_trained(run)
     cache, metrics = load_cache(run / "cache"), read_metrics(run / METRICS)
     rows, pictures = sample_frames(cache, config.input_px)
-    features = served.directions(torch.from_numpy(pictures))  # (N, D), before the last layer, which evens them out
-    vectors = served.last_layer(features)
+    of_parts = served.features(torch.from_numpy(pictures))
+    vectors = served.join(of_parts)
+    features = of_parts[served.names[0]]  # (N, D), before the head, which evens them out
     evaluation = beside_floors(served, config, cache)
     found = {
         "run": str(run),

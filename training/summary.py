@@ -18,14 +18,14 @@ from training.evaluate import evaluate_footage, run_candidates
 from training.health import rank_in_words, spread_in_words
 from training.record import METRICS
 from training.retrieval import Event, Gallery, read_events
-from training.trained import ServedEncoder
+from training.head import EncoderWithHead
 
 FRAMES, STRETCH = 180, 15  # frames measured, in stretches of so many
 GUARD_S = 3.0
 SHEET_QUERIES, SHEET_HITS, SHEET_GUARD_S = 8, 5, 5.0
 
 
-def beside_floors(served: ServedEncoder, config: TrainConfig, cache: FrameCache) -> dict[str, Any]:
+def beside_floors(served: EncoderWithHead, config: TrainConfig, cache: FrameCache) -> dict[str, Any]:
     """The encoder and its floors on a sample of the run's frames, with precision@5 if the run knows its events.
 
     Returns: as `evaluate.evaluate_footage`; events that are not seen twice in the sample are left out.

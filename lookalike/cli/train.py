@@ -112,7 +112,6 @@ def export(
     light: Annotated[
         Light, Parameter(help="absolute if it was trained with ImageNet's mean and deviation.", group=ELSEWHERE)
     ] = "absolute",
-    embedding: Annotated[int, Parameter(help="Length of embeddings, as for pretrain.", group=ELSEWHERE)] = 256,
 ) -> None:
     """Write an encoder as one ONNX file, verified on real frames; prints its parity as JSON."""
     from exporters.onnx import export_run
@@ -130,7 +129,7 @@ def export(
         exported = export_run(run, out, precision, say, min_top10)
     elif from_:
         try:
-            config = TrainConfig(arch, str(from_), input_px, light=light, embedding=embedding)
+            config = TrainConfig(arch, str(from_), input_px, light=light)
             config.check()
         except ValueError as error:
             fail(str(error), code=2)

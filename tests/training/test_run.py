@@ -54,7 +54,7 @@ def test_a_finished_run_says_how_it_went_and_stands_beside_the_floors(tmp_path: 
 
 def test_the_rank_is_of_what_the_encoder_gives_about_its_mean(tmp_path: Path) -> None:
     """The last layer evens dimensions out, so after it every encoder would look healthy."""
-    run = finished(tmp_path / "run", small_config(embedding=8))
+    run = finished(tmp_path / "run", small_config(head=True, content=0, layout=8, colour=0))
     served, config = load_trained(run)
     _, pictures = sample_frames(load_cache(run / "cache"), config.input_px)
     features = served.directions(torch.from_numpy(pictures)).numpy()
