@@ -11,8 +11,8 @@ from lookalike.contract import Precision
 from lookalike.footage import Frame
 from training.config import TrainConfig
 from training.data import build_cache
-from training.train import first_encoder
 from training.fit import fit_head
+from training.train import first_encoder
 
 
 def export_weights(
@@ -34,4 +34,6 @@ def export_weights(
     with tempfile.TemporaryDirectory() as folder:
         cache = build_cache(Path(folder), frames, config.cache_px, on_frame)
         served = fit_head(encoder, cache.frames, config, cache.regions.pictures)
-        return export(served, describe(served, config, 0, 0, cache.sources), cache.frames, out, precision, on_attempt, min_top10)
+        return export(
+            served, describe(served, config, 0, 0, cache.sources), cache.frames, out, precision, on_attempt, min_top10
+        )

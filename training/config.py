@@ -19,7 +19,7 @@ Switch = Literal["auto", "on", "off"]
 Views = Literal["camera", "paper"]
 Light = Literal["relative", "absolute"]
 LightChoice = Literal["auto", "relative", "absolute"]
-_POSITIVE = ("input_px", "steps", "batch", "accumulate", "hidden", "projection", "checkpoint_every", "fps", "lr")
+_POSITIVE = ("input_px", "batch", "accumulate", "hidden", "projection", "checkpoint_every", "fps", "lr")
 CONFIG = "config.json"  # of a run
 DEFAULT_ARCH = "timm:tf_efficientnet_lite0"  # its pretrained weights come with a package
 TEMPORAL_MIN_S = 0.5  # nearer moments are the same picture
@@ -46,7 +46,8 @@ class TrainConfig:
     fps: float = 4.0
     """Frames taken from each second of video."""
     steps: int = 600
-    """Optimiser steps of the whole run."""
+    """Optimiser steps of the whole run; 0 for none: the weights that it starts from, with a head fitted to the
+    footage."""
     batch: int = 64
     """Frames per step, over all processes."""
     accumulate: int = 1
@@ -122,7 +123,7 @@ class TrainConfig:
         for name in ("crop_area_min", "tau0", "warmup"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected 0 to 1")
-        for name in ("content", "layout", "colour"):
+        for name in ("steps", "content", "layout", "colour"):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name} is {getattr(self, name)}, expected 0 or more")
         if self.head and not (self.content or self.layout):

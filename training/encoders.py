@@ -129,7 +129,7 @@ class TimmNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         # (B, 3, S, S) -> (B, C, S/32, S/32) -> (B, C, grid, grid) -> (B, D)
-        maps = self.model.forward_features(images)
+        maps = self.model.forward_features(images)  # pyright: ignore[reportCallIssue]
         if maps.ndim != 4:
             raise TrainingError(f"the network gives {tuple(maps.shape)}, expected feature maps, (B, C, H, W)")
         return self.pool(maps).flatten(1)
@@ -226,7 +226,7 @@ def embedding_dim(encoder: nn.Module, input_px: int) -> int:
     try:
         with torch.no_grad():
             found = encoder.eval()(torch.zeros(2, 3, input_px, input_px, device=device))
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise TrainingError(f"the encoder does not take pictures of {input_px} px ({reason})") from error
     encoder.train(was_training)

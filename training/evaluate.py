@@ -23,7 +23,10 @@ from lookalike.footage import Frame
 from training.config import BuiltIn, Light, TrainConfig
 from training.encoders import TIMM, build_encoder
 from training.finetune import SCHEDULE, Schedule, fine_tune_beside_scratch, store_examples
+from training.fit import fit_head
 from training.floors import Embedder, hsv_histogram, raw_pixels
+from training.head import EncoderWithHead, embed_pixels
+from training.pictures import fit_all, sample_rows
 from training.probe import Labelled, Vote, knn_accuracy, knn_transfers, linear_probe, read_pictures
 from training.retrieval import (
     OWN_MOMENT_S,
@@ -38,9 +41,6 @@ from training.retrieval import (
     temporal_recall,
 )
 from training.train import pick_device
-from training.fit import fit_head
-from training.head import EncoderWithHead, embed_pixels
-from training.pictures import fit_all, sample_rows
 from training.trained import load_trained
 
 MAX_SIDE_PX = 384  # pictures are kept at most this large: no encoder here looks closer

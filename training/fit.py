@@ -1,4 +1,4 @@
-"""Fit the head to footage, without labels: frames and regions, and copies of them as a perturbed camera would see them."""
+"""Fit the head to footage, without labels: to frames and regions, and to perturbed copies of them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ FRAMES, REGIONS = 500, 500  # at most, of longer footage
 COPIES = 4  # of each, perturbed
 
 
-
 def fit_head(
-    encoder: nn.Module, frames: np.ndarray, config: TrainConfig, regions: np.ndarray = NO_REGIONS.pictures, copies: int = COPIES
+    encoder: nn.Module,
+    frames: np.ndarray,
+    config: TrainConfig,
+    regions: np.ndarray = NO_REGIONS.pictures,
+    copies: int = COPIES,
 ) -> EncoderWithHead:
     """The encoder with a head made for these pictures, in eval mode on the device that it is on.
 

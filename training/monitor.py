@@ -12,7 +12,10 @@ from torch import Tensor, nn
 from training.config import TrainConfig
 from training.data import FrameCache
 from training.encoders import device_of
+from training.fit import fit_head
+from training.head import embed_pixels
 from training.health import alignment, effective_rank, uniformity
+from training.pictures import fit_all, sample_rows
 from training.probe import knn_accuracy, read_labelled
 from training.retrieval import (
     OWN_MOMENT_S,
@@ -23,9 +26,6 @@ from training.retrieval import (
     read_events,
     self_retrieval,
 )
-from training.fit import fit_head
-from training.head import embed_pixels
-from training.pictures import fit_all, sample_rows
 
 SAMPLE = 500  # frames
 LABELLED = 2000  # pictures

@@ -18,12 +18,12 @@ from training.config import CONFIG, TrainConfig
 from training.data import FrameCache, build_cache, load_cache
 from training.distributed import ALONE, World
 from training.health import effective_rank
+from training.pictures import sample_frames
 from training.probe import find_labelled
 from training.record import METRICS, TENSORBOARD, read_metrics
 from training.retrieval import read_events
 from training.summary import beside_floors, neighbour_sheets, run_report
 from training.train import Progress, first_encoder, train
-from training.pictures import sample_frames
 from training.trained import load_trained
 from training.warm_start import settle
 
@@ -84,7 +84,7 @@ def continue_run(run: Path, given: TrainConfig) -> tuple[FrameCache, TrainConfig
 def finish_run(run: Path) -> dict[str, Any]:
     """Measure a finished run beside the floors and write its report.
 
-    Returns: its last measurements, `verdict`, and `evaluation`, what `lookalike evaluate` would print of a sample.
+    Returns: its last measurements, if it has trained, `verdict`, and `evaluation`, what `lookalike evaluate` would print of a sample.
     """
     served, config = load_trained(run)
     cache, metrics = load_cache(run / "cache"), read_metrics(run / METRICS)
@@ -95,16 +95,17 @@ def finish_run(run: Path) -> dict[str, Any]:
     evaluation = beside_floors(served, config, cache)
     found = {
         "run": str(run),
-        "steps": int(metrics[-1]["step"]),
+        "steps": config.steps,
         "frames": len(cache),
-        "loss": metrics[-1]["loss"],
-        "spread": metrics[-1]["spread"],
+        "regions": len(cache.regions),
         "effective_rank": effective_rank(features - features.mean(0)),
         "rank_at_most": min(features.shape),
-        "images_per_s": float(np.median([line["images_per_s"] for line in metrics])),
         "verdict": evaluation["verdict"],
         "evaluation": evaluation,
     }
+    if metrics:
+        found |= {name: metrics[-1][name] for name in ("loss", "spread")}
+        found["images_per_s"] = float(np.median([line["images_per_s"] for line in metrics]))
     sheets = neighbour_sheets(cache, rows.tolist(), vectors.numpy())
     write_report(run_report(run, found, cache, config, sheets), run / "report.html")
     return found

@@ -15,10 +15,10 @@ from training.config import TrainConfig
 from training.data import FrameCache
 from training.disturbance import Disturbance
 from training.evaluate import evaluate_footage, run_candidates
+from training.head import EncoderWithHead
 from training.health import rank_in_words, spread_in_words
 from training.record import METRICS
 from training.retrieval import Event, Gallery, read_events
-from training.head import EncoderWithHead
 
 FRAMES, STRETCH = 180, 15  # frames measured, in stretches of so many
 GUARD_S = 3.0
@@ -64,13 +64,17 @@ def run_report(run: Path, found: dict[str, Any], cache: FrameCache, config: Trai
     facts = [
         ("frames", f"{found['frames']:,}"),
         ("cameras", str(len(cache.cameras))),
-        ("steps", f"{found['steps']:,} x {config.batch}"),
         ("encoder", f"{config.arch}, {config.input_px} px"),
-        ("final loss", f"{found['loss']:.3f}"),
-        ("final spread", f"{found['spread']:.2f}"),
+        ("weights to start from", config.init),
+        ("steps", f"{found['steps']:,} x {config.batch}" if found["steps"] else "none: the head alone is fitted"),
         ("effective rank", f"{found['effective_rank']:.1f}"),
-        ("images/s", f"{found['images_per_s']:.0f}"),
     ]
+    if found["steps"]:
+        facts += [
+            ("final loss", f"{found['loss']:.3f}"),
+            ("final spread", f"{found['spread']:.2f}"),
+            ("images/s", f"{found['images_per_s']:.0f}"),
+        ]
     return Report(
         title=f"Training run {run.name}",
         verdict=found["verdict"],
@@ -85,11 +89,12 @@ def run_report(run: Path, found: dict[str, Any], cache: FrameCache, config: Trai
 
 
 def _meters(found: dict[str, Any]) -> list[Meter]:
-    spread, rank, most = found["spread"], found["effective_rank"], found["rank_at_most"]
-    return [
-        Meter("Spread of the projections", f"{spread:.2f}", spread, spread_in_words(spread)),
-        Meter("Effective rank", f"{rank:.1f} of {most}", rank / most, rank_in_words(rank, most)),
-    ]
+    rank, most = found["effective_rank"], found["rank_at_most"]
+    meters = [Meter("Effective rank", f"{rank:.1f} of {most}", rank / most, rank_in_words(rank, most))]
+    if "spread" in found:
+        spread = found["spread"]
+        meters.insert(0, Meter("Spread of the projections", f"{spread:.2f}", spread, spread_in_words(spread)))
+    return meters
 
 
 def neighbour_sheets(cache: FrameCache, rows: list[int], vectors: np.ndarray) -> list[Sheet]:

@@ -123,7 +123,9 @@ def _of_timm(name: str) -> dict[str, Tensor] | None:
     try:
         return timm.create_model(name, pretrained=True).state_dict()
     except Exception as error:  # the hub raises a family of its own for each way in which it cannot be reached
-        raise _unreachable(f"{TIMM}{name}", f"timm.create_model({name!r}, pretrained=True)", "model.safetensors", error) from error
+        raise _unreachable(
+            f"{TIMM}{name}", f"timm.create_model({name!r}, pretrained=True)", "model.safetensors", error
+        ) from error
 
 
 def _of_torchvision(arch: str) -> dict[str, Tensor] | None:

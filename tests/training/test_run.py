@@ -13,11 +13,12 @@ from tests.training.small import noise_frames, small_cache, small_config, untrai
 from training.config import TrainConfig
 from training.data import build_cache, load_cache
 from training.health import effective_rank, rank_in_words, spread_in_words
+from training.pictures import sample_frames
 from training.record import METRICS
 from training.retrieval import Event
 from training.run import finish_run
 from training.summary import sample_gallery
-from training.trained import load_trained, sample_frames
+from training.trained import load_trained
 
 CONTENDERS = [
     *("this encoder", "raw pixels 8x8", "raw pixels 32x32", "HSV histogram", "the same encoder, untrained"),
@@ -57,7 +58,7 @@ def test_the_rank_is_of_what_the_encoder_gives_about_its_mean(tmp_path: Path) ->
     run = finished(tmp_path / "run", small_config(head=True, content=0, layout=8, colour=0))
     served, config = load_trained(run)
     _, pictures = sample_frames(load_cache(run / "cache"), config.input_px)
-    features = served.directions(torch.from_numpy(pictures)).numpy()
+    features = served.features(torch.from_numpy(pictures))["layout"].numpy()
     singular = np.linalg.svd(features - features.mean(0), compute_uv=False)
     share = singular / singular.sum()
     found = finish_run(run)
