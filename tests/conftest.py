@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from tests.tiny import write_tiny_encoder
 from tests.two_clips import write_two_clips
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+# What is trained in tests starts from this seed: what they assert must hold for any, as it must on any machine.
+TEST_SEED = int(os.environ.get("LOOKALIKE_TEST_SEED", "0"))
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from lookalike import cli
 from lookalike.contract import EncoderSpec
 from lookalike.encoder import Encoder
 from lookalike.errors import ExportError
+from tests.conftest import TEST_SEED
 from tests.exporters.test_export import GOOD
 from tests.training.small import noise_frames, untrained_run
 from training.encoders import Normalize, build_encoder
@@ -45,7 +46,7 @@ class Toy(nn.Module):
 
 @pytest.fixture(scope="module")
 def toy() -> ServedEncoder:
-    torch.manual_seed(0)
+    torch.manual_seed(TEST_SEED)
     return ServedEncoder(nn.Sequential(Normalize(), Toy()), 8).eval()
 
 
