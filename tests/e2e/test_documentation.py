@@ -90,7 +90,7 @@ def test_the_five_commands_of_the_readme_lead_to_a_search(home: Path, tmp_path: 
 
 
 def python_in_readme(containing: str) -> str:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     return next(block for block in blocks if containing in block)
 
 
