@@ -84,7 +84,8 @@ def continue_run(run: Path, given: TrainConfig) -> tuple[FrameCache, TrainConfig
 def finish_run(run: Path) -> dict[str, Any]:
     """Measure a finished run beside the floors and write its report.
 
-    Returns: its last measurements, if it has trained, `verdict`, and `evaluation`, what `lookalike evaluate` would print of a sample.
+    Returns: its last measurements, if it has trained, `verdict`, and `evaluation`, what `lookalike evaluate` would
+    print of a sample.
     """
     served, config = load_trained(run)
     cache, metrics = load_cache(run / "cache"), read_metrics(run / METRICS)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from lookalike.footage import Frame
+from tests.conftest import TEST_SEED
 from training.checkpoint import CHECKPOINT, ENCODER, save_checkpoint, save_encoder
 from training.config import CONFIG, TrainConfig
 from training.data import FrameCache, build_cache
@@ -36,7 +37,7 @@ SMALL = TrainConfig(
     projection=16,
     precision="fp32",
     device="cpu",
-    seed=0,
+    seed=TEST_SEED,
     checkpoint_every=1000,
     monitor_every=0,
     compile="off",

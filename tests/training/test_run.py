@@ -44,7 +44,7 @@ def test_a_finished_run_says_how_it_went_and_stands_beside_the_floors(tmp_path: 
     assert "camera_share" not in found["evaluation"]["rows"][0]  # of one camera
     assert json.loads(json.dumps(found)) == found
 
-    page = (run / "report.html").read_text()
+    page = (run / "report.html").read_text(encoding="utf-8")
     assert page.count(found["verdict"]) == 1
     assert page.index(found["verdict"]) < page.index("Against the floors") < page.index("What it finds")
     for name in CONTENDERS:
@@ -76,7 +76,7 @@ def test_a_run_that_knows_its_events_is_measured_by_them(tmp_path: Path) -> None
     found = finish_run(finished(tmp_path / "run", small_config(events=events)))
     assert set(found["evaluation"]["rows"][0]["precision5_disturbed"]) == {"gate.mp4", "mean"}
     assert "precision@5 of disturbed queries" in found["verdict"]
-    assert "Precision@5 by clip, disturbed" in (tmp_path / "run" / "report.html").read_text()
+    assert "Precision@5 by clip, disturbed" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
 
 
 def test_events_of_other_footage_do_not_undo_a_finished_run(tmp_path: Path) -> None:

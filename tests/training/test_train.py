@@ -472,7 +472,7 @@ def test_resuming_with_a_contradicting_flag_is_one_line(
 
 
 def test_the_report_of_a_run_names_it_and_shows_its_neighbours(uninterrupted: tuple[Path, dict[str, Any]]) -> None:
-    page = (uninterrupted[0] / "report.html").read_text()
+    page = (uninterrupted[0] / "report.html").read_text(encoding="utf-8")
     assert "Training run uninterrupted" in page
     assert f"{CLI_STEPS} x 8" in page
     assert page.count("data:image/jpeg;base64,") >= 8  # a query at least for each of eight rows
