@@ -26,12 +26,12 @@ def regression_loss(p: Tensor, z: Tensor) -> Tensor:
     return (2 - 2 * F.cosine_similarity(p, z, dim=1)).mean()
 
 
-def tau_at(step: int, steps: int, tau0: float) -> float:
-    """The target's decay at `step` of `steps`: rises by a cosine from tau0 to 1 over the whole run.
+def tau_at(step: int, steps: int, tau0: float, tau_end: float = 1.0) -> float:
+    """The target's decay at `step` of `steps`: rises by a cosine from tau0 to tau_end over the whole run.
 
-    Source: section 3.3, "Target network".
+    Source: section 3.3, "Target network", where tau_end is 1.
     """
-    return 1 - (1 - tau0) * (math.cos(math.pi * step / steps) + 1) / 2
+    return tau_end - (tau_end - tau0) * (math.cos(math.pi * step / steps) + 1) / 2
 
 
 def mlp(dim_in: int, hidden: int, dim_out: int) -> nn.Sequential:

@@ -16,7 +16,7 @@ BuiltIn = Literal["compact", "resnet18", "resnet18-small", "resnet50"]
 Optimizer = Literal["lars", "sgd", "adamw"]
 Precision = Literal["auto", "fp32", "bf16"]
 Switch = Literal["auto", "on", "off"]
-Views = Literal["camera", "paper"]
+Views = Literal["camera", "paper", "simclr"]
 Light = Literal["relative", "absolute"]
 LightChoice = Literal["auto", "relative", "absolute"]
 _POSITIVE = ("input_px", "batch", "accumulate", "hidden", "projection", "checkpoint_every", "fps", "lr")
@@ -59,8 +59,9 @@ class TrainConfig:
     temporal_s: float = 0.0
     """Half of the second views show another moment, .5 s to this many seconds away; 0 for none."""
     views: Views = "camera"
-    """What is done to a picture to make two views of it: `camera` nudges, zooms and re-exposes it, `paper` is for
-    pictures of one object."""
+    """How two views of a picture are made: `camera` nudges, zooms and re-exposes it; `paper` and `simclr` are for
+    pictures of one object. `simclr` draws both views from one distribution, without solarisation, and varies
+    saturation more."""
     crop_area_min: float = 0.5
     """Smallest share of the picture that a view keeps (the paper's is .08)."""
     blur: bool = True
@@ -73,11 +74,15 @@ class TrainConfig:
     lr: float = 4e-3
     """Peak learning rate at a batch of 256; scaled by batch / 256."""
     weight_decay: float = 1e-4
-    """On weights; biases and normalisation parameters take none."""
+    """On weights; on biases and normalisation parameters too with --decay-norms."""
+    decay_norms: bool = False
+    """Apply weight decay to biases and normalisation parameters, as lightly does; the paper does not."""
     warmup: float = 0.1
     """Share of the steps over which the learning rate rises."""
     tau0: float = 0.99
-    """Where the target's moving average starts; it ends at 1."""
+    """Where the target's moving average starts."""
+    tau_end: float = 1.0
+    """Where the target's moving average ends; equal to --tau0, it is constant."""
     hidden: int = 1024
     """Width of the hidden layer of projector and predictor (the paper's 4096 is for ImageNet)."""
     projection: int = 256
@@ -120,7 +125,7 @@ class TrainConfig:
         for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected more than 0")
-        for name in ("crop_area_min", "tau0", "warmup"):
+        for name in ("crop_area_min", "tau0", "tau_end", "warmup"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected 0 to 1")
         for name in ("steps", "content", "layout", "colour"):
@@ -128,6 +133,8 @@ class TrainConfig:
                 raise ValueError(f"--{name} is {getattr(self, name)}, expected 0 or more")
         if self.head and not (self.content or self.layout):
             raise ValueError("--content and --layout are 0, expected a length for at least one of them")
+        if self.tau_end < self.tau0:
+            raise ValueError(f"--tau-end is {self.tau_end}, expected at least --tau0, {self.tau0}")
         if self.temporal_s and self.temporal_s <= TEMPORAL_MIN_S:
             raise ValueError(f"--temporal-s is {self.temporal_s}, expected 0 or more than {TEMPORAL_MIN_S}")
         if self.cache_scale < 1:

@@ -98,7 +98,7 @@ def train(
                     (part_loss / config.accumulate).backward()
                 loss += part_loss.detach() / config.accumulate
             optimizer.step()
-            tau = tau_at(step, config.steps, config.tau0)
+            tau = tau_at(step, config.steps, config.tau0, config.tau_end)
             network.update_target(tau)
             step += 1
             measured = config.monitor_every > 0 and (step % config.monitor_every == 0 or step == config.steps)
