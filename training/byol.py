@@ -41,17 +41,53 @@ def mlp(dim_in: int, hidden: int, dim_out: int) -> nn.Sequential:
     )
 
 
+class CellMean(nn.Module):
+    """The mean over a grid that was flattened: (B, C * cells) -> (B, C)."""
+
+    def __init__(self, cells: int) -> None:
+        super().__init__()
+        self.cells = cells
+
+    def forward(self, grid: Tensor) -> Tensor:
+        return grid.unflatten(1, (-1, self.cells)).mean(2)
+
+
 class Byol(nn.Module):
     """Online and target networks and the predictor.
 
     The target stays in train mode: its batch norm uses the batch and keeps running statistics of its own.
     """
 
-    def __init__(self, encoder: nn.Module, dim: int, hidden: int, projection: int) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        dim: int,
+        hidden: int,
+        projection: int,
+        pooled_cells: int = 1,
+        freeze_norms: bool = False,
+    ) -> None:
+        """dim: D, what the encoder gives. pooled_cells: of the encoder's grid, where its mean is what is projected.
+
+        freeze_norms: whether the encoder's batch norm stays in eval mode.
+        """
         super().__init__()
-        self.online = nn.Sequential(encoder, mlp(dim, hidden, projection))
+        projector = mlp(dim // pooled_cells, hidden, projection)
+        if pooled_cells > 1:
+            projector.insert(0, CellMean(pooled_cells))
+        self.online = nn.Sequential(encoder, projector)
         self.predictor = mlp(projection, hidden, projection)
         self.target = copy.deepcopy(self.online).requires_grad_(False)
+        self._freeze_norms = freeze_norms
+        self.train()
+
+    def train(self, mode: bool = True) -> Byol:
+        super().train(mode)
+        if self._freeze_norms:
+            for module in (*self.online[0].modules(), *self.target[0].modules()):
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
 
     @property
     def encoder(self) -> nn.Module:

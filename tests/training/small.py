@@ -18,6 +18,7 @@ from training.encoders import build_encoder
 
 SMALL = TrainConfig(
     arch="compact",
+    init="none",
     input_px=32,
     fps=4.0,
     steps=12,
@@ -27,6 +28,11 @@ SMALL = TrainConfig(
     views="paper",
     light="absolute",
     head=False,
+    heads_first=0,
+    freeze_norms=False,
+    pooled=False,
+    region_share=0.0,
+    track_s=0.0,
     crop_area_min=0.6,
     optimizer="adamw",
     lr=1e-2,
