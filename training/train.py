@@ -71,7 +71,7 @@ def train(
     encoder = first_encoder(config) if not resume else build_encoder(config.arch, config.light)
     cells = grid_of(encoder) ** 2 if config.pooled else 1
     dim = embedding_dim(encoder, config.input_px)
-    network = Byol(encoder, dim, config.hidden, config.projection, cells, config.freeze_norms)
+    network = Byol(encoder, dim, config.hidden, config.projection, cells, config.freeze_norms, config.frozen_stages)
     network.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     if world.size > 1:
         share_batch_norm(network, device.type == "cuda")
@@ -90,7 +90,7 @@ def train(
     with closing(feed), recorded as recorder, _interrupt_flag() as interrupted:
         while step < config.steps and not _stop(world, step, interrupted()):
             batch, loss, projection = next(feed), torch.zeros((), device=device), torch.empty(0)
-            network.encoder.requires_grad_(step >= config.heads_first)
+            network.train_encoder(step >= config.heads_first)
             for group in optimizer.param_groups:
                 group["lr"] = lr_at(step, config)
             optimizer.zero_grad(set_to_none=True)

@@ -50,7 +50,7 @@ def settle(config: TrainConfig, say: Callable[[str], None] = lambda line: None) 
         light = "relative" if scratch else "absolute"
     lr = config.lr or (LR_SCRATCH if scratch else LR_ON)
     settled = dataclasses.replace(config, init=init, light=light, lr=lr)
-    return dataclasses.replace(settled, heads_first=0, freeze_norms=False) if scratch else settled
+    return dataclasses.replace(settled, heads_first=0, frozen_stages=0, freeze_norms=False) if scratch else settled
 
 
 def warm_start(encoder: nn.Sequential, arch: str, init: str) -> None:

@@ -29,6 +29,7 @@ SMALL = TrainConfig(
     light="absolute",
     head=False,
     heads_first=0,
+    frozen_stages=0,
     freeze_norms=False,
     pooled=False,
     region_share=0.0,
