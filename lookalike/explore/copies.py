@@ -21,7 +21,7 @@ ASKED = 12  # frames of the clip, evenly spaced, by which recordings are found t
 CANDIDATES = 12  # recordings that each version of it is aligned with
 SPEEDS = (1.0, 1.25, 0.8)  # at which the clip may be played; the first is preferred
 LEAST_SPEED_S = 5.0  # a shorter clip says too little of its speed: with more tries, any gesture agrees with another
-PLAINER, STEADIER = 0.03, 0.02  # by how much an altered picture, and another speed, must score better
+PLAINER, STEADIER = 0.03, 0.005  # by how much an altered picture, and another speed, must score better
 BLOCK = 1_000_000  # similarities that are looked up at a time
 
 
