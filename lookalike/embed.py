@@ -7,7 +7,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.footage import Frame, Source, find_sources, read_source
 from lookalike.index.schema import payload
-from lookalike.ingest import BATCH, QUEUE_FRAMES, OnFrames, OnReconnect, Summary, embed_small
+from lookalike.ingest import BATCH, QUEUE_FRAMES, OnFrames, OnReconnect, Summary
 from lookalike.runs import Runs
 from lookalike.sampling import Sampling
 from lookalike.table import from_table, schema, to_table
@@ -46,7 +46,7 @@ class Job:
         """
         runs = Runs(self.sampling.dedupe) if self.sampling.dedupe else None
         for batch in _batches(self._frames(source)):
-            embeddings = embed_small(self.encoder, batch)
+            embeddings = self.summary.embedded(batch, self.encoder)
             frames, kept = runs.push(batch, embeddings) if runs else (batch, embeddings)
             self.summary.saw(batch)
             self.summary.added += len(frames)
@@ -64,7 +64,7 @@ class Job:
                 if isinstance(item, Frame):
                     yield item
                 else:
-                    self.summary.ended(item.source, item.frames, item.reason, item.damaged)
+                    self.summary.ended(item.source, item.frames, item.reason, item.damaged, item.regions_s)
         except KeyboardInterrupt:
             if source.kind != "stream":
                 raise
@@ -108,7 +108,8 @@ def embed_clip(path: str, encoder: Encoder, sampling: Sampling) -> tuple[np.ndar
 
     Raises: FootageError if there are not two frames to be compared over time.
     """
-    (source, *more), job = find_sources([path]), Job(encoder, sampling, lambda frames: None)
+    (source, *more), whole = find_sources([path]), replace(sampling, regions=None)  # copies are compared as wholes
+    job = Job(encoder, whole, lambda frames: None)
     parts = list(job.embed(source)) if not more else []
     times_s = np.array([frame.time_s for frames, _ in parts for frame in frames])
     reason = job.summary.skipped[0].reason if job.summary.skipped else None
