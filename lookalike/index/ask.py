@@ -19,6 +19,7 @@ from lookalike.index.schema import Choice, Where
 from lookalike.parts import SMALLEST, Part, Weights, split, weigh
 
 MOST_REGIONS = 3  # of a frame that are asked by; with the whole, a search is four questions at most
+LEAST_AREA = 0.5  # of the largest one's, of a region that is asked by: less is mostly a shadow, a cloud or a leaf
 NEAR_S = 0.25  # as near as this, what moves in a stored frame stands for what moves at a moment of its recording
 NO_DIFFERENCE = 0.01  # between unit vectors: as much as two decodes of one picture differ
 

@@ -17,7 +17,16 @@ from lookalike.contract import EncoderSpec
 from lookalike.errors import FootageError, IndexStoreError
 from lookalike.footage import Frame
 from lookalike.footage.sampler import GRID
-from lookalike.index.ask import MOST_REGIONS, FrameMoment, Moving, QueryExample, Question, SearchRequest, questions_of
+from lookalike.index.ask import (
+    LEAST_AREA,
+    MOST_REGIONS,
+    FrameMoment,
+    Moving,
+    QueryExample,
+    Question,
+    SearchRequest,
+    questions_of,
+)
 from lookalike.index.background import Background
 from lookalike.index.engine import Engine
 from lookalike.index.folder import FolderPlace
@@ -133,8 +142,11 @@ class FrameIndex:
         rows = [row for row, one in enumerate(fields) if one["time_s"] == nearest_s and _moves(one.get("region"))]
         if not rows:
             return Moving()
-        regions = sorted(((fields[row]["region"], vectors[row]) for row in rows), key=lambda one: -_area(one[0]))
-        return Moving(regions[:MOST_REGIONS], self._background.usual(fields[rows[0]]["camera"]))
+        areas = {row: _area(fields[row]["region"]) for row in rows}
+        least = LEAST_AREA * max(areas.values())
+        large = sorted((row for row in rows if areas[row] >= least), key=lambda row: -areas[row])
+        regions = [(fields[row]["region"], vectors[row]) for row in large[:MOST_REGIONS]]
+        return Moving(regions, self._background.usual(fields[rows[0]]["camera"]))
 
     def example(self, frame_id: str) -> QueryExample:
         """A stored frame, or a stored region of one, to search by. Raises: IndexStoreError if the id is unknown."""

@@ -210,7 +210,7 @@ def test_a_moment_is_asked_by_what_moves_in_the_frame_nearest_to_it(
 
 def test_no_frame_has_more_than_four_questions(index: FrameIndex) -> None:
     whole = frame("a", 0)
-    boxes = [Region(0, 0, 0.1 + number / 20, 0.3) for number in range(5)]
+    boxes = [Region(0, 0, 0.3 + number / 20, 0.3) for number in range(5)]
     index.add(
         [whole, *(moving(whole, box) for box in boxes)],
         np.stack([parts_at(0, 0, 0), *(parts_at(20 * number, 0, 0) for number in range(1, 6))]),
@@ -226,6 +226,19 @@ def test_no_frame_has_more_than_four_questions(index: FrameIndex) -> None:
     hits = index.ask(SearchRequest([index.example(whole.id)]))
     assert len(asked) == 4
     assert hits[0].asked == str(boxes[4])  # the three largest, largest first
+
+
+def test_what_is_less_than_half_as_large_is_not_asked_by(index: FrameIndex) -> None:
+    """A cloud that is nearest to a stored frame, next to a car."""
+    whole, cloud = frame("a", 0), Region(0.5, 0, 0.13, 0.13)
+    index.add(
+        [whole, moving(whole), moving(whole, cloud)],
+        np.stack([parts_at(0, 0, 0), parts_at(90, 0, 0), parts_at(180, 0, 0)]),
+    )
+    index.add([frame("sky", 0)], parts_at(180, 90, 0)[None])
+    hits = index.ask(SearchRequest([index.example(whole.id)]))
+    assert [hit.source_id for hit in hits] == ["a", "sky"]
+    assert hits[1].score == pytest.approx(0.2, abs=1e-5)
 
 
 def test_of_two_questions_nothing_is_missed_behind_what_one_of_them_brings(index: FrameIndex) -> None:
