@@ -22,12 +22,16 @@ SAMPLE = 1000  # frames of each camera, at most
 CAMERAS = 64  # whose samples are kept: 1 MB each, for vectors of 256
 REFRESH_S = 60.0  # then a camera's frames are drawn again, since an index may grow
 FULL_REFRESH_S = 600.0  # the same for as many as are ever drawn: more frames make no better sample
+LEAST_USUAL = 8  # whole frames that say what a camera usually shows
 ROUNDING = 1e-6  # the engine's cosine and ours differ by less
 
 
 @dataclass(frozen=True, eq=False)
 class _Sample:
-    """N frames of a camera. vectors: float32 (N, D). sources: (N,), numbered by `numbers`. The rest: (N,) each."""
+    """N frames of a camera. vectors: float32 (N, D). sources: (N,), numbered by `numbers`. The rest: (N,) each.
+
+    usual: the median of the whole ones, float32 (D,), of length 1; None of fewer than LEAST_USUAL.
+    """
 
     vectors: np.ndarray
     sources: np.ndarray
@@ -35,6 +39,7 @@ class _Sample:
     times_s: np.ndarray
     ends_s: np.ndarray
     stand_for: np.ndarray  # how many frames each of them is
+    usual: np.ndarray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +66,14 @@ class Background:
         self._drawn: OrderedDict[str, _Drawn] = OrderedDict()  # by camera, the least recently used first
         self._drawing = False  # one at a time: each keeps the engine busy
 
-    def calibrate(self, vector: np.ndarray, hits: Sequence[Hit]) -> list[Hit]:
-        """The hits of a search by `vector`, float32 (D,), with their percentiles.
+    def usual(self, camera: str) -> np.ndarray | None:
+        """What a camera usually shows: float32 (D,), of length 1; None if too few of its frames are stored."""
+        return self._sample(camera).usual
+
+    def calibrate(self, vectors: np.ndarray, hits: Sequence[Hit]) -> list[Hit]:
+        """The hits of a search with their percentiles.
+
+        vectors: float32 (D,), or (Q, D) where the best of several scores counts; the dot product is the score.
 
         100 k / (N + 1), where k of the N sampled frames of the hit's camera, those of its own moment aside, are less
         similar to the query than the hit: what is left to 100 is the chance that a frame which belongs to the rest
@@ -72,15 +83,17 @@ class Background:
         Zero", 2010.
         """
         samples = {camera: self._sample(camera) for camera in {hit.camera for hit in hits}}
-        scores = {camera: sample.vectors @ vector for camera, sample in samples.items()}
+        asked = np.atleast_2d(vectors).T
+        scores = {camera: (one.vectors @ asked).max(1) for camera, one in samples.items() if len(one.vectors)}
         return [
             dataclasses.replace(hit, percentile=_percentile(hit, samples[hit.camera], scores[hit.camera]))
             for hit in hits
+            if hit.camera in scores  # else forgotten meanwhile
         ]
 
-    def above(self, percentile: float, vector: np.ndarray, hits: Sequence[Hit]) -> list[Hit]:
-        """Those of the hits that have at least this percentile."""
-        return [hit for hit in self.calibrate(vector, hits) if hit.percentile >= percentile]
+    def above(self, percentile: float, vectors: np.ndarray, hits: Sequence[Hit]) -> list[Hit]:
+        """Those of the hits that have at least this percentile. vectors: as for `calibrate`."""
+        return [hit for hit in self.calibrate(vectors, hits) if hit.percentile >= percentile]
 
     def _sample(self, camera: str) -> _Sample:
         with self._turn:
@@ -116,8 +129,20 @@ class Background:
         fields, vectors = next(self._engine.vectors(Where((camera,)), SAMPLE), ([], np.empty((0, 0), np.float32)))
         numbers = {source: number for number, source in enumerate({one["source"] for one in fields})}
         sources = np.array([numbers[one["source"]] for one in fields], int)
-        columns = [np.array([one[name] for one in fields], float) for name in ("time_s", "end_s", "stands_for")]
-        return _Sample(vectors, sources, numbers, *columns)
+        times_s, ends_s, stand_for = (
+            np.array([one[name] for one in fields], float) for name in ("time_s", "end_s", "stands_for")
+        )
+        whole = vectors[[one.get("region") is None for one in fields]] if fields else vectors
+        return _Sample(vectors, sources, numbers, times_s, ends_s, stand_for, _usual(whole))
+
+
+def _usual(vectors: np.ndarray) -> np.ndarray | None:
+    """vectors: float32 (N, D), of whole frames."""
+    if len(vectors) < LEAST_USUAL:
+        return None
+    median = np.median(vectors, axis=0)
+    length = float(np.linalg.norm(median))
+    return (median / length).astype(np.float32) if length > 0 else None
 
 
 def _percentile(hit: Hit, sample: _Sample, scores: np.ndarray) -> float:
