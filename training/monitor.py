@@ -11,17 +11,12 @@ from torch import Tensor, nn
 from training.config import TrainConfig
 from training.data import FrameCache
 from training.encoders import device_of, embedding_dim
+from training.evaluation.gallery import whole_frames
+from training.evaluation.labels import read_events
+from training.evaluation.moments import OWN_MOMENT_S, event_precision, self_retrieval
+from training.evaluation.perturbation import Perturbation, perturb_all
 from training.health import alignment, effective_rank, uniformity
 from training.probe import knn_accuracy, read_labelled
-from training.retrieval import (
-    OWN_MOMENT_S,
-    Disturbance,
-    Gallery,
-    disturb_all,
-    event_precision,
-    read_events,
-    self_retrieval,
-)
 from training.trained import ServedEncoder, embed_pixels, fit_all, sample_rows
 
 SAMPLE = 500  # frames
@@ -31,19 +26,19 @@ GUARD_S = 3.0
 
 
 class Monitor:
-    """Measures one network again and again on the same pictures, disturbed in the same way."""
+    """Measures one network again and again on the same pictures, perturbed in the same way."""
 
     def __init__(self, cache: FrameCache, config: TrainConfig) -> None:
         """Raises: FootageError if the events or the labelled pictures of the config cannot be read."""
         rows = sample_rows(len(cache), SAMPLE)
         pictures = [np.asarray(cache.frames[row]) for row in rows]
         clips = np.array([Path(name).name for name in cache.sources])
-        cameras = np.array(cache.cameras)
-        self._gallery = Gallery(pictures, clips[cache.source[rows]], cache.time_s[rows], cameras[cache.camera[rows]])
+        cameras = np.array(cache.cameras)[cache.camera[rows]]
+        self._gallery = whole_frames(pictures, clips[cache.source[rows]], cache.time_s[rows], cameras)
         self._cached = torch.from_numpy(np.stack(pictures))
         self._embedding = config.embedding
         self._frames = _tensor(pictures, config.input_px)
-        self._disturbed = _tensor(disturb_all(pictures, Disturbance(), seed=0), config.input_px)
+        self._perturbed = _tensor(perturb_all(pictures, Perturbation(), seed=0), config.input_px)
         self._events = read_events(Path(config.events)) if config.events else []
         self._labelled: tuple[Tensor, np.ndarray] | None = None
         if config.labelled:
@@ -54,7 +49,7 @@ class Monitor:
         """Names and values for a line of metrics.jsonl. The encoder is left in train mode."""
         device = device_of(encoder)
         served = ServedEncoder(encoder, embedding_dim(encoder, self._frames.shape[1])).to(device).eval()
-        own, of_queries = served.directions(self._frames.to(device)), served.directions(self._disturbed.to(device))
+        own, of_queries = served.directions(self._frames.to(device)), served.directions(self._perturbed.to(device))
         served.center_on(own)
         vectors, queries = served.last_layer(own).cpu(), served.last_layer(of_queries).cpu()
         found = {

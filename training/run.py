@@ -17,11 +17,11 @@ from training.checkpoint import CHECKPOINT
 from training.config import CONFIG, TrainConfig
 from training.data import FrameCache, build_cache, load_cache
 from training.distributed import ALONE, World
+from training.evaluation.labels import read_events
 from training.health import effective_rank
 from training.probe import find_labelled
 from training.record import METRICS, TENSORBOARD, read_metrics
-from training.retrieval import read_events
-from training.summary import beside_floors, neighbour_sheets, run_report
+from training.summary import measure_run, neighbour_sheets, run_report
 from training.train import Progress, first_encoder, train
 from training.trained import load_trained, sample_frames
 
@@ -73,7 +73,7 @@ def continue_run(run: Path, given: TrainConfig) -> tuple[FrameCache, TrainConfig
 
 
 def finish_run(run: Path) -> dict[str, Any]:
-    """Measure a finished run beside the floors and write its report.
+    """Measure a finished run next to its baselines and write its report.
 
     Returns: its last measurements, `verdict`, and `evaluation`, what `lookalike evaluate` would print of a sample.
     """
@@ -82,7 +82,7 @@ def finish_run(run: Path) -> dict[str, Any]:
     rows, pictures = sample_frames(cache, config.input_px)
     features = served.directions(torch.from_numpy(pictures))  # (N, D), before the last layer, which evens them out
     vectors = served.last_layer(features)
-    evaluation = beside_floors(served, config, cache)
+    evaluation = measure_run(served, config, cache)
     found = {
         "run": str(run),
         "steps": int(metrics[-1]["step"]),
