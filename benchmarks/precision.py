@@ -24,8 +24,8 @@ from exporters.parity import LIMITS
 from lookalike.contract import Precision
 from lookalike.encoder import Encoder
 from training.data import load_cache
+from training.pictures import fit_all, sample_rows
 from training.train import pick_device
-from training.trained import fit_all, sample_rows
 
 BATCH = 16
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lookalike.contract import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, EncoderSpec
-from training.trained import ServedEncoder
+from training.head import EncoderWithHead
 
 OPSET = 18  # the oldest that the exporter writes without conversion: more runtimes read it
 
@@ -31,7 +31,7 @@ class HalfNetwork(nn.Module):
         return self.network(self.normalisation(images).half()).float()
 
 
-def in_half(served: ServedEncoder) -> ServedEncoder:
+def in_half(served: EncoderWithHead) -> EncoderWithHead:
     """The same encoder in float16; `served` itself stays as it is."""
     half = copy.deepcopy(served)
     assert isinstance(half.encoder, nn.Sequential)
@@ -39,7 +39,7 @@ def in_half(served: ServedEncoder) -> ServedEncoder:
     return half.eval()
 
 
-def to_onnx(served: ServedEncoder, spec: EncoderSpec) -> onnx.ModelProto:
+def to_onnx(served: EncoderWithHead, spec: EncoderSpec) -> onnx.ModelProto:
     """The whole way from uint8 (N, S, S, 3) to unit float32 (N, D), for any N, checked, with its spec."""
     example = torch.zeros(2, spec.input_px, spec.input_px, 3, dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

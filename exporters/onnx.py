@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -24,10 +24,14 @@ from lookalike.errors import ExportError
 from training.checkpoint import CHECKPOINT, load_checkpoint, weights_digest
 from training.config import BuiltIn, TrainConfig
 from training.data import load_cache
-from training.trained import ServedEncoder, embed_pixels, fit_all, load_trained, sample_rows
+from training.encoders import TIMM
+from training.head import EncoderWithHead, embed_pixels
+from training.pictures import fit_all, sample_rows
+from training.trained import load_trained
 
 VERIFIED = 256  # frames, at most
 CALIBRATED = 256  # frames, others than those, at most
+NAMED = 3  # sources, of those that a head was fitted to
 ROUGH = 32  # frames, of those that are verified on, to rank layers by
 
 
@@ -64,27 +68,42 @@ def export_run(
     """
     served, config = load_trained(run)
     steps = int(load_checkpoint(run / CHECKPOINT)["step"])
-    spec = describe(served, config, steps, len(load_cache(run / "cache")))
-    return export(served, spec, load_cache(run / "cache").frames, out, precision, on_attempt, min_top10)
+    cache = load_cache(run / "cache")
+    spec = describe(served, config, steps, len(cache), cache.sources)
+    return export(served, spec, cache.frames, out, precision, on_attempt, min_top10)
 
 
-def describe(served: ServedEncoder, config: TrainConfig, steps: int, frames: int) -> EncoderSpec:
-    """What an fp32 file of this encoder says about itself. frames: how many it was trained on."""
+def _in_words(sources: Sequence[str]) -> str:
+    """The first few names, and how many there are."""
+    names = [Path(source).name for source in sources[:NAMED]]
+    more = len(sources) - len(names)
+    return ", ".join(names) + (f" and {more:,} more" if more else "")
+
+
+def describe(
+    served: EncoderWithHead, config: TrainConfig, steps: int, frames: int, sources: Sequence[str]
+) -> EncoderSpec:
+    """What an fp32 file of this encoder says about itself.
+
+    frames: how many it was trained on. sources: what its head was fitted to.
+    """
     return EncoderSpec(
         name=f"{config.arch.rpartition(':')[2]}-{config.input_px}",
         input_px=config.input_px,
-        dim=len(served.weight),
+        dim=served.dim,
         weights_sha256=weights_digest(served),
         steps=steps,
         frames=frames,
-        arch=config.arch if config.arch in get_args(BuiltIn) else "",
+        arch=config.arch if config.arch in get_args(BuiltIn) or config.arch.startswith(TIMM) else "",
         light=config.light,
-        whitened=config.embedding > 0,
+        whitened=config.head,
+        parts=served.parts if len(served.parts) > 1 else (),
+        fitted_to=_in_words(sources),
     )
 
 
 def export(
-    served: ServedEncoder,
+    served: EncoderWithHead,
     spec: EncoderSpec,
     frames: np.ndarray,
     out: Path,

@@ -11,8 +11,8 @@ from lookalike.contract import Precision
 from lookalike.footage import Frame
 from training.config import TrainConfig
 from training.data import build_cache
+from training.fit import fit_head
 from training.train import first_encoder
-from training.trained import serve
 
 
 def export_weights(
@@ -33,5 +33,7 @@ def export_weights(
     encoder = first_encoder(config)
     with tempfile.TemporaryDirectory() as folder:
         cache = build_cache(Path(folder), frames, config.cache_px, on_frame)
-        served = serve(encoder, cache.frames, config)
-        return export(served, describe(served, config, 0, 0), cache.frames, out, precision, on_attempt, min_top10)
+        served = fit_head(encoder, cache.frames, config, cache.regions.pictures)
+        return export(
+            served, describe(served, config, 0, 0, cache.sources), cache.frames, out, precision, on_attempt, min_top10
+        )

@@ -18,8 +18,10 @@ Precision = Literal["auto", "fp32", "bf16"]
 Switch = Literal["auto", "on", "off"]
 Views = Literal["camera", "paper"]
 Light = Literal["relative", "absolute"]
-_POSITIVE = ("input_px", "steps", "batch", "accumulate", "hidden", "projection", "checkpoint_every", "fps", "lr")
+LightChoice = Literal["auto", "relative", "absolute"]
+_POSITIVE = ("input_px", "batch", "accumulate", "hidden", "projection", "checkpoint_every", "fps", "lr")
 CONFIG = "config.json"  # of a run
+DEFAULT_ARCH = "timm:tf_efficientnet_lite0"  # its pretrained weights come with a package
 TEMPORAL_MIN_S = 0.5  # nearer moments are the same picture
 
 
@@ -30,11 +32,13 @@ class TrainConfig:
     The fields' docstrings are the help texts of the flags. Source: BYOL, arXiv 2006.07733, section 3.3 and appendix J.
     """
 
-    arch: str = "compact"
-    """Encoder: `compact` (for CPUs), `resnet18-small` (3x3 stem, for pictures of 32 px), torchvision's `resnet18` and
-    `resnet50`, or your own, `FILE.py:NAME` or `MODULE:NAME`: a callable that gives a module."""
-    init: str | None = None
-    """Weights to start from: a state dict (.pt, .safetensors), or `imagenet` for torchvision's."""
+    arch: str = DEFAULT_ARCH
+    """Encoder: `timm:NAME`, any convolutional network of timm; `compact` (for small machines); `resnet18-small` (3x3
+    stem, for pictures of 32 px), torchvision's `resnet18` and `resnet50`; or your own, `FILE.py:NAME` or
+    `MODULE:NAME`: a callable that gives a module."""
+    init: str = "auto"
+    """Weights to start from: `pretrained`, those that the network is published with; a state dict (.pt, .safetensors);
+    `none`; `auto` takes pretrained ones where they can be had."""
     input_px: int = 96
     """Side of the encoder's square input, pixels."""
     cache_scale: float = 1.15
@@ -42,7 +46,8 @@ class TrainConfig:
     fps: float = 4.0
     """Frames taken from each second of video."""
     steps: int = 600
-    """Optimiser steps of the whole run."""
+    """Optimiser steps of the whole run; 0 for none: the weights that it starts from, with a head fitted to the
+    footage."""
     batch: int = 64
     """Frames per step, over all processes."""
     accumulate: int = 1
@@ -60,8 +65,9 @@ class TrainConfig:
     """Smallest share of the picture that a view keeps (the paper's is .08)."""
     blur: bool = True
     """Blur some views; not for pictures of 32 px, which have little to lose."""
-    light: Light = "relative"
-    """`relative` takes exposure and white balance out of each picture first; `absolute` keeps them."""
+    light: LightChoice = "auto"
+    """`relative` takes exposure and white balance out of each picture first; `absolute` keeps them, as pretrained
+    weights want it; `auto` goes by --init."""
     optimizer: Optimizer = "adamw"
     """LARS is the paper's, for large batches."""
     lr: float = 4e-3
@@ -76,9 +82,15 @@ class TrainConfig:
     """Width of the hidden layer of projector and predictor (the paper's 4096 is for ImageNet)."""
     projection: int = 256
     """Width of the projection that is compared."""
-    embedding: int = 256
-    """Length of embeddings: after training, a last layer is fitted to the footage that weighs down what a disturbed
-    camera changes; 0 for the encoder's own features."""
+    head: bool = True
+    """Fit linear layers to the footage, which weigh down what a perturbed camera changes; without, embeddings are the
+    encoder's own features in one piece."""
+    content: int = 192
+    """Length of the part of an embedding that says what is shown, wherever it is; 0 for none."""
+    layout: int = 128
+    """Length of the part that says what is shown where; 0 for none."""
+    colour: int = 64
+    """Length of the part that says in which colours, at most 64; 0 for none."""
     precision: Precision = "auto"
     """bf16 where the device has it, else fp32."""
     compile: Switch = "auto"
@@ -111,8 +123,11 @@ class TrainConfig:
         for name in ("crop_area_min", "tau0", "warmup"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected 0 to 1")
-        if self.embedding < 0:
-            raise ValueError(f"--embedding is {self.embedding}, expected 0 or more")
+        for name in ("steps", "content", "layout", "colour"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"--{name} is {getattr(self, name)}, expected 0 or more")
+        if self.head and not (self.content or self.layout):
+            raise ValueError("--content and --layout are 0, expected a length for at least one of them")
         if self.temporal_s and self.temporal_s <= TEMPORAL_MIN_S:
             raise ValueError(f"--temporal-s is {self.temporal_s}, expected 0 or more than {TEMPORAL_MIN_S}")
         if self.cache_scale < 1:

@@ -1,4 +1,8 @@
-"""The networks that can be trained: each gives (B, D) from float (B, 3, S, S) in [0, 1]."""
+"""The networks that can be trained: each gives (B, D) from float (B, 3, S, S) in [0, 1].
+
+A network that says `grid` gives a square of so many cells a side, flattened from (B, C, grid, grid); one that does not
+gives one vector for the whole picture.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from lookalike.errors import TrainingError
-from training.config import BuiltIn, Light
+from training.config import BuiltIn, LightChoice
 
-# Of ImageNet, so that torchvision's weights can be a start; they live in the graph and nowhere else.
+# Of ImageNet, as torchvision's weights want it; timm says its own. They live in the graph and nowhere else.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
+TIMM = "timm:"
+GRID = 3  # cells a side: at 96 px, all that a network of stride 32 has
 GROUPS = 8  # channels are normalised in this many groups
 
 
@@ -26,10 +32,10 @@ class Normalize(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, mean: tuple[float, ...] = MEAN, std: tuple[float, ...] = STD) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         return (images - self.mean) / self.std
@@ -89,18 +95,51 @@ class CompactNet(nn.Module):
         head = [nn.Conv2d(widths[-1], out, 1, bias=False), nn.GroupNorm(GROUPS, out), nn.ReLU(inplace=True)]
         self.features = nn.Sequential(*stem, *blocks, *head)
         self.pool = nn.AdaptiveAvgPool2d(grid)
-        self.dim = out * grid * grid
+        self.grid = grid
 
     def forward(self, images: Tensor) -> Tensor:
         # (B, 3, S, S) -> (B, out, S/16, S/16) -> (B, out, grid, grid) -> (B, D)
         return self.pool(self.features(images)).flatten(1)
 
 
-def _torchvision(name: str) -> nn.Module:
+class TimmNet(nn.Module):
+    """A convolutional network of timm, without what is made for ImageNet's classes, and a grid of its features.
+
+    Of those that are built in stages with a widening after them (EfficientNet, MobileNet), the last stage and the
+    widening are left out: they find things worse, see docs/footage.md.
+    """
+
+    def __init__(self, name: str, grid: int = GRID) -> None:
+        """Raises: TrainingError if timm has no network of that name, or none that gives feature maps."""
+        super().__init__()
+        import timm
+
+        try:
+            self.model = timm.create_model(name, pretrained=False, num_classes=0, global_pool="")
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise TrainingError(f"--arch {TIMM}{name}: timm cannot build it ({error})") from error
+        self.left_out = ("classifier.", "fc.", "head.")  # names of weights that are not wanted here
+        if hasattr(self.model, "conv_head") and isinstance(self.model.blocks, nn.Sequential):
+            last = len(self.model.blocks) - 1
+            self.model.blocks = self.model.blocks[:last]
+            self.model.conv_head = self.model.bn2 = nn.Identity()
+            self.left_out += (f"blocks.{last}.", "conv_head.", "bn2.")
+        self.pool = nn.AdaptiveAvgPool2d(grid)
+        self.grid = grid
+
+    def forward(self, images: Tensor) -> Tensor:
+        # (B, 3, S, S) -> (B, C, S/32, S/32) -> (B, C, grid, grid) -> (B, D)
+        maps = self.model.forward_features(images)  # pyright: ignore[reportCallIssue]
+        if maps.ndim != 4:
+            raise TrainingError(f"the network gives {tuple(maps.shape)}, expected feature maps, (B, C, H, W)")
+        return self.pool(maps).flatten(1)
+
+
+def _torchvision(name: str, grid: int) -> nn.Module:
     import torchvision
 
     network = getattr(torchvision.models, name)(weights=None)
-    network.fc = nn.Identity()
+    network.fc, network.avgpool, network.grid = nn.Identity(), nn.AdaptiveAvgPool2d(grid), grid
     return network
 
 
@@ -113,28 +152,45 @@ def _small_stem(network: nn.Module) -> nn.Module:
 
 _BUILDERS: dict[BuiltIn, Callable[[], nn.Module]] = {
     "compact": CompactNet,
-    "resnet18": lambda: _torchvision("resnet18"),
-    "resnet18-small": lambda: _small_stem(_torchvision("resnet18")),
-    "resnet50": lambda: _torchvision("resnet50"),
+    "resnet18": lambda: _torchvision("resnet18", GRID),
+    "resnet18-small": lambda: _small_stem(_torchvision("resnet18", 1)),
+    "resnet50": lambda: _torchvision("resnet50", GRID),
 }
 
 
-def build_encoder(arch: str, light: Light = "absolute") -> nn.Sequential:
+def build_encoder(arch: str, light: LightChoice = "absolute") -> nn.Sequential:
     """A randomly initialised encoder: float (B, 3, S, S) in [0, 1] -> (B, D).
 
-    arch: a BuiltIn, or `FILE.py:NAME` or `MODULE:NAME`, a callable that gives a module taking normalised pictures.
-    light: whether pictures are normalised each by its own statistics, or all by ImageNet's.
+    arch: a BuiltIn, `timm:NAME`, or `FILE.py:NAME` or `MODULE:NAME`, a callable that gives a module taking normalised
+    pictures. light: whether pictures are normalised each by its own statistics, or all by those of the network's
+    pretrained weights.
     Raises: TrainingError if there is none of that name.
     """
-    builder = _BUILDERS[arch] if arch in _BUILDERS else _own_builder(arch)
-    return nn.Sequential(Standardize() if light == "relative" else Normalize(), builder())
+    network = _build_network(arch)
+    return nn.Sequential(Standardize() if light == "relative" else _normalize(arch), network)
+
+
+def _build_network(arch: str) -> nn.Module:
+    if arch.startswith(TIMM):
+        return TimmNet(arch.removeprefix(TIMM))
+    return (_BUILDERS[arch] if arch in _BUILDERS else _own_builder(arch))()
+
+
+def _normalize(arch: str) -> Normalize:
+    if not arch.startswith(TIMM):
+        return Normalize()
+    import timm
+
+    config = timm.get_pretrained_cfg(arch.removeprefix(TIMM))
+    return Normalize(config.mean, config.std) if config else Normalize()
 
 
 def _own_builder(arch: str) -> Callable[[], nn.Module]:
     where, _, name = arch.rpartition(":")
     if not where:
         raise TrainingError(
-            f"--arch {arch}: expected one of {', '.join(_BUILDERS)}, or your own as FILE.py:NAME or MODULE:NAME"
+            f"--arch {arch}: expected one of {', '.join(_BUILDERS)}, timm:NAME, or your own as FILE.py:NAME"
+            " or MODULE:NAME"
         )
     try:
         return getattr(_load_module(where), name)
@@ -153,6 +209,11 @@ def _load_module(where: str):
     return module
 
 
+def grid_of(encoder: nn.Module) -> int:
+    """Cells a side of the grid that an encoder made by `build_encoder` gives; 1 if it gives one vector."""
+    return getattr(encoder[1], "grid", 1) if isinstance(encoder, nn.Sequential) and len(encoder) > 1 else 1
+
+
 def device_of(encoder: nn.Module) -> torch.device:
     """Where its parameters are; the CPU if it has none."""
     return next((parameter.device for parameter in encoder.parameters()), torch.device("cpu"))
@@ -165,7 +226,7 @@ def embedding_dim(encoder: nn.Module, input_px: int) -> int:
     try:
         with torch.no_grad():
             found = encoder.eval()(torch.zeros(2, 3, input_px, input_px, device=device))
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise TrainingError(f"the encoder does not take pictures of {input_px} px ({reason})") from error
     encoder.train(was_training)

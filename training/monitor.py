@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,16 @@ from torch import Tensor, nn
 
 from training.config import TrainConfig
 from training.data import FrameCache
-from training.encoders import device_of, embedding_dim
+from training.encoders import device_of
 from training.evaluation.gallery import whole_frames
 from training.evaluation.labels import read_events
 from training.evaluation.moments import OWN_MOMENT_S, event_precision, self_retrieval
 from training.evaluation.perturbation import Perturbation, perturb_all
+from training.fit import fit_head
+from training.head import embed_pixels
 from training.health import alignment, effective_rank, uniformity
+from training.pictures import fit_all, sample_rows
 from training.probe import knn_accuracy, read_labelled
-from training.trained import ServedEncoder, embed_pixels, fit_all, sample_rows
 
 SAMPLE = 500  # frames
 LABELLED = 2000  # pictures
@@ -35,8 +38,7 @@ class Monitor:
         clips = np.array([Path(name).name for name in cache.sources])
         cameras = np.array(cache.cameras)[cache.camera[rows]]
         self._gallery = whole_frames(pictures, clips[cache.source[rows]], cache.time_s[rows], cameras)
-        self._cached = torch.from_numpy(np.stack(pictures))
-        self._embedding = config.embedding
+        self._cached, self._config = np.stack(pictures), config
         self._frames = _tensor(pictures, config.input_px)
         self._perturbed = _tensor(perturb_all(pictures, Perturbation(), seed=0), config.input_px)
         self._events = read_events(Path(config.events)) if config.events else []
@@ -48,18 +50,17 @@ class Monitor:
     def measure(self, encoder: nn.Module) -> dict[str, float]:
         """Names and values for a line of metrics.jsonl. The encoder is left in train mode."""
         device = device_of(encoder)
-        served = ServedEncoder(encoder, embedding_dim(encoder, self._frames.shape[1])).to(device).eval()
-        own, of_queries = served.directions(self._frames.to(device)), served.directions(self._perturbed.to(device))
-        served.center_on(own)
-        vectors, queries = served.last_layer(own).cpu(), served.last_layer(of_queries).cpu()
+        plain = fit_head(encoder, self._cached, dataclasses.replace(self._config, head=False))
+        vectors, queries = (embed_pixels(plain, part.to(device)).cpu() for part in (self._frames, self._perturbed))
         found = {
             "effective_rank": effective_rank(vectors),
             "alignment": alignment(vectors, queries),
             "uniformity": uniformity(vectors),
         }
-        if self._embedding:
-            served.whiten_on(own, self._cached.to(device), self._frames.shape[1], self._embedding, COPIES)
-            vectors, queries = served.last_layer(own).cpu(), served.last_layer(of_queries).cpu()
+        served = plain
+        if self._config.head:
+            served = fit_head(encoder, self._cached, self._config, copies=COPIES)
+            vectors, queries = (embed_pixels(served, part.to(device)).cpu() for part in (self._frames, self._perturbed))
         gallery = self._gallery
         found["self_retrieval"] = self_retrieval(queries.numpy(), vectors.numpy(), gallery, OWN_MOMENT_S)
         if self._events:

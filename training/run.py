@@ -19,18 +19,26 @@ from training.data import FrameCache, build_cache, load_cache
 from training.distributed import ALONE, World
 from training.evaluation.labels import read_events
 from training.health import effective_rank
+from training.pictures import sample_frames
 from training.probe import find_labelled
 from training.record import METRICS, TENSORBOARD, read_metrics
 from training.summary import measure_run, neighbour_sheets, run_report
 from training.train import Progress, first_encoder, train
-from training.trained import load_trained, sample_frames
+from training.trained import load_trained
+from training.warm_start import settle
 
 
 def start_run(
-    frames: Iterable[Frame], config: TrainConfig, run: Path, on_frame: Callable[[Frame], None]
+    frames: Iterable[Frame],
+    config: TrainConfig,
+    run: Path,
+    on_frame: Callable[[Frame], None],
+    say: Callable[[str], None] = lambda line: None,
 ) -> tuple[FrameCache, TrainConfig]:
     """Make the run's folder and its frame cache.
 
+    say: called with a line where the run will not be what might be expected.
+    Returns: the cache, and the config as it holds from now on, without `auto` where that decides the encoder.
     Raises: TrainingError if the folder holds a run, or anything else, or cannot be written, if there is no such encoder
     or no such weights to start from, or if there is too little footage; FootageError if the events
     or the labelled pictures cannot be read.
@@ -40,6 +48,7 @@ def start_run(
     if run.exists() and (not run.is_dir() or _foreign(run)):
         raise TrainingError(f"{run}: not an empty folder and not a run; choose another --out")
     config.check()
+    config = settle(config, say)
     first_encoder(config)  # what cannot be trained is told before the footage is decoded
     if config.events:
         read_events(Path(config.events))
@@ -75,26 +84,29 @@ def continue_run(run: Path, given: TrainConfig) -> tuple[FrameCache, TrainConfig
 def finish_run(run: Path) -> dict[str, Any]:
     """Measure a finished run next to its baselines and write its report.
 
-    Returns: its last measurements, `verdict`, and `evaluation`, what `lookalike evaluate` would print of a sample.
+    Returns: its last measurements, if it has trained, `verdict`, and `evaluation`: what `lookalike evaluate` would
+    print of a sample.
     """
     served, config = load_trained(run)
     cache, metrics = load_cache(run / "cache"), read_metrics(run / METRICS)
     rows, pictures = sample_frames(cache, config.input_px)
-    features = served.directions(torch.from_numpy(pictures))  # (N, D), before the last layer, which evens them out
-    vectors = served.last_layer(features)
+    of_parts = served.features(torch.from_numpy(pictures))
+    vectors = served.join(of_parts)
+    features = of_parts[served.names[0]]  # (N, D), before the head, which evens them out
     evaluation = measure_run(served, config, cache)
     found = {
         "run": str(run),
-        "steps": int(metrics[-1]["step"]),
+        "steps": config.steps,
         "frames": len(cache),
-        "loss": metrics[-1]["loss"],
-        "spread": metrics[-1]["spread"],
+        "regions": len(cache.regions),
         "effective_rank": effective_rank(features - features.mean(0)),
         "rank_at_most": min(features.shape),
-        "images_per_s": float(np.median([line["images_per_s"] for line in metrics])),
         "verdict": evaluation["verdict"],
         "evaluation": evaluation,
     }
+    if metrics:
+        found |= {name: metrics[-1][name] for name in ("loss", "spread")}
+        found["images_per_s"] = float(np.median([line["images_per_s"] for line in metrics]))
     sheets = neighbour_sheets(cache, rows.tolist(), vectors.numpy())
     write_report(run_report(run, found, cache, config, sheets), run / "report.html")
     return found

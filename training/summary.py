@@ -17,16 +17,16 @@ from training.evaluation.contenders import baselines, of_run
 from training.evaluation.footage import Protocol, evaluate_footage
 from training.evaluation.gallery import NO_BOX, Gallery
 from training.evaluation.labels import Labelled, read_labelled
+from training.head import EncoderWithHead
 from training.health import rank_in_words, spread_in_words
 from training.record import METRICS
-from training.trained import ServedEncoder
 
 FRAMES, STRETCH = 180, 15  # frames measured, in stretches of so many
 REGIONS = 1500  # measured at most, of whole tracks
 SHEET_QUERIES, SHEET_HITS, SHEET_GUARD_S = 8, 5, 5.0
 
 
-def measure_run(served: ServedEncoder, config: TrainConfig, cache: FrameCache) -> dict[str, Any]:
+def measure_run(served: EncoderWithHead, config: TrainConfig, cache: FrameCache) -> dict[str, Any]:
     """The encoder and its baselines on a sample of the run's frames and regions, and its labels if it knows any.
 
     Returns: as `evaluation.footage.evaluate_footage`; events that are of other footage are left out.
@@ -100,13 +100,17 @@ def run_report(run: Path, found: dict[str, Any], cache: FrameCache, config: Trai
     facts = [
         ("frames", f"{found['frames']:,}"),
         ("cameras", str(len(cache.cameras))),
-        ("steps", f"{found['steps']:,} x {config.batch}"),
         ("encoder", f"{config.arch}, {config.input_px} px"),
-        ("final loss", f"{found['loss']:.3f}"),
-        ("final spread", f"{found['spread']:.2f}"),
+        ("weights to start from", config.init),
+        ("steps", f"{found['steps']:,} x {config.batch}" if found["steps"] else "none: the head alone is fitted"),
         ("effective rank", f"{found['effective_rank']:.1f}"),
-        ("images/s", f"{found['images_per_s']:.0f}"),
     ]
+    if found["steps"]:
+        facts += [
+            ("final loss", f"{found['loss']:.3f}"),
+            ("final spread", f"{found['spread']:.2f}"),
+            ("images/s", f"{found['images_per_s']:.0f}"),
+        ]
     return Report(
         title=f"Training run {run.name}",
         verdict=found["verdict"],
@@ -121,11 +125,12 @@ def run_report(run: Path, found: dict[str, Any], cache: FrameCache, config: Trai
 
 
 def _meters(found: dict[str, Any]) -> list[Meter]:
-    spread, rank, most = found["spread"], found["effective_rank"], found["rank_at_most"]
-    return [
-        Meter("Spread of the projections", f"{spread:.2f}", spread, spread_in_words(spread)),
-        Meter("Effective rank", f"{rank:.1f} of {most}", rank / most, rank_in_words(rank, most)),
-    ]
+    rank, most = found["effective_rank"], found["rank_at_most"]
+    meters = [Meter("Effective rank", f"{rank:.1f} of {most}", rank / most, rank_in_words(rank, most))]
+    if "spread" in found:
+        spread = found["spread"]
+        meters.insert(0, Meter("Spread of the projections", f"{spread:.2f}", spread, spread_in_words(spread)))
+    return meters
 
 
 def neighbour_sheets(cache: FrameCache, rows: list[int], vectors: np.ndarray) -> list[Sheet]:

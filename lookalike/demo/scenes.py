@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
 from functools import lru_cache
@@ -22,6 +22,7 @@ import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from lookalike.demo import night
 from lookalike.demo.backdrops import PLANE, draw_backdrop, smooth_noise
 from lookalike.demo.schedule import CAMERAS, Camera, Event, Pass, box_at, plan_passes, scene_events
 from lookalike.demo.sprites import COLOURS, KINDS, MARGIN_M, draw_sprite
@@ -48,9 +49,7 @@ def render_scenes(
     A seed fixes every pixel before encoding; encoded bytes may differ between builds of x264.
     Raises: ValueError if no frame fits into duration_s, or a side of size_px is odd (yuv420p halves both).
     """
-    count = round(duration_s * fps)
-    if count < 1 or min(size_px) < 2 or size_px[0] % 2 or size_px[1] % 2:
-        raise ValueError(f"{duration_s} s at {fps} fps, {size_px} px; expected at least one frame and even sides")
+    count = frame_count(duration_s, fps, size_px)
     folder.mkdir(parents=True, exist_ok=True)
     events: list[Event] = []
     for index, camera in enumerate(CAMERAS):
@@ -58,31 +57,65 @@ def render_scenes(
         for done in encode(folder / camera.clip, frames, fps, size_px, camera.recorded_at):
             on_progress(index * count + done, len(CAMERAS) * count)
         events.extend(scene_events(camera, duration_s, fps, seed))
-    with (folder / "events.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("clip", "start_s", "end_s", "label"))
-        writer.writerows((e.clip, f"{e.start_s:.10g}", f"{e.end_s:.10g}", e.label) for e in events)
+    write_events(folder / "events.csv", events)
     return events
 
 
+def frame_count(duration_s: float, fps: int, size_px: Size) -> int:
+    """How many frames a clip has. Raises: ValueError if that is none, or a side is odd (yuv420p halves both)."""
+    count = round(duration_s * fps)
+    if count < 1 or min(size_px) < 2 or size_px[0] % 2 or size_px[1] % 2:
+        raise ValueError(f"{duration_s} s at {fps} fps, {size_px} px; expected at least one frame and even sides")
+    return count
+
+
+def write_events(path: Path, events: Iterable[Event]) -> None:
+    """Write columns clip,start_s,end_s,label."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("clip", "start_s", "end_s", "label"))
+        writer.writerows((e.clip, f"{e.start_s:.10g}", f"{e.end_s:.10g}", e.label) for e in events)
+
+
 def scene_frames(camera: Camera, duration_s: float, fps: int, seed: int, size_px: Size) -> Iterator[np.ndarray]:
-    """Yield the pictures of one camera, before encoding: uint8 (H, W, 3), RGB, frame i at i / fps seconds."""
+    """Yield the pictures of one of the demo's cameras: see draw_frames."""
+    return draw_frames(camera, plan_passes(camera, duration_s, seed), duration_s, fps, seed, size_px)
+
+
+def draw_frames(
+    camera: Camera,
+    passes: Sequence[Pass],
+    duration_s: float,
+    fps: int,
+    seed: int,
+    size_px: Size,
+    gain_at: Callable[[float], np.ndarray | float] = lambda time_s: 1.0,
+) -> Iterator[np.ndarray]:
+    """Yield the pictures of one camera, before encoding: uint8 (H, W, 3), RGB, frame i at i / fps seconds.
+
+    gain_at: time_s -> what the light is multiplied by, float32 that broadcasts to (H, W, 3).
+    """
     rng = camera.rng(seed, purpose=1)
     width, height = size_px
-    backdrop = draw_backdrop(camera.name, size_px)
-    light = _light(camera, duration_s, rng, size_px)
-    grain = rng.normal(0, NOISE_SIGMA, (height + 64, width + 64, 3)).astype(np.float32)
-    passes = plan_passes(camera, duration_s, seed)
+    backdrop = draw_backdrop(camera.place or camera.name, size_px)
+    light_at = _light(camera, duration_s, rng, size_px)
+    sigma = night.NOISE_SIGMA if camera.night else NOISE_SIGMA
+    grain = rng.normal(0, sigma, (height + 64, width + 64, 1 if camera.night else 3)).astype(np.float32)
     for index in range(round(duration_s * fps)):
+        time_s = index / fps
         canvas = backdrop.copy()  # (H, W, 3) float32
-        for passing in passes:
-            _paste(canvas, camera, passing, index / fps)
-        canvas *= light(index / fps)
+        for passing in sorted(passes, key=lambda passing: passing.y_at(time_s)):  # what is nearer hides what is behind
+            _paste(canvas, camera, passing, time_s)
+        light = light_at(time_s) * gain_at(time_s)
+        if camera.night:
+            canvas = night.infrared(canvas)
+            light = light * night.lamp(size_px) + night.headlights(camera, passes, time_s, size_px)
+        canvas *= light
         x, y = rng.integers(0, 65, 2)  # another window of one noise field looks like fresh noise, at no cost
         canvas += grain[y : y + height, x : x + width]
         frame = canvas.clip(0, 255).astype(np.uint8)
         _burn_in(frame, camera, index // fps)
-        yield frame
+        yield night.colourless(frame) if camera.night else frame
 
 
 @lru_cache(maxsize=2 * TURNS)  # of one pass and the next: a full set would hold 100 MB

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,9 @@ from lookalike.demo.backdrops import PLANE
 from lookalike.demo.sprites import KINDS, MARGIN_M, Kind
 
 PASSES_PER_MINUTE = (8, 9)
-MOSTLY_IN_VIEW = 0.7  # of the object's box: from here on it counts as an event
+MOSTLY_IN_VIEW = 0.7  # of the object's box, and not hidden: from here on it counts as an event
 EMPTY_AT_LEAST_S = 2.0
+HEADLIGHT_M = 3.5  # how far ahead of a vehicle its headlights shine
 
 Line = tuple[float, float, float, float]  # x0, y0, x1, y1
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -36,7 +38,8 @@ class Camera:
     What stands at height y is drawn at (y - horizon) * growth units a metre. cast: labels; short clips show the first.
     lanes, paths: the lines that wheels and feet follow. drift, warmth, cloud: how much the light, its colour and
     the clouds' shadow vary, as shares of 1. lamp: centre and radius of its light, where there is one.
-    clock: which corner; 0 is left or top, 1 is right or bottom.
+    clock: which corner; 0 is left or top, 1 is right or bottom. place: whose backdrop it looks at, if not its own.
+    night: it sees infrared light, without colour, and vehicles have their headlights on.
     """
 
     name: str
@@ -51,10 +54,16 @@ class Camera:
     warmth: float = 0.04
     cloud: float = 0.0
     lamp: tuple[float, float, float] | None = None
+    place: str | None = None
+    night: bool = False
 
     @property
     def clip(self) -> str:
         return f"{self.name}.mp4"
+
+    def margin_m(self, kind: Kind) -> float:
+        """How far around an object the picture may differ from the empty place: its shadow, at night its headlights."""
+        return MARGIN_M + (HEADLIGHT_M if self.night and kind.headlight_m else 0.0)
 
     def rng(self, seed: int, purpose: int) -> np.random.Generator:
         """Each purpose draws from its own stream, so that the schedule does not depend on the picture's size."""
@@ -111,6 +120,22 @@ class Pass:
         share = (time_s - self.start_s) / self.duration_s
         return share + self.slowing * math.sin(2 * math.pi * share) / (2 * math.pi) if 0 <= share <= 1 else -1.0
 
+    def y_at(self, time_s: float) -> float:
+        """How far down the picture it stands, in units of the plane: the further, the nearer to the camera."""
+        return self.line[1] + (self.line[3] - self.line[1]) * self.share_at(time_s)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An object in one picture.
+
+    box: clipped to the picture. visible: the share of the whole box that lies in the picture and behind no nearer box.
+    More may show: boxes are larger than what is in them, and where two nearer boxes cross, their area counts twice.
+    """
+
+    box: Box
+    visible: float
+
 
 def plan_passes(camera: Camera, duration_s: float, seed: int) -> list[Pass]:
     """Who passes when: equal slots with one pass each, and every label at least twice."""
@@ -124,10 +149,11 @@ def plan_passes(camera: Camera, duration_s: float, seed: int) -> list[Pass]:
             round_of_all.reverse()  # the same one twice running would be one long event to a viewer
         labels.extend(round_of_all)
     slot_s = duration_s / count
-    return [_plan_pass(camera, label, slot * slot_s, slot_s, rng) for slot, label in enumerate(labels[:count])]
+    return [plan_pass(camera, label, slot * slot_s, slot_s, rng) for slot, label in enumerate(labels[:count])]
 
 
-def _plan_pass(camera: Camera, label: str, slot_start_s: float, slot_s: float, rng: np.random.Generator) -> Pass:
+def plan_pass(camera: Camera, label: str, slot_start_s: float, slot_s: float, rng: np.random.Generator) -> Pass:
+    """One pass on a line of the camera, in either direction, within its slot."""
     kind = KINDS[label.split("_")[1]]
     lines = camera.paths if kind.walks else camera.lanes
     x0, y0, x1, y1 = lines[rng.integers(len(lines))]
@@ -140,7 +166,7 @@ def _plan_pass(camera: Camera, label: str, slot_start_s: float, slot_s: float, r
 
 def _outside(camera: Camera, kind: Kind, x: float, y: float) -> tuple[float, float]:
     """An end of a line at the view's left or right edge, moved out by as much as the object needs."""
-    half = (kind.length_m / 2 + MARGIN_M) * (y - camera.horizon) * camera.growth
+    half = (kind.length_m / 2 + camera.margin_m(kind)) * (y - camera.horizon) * camera.growth
     return (-half if x <= 0 else PLANE[0] + half), y
 
 
@@ -157,14 +183,21 @@ def box_at(camera: Camera, passing: Pass, time_s: float, margin_m: float = 0.0) 
 
 
 def scene_events(camera: Camera, duration_s: float, fps: int, seed: int) -> list[Event]:
+    """The events of the demo's schedule."""
+    return pass_events(camera, plan_passes(camera, duration_s, seed), duration_s, fps)
+
+
+def pass_events(camera: Camera, passes: Sequence[Pass], duration_s: float, fps: int) -> list[Event]:
     """The passes while MOSTLY_IN_VIEW, and `empty` where not even a shadow shows; sorted by start_s."""
     times_s = [index / fps for index in range(round(duration_s * fps))]
+    shown = [shown_at(camera, passes, time_s) for time_s in times_s]
     empty = np.ones(len(times_s), bool)
     events: list[Event] = []
-    for passing in plan_passes(camera, duration_s, seed):
-        shown = np.array([_share_in_view(box_at(camera, passing, time_s)) for time_s in times_s])
-        empty &= np.array([_share_in_view(box_at(camera, passing, time_s, MARGIN_M)) == 0 for time_s in times_s])
-        for first, last in _runs(shown >= MOSTLY_IN_VIEW):
+    for number, passing in enumerate(passes):
+        margin_m = camera.margin_m(passing.kind)
+        empty &= np.array([_share_in_view(box_at(camera, passing, time_s, margin_m)) == 0 for time_s in times_s])
+        clear = np.array([number in frame and frame[number].visible >= MOSTLY_IN_VIEW for frame in shown])
+        for first, last in _runs(clear):
             events.append(Event(camera.clip, times_s[first], times_s[last], passing.label))
     for first, last in _runs(empty):
         if times_s[last] - times_s[first] >= EMPTY_AT_LEAST_S:
@@ -172,13 +205,31 @@ def scene_events(camera: Camera, duration_s: float, fps: int, seed: int) -> list
     return sorted(events, key=lambda event: event.start_s)
 
 
-def _share_in_view(box: Box | None) -> float:
-    if box is None:
-        return 0.0
+def shown_at(camera: Camera, passes: Sequence[Pass], time_s: float) -> dict[int, Shown]:
+    """What has its box at least partly in the picture, by its index in `passes`."""
+    boxes = {number: box_at(camera, passing, time_s) for number, passing in enumerate(passes)}
+    inside = {number: box for number, box in boxes.items() if box is not None and _share_in_view(box) > 0}
+    return {
+        number: _shown(box, [other for other in inside.values() if other[3] > box[3]]) for number, box in inside.items()
+    }
+
+
+def _shown(box: Box, nearer: Sequence[Box]) -> Shown:
     left, top, right, bottom = box
-    width = min(right, PLANE[0]) - max(left, 0)
-    height = min(bottom, PLANE[1]) - max(top, 0)
-    return max(0.0, width) * max(0.0, height) / ((right - left) * (bottom - top))
+    clipped = max(0.0, left), max(0.0, top), min(float(PLANE[0]), right), min(float(PLANE[1]), bottom)
+    hidden = sum(_overlap(clipped, other) for other in nearer) / ((right - left) * (bottom - top))
+    return Shown(clipped, max(0.0, _share_in_view(box) - hidden))
+
+
+def _share_in_view(box: Box | None) -> float:
+    return 0.0 if box is None else _overlap(box, (0, 0, *PLANE)) / ((box[2] - box[0]) * (box[3] - box[1]))
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """The area that two boxes share."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0.0, width) * max(0.0, height)
 
 
 def _runs(flags: np.ndarray) -> list[tuple[int, int]]:

@@ -224,6 +224,7 @@ class Kind:
     """draw(pen, colour, turn): the object with `turn` in [0, 1) of its cycle, which takes `cycle_m` of ground.
 
     slot_share: the least and the most of its slot of the schedule that a pass takes. walks: follows paths, not lanes.
+    headlight_m: how high above the ground it carries headlights; 0 if it has none.
     """
 
     draw: Callable[[Pen, RGB, float], None]
@@ -232,12 +233,13 @@ class Kind:
     cycle_m: float
     slot_share: tuple[float, float]
     walks: bool = False
+    headlight_m: float = 0.0
 
 
 KINDS: dict[str, Kind] = {
-    "car": Kind(_car, 4.4, 1.47, 2.1, (0.56, 0.68)),
-    "van": Kind(_van, 5.2, 2.2, 2.3, (0.64, 0.74)),
-    "truck": Kind(_truck, 6.2, 2.95, 2.9, (0.64, 0.74)),
+    "car": Kind(_car, 4.4, 1.47, 2.1, (0.56, 0.68), headlight_m=0.69),
+    "van": Kind(_van, 5.2, 2.2, 2.3, (0.64, 0.74), headlight_m=0.95),
+    "truck": Kind(_truck, 6.2, 2.95, 2.9, (0.64, 0.74), headlight_m=0.9),
     "person": Kind(_person, 0.7, 1.77, 1.5, (0.56, 0.74), walks=True),
     "dog": Kind(_dog, 1.3, 0.86, 0.9, (0.5, 0.66), walks=True),
     "bicycle": Kind(_bicycle, 1.8, 1.8, 4.0, (0.5, 0.64)),

@@ -28,8 +28,10 @@ from training.data import load_cache
 from training.encoders import build_encoder
 from training.evaluation.contenders import contenders
 from training.evaluation.gallery import of_pictures
+from training.head import EncoderWithHead, embed_pixels
+from training.pictures import sample_frames
 from training.train import train
-from training.trained import ServedEncoder, embed_pixels, load_trained, sample_frames
+from training.trained import load_trained
 
 STEPS = 3
 FP32 = LIMITS["fp32"]
@@ -61,7 +63,7 @@ def exported(run: Path) -> Exported:
 
 
 @pytest.fixture(scope="session")
-def served(run: Path) -> ServedEncoder:
+def served(run: Path) -> EncoderWithHead:
     return load_trained(run)[0]
 
 
@@ -76,16 +78,17 @@ def real(run: Path) -> np.ndarray:
     return sample_frames(load_cache(run / "cache"), SMALL.input_px)[1]
 
 
-def another(served: ServedEncoder) -> ServedEncoder:
+def another(served: EncoderWithHead) -> EncoderWithHead:
     """The same network with other weights."""
     torch.manual_seed(SMALL.seed + 1)
-    other = ServedEncoder(build_encoder(SMALL.arch), len(served.center)).eval()
-    other.center, other.weight = served.center, served.weight
+    layer = served.layer("layout")
+    other = EncoderWithHead(build_encoder(SMALL.arch), len(layer.center)).eval()
+    other.layer("layout").set(layer.center, layer.weight)
     return other
 
 
 def test_onnxruntime_alone_runs_the_file_and_gives_what_the_encoder_gives(
-    exported: Exported, served: ServedEncoder, real: np.ndarray, tmp_path: Path
+    exported: Exported, served: EncoderWithHead, real: np.ndarray, tmp_path: Path
 ) -> None:
     """Five lines in a process of its own, where Lookalike and torch cannot even be imported from."""
     np.save(tmp_path / "pixels.npy", real[:5])
@@ -124,11 +127,11 @@ def test_the_graph_passes_the_checker_at_the_opset_stated(exported: Exported) ->
     assert {node.domain for node in model.graph.node} == {""}  # nothing that only some runtimes know
 
 
-def test_the_file_says_what_it_is(exported: Exported, served: ServedEncoder, run: Path) -> None:
+def test_the_file_says_what_it_is(exported: Exported, served: EncoderWithHead, run: Path) -> None:
     assert exported.spec == EncoderSpec(
         name="compact-32",
         input_px=32,
-        dim=len(served.weight),
+        dim=served.dim,
         weights_sha256=weights_digest(served),
         steps=STEPS,
         frames=24,
@@ -136,6 +139,7 @@ def test_the_file_says_what_it_is(exported: Exported, served: ServedEncoder, run
         arch="compact",
         light="absolute",
         whitened=False,
+        fitted_to="gate.mp4",
         parity=exported.parity.to_dict(),
     )
     assert Encoder(exported.path, "cpu").spec == exported.spec
@@ -190,7 +194,7 @@ def test_the_verb_prints_where_what_and_how_well(
 
 @pytest.mark.usefixtures("written_at_once")
 def test_a_file_that_disagrees_with_the_encoder_is_not_left(
-    exported: Exported, served: ServedEncoder, real: np.ndarray, tmp_path: Path
+    exported: Exported, served: EncoderWithHead, real: np.ndarray, tmp_path: Path
 ) -> None:
     """The file holds the weights of the run, the encoder has others."""
     with pytest.raises(ExportError, match=r"encoder\.onnx: not written: min_cosine is .*, expected at least 0.99999"):
@@ -200,16 +204,16 @@ def test_a_file_that_disagrees_with_the_encoder_is_not_left(
 
 @pytest.mark.usefixtures("written_at_once")
 def test_a_centre_that_was_lost_is_noticed(
-    exported: Exported, served: ServedEncoder, real: np.ndarray, tmp_path: Path
+    exported: Exported, served: EncoderWithHead, real: np.ndarray, tmp_path: Path
 ) -> None:
-    uncentred = ServedEncoder(served.encoder, len(served.center)).eval()
+    uncentred = EncoderWithHead(served.encoder, len(served.layer("layout").center)).eval()
     with pytest.raises(ExportError, match="not written: min_cosine"):
         export(uncentred, exported.spec, real, tmp_path / "encoder.onnx")
 
 
 @pytest.mark.usefixtures("written_at_once")
 def test_a_good_file_survives_an_export_that_fails(
-    exported: Exported, served: ServedEncoder, real: np.ndarray, tmp_path: Path
+    exported: Exported, served: EncoderWithHead, real: np.ndarray, tmp_path: Path
 ) -> None:
     out = tmp_path / "encoder.onnx"
     export(served, exported.spec, real, out)
@@ -224,7 +228,7 @@ def test_a_good_file_survives_an_export_that_fails(
 @pytest.mark.usefixtures("written_at_once")
 @pytest.mark.parametrize("where", ["a folder", "below a file"])
 def test_an_out_that_cannot_be_written_is_told_in_one_line(
-    exported: Exported, served: ServedEncoder, real: np.ndarray, tmp_path: Path, where: str
+    exported: Exported, served: EncoderWithHead, real: np.ndarray, tmp_path: Path, where: str
 ) -> None:
     out = tmp_path / "taken" / "encoder.onnx" if where == "below a file" else tmp_path / "taken"
     if where == "below a file":

@@ -24,8 +24,11 @@ from lookalike.encoder import Encoder
 from lookalike.errors import ExportError
 from tests.exporters.test_export import GOOD
 from tests.training.small import noise_frames, untrained_run
+from training.config import TrainConfig
 from training.encoders import Normalize, build_encoder
-from training.trained import ServedEncoder, fit_all
+from training.fit import fit_head
+from training.head import EncoderWithHead, embed_pixels
+from training.pictures import fit_all
 
 SIDE = 32
 SPEC = EncoderSpec("toy", SIDE, 8, "0" * 64, 0, 0)
@@ -44,9 +47,9 @@ class Toy(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def toy() -> ServedEncoder:
+def toy() -> EncoderWithHead:
     torch.manual_seed(0)
-    return ServedEncoder(nn.Sequential(Normalize(), Toy()), 8).eval()
+    return EncoderWithHead(nn.Sequential(Normalize(), Toy()), 8).eval()
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +60,7 @@ def frames() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def fp32(toy: ServedEncoder, frames: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fp32(toy: EncoderWithHead, frames: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export(toy, SPEC, frames, tmp_path_factory.mktemp("exported") / "fp32.onnx").path
 
 
@@ -76,7 +79,7 @@ def kernels(path: Path) -> list[onnx.TensorProto]:
     return [tensor for tensor in onnx.load(path).graph.initializer if len(tensor.dims) == 4 and tensor.dims[0] == 8]
 
 
-def test_fp16_computes_in_half_and_gives_float32(toy: ServedEncoder, frames: np.ndarray, tmp_path: Path) -> None:
+def test_fp16_computes_in_half_and_gives_float32(toy: EncoderWithHead, frames: np.ndarray, tmp_path: Path) -> None:
     exported = export(toy, SPEC, frames, tmp_path / "half.onnx", "fp16")
     assert exported.spec.precision == "fp16"
     assert exported.spec.space != SPEC.space
@@ -92,7 +95,7 @@ def test_fp16_computes_in_half_and_gives_float32(toy: ServedEncoder, frames: np.
 
 @pytest.mark.usefixtures("written_at_once")
 def test_int8_quantises_every_convolution_and_what_lies_between(
-    toy: ServedEncoder, frames: np.ndarray, tmp_path: Path
+    toy: EncoderWithHead, frames: np.ndarray, tmp_path: Path
 ) -> None:
     told: list[str] = []
     exported = export(toy, SPEC, frames, tmp_path / "int8.onnx", "int8", told.append)
@@ -109,7 +112,7 @@ def test_int8_quantises_every_convolution_and_what_lies_between(
 
 
 @pytest.mark.usefixtures("written_at_once")
-def test_another_calibration_is_another_space(toy: ServedEncoder, frames: np.ndarray, tmp_path: Path) -> None:
+def test_another_calibration_is_another_space(toy: EncoderWithHead, frames: np.ndarray, tmp_path: Path) -> None:
     one = export(toy, SPEC, frames, tmp_path / "one.onnx", "int8")
     same = export(toy, SPEC, frames, tmp_path / "same.onnx", "int8")
     other = export(toy, SPEC, frames // 2, tmp_path / "other.onnx", "int8")
@@ -119,7 +122,7 @@ def test_another_calibration_is_another_space(toy: ServedEncoder, frames: np.nda
 
 @pytest.mark.usefixtures("written_at_once")
 def test_a_file_may_not_be_quantised_by_its_pixels_or_its_last_layer(
-    toy: ServedEncoder, frames: np.ndarray, tmp_path: Path
+    toy: EncoderWithHead, frames: np.ndarray, tmp_path: Path
 ) -> None:
     """Of the three Adds none is before the first convolution, and Gemm takes float32."""
     exported = export(toy, SPEC, frames, tmp_path / "int8.onnx", "int8")
@@ -184,7 +187,7 @@ def test_when_all_in_int8_loses_too_much_layers_are_kept_one_at_a_time(
 
 @pytest.mark.usefixtures("written_at_once")
 def test_what_loses_too_much_in_every_way_is_refused_and_leaves_nothing(
-    toy: ServedEncoder, frames: np.ndarray, tmp_path: Path
+    toy: EncoderWithHead, frames: np.ndarray, tmp_path: Path
 ) -> None:
     with pytest.raises(
         ExportError, match=r"int8 costs this encoder too much: .*use --precision fp32, .*by --min-top10"
@@ -230,17 +233,18 @@ def test_weights_from_elsewhere_become_a_file(
     save_file(network.state_dict(), tmp_path / "weights.safetensors")
     out = tmp_path / "encoder.onnx"
     given = ["--from", str(tmp_path / "weights.safetensors"), "--arch", "compact", "--input-px", "32"]
-    cli.main(["export", *given, "--footage", str(pictures), "--embedding", "0", "--out", str(out)])
+    cli.main(["export", *given, "--footage", str(pictures), "--out", str(out)])
     told = json.loads(capsys.readouterr().out)
     assert told["parity"]["min_cosine"] >= 0.99999
     spec = Encoder(out, "cpu").spec
-    assert (spec.arch, spec.light, spec.steps, spec.frames, spec.whitened) == ("compact", "absolute", 0, 0, False)
-    own = fit_all([frame.image for frame in noise_frames(12)], round(32 * 1.15))  # what the centre is made of
-    own = torch.from_numpy(fit_all(own, 32))
-    with torch.no_grad():
-        directions = torch.nn.functional.normalize(network(Normalize()(own.permute(0, 3, 1, 2) / 255)))
-    wanted = torch.nn.functional.normalize(directions - directions.mean(0))
-    assert np.allclose(Encoder(out, "cpu").embed(own.numpy()), wanted.numpy(), atol=1e-4)
+    assert (spec.arch, spec.light, spec.steps, spec.frames, spec.whitened) == ("compact", "absolute", 0, 0, True)
+    assert [part.name for part in spec.parts] == ["content", "layout", "colour"]
+    order = sorted(range(12), key=str)  # as the folder is read
+    frames = fit_all([noise_frames(12)[row].image for row in order], round(32 * 1.15))
+    config = TrainConfig(arch="compact", init="none", light="absolute", input_px=32, device="cpu")
+    wanted = fit_head(nn.Sequential(Normalize(), network), frames, config)
+    own = torch.from_numpy(fit_all(frames, 32))
+    assert np.allclose(Encoder(out, "cpu").embed(own.numpy()), embed_pixels(wanted, own).numpy(), atol=1e-3)
 
 
 @pytest.mark.parametrize(

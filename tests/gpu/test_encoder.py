@@ -13,7 +13,7 @@ from lookalike.contract import EncoderSpec, Precision
 from lookalike.encoder import MAX_BATCH, Encoder
 from training.config import TrainConfig
 from training.encoders import build_encoder
-from training.trained import serve
+from training.fit import fit_head
 
 pytestmark = pytest.mark.gpu
 
@@ -25,9 +25,9 @@ FRAMES = np.random.default_rng(0).integers(0, 256, (80, CONFIG.cache_px, CONFIG.
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     precision: Precision = request.param
     torch.manual_seed(0)
-    served = serve(build_encoder(CONFIG.arch, CONFIG.light), FRAMES, CONFIG)
+    served = fit_head(build_encoder(CONFIG.arch, CONFIG.light), FRAMES, CONFIG)
     spec = EncoderSpec(
-        name="compact", input_px=CONFIG.input_px, dim=len(served.weight), weights_sha256="0" * 64, steps=0, frames=80
+        name="compact", input_px=CONFIG.input_px, dim=served.dim, weights_sha256="0" * 64, steps=0, frames=80
     )
     out = tmp_path_factory.mktemp(precision) / "encoder.onnx"
     return export(served, spec, FRAMES, out, precision, min_top10=0.0).path

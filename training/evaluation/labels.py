@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lookalike.demo.tracks import TrackedRegion, read_tracks
 from lookalike.errors import FootageError
 from training.evaluation.gallery import Gallery
 
@@ -35,22 +36,11 @@ class Event:
 
 
 @dataclass(frozen=True)
-class SeenBox:
-    """Where a thing is at one moment of a clip. box: x, y, w, h in shares of the picture."""
-
-    clip: str
-    time_s: float
-    pass_id: str
-    label: str
-    box: tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
 class Labelled:
     """All that is known of footage. states: labels that a user says are states of the scene."""
 
     events: list[Event]
-    boxes: list[SeenBox] = field(default_factory=list)
+    boxes: list[TrackedRegion] = field(default_factory=list)
     states: tuple[str, ...] = ()
 
 
@@ -59,7 +49,12 @@ def read_events(path: Path) -> list[Event]:
     underscore of the label. Raises: FootageError if the file is missing, empty or malformed.
     """
     try:
-        rows = _read_rows(path, "no events")
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a byte order mark first
+            rows = list(csv.DictReader(file))
+        if not rows:
+            raise ValueError("no events")
+        if any(None in row.values() for row in rows):
+            raise ValueError("a line has too few columns")
         return [
             Event(row["clip"], float(row["start_s"]), float(row["end_s"]), row["label"], _kind(row)) for row in rows
         ]
@@ -69,39 +64,10 @@ def read_events(path: Path) -> list[Event]:
         ) from error
 
 
-def read_boxes(path: Path) -> list[SeenBox]:
-    """Read `clip,time_s,pass_id,label,x,y,w,h` lines. Raises: FootageError if the file is malformed."""
-    try:
-        return [
-            SeenBox(
-                row["clip"],
-                float(row["time_s"]),
-                f"{row['clip']}|{row['pass_id']}",
-                row["label"],
-                (float(row["x"]), float(row["y"]), float(row["w"]), float(row["h"])),
-            )
-            for row in _read_rows(path, "no boxes")
-        ]
-    except (OSError, KeyError, ValueError, csv.Error) as error:
-        raise FootageError(
-            f"{path}: cannot read boxes ({error}); expected columns clip,time_s,pass_id,label,x,y,w,h"
-        ) from error
-
-
 def read_labelled(events: Path, states: tuple[str, ...] = ()) -> Labelled:
-    """Events, and boxes if a tracks.csv lies next to them. Raises: FootageError, see the two above."""
+    """Events, and boxes if a tracks.csv lies next to them. Raises: FootageError if either is malformed."""
     boxes = events.with_name(BOXES)
-    return Labelled(read_events(events), read_boxes(boxes) if boxes.is_file() else [], states)
-
-
-def _read_rows(path: Path, if_none: str) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a byte order mark first
-        rows = list(csv.DictReader(file))
-    if not rows:
-        raise ValueError(if_none)
-    if any(None in row.values() for row in rows):
-        raise ValueError("a line has too few columns")
-    return rows
+    return Labelled(read_events(events), read_tracks(boxes) if boxes.is_file() else [], states)
 
 
 def _kind(row: dict[str, str]) -> str:
@@ -221,7 +187,7 @@ def _any_by(columns: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
     return found
 
 
-def _passes(gallery: Gallery, boxes: list[SeenBox], number: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
+def _passes(gallery: Gallery, boxes: list[TrackedRegion], number: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
     """Which rows were taken while each pass was in view: bool (N, P), and the passes' labels, int64 (P,)."""
     ids = {pass_id: column for column, pass_id in enumerate(dict.fromkeys(one.pass_id for one in boxes))}
     found = np.zeros((len(gallery), len(ids)), bool)
@@ -233,9 +199,11 @@ def _passes(gallery: Gallery, boxes: list[SeenBox], number: dict[str, int]) -> t
     return found, label
 
 
-def _boxes_at(gallery: Gallery, boxes: list[SeenBox], rows: np.ndarray) -> Iterable[tuple[int, list[SeenBox]]]:
+def _boxes_at(
+    gallery: Gallery, boxes: list[TrackedRegion], rows: np.ndarray
+) -> Iterable[tuple[int, list[TrackedRegion]]]:
     """Each of the rows that is of a clip with boxes, with those at the moment nearest to it, if that is near enough."""
-    by_moment: dict[tuple[str, float], list[SeenBox]] = {}
+    by_moment: dict[tuple[str, float], list[TrackedRegion]] = {}
     for one in boxes:
         by_moment.setdefault((one.clip, one.time_s), []).append(one)
     for clip in dict.fromkeys(one.clip for one in boxes):
@@ -247,11 +215,11 @@ def _boxes_at(gallery: Gallery, boxes: list[SeenBox], rows: np.ndarray) -> Itera
             yield row, by_moment[clip, nearest] if near else []
 
 
-def _overlapped(region: np.ndarray, boxes: list[SeenBox]) -> str | None:
+def _overlapped(region: np.ndarray, boxes: list[TrackedRegion]) -> str | None:
     """The label of the box with the largest intersection over union, of those of which enough overlaps."""
     best, label = 0.0, None
     for one in boxes:
-        x, y, w, h = one.box
+        x, y, w, h = one.region.x, one.region.y, one.region.w, one.region.h
         across = min(region[0] + region[2], x + w) - max(region[0], x)
         down = min(region[1] + region[3], y + h) - max(region[1], y)
         if across <= 0 or down <= 0:

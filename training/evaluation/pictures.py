@@ -19,8 +19,9 @@ from training.evaluation.footage import over_seeds
 from training.evaluation.gallery import shrink
 from training.evaluation.verdict import chance
 from training.finetune import SCHEDULE, Schedule, fine_tune_beside_scratch, store_examples
+from training.pictures import sample_rows
 from training.probe import Labelled, Vote, knn_accuracy, knn_transfers, linear_probe, read_pictures
-from training.trained import load_trained, sample_rows
+from training.trained import load_trained
 
 PICTURES = 256  # decoded at a time
 LABELLED = 500  # pictures that stand for all of a labelled folder

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from lookalike.demo.tracks import TrackedRegion
+from lookalike.region import Region
 from training.evaluation.contenders import HISTOGRAM, Contender
 from training.evaluation.gallery import NO_BOX, Gallery
 
@@ -30,6 +32,10 @@ def gallery_of(*rows: tuple, levels: list[int] | None = None) -> Gallery:
         np.array(frame),
         np.array(boxes, float),
     )
+
+
+def seen(clip: str, time_s: float, pass_id: str, label: str, box: Box) -> TrackedRegion:
+    return TrackedRegion(clip, time_s, pass_id, label, Region(*box), 1.0)
 
 
 def one_hot(levels: list[int]) -> np.ndarray:

@@ -20,7 +20,7 @@ from training.evaluation.gallery import Gallery, of_pictures
 from training.evaluation.panel import Panel
 
 PLAIN = ["raw pixels 8x8", "raw pixels 32x32", "HSV histogram"]
-WITH_HEAD = ["untrained, same head", "16x16 pixels, same head"]
+WITH_HEAD = ["untrained, same head", "16x16 pixels, same head", "pretrained, same head"]
 
 
 def noise(count: int, side_px: int) -> Gallery:
@@ -34,7 +34,7 @@ def test_a_run_contends_with_its_baselines_and_with_itself_untrained(tmp_path: P
     for seed in (0, 1):
         found = contenders(untrained_run(tmp_path / str(seed), small_config(seed=seed)), of_pictures(pictures))
         assert [one.name for one in found] == ["this encoder", *PLAIN, *WITH_HEAD]
-        assert [one.role for one in found] == ["own"] + ["baseline"] * 5
+        assert [one.role for one in found] == ["own"] + ["baseline"] * 6
         for one in found:
             assert np.allclose(np.linalg.norm(one.embed(pictures), axis=1), 1, atol=1e-4)
         embedded[seed] = (found[0].embed(pictures), found[4].embed(pictures))

@@ -8,15 +8,13 @@ import numpy as np
 import pytest
 
 from lookalike.errors import FootageError
-from tests.training.evaluation.footage import gallery_of
+from tests.training.evaluation.footage import gallery_of, seen
 from training.evaluation.labels import (
     Event,
     Labelled,
-    SeenBox,
     by_kind,
     find_states,
     label_gallery,
-    read_boxes,
     read_events,
     read_labelled,
 )
@@ -72,14 +70,8 @@ def test_boxes_next_to_the_events_are_read(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     path.write_text("clip,start_s,end_s,label\na.mp4,0,4,x\n")
     assert read_labelled(path, ("x",)) == Labelled([Event("a.mp4", 0, 4, "x")], [], ("x",))
-    (tmp_path / "tracks.csv").write_text("clip,time_s,pass_id,label,x,y,w,h\na.mp4,.5,3,x,.1,.2,.3,.4\n")
-    assert read_labelled(path).boxes == [SeenBox("a.mp4", 0.5, "a.mp4|3", "x", (0.1, 0.2, 0.3, 0.4))]
-
-
-def test_boxes_that_cannot_be_read_are_told_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "tracks.csv").write_text("clip,time_s,label\na.mp4,0,x\n")
-    with pytest.raises(FootageError, match=r"tracks\.csv: cannot read boxes \('pass_id'\); expected columns"):
-        read_boxes(tmp_path / "tracks.csv")
+    (tmp_path / "tracks.csv").write_text("clip,time_s,pass_id,label,x,y,w,h,visible\na.mp4,.5,3,x,.1,.2,.3,.4,1\n")
+    assert read_labelled(path).boxes == [seen("a.mp4", 0.5, "3", "x", (0.1, 0.2, 0.3, 0.4))]
 
 
 def test_where_something_is_labelled_empty_the_rest_passes() -> None:
@@ -121,9 +113,9 @@ def test_a_region_shows_what_the_box_says_that_it_overlaps_most() -> None:
     """The left half is the car's, the right the dog's. A region of a half shows its half, at 5 s there is no box, so it
     shows nothing, which is known; frames keep their interval's label. Each is in the passes that were in view."""
     boxes = [
-        SeenBox("a", 1, "1", "car", LEFT),
-        SeenBox("a", 1, "2", "dog", RIGHT),
-        SeenBox("a", 1.5, "2", "dog", RIGHT),
+        seen("a", 1, "1", "car", LEFT),
+        seen("a", 1, "2", "dog", RIGHT),
+        seen("a", 1.5, "2", "dog", RIGHT),
     ]
     gallery = gallery_of(
         *(("a", 1), ("a", 1, LEFT), ("a", 1, (0.5, 0.1, 0.4, 0.9)), ("a", 1.7), ("a", 1.7, LEFT)),
@@ -145,7 +137,7 @@ def test_half_of_a_box_or_of_a_region_must_overlap(width: float, label: str | No
     region = (0.5 - width, 0.0, 2 * width + 0.01, 1.0)
     shown = label_gallery(
         gallery_of(("a", 1), ("a", 1, region)),
-        Labelled([Event("a", 0, 2, "car")], [SeenBox("a", 1, "1", "car", LEFT), SeenBox("a", 2, "1", "car", LEFT)]),
+        Labelled([Event("a", 0, 2, "car")], [seen("a", 1, "1", "car", LEFT), seen("a", 2, "1", "car", LEFT)]),
     )
     assert shown.shows[1].tolist() == [label == "car"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.training.evaluation.footage import gallery_of
-from training.evaluation.labels import Event, Labelled, SeenBox, by_kind, label_gallery
+from tests.training.evaluation.footage import gallery_of, seen
+from training.evaluation.labels import Event, Labelled, by_kind, label_gallery
 from training.evaluation.passes import another_pass, other_cameras
 from training.evaluation.task import Task
 
@@ -136,7 +136,7 @@ def test_a_crop_is_what_its_box_says_and_its_pass_is_not_searched() -> None:
         *(("gate", 0), ("gate", 0, shadow), ("gate", 0, HALF), ("gate", 2), ("gate", 2, HALF)),
         *(("gate", 9), ("gate", 9, shadow), ("gate", 9, HALF)),
     )
-    boxes = [SeenBox("gate", time_s, number, "car", HALF) for time_s, number in ((0, "1"), (2, "1"), (9, "2"))]
+    boxes = [seen("gate", time_s, number, "car", HALF) for time_s, number in ((0, "1"), (2, "1"), (9, "2"))]
     events = [Event("gate", 0, 1, "car"), Event("gate", 9, 9, "car"), Event("gate", 50, 60, "empty")]
     task = another_pass(gallery, label_gallery(gallery, Labelled(events, boxes)), crops=True)
     assert asked(task) == {2: ([5, 7], [6]), 4: ([5, 7], [6]), 7: ([0, 2, 4], [1])}

@@ -1,0 +1,142 @@
+"""The encoder with its head: features, layers, parts."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lookalike.parts import Part
+from tests.training.small import small_config
+from training.fit import fit_head
+from training.head import BATCH, EncoderWithHead, embed_pixels
+
+RED, BLUE = [255, 0, 0], [0, 0, 255]
+
+
+def pixels_of(*colours: list[int]) -> torch.Tensor:
+    """Pictures of one pixel each, uint8 (N, 1, 1, 3)."""
+    return torch.tensor(colours, dtype=torch.uint8).view(-1, 1, 1, 3)
+
+
+def center_on(head: EncoderWithHead, pixels: torch.Tensor) -> None:
+    """Take out the mean of their features, and change nothing else."""
+    features = head.features(pixels)["layout"]
+    head.layer("layout").set(features.mean(0), torch.eye(features.shape[1]))
+
+
+class Grid(nn.Module):
+    """Pictures as they are, as a grid of 2 x 2 cells of three channels."""
+
+    grid = 2
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return nn.functional.adaptive_avg_pool2d(images, self.grid).flatten(1)
+
+
+def test_an_embedding_is_a_direction_of_length_one() -> None:
+    """(255, 0, 0) and (51, 0, 0) point one way; (51, 0, 102) is (1, 0, 2) / sqrt(5)."""
+    served = EncoderWithHead(nn.Flatten(), 3)
+    found = served(pixels_of(RED, [51, 0, 0], [51, 0, 102]))
+    expected = torch.tensor([[1, 0, 0], [1, 0, 0], [1 / math.sqrt(5), 0, 2 / math.sqrt(5)]])
+    assert found.dtype == torch.float32
+    assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_the_encoder_sees_numbers_from_zero_to_one_channels_first() -> None:
+    seen = []
+
+    class Recorder(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            seen.append(images)
+            return images.flatten(1)
+
+    given = torch.arange(24, dtype=torch.uint8).view(1, 2, 4, 3)
+    EncoderWithHead(Recorder(), 24)(given)
+    assert seen[0].shape == (1, 3, 2, 4)
+    assert torch.allclose(seen[0][0, 1], given[0, :, :, 1] / 255)
+
+
+def test_the_centre_is_the_mean_of_directions_and_is_taken_out() -> None:
+    """Red and a dark blue: mean (1/2, 0, 1/2), whatever their brightness; what is left is +-(1, 0, -1) / sqrt(2).
+
+    A dark red counts as a direction too: .2 of red, less the mean as it is, would point elsewhere.
+    """
+    served = EncoderWithHead(nn.Flatten(), 3)
+    center_on(served, pixels_of(RED, [0, 0, 10]))
+    assert torch.allclose(served.layer("layout").center, torch.tensor([0.5, 0, 0.5]), atol=1e-6)
+    left = torch.tensor([1, 0, -1]) / math.sqrt(2)
+    assert torch.allclose(served(pixels_of(RED, [51, 0, 0], BLUE)), torch.stack([left, left, -left]), atol=1e-6)
+
+
+def test_a_new_centre_takes_the_place_of_the_old_one() -> None:
+    served = EncoderWithHead(nn.Flatten(), 3)
+    center_on(served, pixels_of(RED))
+    center_on(served, pixels_of(BLUE, BLUE))
+    assert torch.allclose(served.layer("layout").center, torch.tensor([0.0, 0.0, 1.0]), atol=1e-6)
+
+
+def test_the_centre_weighs_every_frame_equally_across_batches() -> None:
+    """One frame more than a batch: the last one counts as much as each of the others."""
+    served = EncoderWithHead(nn.Flatten(), 3)
+    center_on(served, pixels_of(*[RED] * BATCH, BLUE))
+    assert torch.allclose(served.layer("layout").center, torch.tensor([BATCH, 0, 1]) / (BATCH + 1), atol=1e-6)
+
+
+def test_embedding_in_slices_gives_every_row() -> None:
+    colours = [[one, 1, 255 - one] for one in range(2 * BATCH + 3)]
+    served = EncoderWithHead(nn.Flatten(), 3)
+    found = embed_pixels(served, pixels_of(*colours))
+    assert torch.allclose(found, nn.functional.normalize(torch.tensor(colours).float(), dim=1), atol=1e-6)
+
+
+def test_content_is_what_is_shown_wherever_it_is_and_layout_where() -> None:
+    """Two pictures with red in one corner each, the rest black: the same content, no layout in common."""
+    head = EncoderWithHead(nn.Sequential(nn.Identity(), Grid()), 12, ("content", "layout"))
+    pictures = torch.zeros(2, 4, 4, 3, dtype=torch.uint8)
+    pictures[0, :2, :2, 0], pictures[1, 2:, 2:, 0] = 255, 255
+    assert head.parts == (Part("content", 3), Part("layout", 12))
+    found = head(pictures)
+    assert torch.allclose(found.norm(dim=1), torch.ones(2))
+    content, layout = found[:, :3], found[:, 3:]
+    assert float(content[0] @ content[1]) == pytest.approx(0.5)  # 1, of which each of two parts has half
+    assert float(layout[0] @ layout[1]) == pytest.approx(0)
+
+
+def test_layout_is_fitted_to_frames_alone_and_content_to_regions_too() -> None:
+    """Frames are red and blue, regions green: the layout's centre knows no green."""
+    frames, regions = np.zeros((6, 8, 8, 3), np.uint8), np.zeros((6, 8, 8, 3), np.uint8)
+    frames[::2, ..., 0] = frames[1::2, ..., 2] = 255
+    regions[..., 1] = 255
+    config = small_config(head=True, content=3, layout=12, colour=64, input_px=4)
+    head = fit_head(nn.Sequential(nn.Identity(), Grid()), frames, config, regions, copies=1)
+    green = slice(4, 8)  # of (3, 2, 2), flattened
+    assert head.layer("layout").center[green].abs().max() < 1e-6
+    assert head.layer("content").center[1] > 0.3
+    assert [part.name for part in head.parts] == ["content", "layout", "colour"]
+
+
+def test_a_whitened_embedding_tells_disturbed_frames_apart_where_a_centred_one_does_not() -> None:
+    """An encoder of three numbers: what frames differ in, tiny; their exposure, large; and a constant."""
+
+    class Three(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            light = images.mean((1, 2, 3))
+            left, right = images[..., :8].mean((1, 2, 3)), images[..., 8:].mean((1, 2, 3))
+            return torch.stack([0.01 * (left > right + 0.01).float(), light, torch.full_like(light, 0.1)], 1)
+
+    dark, bright = torch.full((1, 16, 16, 3), 90, dtype=torch.uint8), torch.full((1, 16, 16, 3), 130, dtype=torch.uint8)
+    dark_left, bright_left = dark.clone(), bright.clone()
+    dark_left[:, :, :8] += 20
+    bright_left[:, :, :8] += 20
+    frames = torch.cat([dark_left, dark, bright_left, bright])
+    served = EncoderWithHead(Three(), 3)
+    center_on(served, frames)
+    centred = served(frames)
+    config = small_config(head=True, content=0, layout=3, colour=0, input_px=16)
+    whitened = fit_head(Three(), frames.numpy(), config, copies=8)(frames)
+    assert centred[0] @ centred[2] < 0 < centred[0] @ centred[1]  # by light
+    assert whitened[0] @ whitened[1] < 0 < whitened[0] @ whitened[2]  # by what is seen

@@ -1,0 +1,77 @@
+"""Fit the head to footage, without labels: to frames and regions, and to perturbed copies of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lookalike.console import step_bar
+from lookalike.parts import PartName
+from training.augment import camera_policy, draw_view, make_view
+from training.config import TrainConfig
+from training.data import NO_REGIONS
+from training.encoders import device_of, embedding_dim
+from training.head import BATCH, EncoderWithHead, Features, gather
+from training.pictures import fit_all, sample_rows
+from training.whiten import fit_whitening
+
+FRAMES, REGIONS = 500, 500  # at most, of longer footage
+COPIES = 4  # of each, perturbed
+
+
+def fit_head(
+    encoder: nn.Module,
+    frames: np.ndarray,
+    config: TrainConfig,
+    regions: np.ndarray = NO_REGIONS.pictures,
+    copies: int = COPIES,
+) -> EncoderWithHead:
+    """The encoder with a head made for these pictures, in eval mode on the device that it is on.
+
+    frames, regions: uint8 (N, C, C, 3) and (R, C, C, 3), C is config.cache_px; of many, an even sample is taken.
+    copies: of each picture.
+    content and colour are fitted to both, since they are asked for by regions; layout to frames alone: where a thing is
+    in a region says nothing.
+    """
+    device = device_of(encoder)
+    dim = embedding_dim(encoder, config.input_px)
+    head = EncoderWithHead(encoder, dim, part_names(config)).to(device).eval()
+    frames, regions = frames[sample_rows(len(frames), FRAMES)], regions[sample_rows(len(regions), REGIONS)]
+    pictures = [*frames, *regions]
+    plain = torch.from_numpy(fit_all(pictures, config.input_px)).to(device)
+    seen = [head.features(plain)]
+    if config.head:
+        cached = torch.from_numpy(np.stack(pictures)).to(device)
+        seen += perturbed(head, cached, config.input_px, copies)
+    for name in head.names:
+        rows = slice(len(frames)) if name == "layout" else slice(None)
+        of_part = torch.stack([one[name][rows] for one in seen]).cpu()  # (1 + copies, N, D)
+        if config.head:
+            head.layer(name).set(*fit_whitening(of_part, getattr(config, name)))
+        else:
+            head.layer(name).set(of_part[0].mean(0), torch.eye(of_part.shape[2]))
+    return head
+
+
+def part_names(config: TrainConfig) -> list[PartName]:
+    """The parts that an embedding has."""
+    names: list[PartName] = ["content", "layout", "colour"]
+    return [name for name in names if getattr(config, name)] if config.head else ["layout"]
+
+
+@torch.no_grad()
+def perturbed(head: EncoderWithHead, pictures: Tensor, input_px: int, copies: int) -> Iterator[Features]:
+    """Features of copies of the pictures, uint8 (N, C, C, 3), each perturbed; a bar counts, it may take minutes."""
+    generator = torch.Generator().manual_seed(0)
+    with step_bar("fitting the head", copies * len(pictures)) as tell:
+        for copy in range(copies):
+            draw = draw_view(len(pictures), camera_policy(), generator)
+            found: list[Features] = []
+            for start in range(0, len(pictures), BATCH):
+                part = slice(start, start + BATCH)
+                found.append(head.features_of(make_view(pictures[part], draw[part], input_px)))
+                tell(copy * len(pictures) + min(start + BATCH, len(pictures)), "")
+            yield gather(found)
