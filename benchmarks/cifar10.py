@@ -36,7 +36,7 @@ from training.checkpoint import ENCODER, load_encoder
 from training.config import TrainConfig, find_recipe, read_recipe
 from training.data import FrameCache, build_cache
 from training.encoders import build_encoder
-from training.floors import hsv_histogram, raw_pixels
+from training.evaluation.baselines import hsv_histogram, raw_pixels
 from training.probe import knn_transfers, read_labelled
 from training.train import Progress, pick_device, train
 

@@ -1,9 +1,9 @@
-"""A recipe on footage with labelled events, by the three commands that a user gives, beside the floors.
+"""A recipe on footage with labelled events, by the three commands that a user gives, next to its baselines.
 
     python -m benchmarks.recipe recordings/ --events recordings/events.csv --recipe footage-cpu
 
 Prints how long `lookalike pretrain` took from start to report, and a Markdown table of what `lookalike evaluate` says
-of the exported file: mean and deviation over draws of the disturbance.
+of the exported file: mean and deviation over draws of the light.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ app = App(name="benchmarks.recipe", help=__doc__, help_format="plaintext")
 
 @app.default
 def main(*sources: str, events: Path, recipe: str = "footage-cpu", seeds: int = 3) -> None:
-    """Train once, export, evaluate, and print a row for the encoder and for each floor."""
+    """Train once, export, evaluate, and print a row for the encoder and for each baseline."""
     with tempfile.TemporaryDirectory() as folder:
         run, encoder = Path(folder, "run"), Path(folder, "encoder.onnx")
         started = time.perf_counter()
@@ -38,21 +38,19 @@ def main(*sources: str, events: Path, recipe: str = "footage-cpu", seeds: int = 
         )
     result = json.loads(told)
     print(f"{describe(pick_device('auto'))}; {result['frames']} frames searched")
-    print(f"{recipe}: {seconds / 60:.1f} minutes from start to report; {seeds} draws of the disturbance\n")
-    print("\n".join(table(result["rows"])))
+    print(f"{recipe}: {seconds / 60:.1f} minutes from start to report; {seeds} draws of the light\n")
+    print("\n".join(table(result["measures"])))
     print(f"\n{result['verdict']}")
 
 
-def table(rows: list[dict[str, Any]]) -> list[str]:
-    """Markdown, of an evaluation's rows as `lookalike evaluate --json` has them."""
-    lines = ["| | precision@5, disturbed | clean | own moment first | camera share |", "|---|---|---|---|---|"]
-    for row in rows:
-        spread = row.get("std", {}).get("precision5_disturbed", {}).get("mean")
-        precision = f"{row['precision5_disturbed']['mean']:.3f}" + ("" if spread is None else f" +-{spread:.3f}")
-        own, share = row["self_retrieval_disturbed"], row["camera_share"]
-        lines.append(
-            f"| {row['name']} | {precision} | {row['precision5_clean']['mean']:.3f} | {own:.3f} | {share:.2f} |"
-        )
+def table(measures: list[dict[str, Any]]) -> list[str]:
+    """Markdown, mAP in other light, a column for each measure of `lookalike evaluate --json` that has queries."""
+    measures = [one for one in measures if one["queries"]]
+    header = ["", *(f"{one['title']} ({one['queries']:,} queries)" for one in measures)]
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    for rows in zip(*(one["rows"] for one in measures), strict=True):
+        cells = [f"{row['map']:.3f}" + (f" +-{row['std']['map']:.3f}" if "std" in row else "") for row in rows]
+        lines.append(f"| {rows[0]['name']} | {' | '.join(cells)} |")
     return lines
 
 

@@ -3,8 +3,8 @@
     python -m benchmarks.regions encoder.onnx recordings/ --events events.csv --labels person red_car
 
 A query is the largest moving region of a frame within a labelled event; an answer is right if its frame shows the same
-event. Frames within half a second of the query do not count, nor do frames without a label. Beside the encoder stand
-raw pixels, a colour histogram and the untrained encoder, on the same pictures. Then the cost: an index of each kind,
+event. Frames within half a second of the query do not count, nor do frames without a label. Its baselines
+are measured on the same pictures. Then the cost: an index of each kind,
 made with `lookalike index` in turns.
 """
 
@@ -26,8 +26,9 @@ from lookalike.footage import Frame, Source, find_sources, read_source
 from lookalike.index import open_index
 from lookalike.ingest import index_footage
 from lookalike.sampling import Regions, Sampling
-from training.evaluate import candidates
-from training.retrieval import Event, read_events
+from training.evaluation.contenders import contenders
+from training.evaluation.gallery import of_pictures
+from training.evaluation.labels import Event, read_events
 from training.train import pick_device
 
 FPS, GUARD_S, TOP = 4.0, 0.5, 5
@@ -50,11 +51,11 @@ def main(
     stored = {kind: read(found, kind, encoder) for kind in KINDS}
     queries = largest_moving(stored["motion"], wanted)
     print(f"{describe(pick_device('cpu'))}; {len(stored[None])} frames, {len(queries)} queries\n")
-    contenders = candidates(encoder, [frame.image for frame in stored[None]], "cpu")
+    rivals = contenders(encoder, of_pictures([frame.image for frame in stored[None]]), "cpu")
     clips = sorted({clip_of(query) for query in queries})
     print("| | stored | " + " | ".join(clips) + " |")
     print("|---" * (len(clips) + 2) + "|")
-    for contender in contenders:
+    for contender in rivals:
         for kind, frames in stored.items():
             whole_too = frames if kind is None else [*stored[None], *(one for one in frames if one.region)]
             right = precision(contender.embed, queries, whole_too, intervals)

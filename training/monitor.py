@@ -12,20 +12,15 @@ from torch import Tensor, nn
 from training.config import TrainConfig
 from training.data import FrameCache
 from training.encoders import device_of
+from training.evaluation.gallery import whole_frames
+from training.evaluation.labels import read_events
+from training.evaluation.moments import OWN_MOMENT_S, event_precision, self_retrieval
+from training.evaluation.perturbation import Perturbation, perturb_all
 from training.fit import fit_head
 from training.head import embed_pixels
 from training.health import alignment, effective_rank, uniformity
 from training.pictures import fit_all, sample_rows
 from training.probe import knn_accuracy, read_labelled
-from training.retrieval import (
-    OWN_MOMENT_S,
-    Disturbance,
-    Gallery,
-    disturb_all,
-    event_precision,
-    read_events,
-    self_retrieval,
-)
 
 SAMPLE = 500  # frames
 LABELLED = 2000  # pictures
@@ -34,18 +29,18 @@ GUARD_S = 3.0
 
 
 class Monitor:
-    """Measures one network again and again on the same pictures, disturbed in the same way."""
+    """Measures one network again and again on the same pictures, perturbed in the same way."""
 
     def __init__(self, cache: FrameCache, config: TrainConfig) -> None:
         """Raises: FootageError if the events or the labelled pictures of the config cannot be read."""
         rows = sample_rows(len(cache), SAMPLE)
         pictures = [np.asarray(cache.frames[row]) for row in rows]
         clips = np.array([Path(name).name for name in cache.sources])
-        cameras = np.array(cache.cameras)
-        self._gallery = Gallery(pictures, clips[cache.source[rows]], cache.time_s[rows], cameras[cache.camera[rows]])
+        cameras = np.array(cache.cameras)[cache.camera[rows]]
+        self._gallery = whole_frames(pictures, clips[cache.source[rows]], cache.time_s[rows], cameras)
         self._cached, self._config = np.stack(pictures), config
         self._frames = _tensor(pictures, config.input_px)
-        self._disturbed = _tensor(disturb_all(pictures, Disturbance(), seed=0), config.input_px)
+        self._perturbed = _tensor(perturb_all(pictures, Perturbation(), seed=0), config.input_px)
         self._events = read_events(Path(config.events)) if config.events else []
         self._labelled: tuple[Tensor, np.ndarray] | None = None
         if config.labelled:
@@ -57,7 +52,7 @@ class Monitor:
         modes = {module: module.training for module in encoder.modules()}
         device = device_of(encoder)
         plain = fit_head(encoder, self._cached, dataclasses.replace(self._config, head=False))
-        vectors, queries = (embed_pixels(plain, part.to(device)).cpu() for part in (self._frames, self._disturbed))
+        vectors, queries = (embed_pixels(plain, part.to(device)).cpu() for part in (self._frames, self._perturbed))
         found = {
             "effective_rank": effective_rank(vectors),
             "alignment": alignment(vectors, queries),
@@ -66,7 +61,7 @@ class Monitor:
         served = plain
         if self._config.head:
             served = fit_head(encoder, self._cached, self._config, copies=COPIES)
-            vectors, queries = (embed_pixels(served, part.to(device)).cpu() for part in (self._frames, self._disturbed))
+            vectors, queries = (embed_pixels(served, part.to(device)).cpu() for part in (self._frames, self._perturbed))
         gallery = self._gallery
         found["self_retrieval"] = self_retrieval(queries.numpy(), vectors.numpy(), gallery, OWN_MOMENT_S)
         if self._events:

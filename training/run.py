@@ -17,12 +17,12 @@ from training.checkpoint import CHECKPOINT
 from training.config import CONFIG, TrainConfig
 from training.data import FrameCache, build_cache, load_cache
 from training.distributed import ALONE, World
+from training.evaluation.labels import read_events
 from training.health import effective_rank
 from training.pictures import sample_frames
 from training.probe import find_labelled
 from training.record import METRICS, TENSORBOARD, read_metrics
-from training.retrieval import read_events
-from training.summary import beside_floors, neighbour_sheets, run_report
+from training.summary import measure_run, neighbour_sheets, run_report
 from training.train import Progress, first_encoder, train
 from training.trained import load_trained
 from training.warm_start import settle
@@ -82,9 +82,9 @@ def continue_run(run: Path, given: TrainConfig) -> tuple[FrameCache, TrainConfig
 
 
 def finish_run(run: Path) -> dict[str, Any]:
-    """Measure a finished run beside the floors and write its report.
+    """Measure a finished run next to its baselines and write its report.
 
-    Returns: its last measurements, if it has trained, `verdict`, and `evaluation`, what `lookalike evaluate` would
+    Returns: its last measurements, if it has trained, `verdict`, and `evaluation`: what `lookalike evaluate` would
     print of a sample.
     """
     served, config = load_trained(run)
@@ -93,7 +93,7 @@ def finish_run(run: Path) -> dict[str, Any]:
     of_parts = served.features(torch.from_numpy(pictures))
     vectors = served.join(of_parts)
     features = of_parts[served.names[0]]  # (N, D), before the head, which evens them out
-    evaluation = beside_floors(served, config, cache)
+    evaluation = measure_run(served, config, cache)
     found = {
         "run": str(run),
         "steps": config.steps,

@@ -1,4 +1,4 @@
-"""The report of a finished run: whether it beats the floors, whether it is healthy, and what it takes for alike."""
+"""The report of a finished run: what may be said of it, whether it is healthy, and what it takes for alike."""
 
 from __future__ import annotations
 
@@ -13,50 +13,86 @@ from lookalike.report.page import Meter, Report, Sheet, Thumb, thumb_uri
 from lookalike.report.retrieval import evaluation_tables
 from training.config import TrainConfig
 from training.data import FrameCache
-from training.disturbance import Disturbance
-from training.evaluate import evaluate_footage, run_candidates
+from training.evaluation.contenders import baselines, of_run
+from training.evaluation.footage import Protocol, evaluate_footage
+from training.evaluation.gallery import NO_BOX, Gallery
+from training.evaluation.labels import Labelled, read_labelled
 from training.head import EncoderWithHead
 from training.health import rank_in_words, spread_in_words
 from training.record import METRICS
-from training.retrieval import Event, Gallery, read_events
 
 FRAMES, STRETCH = 180, 15  # frames measured, in stretches of so many
-GUARD_S = 3.0
+REGIONS = 1500  # measured at most, of whole tracks
 SHEET_QUERIES, SHEET_HITS, SHEET_GUARD_S = 8, 5, 5.0
 
 
-def beside_floors(served: EncoderWithHead, config: TrainConfig, cache: FrameCache) -> dict[str, Any]:
-    """The encoder and its floors on a sample of the run's frames, with precision@5 if the run knows its events.
+def measure_run(served: EncoderWithHead, config: TrainConfig, cache: FrameCache) -> dict[str, Any]:
+    """The encoder and its baselines on a sample of the run's frames and regions, and its labels if it knows any.
 
-    Returns: as `evaluate.evaluate_footage`; events that are not seen twice in the sample are left out.
+    Returns: as `evaluation.footage.evaluate_footage`; events that are of other footage are left out.
     """
-    events = read_events(Path(config.events)) if config.events else []
-    gallery = sample_gallery(cache, config.fps, events)
-    # Most of the time goes into the untrained encoder's last layer. Made of fewer frames it would be a lower floor.
-    contenders = run_candidates(served, config, gallery.pictures, "cpu")
+    labelled = read_labelled(Path(config.events)) if config.events else None
+    gallery, track = sample_gallery(cache, config.fps, labelled)
+    contenders = [of_run(served, config, "cpu"), *baselines(config, gallery, "cpu")]
     try:
-        return evaluate_footage(contenders, gallery, events, GUARD_S, Disturbance(), seed=0)
+        return evaluate_footage(contenders, gallery, labelled, Protocol(), track)
     except FootageError:
-        return evaluate_footage(contenders, gallery, None, GUARD_S, Disturbance(), seed=0)
+        return evaluate_footage(contenders, gallery, None, Protocol(), track)
 
 
-def sample_gallery(cache: FrameCache, fps: float, events: list[Event]) -> Gallery:
-    """Up to FRAMES frames of the cache, and up to half as many more of those with an event; short footage as a whole.
+def sample_gallery(cache: FrameCache, fps: float, labelled: Labelled | None) -> tuple[Gallery, np.ndarray]:
+    """Frames of the cache, and up to REGIONS of its regions: those of an even sample of tracks, and others.
 
-    About one a second is taken, in stretches spread over the footage: what is near in time must be there too.
+    Of more than FRAMES frames about one a second is taken, in stretches spread over the footage, so that what is near
+    in time is there too; up to half as many more of those with an event; and those that the regions are parts of.
+    Returns: the gallery, and the track of each of its rows, int64 (N,), as the cache has it; -1 for frames.
     """
-    clips = np.array([Path(name).name for name in cache.sources])[cache.source]
+    regions = _sample_regions(cache)
+    frames = np.union1d(_sample_frames(cache, fps, labelled), cache.regions.frame[regions])
+    parts = cache.regions
+    pairs = [(row, -1) for row in frames.tolist()] + [(int(parts.frame[row]), row) for row in regions.tolist()]
+    of, region = np.array(sorted(pairs)).T  # each frame, then its regions in their order, the largest first
+    whole = region < 0
+    pictures = [
+        np.asarray(cache.frames[row] if part < 0 else parts.pictures[part])
+        for row, part in zip(of.tolist(), region.tolist(), strict=True)
+    ]
+    boxes, track = np.full((len(of), 4), NO_BOX), np.full(len(of), -1, np.int64)
+    boxes[~whole], track[~whole] = parts.box[region[~whole]], parts.track[region[~whole]]
+    clips = np.array([Path(name).name for name in cache.sources])[cache.source[of]]
+    cameras = np.array(cache.cameras)[cache.camera[of]]
+    own_frame = np.flatnonzero(whole)[np.searchsorted(frames, of)]
+    return Gallery(pictures, clips, cache.time_s[of], cameras, own_frame, boxes), track
+
+
+def _sample_frames(cache: FrameCache, fps: float, labelled: Labelled | None) -> np.ndarray:
+    """Rows of the cache, int64, rising."""
     rows = np.arange(len(cache))
-    if len(rows) > FRAMES:
-        seconds = rows[:: max(1, round(fps))]
-        starts = np.linspace(0, max(0, len(seconds) - STRETCH), FRAMES // STRETCH).round().astype(int)
-        chosen = np.concatenate([seconds[start : start + STRETCH] for start in starts])
-        seen = [(clips == one.clip) & (one.start_s <= cache.time_s) & (cache.time_s <= one.end_s) for one in events]
-        labelled = rows[np.any(seen, 0)] if seen else rows[:0]
-        spaced = np.linspace(0, len(labelled) - 1, min(FRAMES // 2, len(labelled))).round().astype(int)
-        rows = np.union1d(chosen, labelled[spaced])
-    cameras = np.array(cache.cameras)[cache.camera]
-    return Gallery([np.asarray(cache.frames[row]) for row in rows], clips[rows], cache.time_s[rows], cameras[rows])
+    if len(rows) <= FRAMES:
+        return rows
+    seconds = rows[:: max(1, round(fps))]
+    starts = np.linspace(0, max(0, len(seconds) - STRETCH), FRAMES // STRETCH).round().astype(int)
+    chosen = np.concatenate([seconds[start : start + STRETCH] for start in starts])
+    clips = np.array([Path(name).name for name in cache.sources])[cache.source]
+    events = labelled.events if labelled else []
+    seen = [(clips == one.clip) & (one.start_s <= cache.time_s) & (cache.time_s <= one.end_s) for one in events]
+    shown = rows[np.any(seen, 0)] if seen else rows[:0]
+    spaced = np.linspace(0, len(shown) - 1, min(FRAMES // 2, len(shown))).round().astype(int)
+    return np.union1d(chosen, shown[spaced])
+
+
+def _sample_regions(cache: FrameCache) -> np.ndarray:
+    """Rows of the cache's regions, int64, rising: whole tracks, evenly spaced, then an even sample of the others."""
+    track = cache.regions.track
+    if len(track) <= REGIONS:
+        return np.arange(len(track))
+    numbers, counts = np.unique(track[track >= 0], return_counts=True)
+    share = min(1.0, REGIONS / 2 / max(1, counts.sum()))
+    kept = numbers[np.linspace(0, len(numbers) - 1, int(share * len(numbers))).round().astype(int)]
+    inside = np.isin(track, kept) & (track >= 0)
+    others = np.flatnonzero(~inside)
+    spaced = np.linspace(0, len(others) - 1, min(len(others), max(0, REGIONS - int(inside.sum())))).round().astype(int)
+    return np.union1d(np.flatnonzero(inside), others[spaced])
 
 
 def run_report(run: Path, found: dict[str, Any], cache: FrameCache, config: TrainConfig, sheets: list[Sheet]) -> Report:
@@ -79,7 +115,7 @@ def run_report(run: Path, found: dict[str, Any], cache: FrameCache, config: Trai
         title=f"Training run {run.name}",
         verdict=found["verdict"],
         facts=facts,
-        floors=evaluation_tables(found["evaluation"]),
+        baselines=evaluation_tables(found["evaluation"]),
         meters=_meters(found),
         charts=training_charts(run / METRICS),
         sheets=sheets,

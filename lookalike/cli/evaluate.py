@@ -6,20 +6,25 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from lookalike.cli.flags import Json, app, fail
 from lookalike.contract import Device
-from training.disturbance import Disturbance
+from training.evaluation.perturbation import Perturbation
 
-DEFAULT_DISTURBANCE = Disturbance()
+if TYPE_CHECKING:
+    from training.evaluation.footage import Protocol
+    from training.evaluation.gallery import Gallery
+    from training.evaluation.labels import Labelled
+
+DEFAULT_PERTURBATION = Perturbation()
 ON_FOOTAGE, ON_LABELS = "On footage", "On labelled pictures"  # groups of flags in --help
 
 
-def _check_disturbance(type_: type[Disturbance], disturbance: Disturbance) -> None:
-    disturbance.check()
+def _check_perturbation(type_: type[Perturbation], perturbation: Perturbation) -> None:
+    perturbation.check()
 
 
 @app.command(help_epilogue="Example: `lookalike evaluate encoder.onnx --footage recordings/ --events events.csv`")
@@ -31,16 +36,36 @@ def evaluate(
         Parameter(help="Footage to search in.", negative="", consume_multiple=True, group=ON_FOOTAGE),
     ] = (),
     events: Annotated[
-        Path | None, Parameter(help="Labelled intervals: clip,start_s,end_s,label.", group=ON_FOOTAGE)
+        Path | None,
+        Parameter(
+            help="Labelled intervals: clip,start_s,end_s,label, and kind if there is such a column; boxes are read from"
+            " a tracks.csv next to it.",
+            group=ON_FOOTAGE,
+        ),
     ] = None,
-    fps: Annotated[float, Parameter(help="Frames taken from each second of video.", group=ON_FOOTAGE)] = 2.0,
-    guard_s: Annotated[float, Parameter(help="Frames this close to the query do not count.", group=ON_FOOTAGE)] = 3.0,
+    states: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="Labels that are states of the scene, told apart from what passes; else found by rule.",
+            negative="",
+            consume_multiple=True,
+            group=ON_FOOTAGE,
+        ),
+    ] = (),
+    tracks: Annotated[
+        Literal["all", "even", "odd"],
+        Parameter(help="Tracks that are asked for: not those that a head was fitted to.", group=ON_FOOTAGE),
+    ] = "all",
+    fps: Annotated[float, Parameter(help="Frames taken from each second of video.", group=ON_FOOTAGE)] = 4.0,
+    guard_s: Annotated[
+        float, Parameter(help="Frames this close to a query are its own moment.", group=ON_FOOTAGE)
+    ] = 3.0,
     window_s: Annotated[
         float, Parameter(help="Frames beyond the guard, and this close, are near in time.", group=ON_FOOTAGE)
     ] = 10.0,
-    disturbance: Annotated[
-        Disturbance, Parameter(name="*", group=ON_FOOTAGE, validator=_check_disturbance)
-    ] = DEFAULT_DISTURBANCE,
+    perturbation: Annotated[
+        Perturbation, Parameter(name="*", group=ON_FOOTAGE, validator=_check_perturbation)
+    ] = DEFAULT_PERTURBATION,
     images: Annotated[
         Path | None, Parameter(help="A folder or zip of class folders: leave-one-out kNN.", group=ON_LABELS)
     ] = None,
@@ -57,19 +82,27 @@ def evaluate(
     finetune: Annotated[
         bool,
         Parameter(
-            help="With --train, of a run: train on with the labels, end to end, beside the same network from scratch.",
+            help="With --train, of a run: train on with the labels, end to end, next to the same network from scratch.",
             negative="",
             group=ON_LABELS,
         ),
     ] = False,
-    seed: Annotated[int, Parameter(help="Decides the disturbances, and what is drawn in fine-tuning.")] = 0,
+    compare: Annotated[
+        tuple[Path, ...],
+        Parameter(help="Another encoder, an ONNX file, as one more row; may be repeated.", negative=""),
+    ] = (),
+    seed: Annotated[int, Parameter(help="Decides the perturbations, and what is drawn in fine-tuning.")] = 0,
     seeds: Annotated[
         int, Parameter(help="How many seeds, from --seed on: mean and deviation (kNN and probe draw nothing).")
     ] = 1,
     device: Annotated[Device, Parameter(help="Where to run the encoder.")] = "auto",
     json_: Json = False,
 ) -> None:
-    """Measure an encoder beside the floors: raw pixels, colour histogram, the same encoder untrained."""
+    """Measure an encoder next to its baselines: raw pixels, colour histogram, untrained and public encoders.
+
+    On footage, crops of what moves are searched for later in their own track, in other light; with --events, crops and
+    frames at another pass, and at other cameras. The verdict has a sentence for each measure.
+    """
     from lookalike.console import print_data
 
     if sum((bool(footage), bool(images), bool(train or test))) != 1:
@@ -80,6 +113,8 @@ def evaluate(
         fail("--finetune needs --train and --test, and the folder of a run: an ONNX file cannot be trained", code=2)
     if events and not footage:
         fail("--events without --footage; they are about recordings", code=2)
+    if states and not events:
+        fail("--states without --events; they are labels of that file", code=2)
     for flag, value, least in (("--seeds", seeds, 1), ("--limit", limit or 2, 2), ("--fps", fps, 1e-9)):
         if value < least:
             fail(f"{flag} is {value}, expected {'more than 0' if least < 1 else f'at least {least}'}", code=2)
@@ -87,13 +122,18 @@ def evaluate(
         fail(f"--guard-s is {guard_s:g}, expected 0 or more, and less than --window-s, {window_s:g}", code=2)
     try:
         if train and test:
-            result = _evaluate_transfer(encoder, train, test, limit, (seed, seeds) if finetune else None, device)
-        elif images:
-            result = _evaluate_images(encoder, images, limit, device)
-        else:
-            result = _evaluate_footage(
-                encoder, footage, events, fps, (guard_s, window_s), disturbance, (seed, seeds), device
+            result = _evaluate_transfer(
+                encoder, compare, train, test, limit, (seed, seeds) if finetune else None, device
             )
+        elif images:
+            result = _evaluate_images(encoder, compare, images, limit, device)
+        else:
+            from training.evaluation.footage import Protocol
+            from training.evaluation.labels import read_labelled
+
+            protocol = Protocol(perturbation, tuple(range(seed, seed + seeds)), guard_s, window_s, tracks)
+            labelled = read_labelled(events, states) if events else None
+            result = _evaluate_footage(encoder, compare, footage, labelled, fps, protocol, device)
     except KeyboardInterrupt:
         fail("interrupted; of an evaluation nothing is kept, run it again")
     if json_:
@@ -104,61 +144,92 @@ def evaluate(
 
 def _evaluate_footage(
     encoder: Path,
+    compare: tuple[Path, ...],
     footage: tuple[str, ...],
-    events: Path | None,
+    labelled: Labelled | None,
     fps: float,
-    band_s: tuple[float, float],
-    disturbance: Disturbance,
-    draws: tuple[int, int],
+    protocol: Protocol,
     device: Device,
 ) -> dict[str, Any]:
-    """band_s: guard and window. draws: seed and number of seeds."""
+    from lookalike.console import say, step_bar
+    from training.evaluation.contenders import contenders
+    from training.evaluation.footage import evaluate_footage
+
+    gallery = _read_gallery(footage, fps)
+    frames, cameras = int(gallery.whole.sum()), len(set(gallery.camera.tolist()))
+    say(f"{frames:,} frames of {cameras} camera(s), {len(gallery) - frames:,} regions in which something moves")
+    found = contenders(encoder, gallery, device, compare)
+    with step_bar("asking", len(protocol.seeds)) as update:
+        return evaluate_footage(
+            found, gallery, labelled, protocol, on_seed=lambda done: update(done, "draw(s) of the light")
+        )
+
+
+def _read_gallery(footage: tuple[str, ...], fps: float) -> Gallery:
+    """Frames, each with its regions where OpenCV is installed."""
     from lookalike.console import frame_counter, say, warn_skipped
+    from lookalike.errors import FootageError
     from lookalike.footage import find_sources, read_frames
-    from training.evaluate import candidates, evaluate_footage, gather
-    from training.retrieval import read_events
+    from lookalike.footage.changes import Motion
+    from lookalike.sampling import Regions
+    from training.evaluation.gallery import gather
 
-    labelled = read_events(events) if events else None
+    regions: Regions | None = "motion"
+    try:
+        Motion()
+    except FootageError:
+        say('no regions, so that crops are not measured: they need OpenCV; pip install "lookalike[explore]"')
+        regions = None
     with frame_counter("reading") as count:
-        gallery = gather(read_frames(find_sources(footage), fps, warn_skipped), lambda frame: count([frame]))
-    say(f"{len(gallery.clip):,} frames of {len(set(gallery.camera.tolist()))} camera(s)")
-    contenders = candidates(encoder, gallery.pictures, device)
-    (guard_s, window_s), (seed, seeds) = band_s, draws
-    return evaluate_footage(contenders, gallery, labelled, guard_s, disturbance, seed, seeds, window_s)
+        frames = read_frames(find_sources(footage), fps, warn_skipped, regions)
+        return gather(frames, lambda frame: count([frame]))
 
 
-def _evaluate_images(encoder: Path, images: Path, limit: int | None, device: Device) -> dict[str, Any]:
-    from training.evaluate import candidates, embed_labelled, evaluate_images, sample_pictures
+def _evaluate_images(
+    encoder: Path, compare: tuple[Path, ...], images: Path, limit: int | None, device: Device
+) -> dict[str, Any]:
+    from training.evaluation.contenders import contenders
+    from training.evaluation.gallery import of_pictures
+    from training.evaluation.pictures import embed_labelled, evaluate_images, sample_pictures
     from training.probe import find_labelled
 
     found = find_labelled(images, limit)
-    contenders = candidates(encoder, sample_pictures(found), device)
+    rivals = contenders(encoder, of_pictures(sample_pictures(found)), device, compare)
     with _picture_counter(len(found)) as (count, skip):
-        vectors, labels = embed_labelled(contenders, found, count, skip)
-    return evaluate_images(contenders, vectors, labels, found.names)
+        vectors, labels = embed_labelled(rivals, found, count, skip)
+    return evaluate_images(rivals, vectors, labels, found.names)
 
 
 def _evaluate_transfer(
-    encoder: Path, train: Path, test: Path, limit: int | None, tuning: tuple[int, int] | None, device: Device
+    encoder: Path,
+    compare: tuple[Path, ...],
+    train: Path,
+    test: Path,
+    limit: int | None,
+    tuning: tuple[int, int] | None,
+    device: Device,
 ) -> dict[str, Any]:
     """tuning: seed and number of seeds of fine-tuning, if there is to be any."""
     from lookalike.console import step_bar
-    from training.evaluate import candidates, embed_labelled, evaluate_finetune, evaluate_transfer, sample_pictures
+    from training.evaluation import pictures
+    from training.evaluation.contenders import contenders
+    from training.evaluation.gallery import of_pictures
     from training.finetune import SCHEDULE
     from training.probe import find_pair
 
     known, asked = find_pair(train, test, limit)
-    contenders = candidates(encoder, sample_pictures(known), device)
+    rivals = contenders(encoder, of_pictures(pictures.sample_pictures(known)), device, compare)
     with _picture_counter(len(known) + len(asked)) as (count, skip):
-        of_known, of_asked = (embed_labelled(contenders, part, count, skip) for part in (known, asked))
-    with step_bar("scoring", len(contenders)) as update:
-        result = evaluate_transfer(
-            contenders, of_known, of_asked, known.names, lambda done: update(done, contenders[done - 1].name)
+        of_known, of_asked = (pictures.embed_labelled(rivals, part, count, skip) for part in (known, asked))
+    names = pictures.entry_names(rivals)
+    with step_bar("scoring", len(names)) as update:
+        result = pictures.evaluate_transfer(
+            rivals, of_known, of_asked, known.names, lambda done: update(done, names[done - 1])
         )
     if tuning:
         seed, seeds = tuning
         with step_bar("fine-tuning", 2 * seeds * SCHEDULE.steps(len(of_known[1]))) as update:
-            result["finetune"] = evaluate_finetune(
+            result["finetune"] = pictures.evaluate_finetune(
                 encoder, known, asked, seed, seeds, device, on_step=lambda done, loss: update(done, f"loss {loss:.3f}")
             )
     return result

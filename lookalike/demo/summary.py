@@ -9,7 +9,7 @@ from lookalike import pixels
 from lookalike.footage import frame_at
 from lookalike.report.charts import training_charts
 from lookalike.report.page import Report, Sheet, Table, Thumb, thumb_uri, write_report
-from lookalike.report.retrieval import retrieval_table
+from lookalike.report.retrieval import evaluation_tables
 
 
 def write_summary(results: dict[str, Any], out: Path, commands: list[str], rendered: bool) -> None:
@@ -36,7 +36,7 @@ def write_summary(results: dict[str, Any], out: Path, commands: list[str], rende
             sheets_note="Each row: a frame POSTed to the running service, and the moments that it answered, best first,"
             " with cosine similarity. The first is the query's own moment, found again in the index.",
             tables=[
-                retrieval_table(results["retrieval"]),
+                *evaluation_tables(results["retrieval"]),
                 Table("Where the time went", ["stage", "seconds"], stages, strong=[len(stages) - 1]),
             ],
             charts=training_charts(out / "run" / "metrics.jsonl"),

@@ -15,8 +15,8 @@ MONITORED = {
         "Effective rank",
         "How many dimensions the embeddings of a sample really use, while it trained.",
     ),
-    "self_retrieval": ("Own moment first", "Share of disturbed frames that find their own moment, while it trained."),
-    "precision5": ("Precision@5", "Of disturbed queries, among the labelled events, while it trained."),
+    "self_retrieval": ("Own moment first", "Share of perturbed frames that find their own moment, while it trained."),
+    "precision5": ("Precision@5", "Of perturbed queries, among the labelled events, while it trained."),
 }
 
 

@@ -66,12 +66,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole page, top to bottom. floors: the tables that the verdict comes from."""
+    """A whole page, top to bottom. baselines: the tables that the verdict comes from."""
 
     title: str
     verdict: str
     facts: list[tuple[str, str]]
-    floors: list[Table] = field(default_factory=list)
+    baselines: list[Table] = field(default_factory=list)
     meters: list[Meter] = field(default_factory=list)
     charts: list[Chart] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)

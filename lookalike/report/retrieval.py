@@ -1,4 +1,4 @@
-"""An evaluation as tables: the encoder beside the floors that it has to beat."""
+"""An evaluation as tables: the encoder next to the baselines that it must beat."""
 
 from __future__ import annotations
 
@@ -6,105 +6,141 @@ from typing import Any
 
 from lookalike.report.page import Table
 
-_NAMES = {
-    "precision5_disturbed": "precision@5, disturbed",
-    "precision5_clean": "precision@5, clean",
-    "self_retrieval_disturbed": "own moment first, disturbed",
-    "temporal_recall_disturbed": "near in time, disturbed",
-    "temporal_recall_clean": "near in time, clean",
+_ON_FOOTAGE = {
+    "map": "mAP, other light",
+    "map_clean": "mAP, as they are",
+    "p5": "P@5, other light",
+    "p5_clean": "P@5, as they are",
+}
+_MOMENTS = {
+    "self_retrieval": "own moment first",
+    "temporal_recall": "near in time",
     "camera_share": "camera share",
+}
+_ON_PICTURES = {
     "knn200_weighted": "kNN, 200 weighted",
     "knn10": "kNN, 10",
     "linear_probe": "linear probe",
     "accuracy": "accuracy",
 }
-_BY_CLIP = {"precision5_disturbed": "Precision@5 by clip, disturbed", "precision5_clean": "Precision@5 by clip, clean"}
+SHORT = {
+    "crops_another_pass": "crops, another pass",
+    "crops_another_of_kind": "crops, another of its kind",
+    "crops_other_cameras": "crops, other cameras",
+    "frames_another_pass": "frames, another pass",
+    "frames_another_of_kind": "frames, another of its kind",
+    "frames_other_cameras": "frames, other cameras",
+    "frames_state": "frames, state again",
+}
+
+Evaluation = dict[str, Any]
+Row = dict[str, Any]
 
 
-def evaluation_tables(evaluation: dict[str, Any]) -> list[Table]:
+def evaluation_tables(evaluation: Evaluation) -> list[Table]:
     """All that was measured. evaluation: as `lookalike evaluate --json` prints it."""
-    tables = [retrieval_table(evaluation), *clip_tables(evaluation)]
+    if "measures" in evaluation:
+        return [*judged_tables(evaluation), *label_tables(evaluation), moments_table(evaluation)]
+    tables = [_table("Compared with the baselines", evaluation["rows"], _ON_PICTURES, _note(evaluation))]
     if "finetune" in evaluation:
         tables.append(finetune_table(evaluation["finetune"]))
     return tables
 
 
-def retrieval_table(evaluation: dict[str, Any]) -> Table:
-    """A row for each contender, a column for each measure; of several seeds, mean and standard deviation.
+def judged_tables(evaluation: Evaluation) -> list[Table]:
+    """A table for each measure that could be taken on footage."""
+    seeds = len(evaluation["seeds"])
+    tables: list[Table] = []
+    for one in evaluation["measures"]:
+        if one["queries"]:
+            [(unit, count)] = one["units"].items()
+            note = f"{one['note']} {one['queries']:,} queries of {count:,} {unit}."
+            note += f" Mean and standard deviation over {seeds} draws of the light." if seeds > 1 else ""
+            tables.append(_table(one["title"], one["rows"], _ON_FOOTAGE, note))
+    return tables
 
-    evaluation: as `lookalike evaluate --json` prints it.
+
+def label_tables(evaluation: Evaluation) -> list[Table]:
+    """Every label of every camera, with its queries and the encoder's mAP in each measure, or why it is not asked.
+
+    Measures without a single query are a table of their own, with their reason.
     """
-    return _table("Against the floors", evaluation["rows"], _note(evaluation))
+    measures = [one for one in evaluation["measures"] if one["labels"]]
+    tables: list[Table] = []
+    for start in range(0, len(measures), _COLUMNS):
+        part = measures[start : start + _COLUMNS]
+        cells: dict[tuple[str, str], dict[str, str]] = {}
+        for one in part:
+            for label in one["labels"]:
+                cells.setdefault((label["label"], label["camera"]), {})[one["name"]] = _asked(label, one)
+        rows = [[*names, *(found.get(one["name"], "") for one in part)] for names, found in cells.items()]
+        tables.append(Table("By label", ["", "camera", *(SHORT[one["name"]] for one in part)], rows, note=_BY_LABEL))
+    if none := [[one["title"], one["reason"]] for one in evaluation["measures"] if not one["queries"]]:
+        tables.append(Table("Not measured", ["", "because"], none))
+    return tables
 
 
-def finetune_table(finetune: dict[str, Any]) -> Table:
+def moments_table(evaluation: Evaluation) -> Table:
+    """What whole frames find of their own recording, which the verdict leaves out."""
+    moments = evaluation["moments"]
+    note = (
+        f"Of {moments['frames']:,} whole frames in other light; not judged, since it measures whether an empty scene is"
+        " recognised. Own moment: whether the nearest frame is the one it was made from, to within 1 s."
+    )
+    if any("temporal_recall" in row for row in moments["rows"]):
+        note += (
+            f" Near in time: whether the nearest frame, own moment aside, is {evaluation['guard_s']:g} to"
+            f" {evaluation['window_s']:g} s away."
+        )
+    if any("camera_share" in row for row in moments["rows"]):
+        note += " Camera share: how much of the vectors' variance says only which camera it was, 0 to 1."
+    return _table("Moments of whole frames", moments["rows"], _MOMENTS, note)
+
+
+def finetune_table(finetune: Evaluation) -> Table:
     """finetune: as `lookalike evaluate --finetune --json` prints it under that name."""
     note = (
         f"{finetune['epochs']} epochs, {finetune['steps']:,} steps of {finetune['batch']}, on {finetune['train']:,}"
         f" pictures; accuracy on {finetune['test']:,} others."
     )
-    return _table("Fine-tuned", finetune["rows"], note)
+    return _table("Fine-tuned", finetune["rows"], _ON_PICTURES, note)
 
 
-def clip_tables(evaluation: dict[str, Any]) -> list[Table]:
-    """Precision@5 of each clip, a column for each contender; none where nothing was labelled."""
-    rows = evaluation["rows"]
-    tables: list[Table] = []
-    for measure, title in _BY_CLIP.items():
-        if measure in rows[0]:
-            clips = [clip for clip in rows[0][measure] if clip != "mean"]
-            cells = [[clip, *(_cell(row, measure, clip) for row in rows)] for clip in [*clips, "mean"]]
-            tables.append(Table(title, ["", *(row["name"] for row in rows)], cells, strong=[len(cells) - 1]))
-    return tables
+_COLUMNS = 3  # measures side by side, so that a terminal's line holds them
+_BY_LABEL = (
+    "Queries, and this encoder's mAP in other light (as they are). 0: no query, and why. A label that passes is asked"
+    " for at other passes, a state of the scene apart from those."
+)
 
 
-def _table(title: str, rows: list[dict[str, Any]], note: str) -> Table:
-    measures = [name for name in _NAMES if name in rows[0]]
+def _asked(label: Row, measure: Row) -> str:
+    if not label["queries"]:
+        return f"0: {label['reason'].split(':')[0]}"
+    own = next(row["name"] for row in measure["rows"] if row["role"] == "own")
+    clean = f" ({label['map_clean'][own]:.2f})" if "map_clean" in label else ""
+    return f"{label['queries']}: {label['map'][own]:.2f}{clean}"
+
+
+def _table(title: str, rows: list[Row], names: dict[str, str], note: str) -> Table:
+    measures = [name for name in names if any(name in row for row in rows)]
     return Table(
         title,
-        ["", *(_NAMES[name] for name in measures)],
-        [[row["name"], *(_cell(row, name, "mean") for name in measures)] for row in rows],
+        ["", *(names[name] for name in measures)],
+        [[row["name"], *(_cell(row, name) for name in measures)] for row in rows],
         note=note,
-        strong=[number for number, row in enumerate(rows) if row["trained"]],
+        strong=[number for number, row in enumerate(rows) if row["role"] == "own"],
     )
 
 
-def _note(evaluation: dict[str, Any]) -> str:
-    """How to read the columns that are there."""
-    own = evaluation["rows"][0]
-    guard_s, notes = evaluation.get("guard_s", 0), []
-    if "self_retrieval_disturbed" in own:
-        notes.append(
-            "Disturbed: each query is a frame of the footage, zoomed, recoloured and made noisy as cameras do."
-        )
-    if "precision5_clean" in own:
-        notes.append(
-            f"Precision: how many of the first five show the same labelled event, at least {guard_s:g} s away."
-        )
-    if "self_retrieval_disturbed" in own:
-        notes.append("Own moment: whether the nearest frame is the one it was made from, to within 1 s.")
-    if "temporal_recall_clean" in own:
-        window_s = evaluation["window_s"]
-        notes.append(
-            f"Near in time: whether the nearest frame, own moment aside, is {guard_s:g} to {window_s:g} s away."
-        )
-    if "camera_share" in own:
-        notes.append("Camera share: how much of the vectors' variance says only which camera it was, 0 to 1.")
-    if "linear_probe" in own:
-        notes.append(
-            f"Learned from {evaluation['train']:,} labelled pictures, asked about {evaluation['test']:,} others."
-        )
-    if len(seeds := evaluation.get("seeds", [])) > 1:
-        notes.append(f"Mean and standard deviation over {len(seeds)} draws of the disturbances.")
-    return " ".join(notes)
+def _note(evaluation: Evaluation) -> str:
+    if "train" in evaluation:
+        return f"Learned from {evaluation['train']:,} labelled pictures, asked about {evaluation['test']:,} others."
+    return ""
 
 
-def _cell(row: dict[str, Any], measure: str, part: str) -> str:
+def _cell(row: Row, measure: str) -> str:
     """The value to three digits, with its deviation if there is one."""
-    text = f"{_value(row[measure], part):.3f}"
+    if measure not in row:
+        return ""
     deviations = row.get("std", {})
-    return f"{text} +-{_value(deviations[measure], part):.3f}" if measure in deviations else text
-
-
-def _value(measure: float | dict[str, float], part: str) -> float:
-    return measure[part] if isinstance(measure, dict) else measure
+    return f"{row[measure]:.3f}" + (f" +-{deviations[measure]:.3f}" if measure in deviations else "")

@@ -10,7 +10,7 @@ from benchmarks.regions import largest_moving, precision
 from lookalike.footage import Frame
 from lookalike.region import Region
 from tests.index.circle import at
-from training.retrieval import Event
+from training.evaluation.labels import Event
 
 EVENTS = [Event("a.mp4", 0, 10, "person"), Event("a.mp4", 20, 30, "other"), Event("b.mp4", 0, 10, "person")]
 

@@ -26,7 +26,8 @@ from tests.training.small import SMALL, noise_frames, small_config, untrained_ru
 from training.checkpoint import load_checkpoint, weights_digest
 from training.data import load_cache
 from training.encoders import build_encoder
-from training.evaluate import candidates
+from training.evaluation.contenders import contenders
+from training.evaluation.gallery import of_pictures
 from training.head import EncoderWithHead, embed_pixels
 from training.pictures import sample_frames
 from training.train import train
@@ -173,9 +174,9 @@ def test_the_parity_is_measured_on_the_runs_frames(exported: Exported) -> None:
 
 def test_evaluation_gives_the_file_the_embeddings_of_its_run(exported: Exported, run: Path) -> None:
     pictures = [frame.image for frame in noise_frames(6)]
-    of_file, of_run = (candidates(path, pictures) for path in (exported.path, run))
+    of_file, of_run = (contenders(path, of_pictures(pictures)) for path in (exported.path, run))
     assert [one.name for one in of_file] == [one.name for one in of_run]
-    assert of_file[-1].name == "the same encoder, untrained"
+    assert "untrained, same head" in [one.name for one in of_file]
     for one, other in zip(of_file, of_run, strict=True):
         assert np.allclose(one.embed(pictures), other.embed(pictures), atol=1e-5)
 

@@ -69,7 +69,7 @@ def html(tmp_path, charts):
         facts=[("footage", EVIL), ("frames", "1,234")],
         charts=charts,
         tables=[
-            Table("Floors", ["", "precision"], [["encoder", "0.912"], [EVIL, "0.400"]], note=EVIL, strong=[0]),
+            Table("Baselines", ["", "precision"], [["encoder", "0.912"], [EVIL, "0.400"]], note=EVIL, strong=[0]),
             Table("Time", ["stage", "seconds"], [["train", "12.0 s"]]),
         ],
         sheets=[Sheet(query, [Thumb(thumb_uri(PICTURE), "dock", 7.0, 0.98765, EVIL)])],
@@ -117,12 +117,12 @@ def test_each_table_has_its_rows(html):
 
 
 def test_the_tables_of_the_verdict_stand_first(tmp_path):
-    [first, other] = (Table(title, ["", "n"], [[title, "1"]]) for title in ("Floors", "Time"))
+    [first, other] = (Table(title, ["", "n"], [[title, "1"]]) for title in ("Baselines", "Time"))
     sheet = Sheet(Thumb(thumb_uri(PICTURE), "gate", 1.0), [])
-    write_report(Report("T", "V", [], floors=[first], tables=[other], sheets=[sheet]), tmp_path / "report.html")
+    write_report(Report("T", "V", [], baselines=[first], tables=[other], sheets=[sheet]), tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert page.rows == [["", "n"], ["Floors", "1"], ["", "n"], ["Time", "1"]]
-    assert page.text.index("Floors") < page.text.index("What it finds") < page.text.index("Time")
+    assert page.rows == [["", "n"], ["Baselines", "1"], ["", "n"], ["Time", "1"]]
+    assert page.text.index("Baselines") < page.text.index("What it finds") < page.text.index("Time")
 
 
 @pytest.mark.parametrize(("share", "width"), [(0.25, "25.0"), (0.0, "0.0"), (1.07, "100.0"), (-1.0, "0.0")])

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from lookalike.footage import Frame
+from lookalike.region import Region
 from tests.training.small import noise_frames, small_cache, small_config, untrained_run
 from training.config import TrainConfig
 from training.data import build_cache, load_cache
+from training.evaluation.labels import Event, Labelled
 from training.health import effective_rank, rank_in_words, spread_in_words
 from training.pictures import sample_frames
 from training.record import METRICS
-from training.retrieval import Event
 from training.run import finish_run
 from training.summary import sample_gallery
 from training.trained import load_trained
 
-CONTENDERS = [
-    *("this encoder", "raw pixels 8x8", "raw pixels 32x32", "HSV histogram", "the same encoder, untrained"),
-]
+CONTENDERS = ["this encoder", "raw pixels 8x8", "raw pixels 8x8, with colour", "raw pixels 32x32"]
+CONTENDERS += ["raw pixels 32x32, with colour", "HSV histogram", "untrained, same head"]
+CONTENDERS += ["untrained, same head, with colour", "16x16 pixels, same head", "16x16 pixels, same head, with colour"]
+CONTENDERS += ["pretrained, same head", "pretrained, same head, with colour"]
+BOXES = [Region(0.1 * number, 0.2, 0.2, 0.3) for number in range(0, 9, 3)]
 
 
 def finished(run: Path, config: TrainConfig) -> Path:
@@ -33,20 +38,21 @@ def finished(run: Path, config: TrainConfig) -> Path:
     return run
 
 
-def test_a_finished_run_says_how_it_went_and_stands_beside_the_floors(tmp_path: Path) -> None:
+def test_a_finished_run_says_how_it_went_and_stands_next_to_its_baselines(tmp_path: Path) -> None:
     run = finished(tmp_path / "run", small_config())
     found = finish_run(run)
     assert (found["steps"], found["frames"], found["loss"], found["spread"]) == (12, 24, pytest.approx(1.8), 0.8)
     assert found["images_per_s"] == 61.0  # the median of 60 and 62
-    assert [row["name"] for row in found["evaluation"]["rows"]] == CONTENDERS
+    assert [row["name"] for row in found["evaluation"]["moments"]["rows"]] == CONTENDERS
     assert found["evaluation"]["frames"] == 24
     assert found["verdict"] == found["evaluation"]["verdict"]
-    assert "camera_share" not in found["evaluation"]["rows"][0]  # of one camera
+    assert found["verdict"].startswith("Nothing was judged")  # nothing moves there
+    assert "camera_share" not in found["evaluation"]["moments"]["rows"][0]  # of one camera
     assert json.loads(json.dumps(found)) == found
 
     page = (run / "report.html").read_text(encoding="utf-8")
     assert page.count(found["verdict"]) == 1
-    assert page.index(found["verdict"]) < page.index("Against the floors") < page.index("What it finds")
+    assert page.index(found["verdict"]) < page.index("Moments of whole frames") < page.index("What it finds")
     for name in CONTENDERS:
         assert f"<td>{name}</td>" in page
     assert f"{found['effective_rank']:.1f} of {found['rank_at_most']}" in page
@@ -72,24 +78,72 @@ def events_file(path: Path, clip: str) -> str:
 
 
 def test_a_run_that_knows_its_events_is_measured_by_them(tmp_path: Path) -> None:
+    """Red passes twice and blue once, in a clip that is never empty, where they follow each other: states."""
     events = events_file(tmp_path / "events.csv", "gate.mp4")
     found = finish_run(finished(tmp_path / "run", small_config(events=events)))
-    assert set(found["evaluation"]["rows"][0]["precision5_disturbed"]) == {"gate.mp4", "mean"}
-    assert "precision@5 of disturbed queries" in found["verdict"]
-    assert "Precision@5 by clip, disturbed" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    [state] = [one for one in found["evaluation"]["measures"] if one["queries"]]
+    assert (state["name"], state["queries"]) == ("frames_state", 12)  # 0 to .75 s and 4 to 5.75 s, four a second
+    assert "Whole frames, a state again (12 queries of 2 intervals)" in found["verdict"]
+    assert "<td>red</td>" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
 
 
 def test_events_of_other_footage_do_not_undo_a_finished_run(tmp_path: Path) -> None:
     events = events_file(tmp_path / "events.csv", "elsewhere.mp4")
     found = finish_run(finished(tmp_path / "run", small_config(events=events)))
-    assert "disturbed self-retrieval" in found["verdict"]
+    assert [one["name"] for one in found["evaluation"]["measures"]] == ["crops_same_track_later"]
+
+
+def with_regions(frames: list[Frame]) -> list[Frame]:
+    """Each frame followed by three regions, which stay where they are: three tracks. Each is a picture of its own."""
+    found: list[Frame] = []
+    for frame in frames:
+        found += [frame, *(replace(frame, image=frame.image[8 * n :], region=box) for n, box in enumerate(BOXES))]
+    return found
+
+
+def test_a_run_is_judged_by_what_it_finds_later_in_the_same_track(tmp_path: Path) -> None:
+    """Three tracks of 24 regions over 5.75 s."""
+    run = finished(tmp_path / "run", small_config())
+    build_cache(run / "cache", with_regions(noise_frames(24)), small_config().cache_px, lambda frame: None)
+    found = finish_run(run)
+    [later] = found["evaluation"]["measures"]
+    assert (later["queries"], later["units"]) == (72, {"tracks": 3})
+    assert (
+        found["verdict"]
+        .splitlines()[1]
+        .startswith("Crops of what moves, later in the same track (72 queries of 3 tracks): mAP")
+    )
 
 
 def test_short_footage_is_measured_as_a_whole(tmp_path: Path) -> None:
-    gallery = sample_gallery(small_cache(tmp_path / "cache"), 4.0, [])
+    gallery, track = sample_gallery(small_cache(tmp_path / "cache"), 4.0, None)
     assert gallery.time_s.tolist() == [row / 4 for row in range(24)]
     assert set(gallery.clip) == {"gate.mp4"}
     assert set(gallery.camera) == {"gate"}
+    assert set(track.tolist()) == {-1}
+
+
+def test_a_frame_of_the_cache_is_followed_by_its_regions(tmp_path: Path) -> None:
+    cache = build_cache(tmp_path / "cache", with_regions(noise_frames(2)), 32, lambda frame: None)
+    gallery, track = sample_gallery(cache, 4.0, None)
+    assert gallery.frame.tolist() == [0] * 4 + [4] * 4
+    assert gallery.time_s.tolist() == [0] * 4 + [0.25] * 4
+    assert track.tolist() == [-1, 0, 1, 2] * 2
+    assert gallery.box[1:4].tolist() == [[box.x, box.y, box.w, box.h] for box in BOXES]
+    assert np.array_equal(gallery.pictures[4], cache.frames[1])
+    assert np.array_equal(gallery.pictures[7], cache.regions.pictures[5])
+
+
+def test_of_many_regions_whole_tracks_and_an_even_sample_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three tracks of 24, of which a half of 36 regions may be whole tracks: none; of 48, one, and others up to 48."""
+    cache = build_cache(tmp_path / "cache", with_regions(noise_frames(24)), 32, lambda frame: None)
+    for most, whole in ((36, 0), (48, 1)):
+        monkeypatch.setattr("training.summary.REGIONS", most)
+        gallery, track = sample_gallery(cache, 4.0, None)
+        assert int((~gallery.whole).sum()) == most
+        assert sum(int((track == number).sum()) == 24 for number in range(3)) == whole
 
 
 def test_of_longer_footage_stretches_are_measured_and_what_has_an_event(
@@ -102,8 +156,9 @@ def test_of_longer_footage_stretches_are_measured_and_what_has_an_event(
     cache = build_cache(tmp_path / "cache", noise_frames(24), 32, lambda frame: None)
     monkeypatch.setattr("training.summary.FRAMES", 4)
     monkeypatch.setattr("training.summary.STRETCH", 2)
-    assert sample_gallery(cache, 4.0, []).time_s.tolist() == [0, 1, 4, 5]
-    seen = sample_gallery(cache, 4.0, [Event("gate.mp4", 2, 2.5, "x"), Event("road.mp4", 0, 9, "x")])
+    assert sample_gallery(cache, 4.0, None)[0].time_s.tolist() == [0, 1, 4, 5]
+    events = Labelled([Event("gate.mp4", 2, 2.5, "x"), Event("road.mp4", 0, 9, "x")])
+    seen, _ = sample_gallery(cache, 4.0, events)
     assert seen.time_s.tolist() == [0, 1, 2, 2.5, 4, 5]
     assert np.array_equal(seen.pictures[3], cache.frames[10])
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from training.floors import hsv_histogram, normalize, raw_pixels
+from training.evaluation.baselines import Joined, hsv_histogram, normalize, raw_pixels
 
 
 def plain(red: int, green: int, blue: int, side_px: int = 64) -> np.ndarray:
@@ -96,3 +96,17 @@ def test_histograms_do_not_mind_where_things_are() -> None:
 
 def test_rows_are_normalised_and_a_zero_row_stays_zero() -> None:
     assert np.allclose(normalize(np.array([[3.0, 4.0], [0.0, 0.0]])), [[0.6, 0.8], [0.0, 0.0]])
+
+
+def test_joined_with_colour_a_dot_product_is_four_fifths_of_its_own_cosine_and_a_fifth_of_colours() -> None:
+    """About their means, (1, 0) and (-1, 0) point opposite ways; the colours (0, 2) and (0, 0) do, too; a third of
+    both at the mean says nothing, and a fourth (1, 0) with the other's colour has .8 - .2 with the first."""
+    vectors, colour = np.array([[3.0, 1], [1, 1]]), np.array([[5.0, 2], [5, 0]])
+    join = Joined.on(vectors, colour)
+    one, other = join(vectors, colour)
+    assert one @ one == pytest.approx(1)
+    assert one @ other == pytest.approx(-1)
+    [mixed] = join(vectors[:1], colour[1:])
+    assert mixed @ one == pytest.approx(0.8 - 0.2)
+    [mean] = join(np.array([[2.0, 1]]), np.array([[5.0, 1]]))
+    assert mean @ one == 0

@@ -1,79 +1,19 @@
-"""How well an encoder finds moments in footage, with labels (events) and without.
+"""What whole frames find of their own recording: told next to the tasks, and never judged by.
 
-Frames as they are make no test: the next frame is nearly equal, and raw pixels already find it. So each query is
-disturbed as real cameras get disturbed, and frames close in time do not count.
+Most of it measures whether an empty scene is recognised, which an untrained encoder does as well as any.
 """
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
-from PIL import Image
 
-from lookalike.errors import FootageError
-from training.disturbance import Disturbance
+from training.evaluation.gallery import Gallery
+from training.evaluation.labels import Event
+from training.evaluation.ranking import TOP
 
-TOP = 5
 OWN_MOMENT_S = 1.0
 WINDOW_S = 10.0
 CHUNK = 1024  # queries compared at a time
-
-
-@dataclass(frozen=True)
-class Event:
-    """Seconds of one clip during which `label` is seen."""
-
-    clip: str
-    start_s: float
-    end_s: float
-    label: str
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """Frames to search among. pictures: uint8 (H, W, 3) each. clip, time_s, camera: one per picture."""
-
-    pictures: list[np.ndarray]
-    clip: np.ndarray
-    time_s: np.ndarray
-    camera: np.ndarray
-
-
-def read_events(path: Path) -> list[Event]:
-    """Read `clip,start_s,end_s,label` lines. Raises: FootageError if the file is missing, empty or malformed."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a byte order mark first
-            rows = list(csv.DictReader(file))
-        if not rows:
-            raise ValueError("no events")
-        if any(None in row.values() for row in rows):
-            raise ValueError("a line has too few columns")
-        return [Event(row["clip"], float(row["start_s"]), float(row["end_s"]), row["label"]) for row in rows]
-    except (OSError, KeyError, ValueError, csv.Error) as error:
-        raise FootageError(
-            f"{path}: cannot read events ({error}); expected columns clip,start_s,end_s,label"
-        ) from error
-
-
-def disturb(picture: np.ndarray, how: Disturbance, rng: np.random.Generator) -> np.ndarray:
-    """picture: uint8 (H, W, 3). Returns: the same shape and type, zoomed, recoloured and noisy."""
-    height, width = picture.shape[:2]
-    keep = rng.uniform(*how.zoom)
-    kept_w, kept_h = max(1, round(width * keep)), max(1, round(height * keep))
-    left, top = rng.integers(0, width - kept_w + 1), rng.integers(0, height - kept_h + 1)
-    box = (left, top, left + kept_w, top + kept_h)
-    zoomed = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR, box=box)
-    values = np.asarray(zoomed, np.float32) / 255
-    gamma = np.exp(rng.uniform(*np.log(how.gamma)))
-    values = values**gamma * rng.uniform(*how.gain, size=3) + rng.normal(0, how.noise, values.shape)
-    return (values.clip(0, 1) * 255).round().astype(np.uint8)
-
-
-def disturb_all(pictures: list[np.ndarray], how: Disturbance, seed: int) -> list[np.ndarray]:
-    return [disturb(picture, how, np.random.default_rng((seed, row))) for row, picture in enumerate(pictures)]
 
 
 def event_precision(
@@ -101,36 +41,47 @@ def event_precision(
     return means | {"mean": float(np.mean(list(means.values()))) if means else float("nan")}
 
 
-def self_retrieval(queries: np.ndarray, vectors: np.ndarray, gallery: Gallery, within_s: float) -> float:
-    """Share of the disturbed frames whose nearest frame is of their own moment: same clip, within `within_s`.
+def self_retrieval(
+    queries: np.ndarray, vectors: np.ndarray, gallery: Gallery, within_s: float, rows: np.ndarray | None = None
+) -> float:
+    """Share of the perturbed frames whose nearest frame is of their own moment: same clip, within `within_s`.
 
-    queries, vectors: float32 (N, D), row i from picture i. Returns: 0 to 1.
+    queries: float32 (Q, D), of the pictures in `rows`, int64 (Q,); None for all. vectors: float32 (N, D).
+    Returns: 0 to 1.
     """
+    rows = np.arange(len(vectors)) if rows is None else rows
     found: list[np.ndarray] = []
-    for rows in _chunks(len(queries)):
-        nearest = (queries[rows] @ vectors.T).argmax(1)
-        same_clip = gallery.clip[nearest] == gallery.clip[rows]
-        found.append(same_clip & (np.abs(gallery.time_s[nearest] - gallery.time_s[rows]) <= within_s))
+    for part in _chunks(len(queries)):
+        nearest, own = (queries[part] @ vectors.T).argmax(1), rows[part]
+        same_clip = gallery.clip[nearest] == gallery.clip[own]
+        found.append(same_clip & (np.abs(gallery.time_s[nearest] - gallery.time_s[own]) <= within_s))
     return float(np.concatenate(found).mean())
 
 
 def temporal_recall(
-    queries: np.ndarray, vectors: np.ndarray, gallery: Gallery, guard_s: float, window_s: float
+    queries: np.ndarray,
+    vectors: np.ndarray,
+    gallery: Gallery,
+    guard_s: float,
+    window_s: float,
+    rows: np.ndarray | None = None,
 ) -> float:
     """Share of the frames whose nearest frame, own moment aside, is one from shortly before or after.
 
     Frames of the query's clip within `guard_s` do not count; the nearest of all others, of every clip, is right if
     it is of the same clip within `window_s`. A query with no such frame to find is left out.
-    queries, vectors: float32 (N, D), row i from picture i. Returns: 0 to 1; nan if there is no query.
+    queries, vectors, rows: as for `self_retrieval`. Returns: 0 to 1; nan if there is no query.
     Source: recall@1 of place recognition, arXiv 1511.07247, section 5.1, with seconds for metres; the guard is ours.
     """
+    rows = np.arange(len(vectors)) if rows is None else rows
     found: list[np.ndarray] = []
-    for rows in _chunks(len(queries)):
-        same_clip = gallery.clip[rows, None] == gallery.clip  # (M, N)
-        apart_s = np.abs(gallery.time_s[rows, None] - gallery.time_s)
+    for part in _chunks(len(queries)):
+        own = rows[part]
+        same_clip = gallery.clip[own, None] == gallery.clip  # (M, N)
+        apart_s = np.abs(gallery.time_s[own, None] - gallery.time_s)
         own_moment = same_clip & (apart_s <= guard_s)
         wanted = same_clip & ~own_moment & (apart_s <= window_s)
-        nearest = np.where(own_moment, -np.inf, queries[rows] @ vectors.T).argmax(1)
+        nearest = np.where(own_moment, -np.inf, queries[part] @ vectors.T).argmax(1)
         found.append(np.take_along_axis(wanted, nearest[:, None], 1)[wanted.any(1), 0])
     right = np.concatenate(found)
     return float(right.mean()) if len(right) else float("nan")

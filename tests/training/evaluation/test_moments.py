@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lookalike.errors import FootageError
-from training.retrieval import (
-    Disturbance,
-    Event,
-    Gallery,
-    camera_share,
-    disturb,
-    disturb_all,
-    event_precision,
-    read_events,
-    self_retrieval,
-    temporal_recall,
-)
-
-NOTHING = Disturbance(zoom=(1.0, 1.0), gamma=(1.0, 1.0), gain=(1.0, 1.0), noise=0.0)
-REAL = Disturbance(zoom=(0.75, 0.9), gamma=(0.6, 1.7), gain=(0.7, 1.3), noise=0.03)
+from training.evaluation.gallery import Gallery, whole_frames
+from training.evaluation.labels import Event
+from training.evaluation.moments import camera_share, event_precision, self_retrieval, temporal_recall
 
 
 def gallery_of(*frames: tuple[str, float]) -> Gallery:
     """Clip and time of each frame; its picture is black."""
     clips, times = zip(*frames, strict=True)
     pictures = [np.zeros((4, 4, 3), np.uint8)] * len(frames)
-    return Gallery(pictures, np.array(clips), np.array(times, float), np.array(clips))
+    return whole_frames(pictures, np.array(clips), np.array(times, float), np.array(clips))
 
 
 def precision(similarity: np.ndarray, gallery: Gallery, events: list[Event], guard_s: float) -> dict[str, float]:
@@ -149,6 +135,7 @@ def test_self_retrieval_is_the_share_that_finds_its_own_moment() -> None:
     assert self_retrieval(queries, np.eye(4), gallery, within_s=1.0) == 0.5
     assert self_retrieval(queries, np.eye(4), gallery, within_s=0.5) == 0.25
     assert self_retrieval(np.eye(4), np.eye(4), gallery, within_s=0.0) == 1.0
+    assert self_retrieval(queries[2:], np.eye(4), gallery, 1.0, np.array([2, 3])) == 0.0  # of two of them
 
 
 # Five frames of clip a, at 0, 2, 5, 9 and 30 s, and one of clip b.
@@ -183,7 +170,7 @@ def test_both_ends_of_the_band_are_what_they_are_called() -> None:
 
 def test_recall_is_of_all_queries_however_many_are_compared_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [[9, 8, 7, 0, 1, 2], [1, 9, 0, 0, 5, 0], [0, 0, 9, 0, 0, 4], [0, 0, 3, 9, 0, 0], [0] * 6, [0] * 6]
-    monkeypatch.setattr("training.retrieval.CHUNK", 4)
+    monkeypatch.setattr("training.evaluation.moments.CHUNK", 4)
     assert recall(found) == 2 / 4
     assert self_retrieval(np.eye(6), np.eye(6), SPACED, within_s=0) == 1
 
@@ -211,116 +198,3 @@ def test_a_camera_with_more_frames_weighs_more() -> None:
 
 def test_one_camera_has_no_share() -> None:
     assert math.isnan(camera_share(np.eye(3), np.array(["gate"] * 3)))
-
-
-@pytest.mark.parametrize(
-    ("how", "says"),
-    [
-        (Disturbance(zoom=(0.9, 0.75)), "--zoom is 0.9 0.75, expected two numbers above 0, the smaller one first"),
-        (Disturbance(zoom=(0.5, 1.5)), "--zoom is 0.5 1.5, expected at most 1"),
-        (Disturbance(gamma=(0, 1)), "--gamma is 0 1"),
-        (Disturbance(gain=(2, 1)), "--gain is 2 1"),
-        (Disturbance(noise=-0.1), "--noise is -0.1, expected 0 or more"),
-    ],
-)
-def test_a_disturbance_out_of_range_names_its_flag(how: Disturbance, says: str) -> None:
-    REAL.check()
-    NOTHING.check()
-    with pytest.raises(ValueError, match=says):
-        how.check()
-
-
-def noise_picture(seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (30, 50, 3), dtype=np.uint8)
-
-
-def test_a_disturbance_of_nothing_is_the_picture() -> None:
-    assert np.array_equal(disturb(noise_picture(), NOTHING, np.random.default_rng(0)), noise_picture())
-
-
-def test_a_disturbed_picture_keeps_its_shape_and_is_another() -> None:
-    disturbed = disturb(noise_picture(), REAL, np.random.default_rng(0))
-    assert (disturbed.dtype, disturbed.shape) == (np.uint8, (30, 50, 3))
-    assert np.abs(disturbed.astype(int) - noise_picture()).mean() > 10
-
-
-def test_disturbances_are_drawn_per_frame_and_repeat_with_their_seed() -> None:
-    pictures = [noise_picture()] * 3
-    first, again, other = (disturb_all(pictures, REAL, seed) for seed in (4, 4, 5))
-    assert all(np.array_equal(one, two) for one, two in zip(first, again, strict=True))
-    assert not np.array_equal(first[0], first[1])
-    assert not any(np.array_equal(one, two) for one, two in zip(first, other, strict=True))
-    alone = disturb_all(pictures[:1], REAL, 4)  # what others there are does not matter
-    assert np.array_equal(alone[0], first[0])
-
-
-@pytest.mark.parametrize(
-    ("how", "expected"),
-    [
-        (Disturbance((1, 1), (2, 2), (1, 1), 0), 36),  # (96 / 255)^2 * 255 = 36.14
-        (Disturbance((1, 1), (1, 1), (0.5, 0.5), 0), 48),
-        (Disturbance((1, 1), (1, 1), (5, 5), 0), 255),  # clipped, not wrapped around
-        (Disturbance((0.5, 0.5), (1, 1), (1, 1), 0), 96),
-    ],
-    ids="gamma gain clip zoom".split(),
-)
-def test_each_part_of_a_disturbance_does_to_a_grey_what_it_says(how: Disturbance, expected: int) -> None:
-    grey = np.full((20, 20, 3), 96, np.uint8)
-    assert set(disturb(grey, how, np.random.default_rng(0)).ravel().tolist()) == {expected}
-
-
-def test_gains_are_drawn_per_channel_and_noise_per_value() -> None:
-    grey = np.full((64, 64, 3), 128, np.uint8)
-    tinted = disturb(grey, Disturbance((1, 1), (1, 1), (0.5, 1.5), 0), np.random.default_rng(0))
-    assert len(set(tinted[0, 0].tolist())) == 3
-    assert np.array_equal(tinted, np.broadcast_to(tinted[0, 0], tinted.shape))
-    noisy = disturb(grey, Disturbance((1, 1), (1, 1), (1, 1), 0.05), np.random.default_rng(0))
-    assert noisy.std() == pytest.approx(0.05 * 255, rel=0.05)
-
-
-def test_a_zoom_of_half_shows_half_of_each_side_at_offsets_of_its_own() -> None:
-    """A ramp of one level per pixel, from left to right: what is kept spans half of its 200 levels."""
-    ramp = np.broadcast_to(np.arange(200, dtype=np.uint8)[None, :, None], (40, 200, 3)).copy()
-    how = Disturbance((0.5, 0.5), (1, 1), (1, 1), 0)
-    shown = [disturb(ramp, how, np.random.default_rng(seed)) for seed in range(20)]
-    starts = [int(picture[0, 0, 0]) for picture in shown]
-    assert all(98 <= int(picture[0, -1, 0]) - int(picture[0, 0, 0]) <= 100 for picture in shown)
-    assert min(starts) < 20
-    assert max(starts) > 80
-
-
-def test_events_are_read_as_they_are_written(tmp_path: Path) -> None:
-    path = tmp_path / "events.csv"
-    path.write_text('clip,start_s,end_s,label\na.mp4,0,4.5,empty\n"b, c.mp4",5,8,red car\n')
-    assert read_events(path) == [Event("a.mp4", 0.0, 4.5, "empty"), Event("b, c.mp4", 5.0, 8.0, "red car")]
-
-
-def test_events_saved_by_a_spreadsheet_are_read(tmp_path: Path) -> None:
-    """It puts a byte order mark before the first column's name, and ends lines its own way."""
-    path = tmp_path / "events.csv"
-    path.write_bytes(b"\xef\xbb\xbfclip,start_s,end_s,label\r\na.mp4,0,4,caf\xc3\xa9\r\n")
-    assert read_events(path) == [Event("a.mp4", 0.0, 4.0, "café")]
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        (None, "No such file"),
-        ("", "no events"),
-        ("clip,start_s,end_s,label\n", "no events"),
-        ("clip,start,end,label\na.mp4,0,4,x\n", "start_s"),
-        ("clip,start_s,end_s,label\na.mp4,zero,4,x\n", "zero"),
-        ("clip,start_s,end_s,label\na.mp4,0\n", "too few columns"),
-        ("clip,start_s,end_s,label\na.mp4,0,4\n", "too few columns"),
-        ("\x00\xff\xfe", ""),
-    ],
-)
-def test_events_that_cannot_be_read_are_told_in_one_line(tmp_path: Path, text: str | None, reason: str) -> None:
-    path = tmp_path / "events.csv"
-    if text is not None:
-        path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(
-        FootageError, match=rf"events\.csv: cannot read events \(.*{reason}.*\); expected columns"
-    ) as caught:
-        read_events(path)
-    assert "\n" not in str(caught.value)

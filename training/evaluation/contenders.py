@@ -1,0 +1,191 @@
+"""What is measured: the encoder in question, others to compare it with, and the baselines that it must beat."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+import numpy as np
+import torch
+from torch import nn
+
+from lookalike import pixels
+from lookalike.console import say
+from lookalike.contract import Device, EncoderSpec
+from lookalike.encoder import Encoder
+from lookalike.errors import TrainingError
+from lookalike.parts import CROP, FRAME, Part, Weights, weigh
+from training.config import DEFAULT_ARCH, BuiltIn, Light, TrainConfig
+from training.encoders import TIMM, Standardize, build_encoder
+from training.evaluation.baselines import Embedder, hsv_histogram, raw_pixels
+from training.evaluation.gallery import Gallery
+from training.fit import FRAMES, REGIONS, fit_head
+from training.head import EncoderWithHead, embed_pixels
+from training.pictures import fit_all, sample_rows
+from training.train import pick_device
+from training.trained import load_trained
+from training.warm_start import PRETRAINED, warm_start
+
+OWN = "this encoder"
+HISTOGRAM = "HSV histogram"
+UNTRAINED = "untrained, same head"
+PIXELS = "16x16 pixels, same head"
+PUBLIC = "pretrained, same head"  # weights of a public model, as they are
+BATCH = 256  # pictures made to fit at a time
+
+Role = Literal["own", "compared", "baseline"]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Something that embeds pictures. role: the encoder in question, one to compare it with, or a baseline.
+
+    parts: of its embeddings; crop, frame: how they are weighed for a part of a picture and for a whole one.
+    """
+
+    name: str
+    embed: Embedder
+    role: Role = "baseline"
+    parts: tuple[Part, ...] = ()
+    crop: Weights = CROP
+    frame: Weights = FRAME
+
+    @property
+    def joinable(self) -> bool:
+        """Whether it is measured with colour, too: a baseline that has none."""
+        colour = self.name == HISTOGRAM or any(part.name == "colour" for part in self.parts)
+        return self.role == "baseline" and not colour
+
+    def weighed(self, queries: np.ndarray, crops: bool) -> np.ndarray:
+        """Queries, float32 (Q, D), by which a dot product weighs the parts as a search does."""
+        weights = self.crop if crops else self.frame
+        return np.stack([weigh(query, self.parts, weights) for query in queries]) if len(self.parts) > 1 else queries
+
+
+def contenders(
+    encoder_or_run: Path, gallery: Gallery, device: Device = "auto", compare: Sequence[Path] = ()
+) -> list[Contender]:
+    """The encoder (an ONNX file, or a run), those to compare it with (ONNX files), and the baselines.
+
+    gallery: what is searched, which heads of baselines are fitted to.
+    Raises: TrainingError or EncoderError if there is no such encoder; DeviceError if there is no such device.
+    """
+    others = [_exported(path.stem, Encoder(path, device), "compared") for path in compare]
+    if encoder_or_run.is_dir():
+        head, config = load_trained(encoder_or_run)
+        return [of_run(head, config, device), *_named_apart(others), *baselines(config, gallery, device)]
+    encoder = Encoder(encoder_or_run, device)
+    own = _exported(OWN, encoder, "own")
+    return [own, *_named_apart(others), *baselines(_config_of(encoder.spec), gallery, device, _is_ours(encoder.spec))]
+
+
+def of_run(head: EncoderWithHead, config: TrainConfig, device: Device = "auto") -> Contender:
+    """The encoder in question, of a run that is loaded already."""
+    return _with_head(OWN, head, config, device, "own")
+
+
+def baselines(
+    config: TrainConfig, gallery: Gallery, device: Device = "auto", untrained: bool = True
+) -> list[Contender]:
+    """What an encoder must beat. untrained: whether the same encoder untrained can be built, from `config.arch`."""
+    found = [
+        Contender("raw pixels 8x8", raw_pixels(8)),
+        Contender("raw pixels 32x32", raw_pixels(32)),
+        Contender(HISTOGRAM, hsv_histogram),
+    ]
+    whole = gallery.whole
+    frames, regions = (_sample(gallery, rows, most, config) for rows, most in ((whole, FRAMES), (~whole, REGIONS)))
+    for name, network in _networks(config).items():
+        if name == UNTRAINED and not untrained:
+            continue
+        try:
+            head = fit_head(network().to(pick_device(device)), frames, config, regions)
+        except TrainingError as error:
+            say(f"no baseline {name}: {error}")
+            continue
+        found.append(_with_head(name, head, config, device))
+    return found
+
+
+def _sample(gallery: Gallery, wanted: np.ndarray, most: int, config: TrainConfig) -> np.ndarray:
+    """An even sample of those rows, bool (N,), as a run caches pictures: uint8 (M, C, C, 3)."""
+    rows = np.flatnonzero(wanted)[sample_rows(int(wanted.sum()), most)]
+    side = config.cache_px
+    return (
+        fit_all((gallery.pictures[row] for row in rows), side) if len(rows) else np.empty((0, side, side, 3), np.uint8)
+    )
+
+
+def _networks(config: TrainConfig) -> dict[str, Callable[[], nn.Module]]:
+    """Networks whose heads are fitted as that of the encoder in question."""
+    return {UNTRAINED: lambda: _untrained(config), PIXELS: _small_pixels, PUBLIC: _public}
+
+
+def _untrained(config: TrainConfig) -> nn.Module:
+    torch.manual_seed(0)
+    return build_encoder(config.arch, config.light)
+
+
+def _public() -> nn.Module:
+    network = build_encoder(DEFAULT_ARCH, "absolute")
+    warm_start(network, DEFAULT_ARCH, PRETRAINED)
+    return network
+
+
+def _small_pixels() -> nn.Module:
+    """Pictures of 16 x 16 pixels whose light is taken out: all of it but the network."""
+    return nn.Sequential(nn.AdaptiveAvgPool2d(16), Standardize(), nn.Flatten())
+
+
+def _is_ours(spec: EncoderSpec) -> bool:
+    """Whether the file says what its encoder was built from."""
+    return spec.arch in get_args(BuiltIn) or spec.arch.startswith(TIMM)
+
+
+def _config_of(spec: EncoderSpec) -> TrainConfig:
+    """The settings that decide an untrained encoder of the same kind, and heads like its own, as far as it says."""
+    if not _is_ours(spec):
+        return TrainConfig(input_px=spec.input_px)
+    lengths = {part.name: part.dim for part in spec.parts} or {"layout": spec.dim}
+    none = dict.fromkeys(("content", "layout", "colour"), 0)
+    kind = TrainConfig(arch=spec.arch, init="none", light=cast(Light, spec.light), input_px=spec.input_px)
+    return dataclasses.replace(kind, head=spec.whitened, **none | lengths)
+
+
+def _exported(name: str, encoder: Encoder, role: Role) -> Contender:
+    spec = encoder.spec
+    return Contender(name, _prepared(encoder.embed, spec.input_px), role, spec.parts, spec.crop, spec.frame)
+
+
+def _named_apart(found: list[Contender]) -> list[Contender]:
+    """Files of one name in several folders are numbered."""
+    names = [one.name for one in found]
+    return [
+        Contender(f"{one.name} ({row + 1})", one.embed, one.role, one.parts, one.crop, one.frame)
+        if names.count(one.name) > 1 or one.name == OWN
+        else one
+        for row, one in enumerate(found)
+    ]
+
+
+def _with_head(
+    name: str, head: EncoderWithHead, config: TrainConfig, device: Device, role: Role = "baseline"
+) -> Contender:
+    where = pick_device(device)
+    head = head.to(where)
+
+    def embed(batch: np.ndarray) -> np.ndarray:
+        return embed_pixels(head, torch.from_numpy(batch).to(where)).cpu().numpy()
+
+    return Contender(name, _prepared(embed, config.input_px), role, head.parts)
+
+
+def _prepared(run: Callable[[np.ndarray], np.ndarray], input_px: int) -> Embedder:
+    def embed(pictures: list[np.ndarray]) -> np.ndarray:
+        batches = [pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH)]
+        return np.concatenate([run(np.stack([pixels.fit(one, input_px) for one in batch])) for batch in batches])
+
+    return embed

@@ -1,0 +1,245 @@
+"""An encoder and its baselines on footage: every task, with every query, and what may be said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lookalike.errors import FootageError
+from training.evaluation.contenders import HISTOGRAM, Contender
+from training.evaluation.gallery import Gallery, whole_frames
+from training.evaluation.labels import Labelled, by_kind, label_gallery
+from training.evaluation.later import Tracks, find_tracks, same_track_later
+from training.evaluation.moments import OWN_MOMENT_S, WINDOW_S, camera_share, self_retrieval, temporal_recall
+from training.evaluation.panel import Embedded, Entry, Panel
+from training.evaluation.passes import another_pass, other_cameras
+from training.evaluation.perturbation import Perturbation, perturb_rows
+from training.evaluation.ranking import Scores, rank
+from training.evaluation.task import Task
+from training.evaluation.verdict import Measured, compare, conclusion, outcome, sentence
+
+FRAMES = 300  # whole frames asked for their own moment, evenly spaced
+PERTURBED, CLEAN = " in other light", " as they are"
+Found = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How footage is asked. seeds: of the perturbation. guard_s, window_s: see moments.temporal_recall."""
+
+    how: Perturbation = field(default_factory=Perturbation)
+    seeds: tuple[int, ...] = (0,)
+    guard_s: float = 3.0
+    window_s: float = WINDOW_S
+    tracks: Tracks = "all"
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What one entry of the panel scored in one task: once for each seed, and clean if the task has that."""
+
+    entry: Entry
+    perturbed: list[Scores]
+    clean: Scores | None
+
+    def values(self, clean: bool) -> np.ndarray:
+        """Average precision of each query, float64 (Q,)."""
+        if clean:
+            assert self.clean is not None
+            return self.clean.ap
+        return np.mean([one.ap for one in self.perturbed], 0)
+
+
+def evaluate_footage(
+    contenders: Sequence[Contender],
+    gallery: Gallery,
+    labelled: Labelled | None,
+    protocol: Protocol,
+    track: np.ndarray | None = None,
+    on_seed: Callable[[int], None] = lambda done: None,
+) -> Found:
+    """Ask every task of every contender. Returns: what `lookalike evaluate --json` prints.
+
+    track: int64 (N,), of each region; None links them. on_seed: called with how many seeds are done.
+    Raises: FootageError if there are events, but none within this footage.
+    """
+    tasks = footage_tasks(gallery, labelled, find_tracks(gallery) if track is None else track, protocol.tracks)
+    panel = Panel(contenders, gallery.pictures)
+    frames = np.flatnonzero(gallery.whole)
+    sample = frames[np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().astype(int)]
+    rows = np.unique(np.concatenate([sample, *(task.query for task in tasks)]))
+    perturbed: dict[str, list[list[Scores]]] = {task.name: [[] for _ in panel.entries] for task in tasks}
+    moments: list[list[Found]] = [[] for _ in panel.entries]
+    for done, seed in enumerate(protocol.seeds):
+        embedded = panel.embed(perturb_rows(gallery.pictures, rows, protocol.how, seed))
+        for task in (task for task in tasks if len(task)):
+            queries = _pick(embedded, np.searchsorted(rows, task.query))
+            for entry, scores in zip(panel.entries, perturbed[task.name], strict=True):
+                scores.append(_score(panel, entry, task, queries))
+        queries = _pick(embedded, np.searchsorted(rows, sample))
+        for entry, found in zip(panel.entries, moments, strict=True):
+            found.append(_moments(panel, entry, gallery, sample, queries, protocol))
+        on_seed(done + 1)
+    measures = [_measure(task, _asked(panel, task, perturbed[task.name])) for task in tasks]
+    spoken = [one for one in measures if one["verdict"]]
+    return {
+        "frames": len(frames),
+        "regions": len(gallery) - len(frames),
+        "cameras": len(np.unique(gallery.camera)),
+        "seeds": list(protocol.seeds),
+        "guard_s": protocol.guard_s,
+        "window_s": protocol.window_s,
+        "tracks": protocol.tracks,
+        "measures": measures,
+        "moments": {"frames": len(sample), "rows": _moment_rows(panel, gallery, moments)},
+        "verdict": conclusion([one["verdict"] for one in spoken], sum(one["won"] for one in spoken)),
+    }
+
+
+def footage_tasks(gallery: Gallery, labelled: Labelled | None, track: np.ndarray, judged: Tracks = "all") -> list[Task]:
+    """All that can be asked of this footage, crops first; a task without queries says why.
+
+    Raises: FootageError if there are labels, but none within this footage.
+    """
+    tasks: list[Task] = []
+    if labelled:
+        shown = label_gallery(gallery, labelled)
+        if not shown.known.any():
+            clips = ", ".join(sorted(set(gallery.clip.tolist()))[:5])
+            raise FootageError(
+                f"no frame lies within a labelled interval; expected events whose `clip` is a file name of this footage"
+                f" ({clips})"
+            )
+        kinds = by_kind(shown, labelled.events)
+        for crops in (True, False):
+            tasks.append(another_pass(gallery, shown, crops))
+            if kinds:
+                tasks.append(another_pass(gallery, kinds, crops, of_kind=True))
+            tasks.append(other_cameras(gallery, kinds or shown, crops, of_kind=bool(kinds)))
+        tasks.append(another_pass(gallery, shown, crops=False, states=True))
+    return [*tasks, same_track_later(gallery, track, judged)]
+
+
+def _pick(embedded: Embedded, rows: np.ndarray) -> Embedded:
+    return {name: vectors[rows] for name, vectors in embedded.items()}
+
+
+def _score(panel: Panel, entry: Entry, task: Task, queries: Embedded) -> Scores:
+    asked = panel.asked(entry, queries, task.crops)
+    return rank(asked, panel.searched(entry), task.relevant, task.searched)
+
+
+def _asked(panel: Panel, task: Task, perturbed: list[list[Scores]]) -> list[_Asked]:
+    if not len(task):
+        return []
+    clean = [_score(panel, one, task, panel.rows(task.query)) if task.clean else None for one in panel.entries]
+    return [_Asked(*one) for one in zip(panel.entries, perturbed, clean, strict=True)]
+
+
+def _measure(task: Task, asked: list[_Asked]) -> Found:
+    """All of one task: values of every entry, in all and by label, and what may be said of it."""
+    units = len(np.unique(task.unit))
+    found: Found = {
+        "name": task.name,
+        "title": task.title,
+        "note": task.note,
+        "queries": len(task),
+        "units": {task.units: units},
+        "rows": [_row(one) for one in asked],
+        "labels": _labels(task, asked),
+        "reason": task.reason,
+        "comparisons": {},
+        "won": False,
+        "verdict": "",
+    }
+    roles = [one.entry.role for one in asked]
+    if "own" not in roles or "baseline" not in roles:
+        return found
+    outcomes: list[tuple[str, float, str]] = []
+    won: list[bool] = []
+    for light, clean in ((PERTURBED, False), (CLEAN, True))[: 1 + task.clean]:
+        own = next(one.values(clean) for one in asked if one.entry.role == "own")
+        beside = [Measured(one.entry.name, one.values(clean)) for one in asked if one.entry.role == "baseline"]
+        comparisons = [compare(own, one, task.unit) for one in beside]
+        outcomes.append((light, float(own.mean()), outcome(comparisons, task.units, [HISTOGRAM])))
+        won.append(all(one.won for one in comparisons))
+        found["comparisons"]["clean" if clean else "perturbed"] = [
+            {"baseline": one.baseline, "difference": one.difference, "beaten": one.won}
+            | ({"low": one.low, "high": one.high} if np.isfinite(one.low) else {})
+            for one in comparisons
+        ]
+    count = f"{len(task):,} queries of {units} {task.units}"
+    return found | {"won": all(won), "verdict": sentence(task.title, count, outcomes)}
+
+
+def _row(one: _Asked) -> Found:
+    """Means over queries, and of several seeds their standard deviation (n - 1) as `std`."""
+    maps, firsts = ([float(getattr(scores, name).mean()) for scores in one.perturbed] for name in ("ap", "p5"))
+    row: Found = {"name": one.entry.name, "role": one.entry.role}
+    row |= {"map": float(np.mean(maps)), "p5": float(np.mean(firsts))}
+    if one.clean:
+        row |= {"map_clean": float(one.clean.ap.mean()), "p5_clean": float(one.clean.p5.mean())}
+    if len(maps) > 1:
+        row["std"] = {"map": float(np.std(maps, ddof=1)), "p5": float(np.std(firsts, ddof=1))}
+    return row
+
+
+def _labels(task: Task, asked: list[_Asked]) -> list[Found]:
+    """Every label of every camera: with its queries, or with none and why."""
+    found: list[Found] = []
+    for (label, camera), possible in task.possible.items():
+        rows = (task.label == label) & (task.camera == camera)
+        about = {"label": label, "camera": camera, "queries": int(rows.sum()), "possible": possible}
+        about["units"] = {task.units: len(np.unique(task.unit[rows]))}
+        values = {"map": {one.entry.name: float(one.values(clean=False)[rows].mean()) for one in asked}}
+        if task.clean:
+            values["map_clean"] = {one.entry.name: float(one.values(clean=True)[rows].mean()) for one in asked}
+        found.append(about | values)
+    return found + [
+        {"label": one.label, "camera": one.camera, "queries": 0, "reason": one.reason} for one in task.unasked
+    ]
+
+
+def _moments(
+    panel: Panel, entry: Entry, gallery: Gallery, sample: np.ndarray, queries: Embedded, protocol: Protocol
+) -> Found:
+    """What perturbed whole frames find among whole frames; what is not defined on this footage is left out."""
+    frames, rows, vectors = _frames(panel, entry, gallery, sample)
+    asked = panel.asked(entry, queries, crops=False)
+    found = {
+        "self_retrieval": self_retrieval(asked, vectors, frames, OWN_MOMENT_S, rows),
+        "temporal_recall": temporal_recall(asked, vectors, frames, protocol.guard_s, protocol.window_s, rows),
+    }
+    return {name: value for name, value in found.items() if not np.isnan(value)}
+
+
+def _frames(panel: Panel, entry: Entry, gallery: Gallery, sample: np.ndarray) -> tuple[Gallery, np.ndarray, np.ndarray]:
+    """The whole frames, the sample's rows among them, and their vectors."""
+    whole = np.flatnonzero(gallery.whole)
+    pictures = [gallery.pictures[row] for row in whole]
+    frames = whole_frames(pictures, gallery.clip[whole], gallery.time_s[whole], gallery.camera[whole])
+    return frames, np.searchsorted(whole, sample), panel.searched(entry)[whole]
+
+
+def _moment_rows(panel: Panel, gallery: Gallery, moments: list[list[Found]]) -> list[Found]:
+    rows: list[Found] = []
+    for entry, found in zip(panel.entries, moments, strict=True):
+        row: Found = {"name": entry.name, "role": entry.role}
+        row |= over_seeds(found)
+        share = camera_share(panel.searched(entry)[gallery.whole], gallery.camera[gallery.whole])
+        rows.append(row if np.isnan(share) else row | {"camera_share": share})
+    return rows
+
+
+def over_seeds(found: Sequence[Found]) -> Found:
+    """Means of what was measured once for each seed; of several, `std` has the standard deviations (n - 1).
+
+    found: the same names in each, with numbers.
+    """
+    means = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+    if len(found) == 1:
+        return means
+    return means | {"std": {name: float(np.std([one[name] for one in found], ddof=1)) for name in found[0]}}

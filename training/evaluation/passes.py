@@ -1,0 +1,167 @@
+"""Tasks with labels: the same thing at another pass of its camera, and at other cameras.
+
+Frames of the interval that a query is from are not searched: the neighbouring frame is nearly equal, and finding it
+says nothing. What is not labelled is not searched either, since nobody knows what it shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from training.evaluation.gallery import Gallery
+from training.evaluation.labels import Shown
+from training.evaluation.task import Task, Unasked
+
+QUERIES = 60  # asked at most, of each label at each camera, evenly spaced
+
+Pair = tuple[int, int]  # a row of the gallery and a label that it shows
+
+
+def another_pass(gallery: Gallery, shown: Shown, crops: bool, states: bool = False, of_kind: bool = False) -> Task:
+    """Find a label again in other intervals of its camera.
+
+    Searched: labelled frames, for crops regions, too, but for those of any interval that the query lies in. Pictures
+    of other cameras with the same label are set aside: they are right, but another task.
+    states: ask for states of the scene, and not for what passes. of_kind: `shown` has kinds for labels.
+    """
+
+    def masks(row: int, label: int) -> tuple[np.ndarray, np.ndarray]:
+        elsewhere = gallery.camera != gallery.camera[row]
+        other = ~(shown.during & shown.during[row]).any(1)
+        searched = _stored(gallery, shown, crops) & other & ~(shown.shows[:, label] & elsewhere)
+        return searched & shown.shows[:, label], searched
+
+    what, again = _what(crops), "in another interval" if states else "at another pass"
+    thing = "a state of the scene" if states else "another of its kind" if of_kind else "the same thing"
+    title = f"{what}, {'another of its kind' if of_kind else 'a state again' if states else 'another pass'}"
+    note = (
+        f"{thing.capitalize()} {again} of its camera, searched among {_among(crops)}; the query's own interval is not"
+        " searched."
+    )
+    name = f"{'crops' if crops else 'frames'}_{'another_of_kind' if of_kind else 'state' if states else 'another_pass'}"
+
+    def reason(rows: np.ndarray, label: int) -> str:
+        during = shown.during[rows][:, shown.of == label].any(0).sum()
+        return "one interval only" if during < 2 else "not stored at another interval"
+
+    return _task(gallery, shown, crops, states, masks, reason, (name, title, note))
+
+
+def other_cameras(gallery: Gallery, shown: Shown, crops: bool, of_kind: bool = False) -> Task:
+    """Find a thing, or with kinds for labels its kind, at other cameras: the query's own is not searched."""
+
+    def masks(row: int, label: int) -> tuple[np.ndarray, np.ndarray]:
+        searched = _stored(gallery, shown, crops) & (gallery.camera != gallery.camera[row])
+        return searched & shown.shows[:, label], searched
+
+    def reason(rows: np.ndarray, label: int) -> str:
+        return "one camera only"
+
+    thing = "A thing of the same kind" if of_kind else "The same label"
+    note = f"{thing}, searched among {_among(crops)} of all cameras but the query's own."
+    title = f"{_what(crops)}, {'the same kind at other cameras' if of_kind else 'other cameras'}"
+    return _task(
+        gallery, shown, crops, False, masks, reason, (f"{'crops' if crops else 'frames'}_other_cameras", title, note)
+    )
+
+
+def _what(crops: bool) -> str:
+    return "Crops of what moves" if crops else "Whole frames"
+
+
+def _among(crops: bool) -> str:
+    return "frames and regions" if crops else "frames"
+
+
+def _stored(gallery: Gallery, shown: Shown, crops: bool) -> np.ndarray:
+    return shown.known & (crops | gallery.whole)
+
+
+def _task(
+    gallery: Gallery,
+    shown: Shown,
+    crops: bool,
+    states: bool,
+    masks: Callable[[int, int], tuple[np.ndarray, np.ndarray]],
+    reason: Callable[[np.ndarray, int], str],
+    about: tuple[str, str, str],
+) -> Task:
+    """All queries that have something to find, an even sample for each label; the others are listed with a reason."""
+    pairs: list[Pair] = []
+    relevant: list[np.ndarray] = []
+    searched: list[np.ndarray] = []
+    possible: dict[tuple[str, str], int] = {}
+    unasked: list[Unasked] = []
+    askable = _largest(gallery, shown) if crops else gallery.whole
+    for camera, label, rows in _by_camera(gallery, shown, states):
+        asked = rows[askable[rows]]
+        found = [(row, *masks(row, label)) for row in asked.tolist()]
+        found = [one for one in found if one[1].any()]
+        if not found:
+            why = reason(rows, label) if len(asked) else f"no {'region' if crops else 'frame'} shows it"
+            unasked.append(Unasked(shown.names[label], camera, why))
+            continue
+        possible[shown.names[label], camera] = len(found)
+        for at in np.linspace(0, len(found) - 1, min(QUERIES, len(found))).round().astype(int).tolist():
+            pairs.append((found[at][0], label))
+            relevant.append(found[at][1])
+            searched.append(found[at][2])
+    query = np.array([row for row, _ in pairs], np.int64)
+    shape = (len(query), len(gallery))
+    return Task(
+        *about,
+        units="intervals" if states else "passes",
+        crops=crops,
+        clean=True,
+        query=query,
+        relevant=np.array(relevant, bool).reshape(shape),
+        searched=np.array(searched, bool).reshape(shape),
+        label=np.array([shown.names[label] for _, label in pairs], object),
+        camera=gallery.camera[query].astype(object),
+        unit=np.array([_interval(shown, row, label) for row, label in pairs], np.int64),
+        possible=possible,
+        unasked=unasked if states else unasked + _set_apart(gallery, shown),
+        reason="" if pairs else "no label has a query",
+    )
+
+
+def _by_camera(gallery: Gallery, shown: Shown, states: bool) -> list[tuple[str, int, np.ndarray]]:
+    """Every label of every camera, states or what passes, with the rows that show it."""
+    return [
+        (camera, label, np.flatnonzero(shown.shows[:, label] & (gallery.camera == camera)))
+        for label, name in enumerate(shown.names)
+        for camera in _cameras(gallery, shown, label)
+        if ((camera, name) in shown.states) == states
+    ]
+
+
+def _cameras(gallery: Gallery, shown: Shown, label: int) -> list[str]:
+    """Where a label is seen; if it is nowhere, the empty name, so that it is listed."""
+    return np.unique(gallery.camera[shown.shows[:, label]]).tolist() or [""]
+
+
+def _set_apart(gallery: Gallery, shown: Shown) -> list[Unasked]:
+    """States, which have a task of their own, so that among what passes they are listed, too."""
+    return [
+        Unasked(name, camera, f"a state: {shown.states[camera, name]}")
+        for label, name in enumerate(shown.names)
+        for camera in _cameras(gallery, shown, label)
+        if (camera, name) in shown.states
+    ]
+
+
+def _largest(gallery: Gallery, shown: Shown) -> np.ndarray:
+    """bool (N,): the first region, which is the largest, of each frame that shows a label."""
+    rows = np.flatnonzero(~gallery.whole & shown.shows.any(1))
+    _, first = np.unique(gallery.frame[rows], return_index=True)
+    found = np.zeros(len(gallery), bool)
+    found[rows[first]] = True
+    return found
+
+
+def _interval(shown: Shown, row: int, label: int) -> int:
+    """The interval of that label in which a row lies; without one, as for a region of another kind's box, its first."""
+    inside = np.flatnonzero(shown.during[row] & (shown.of == label))
+    return int(inside[0]) if len(inside) else -1

@@ -1,0 +1,199 @@
+"""An encoder and its baselines on labelled pictures: nearest neighbours, a linear probe, fine-tuning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from lookalike.contract import Device
+from lookalike.parts import split
+from training.evaluation.baselines import Joined
+from training.evaluation.contenders import HISTOGRAM, Contender
+from training.evaluation.footage import over_seeds
+from training.evaluation.gallery import shrink
+from training.evaluation.verdict import chance
+from training.finetune import SCHEDULE, Schedule, fine_tune_beside_scratch, store_examples
+from training.pictures import sample_rows
+from training.probe import Labelled, Vote, knn_accuracy, knn_transfers, linear_probe, read_pictures
+from training.trained import load_trained
+
+PICTURES = 256  # decoded at a time
+LABELLED = 500  # pictures that stand for all of a labelled folder
+WAYS: list[Vote] = [(200, 0.1), (10, None)]  # k and temperature
+Row = dict[str, Any]
+
+
+def sample_pictures(found: Labelled) -> list[np.ndarray]:
+    """An even sample of labelled pictures, made smaller: uint8 (H, W, 3) each.
+
+    Raises: FootageError if fewer than two classes have readable pictures.
+    """
+    rows = sample_rows(len(found), LABELLED)
+    part = Labelled(found.source, [found.paths[row] for row in rows], found.labels[rows], found.names)
+    return [shrink(picture) for picture, _ in read_pictures(part)]
+
+
+def embed_labelled(
+    contenders: Sequence[Contender],
+    found: Labelled,
+    on_pictures: Callable[[int], None] = lambda count: None,
+    on_unreadable: Callable[[str, str], None] = lambda path, reason: None,
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Decode each picture once and embed it with every contender; PICTURES of them are held at a time.
+
+    on_pictures: called with how many more are done.
+    Returns: vectors, float32 (N, D), one array for each contender; and the class numbers, int64 (N,).
+    Raises: FootageError if fewer than two classes have readable pictures.
+    """
+    vectors: list[list[np.ndarray]] = [[] for _ in contenders]
+    labels: list[int] = []
+    pictures = ((shrink(picture), label) for picture, label in read_pictures(found, on_unreadable))
+    while batch := list(islice(pictures, PICTURES)):
+        for one, parts in zip(contenders, vectors, strict=True):
+            parts.append(_weighed(one, one.embed([picture for picture, _ in batch])))
+        labels += [label for _, label in batch]
+        on_pictures(len(batch))
+    return [np.concatenate(parts) for parts in vectors], np.array(labels)
+
+
+def evaluate_images(
+    contenders: Sequence[Contender], vectors: list[np.ndarray], labels: np.ndarray, names: list[str]
+) -> dict[str, Any]:
+    """Leave-one-out kNN accuracy on labelled pictures, as `embed_labelled` gives them."""
+    rows = [about | {"knn10": knn_accuracy(found, labels)} for about, found, _ in _entries(contenders, vectors, [])]
+    text = verdict(rows, "knn10", "kNN accuracy", len(labels))
+    return {"images": len(labels), "classes": names, "rows": rows, "verdict": text}
+
+
+def evaluate_transfer(
+    contenders: Sequence[Contender],
+    train: tuple[list[np.ndarray], np.ndarray],
+    test: tuple[list[np.ndarray], np.ndarray],
+    names: list[str],
+    on_scored: Callable[[int], None] = lambda count: None,
+) -> dict[str, Any]:
+    """Accuracy on `test` of what was learned from `train`: two kinds of kNN, and a linear probe.
+
+    train, test: vectors of each contender and labels, as `embed_labelled` gives them.
+    on_scored: called with how many rows are done, of `len(entry_names(contenders))`.
+    """
+    rows: list[Row] = []
+    for about, known, asked in _entries(contenders, train[0], test[0]):
+        pairs = known, train[1], asked, test[1]
+        weighted, plain = knn_transfers(*pairs, WAYS)
+        rows.append(about | {"knn200_weighted": weighted, "knn10": plain, "linear_probe": linear_probe(*pairs)})
+        on_scored(len(rows))
+    text = verdict(rows, "linear_probe", "linear probe", len(test[1]))
+    counts = {"train": len(train[1]), "test": len(test[1])}
+    return counts | {"classes": names, "rows": rows, "verdict": text}
+
+
+def entry_names(contenders: Sequence[Contender]) -> list[str]:
+    """The rows of a table: each contender, and each baseline without colour once more, joined with it."""
+    found: list[str] = []
+    for one in contenders:
+        found += [one.name, *([f"{one.name}, with colour"] if _joined(one, contenders) else [])]
+    return found
+
+
+def _entries(
+    contenders: Sequence[Contender], searched: list[np.ndarray], asked: list[np.ndarray]
+) -> Iterator[tuple[Row, np.ndarray, np.ndarray]]:
+    """Name and role of each row, and its vectors of what is searched and of what is asked, or the same."""
+    asked = asked or searched
+    of = {one.name: number for number, one in enumerate(contenders)}
+    for number, one in enumerate(contenders):
+        yield {"name": one.name, "role": one.role}, searched[number], asked[number]
+        if _joined(one, contenders):
+            join = Joined.on(searched[number], searched[of[HISTOGRAM]])
+            about: Row = {"name": f"{one.name}, with colour", "role": one.role}
+            known, other = (join(some[number], some[of[HISTOGRAM]]) for some in (searched, asked))
+            yield about, known, other
+
+
+def _joined(one: Contender, contenders: Sequence[Contender]) -> bool:
+    return one.joinable and any(other.name == HISTOGRAM for other in contenders)
+
+
+def _weighed(one: Contender, vectors: np.ndarray) -> np.ndarray:
+    """Embeddings, float32 (N, D), whose dot products are what a search by a whole picture scores."""
+    if len(one.parts) < 2:
+        return vectors
+    roots = [share**0.5 for share in one.frame.shares(one.parts)]
+    return np.stack(
+        [
+            np.concatenate([part * root for part, root in zip(split(vector, one.parts), roots, strict=True)])
+            for vector in vectors
+        ]
+    ).astype(np.float32)
+
+
+def evaluate_finetune(
+    run: Path,
+    train: Labelled,
+    test: Labelled,
+    seed: int,
+    seeds: int = 1,
+    device: Device = "auto",
+    schedule: Schedule = SCHEDULE,
+    on_step: Callable[[int, float], None] = lambda done, loss: None,
+) -> dict[str, Any]:
+    """Accuracy on `test` of a run's encoder, trained on with the labels of `train`, and of the same from new weights.
+
+    seeds: how many times, from `seed` on. on_step: called with the steps done, of `2 * seeds *
+        schedule.steps`, and the loss.
+    Raises: TrainingError if the run is incomplete, or on Ctrl-C; FootageError if too little can be read.
+    """
+    served, config = load_trained(run)
+    with TemporaryDirectory(prefix="lookalike-") as folder:
+        known, asked = (
+            store_examples(read_pictures(part), config.input_px, Path(folder, name))
+            for part, name in ((train, "train"), (test, "test"))
+        )
+        steps = schedule.steps(len(known.labels))
+        found: list[tuple[float, float]] = []
+        for number in range(seeds):
+            told = partial(_told, on_step, 2 * steps * number)
+            one = fine_tune_beside_scratch(served.encoder, config, known, asked, seed + number, device, schedule, told)
+            found.append(one)
+    names = {"this encoder, fine-tuned": "own", "the same network, from scratch": "baseline"}
+    rows = [
+        {"name": name, "role": role} | over_seeds([{"accuracy": one[number]} for one in found])
+        for number, (name, role) in enumerate(names.items())
+    ]
+    text = verdict(rows, "accuracy", "fine-tuned accuracy", len(asked.labels))
+    about = {"train": len(known.labels), "test": len(asked.labels), "steps": steps}
+    about |= {"epochs": schedule.epochs, "batch": schedule.batch, "seeds": list(range(seed, seed + seeds))}
+    return about | {"rows": rows, "verdict": text}
+
+
+def _told(on_step: Callable[[int, float], None], before: int, step: int, loss: float) -> None:
+    on_step(before + step, loss)
+
+
+def verdict(rows: Sequence[Row], measure: str, name: str, count: int) -> str:
+    """One sentence: does the encoder beat every baseline by more than chance?
+
+    count: how many pictures were asked.
+    """
+    own = next(row for row in rows if row["role"] == "own")
+    best = max((row for row in rows if row["role"] == "baseline"), key=lambda row: row[measure])
+    apart, spread = own[measure] - best[measure], chance(own[measure], best[measure], count)
+    for row in (own, best):  # what the draws of several seeds add
+        spread = float(np.hypot(spread, 1.96 * row.get("std", {}).get(measure, 0.0)))
+    pair = f"{name} {_said(own, measure)}, {best['name']} {_said(best, measure)}, on {count:,} pictures"
+    if apart <= 0:
+        return f"Does not beat {best['name']}: {pair}."
+    if apart <= spread:
+        return f"Not ahead of {best['name']} by more than chance: {pair}; {apart:+.3f}, chance {spread:.3f}."
+    return f"Beats every baseline: {pair}; {apart:+.3f}, chance {spread:.3f}."
+
+
+def _said(row: Row, measure: str) -> str:
+    return f"{row[measure]:.2f}" + (f" +-{row['std'][measure]:.2f}" if "std" in row else "")
