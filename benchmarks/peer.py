@@ -148,9 +148,9 @@ class Peer:
 def _optimizer(trained: list[nn.Parameter], config: TrainConfig) -> Optimizer:
     """Torch's own, with its defaults; lightly's LARS."""
     if config.optimizer == "sgd":
-        return torch.optim.SGD(trained, config.lr, momentum=0.9, weight_decay=config.weight_decay)
+        return torch.optim.SGD(trained, config.lr or 0.0, momentum=0.9, weight_decay=config.weight_decay)
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(trained, config.lr, weight_decay=config.weight_decay)
+        return torch.optim.AdamW(trained, config.lr or 0.0, weight_decay=config.weight_decay)
     from lightly.utils.lars import LARS  # pyright: ignore[reportMissingImports]
 
-    return LARS(trained, config.lr, momentum=0.9, weight_decay=config.weight_decay)
+    return LARS(trained, config.lr or 0.0, momentum=0.9, weight_decay=config.weight_decay)
