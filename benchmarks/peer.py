@@ -131,7 +131,7 @@ class Peer:
         update_momentum(network.backbone, network.backbone_momentum, m=0.99)
         update_momentum(network.projection_head, network.projection_head_momentum, m=0.99)
         x0, x1 = (view.to(self._device, non_blocking=True) for view in views)
-        bf16 = pick_bf16(self._config.precision, self._device)
+        bf16 = pick_bf16(self._config.precision, self._device, network)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=bf16):
             p0, z0 = network(x0), network.forward_momentum(x0)
             p1, z1 = network(x1), network.forward_momentum(x1)
