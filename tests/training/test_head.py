@@ -144,7 +144,7 @@ def test_a_whitened_embedding_tells_disturbed_frames_apart_where_a_centred_one_d
 
 
 def test_regions_are_sampled_by_their_tracks() -> None:
-    """Tracks of 6 and 2, and 4 in none; 8 are taken: 4 of the one, 2 of the other; of the rest the first and the last."""
+    """Tracks of 6 and 2, and 4 in none; 8 are taken: 4 of one, 2 of the other, the first and the last of the rest."""
     track = np.array([0, 0, 0, 0, 0, 0, -1, -1, -1, -1, 1, 1])
     assert sample_regions(track, 8).tolist() == [0, 1, 2, 3, 5, 9, 10, 11]
     assert sample_regions(track, 12).tolist() == list(range(12))
