@@ -57,7 +57,8 @@ def test_the_part_that_was_asked_by_is_drawn_on_the_picture(page: Page, passing:
     asked = hook(page, "asked")
     expect(asked).to_have_count(1)
     surface, part = hook(page, "box").bounding_box(), asked.bounding_box()
-    assert surface and part
+    assert surface
+    assert part
     x, y, w, h = (float(share) for share in (asked.get_attribute("data-region") or "").split(","))
     assert part["x"] == pytest.approx(surface["x"] + x * surface["width"], abs=2)
     assert part["y"] == pytest.approx(surface["y"] + y * surface["height"], abs=2)
