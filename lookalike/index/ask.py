@@ -1,9 +1,10 @@
 """What a search is asked, and the few questions that are made of it: one definition for the CLI, HTTP and the page.
 
-A stored frame in which something moves is asked by that: each of its moving regions is looked for anywhere, and the
-whole frame by what it shows beyond its camera's usual view. Of a moment that several questions find, the best score
-counts. Why: frames of one camera are alike whatever happens in them, so that next to the whole frame as it is, every
-empty frame of the same camera would score higher than the same thing anywhere else.
+A stored frame in which something moves that does not always, as a burned-in clock does, is asked by that: each of its
+moving regions is looked for anywhere, and the whole frame by what it shows beyond its camera's usual view. Of a moment
+that several questions find, the best score counts. Why: frames of one camera are alike whatever happens in them, so
+that next to the whole frame as it is, every empty frame of the same camera would score higher than the same thing
+anywhere else.
 """
 
 from __future__ import annotations

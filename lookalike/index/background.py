@@ -15,6 +15,7 @@ import numpy as np
 from lookalike.index.engine import Engine
 from lookalike.index.moments import MOMENT_S
 from lookalike.index.schema import Hit, Where
+from lookalike.region import Region
 
 logger = logging.getLogger("lookalike.index")
 
@@ -23,6 +24,7 @@ CAMERAS = 64  # whose samples are kept: 1 MB each, for vectors of 256
 REFRESH_S = 60.0  # then a camera's frames are drawn again, since an index may grow
 FULL_REFRESH_S = 600.0  # the same for as many as are ever drawn: more frames make no better sample
 LEAST_USUAL = 8  # whole frames that say what a camera usually shows
+ALWAYS, SAME_PLACE = 0.2, 0.5  # share of frames; intersection over union of boxes
 ROUNDING = 1e-6  # the engine's cosine and ours differ by less
 
 
@@ -39,6 +41,7 @@ class _Sample:
     times_s: np.ndarray
     ends_s: np.ndarray
     stand_for: np.ndarray  # how many frames each of them is
+    boxes: np.ndarray  # (N, 4), the region that each is, x, y, w, h in shares; NaN for a whole frame
     usual: np.ndarray | None
 
 
@@ -69,6 +72,13 @@ class Background:
     def usual(self, camera: str) -> np.ndarray | None:
         """What a camera usually shows: float32 (D,), of length 1; None if too few of its frames are stored."""
         return self._sample(camera).usual
+
+    def moves_always(self, camera: str, region: Region) -> bool:
+        """Whether more than ALWAYS of the camera's frames have a region in this place, as of a burned-in clock."""
+        boxes = self._sample(camera).boxes
+        regions = boxes[~np.isnan(boxes[:, 0])]
+        frames = len(boxes) - len(regions)
+        return frames >= LEAST_USUAL and int((_overlap(region, regions) >= SAME_PLACE).sum()) > ALWAYS * frames
 
     def calibrate(self, vectors: np.ndarray, hits: Sequence[Hit]) -> list[Hit]:
         """The hits of a search with their percentiles.
@@ -132,8 +142,22 @@ class Background:
         times_s, ends_s, stand_for = (
             np.array([one[name] for one in fields], float) for name in ("time_s", "end_s", "stands_for")
         )
-        whole = vectors[[one.get("region") is None for one in fields]] if fields else vectors
-        return _Sample(vectors, sources, numbers, times_s, ends_s, stand_for, _usual(whole))
+        boxes = np.array([_box(one.get("region")) for one in fields]).reshape(-1, 4)
+        usual = _usual(vectors[np.isnan(boxes[:, 0])])
+        return _Sample(vectors, sources, numbers, times_s, ends_s, stand_for, boxes, usual)
+
+
+def _box(region: str | None) -> tuple[float, float, float, float]:
+    box = Region.parse(region) if region else Region(np.nan, np.nan, np.nan, np.nan)
+    return box.x, box.y, box.w, box.h
+
+
+def _overlap(region: Region, boxes: np.ndarray) -> np.ndarray:
+    """boxes: (N, 4). Returns: (N,), intersection over union with the region."""
+    start = np.maximum(boxes[:, :2], (region.x, region.y))
+    end = np.minimum(boxes[:, :2] + boxes[:, 2:], (region.x + region.w, region.y + region.h))
+    shared = np.maximum(end - start, 0).prod(1)
+    return shared / (boxes[:, 2:].prod(1) + region.w * region.h - shared)
 
 
 def _usual(vectors: np.ndarray) -> np.ndarray | None:

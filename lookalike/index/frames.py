@@ -139,7 +139,7 @@ class FrameIndex:
         near = dataclasses.replace(moment.where, since=since, until=until)
         fields, vectors = next(self._engine.vectors(near, PAGE), ([], np.empty((0, 0), np.float32)))
         nearest_s = min((one["time_s"] for one in fields), key=lambda time_s: abs(time_s - moment.time_s), default=0.0)
-        rows = [row for row, one in enumerate(fields) if one["time_s"] == nearest_s and _moves(one.get("region"))]
+        rows = [row for row, one in enumerate(fields) if one["time_s"] == nearest_s and self._moves(one)]
         if not rows:
             return Moving()
         areas = {row: _area(fields[row]["region"]) for row in rows}
@@ -147,6 +147,13 @@ class FrameIndex:
         large = sorted((row for row in rows if areas[row] >= least), key=lambda row: -areas[row])
         regions = [(fields[row]["region"], vectors[row]) for row in large[:MOST_REGIONS]]
         return Moving(regions, self._background.usual(fields[rows[0]]["camera"]))
+
+    def _moves(self, fields: dict[str, Any]) -> bool:
+        """Whether it is a region because something moves in it that does not always: no whole frame, and no cell."""
+        region = fields.get("region")
+        if not region or region in _GRID:
+            return False
+        return not self._background.moves_always(fields["camera"], Region.parse(region))
 
     def example(self, frame_id: str) -> QueryExample:
         """A stored frame, or a stored region of one, to search by. Raises: IndexStoreError if the id is unknown."""
@@ -260,11 +267,6 @@ def _merged(found: Sequence[Sequence[Scored]], fetched: int | None) -> list[Scor
     for scored in sorted((scored for one in found for scored in one), key=lambda scored: -round(scored.score, DIGITS)):
         best.setdefault(scored.id, scored)
     return [scored for scored in best.values() if scored.score >= floor]
-
-
-def _moves(region: str | None) -> bool:
-    """Whether it is a region because something moves in it: not for a whole frame, nor for a cell of a grid."""
-    return region is not None and region not in _GRID
 
 
 def _area(region: str) -> float:

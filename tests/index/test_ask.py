@@ -241,6 +241,21 @@ def test_what_is_less_than_half_as_large_is_not_asked_by(index: FrameIndex) -> N
     assert hits[1].score == pytest.approx(0.2, abs=1e-5)
 
 
+def test_what_always_moves_is_not_asked_by(index: FrameIndex) -> None:
+    """A clock is burned into every frame of the gate; past one of them goes a car."""
+    clock, empty = Region(0.8, 0, 0.15, 0.15), [frame(f"empty{number}", 0) for number in range(9)]
+    car = frame("car", 0)
+    frames = [*empty, car]
+    clocks = [moving(one, dataclasses.replace(clock, x=0.8 + number / 200)) for number, one in enumerate(frames)]
+    index.add(frames, np.stack([parts_at(number, 0, 0) for number in range(10)]))
+    index.add(clocks, np.stack([parts_at(120 + number, 0, 0) for number in range(10)]))
+    index.add([moving(car)], parts_at(90, 0, 90)[None])
+    assert {hit.asked for hit in index.ask(SearchRequest([index.example(empty[4].id)]))} == {None}
+    by_car = index.ask(SearchRequest([index.example(car.id)]))
+    assert {hit.asked for hit in by_car} <= {str(CAR), None}
+    assert by_car[0].region == str(CAR)
+
+
 def test_of_two_questions_nothing_is_missed_behind_what_one_of_them_brings(index: FrameIndex) -> None:
     """700 moments are near by the region, more than one fetch; those of the whole, farther, come after all of them."""
     asked, near, far = frame("q", 0), [frame("n", 10 * n) for n in range(700)], [frame("f", 10 * n) for n in range(3)]
