@@ -1,11 +1,12 @@
 """The CIFAR-10 recipe, measured by nearest neighbours on the test set, beside the floors and what others published.
 
-    python -m benchmarks.cifar10 cifar10-train.zip cifar10-test.zip --seeds 0 --seeds 1
-    python -m benchmarks.cifar10 cifar10-train.zip cifar10-test.zip --arch compact --subset 5000 --epochs 3 --batch 128
+    python -m benchmarks.cifar10 train-a.zip train-b.zip test.zip --seeds 0 --seeds 1
+    python -m benchmarks.cifar10 train.zip test.zip --arch compact --subset 5000 --epochs 3 --batch 128
+    python -m benchmarks.cifar10 train.zip test.zip --set views=simclr --set tau_end=0.99
 
-Both are zips, or folders, of class folders; labels are used for measuring only. Features are the encoder's, before the
-projector, at length 1. A vote is of the k most similar of all training pictures: weighted by exp(similarity / .1) at
-k = 200, one voice each at k = 10.
+All are zips, or folders, of class folders, the last for testing; labels are used for measuring only. Features are the
+encoder's, before the projector, at length 1. A vote is of the k most similar training pictures: weighted by
+exp(similarity / .1) at k = 200, one voice each at k = 10.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import dataclasses
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -26,7 +28,9 @@ from cyclopts import App, Parameter
 from torch import nn
 
 from benchmarks.machine import describe
+from lookalike import pixels
 from lookalike.contract import Device
+from lookalike.errors import FootageError, TrainingError
 from lookalike.footage import Frame
 from training.checkpoint import ENCODER, load_encoder
 from training.config import TrainConfig, find_recipe, read_recipe
@@ -71,62 +75,135 @@ class Run:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Pictures uint8 (H, W, 3) and their classes, to train on (or look among) and to ask about."""
+    """Pictures uint8 (H, W, 3) and their classes, to train on and to ask about.
+
+    gallery: how many of `train` are looked among, evenly spaced; all if None.
+    """
 
     train: list[np.ndarray]
     train_labels: np.ndarray
     test: list[np.ndarray]
     test_labels: np.ndarray
+    gallery: int | None = None
 
     def knn(self, embed: Callable[[list[np.ndarray]], np.ndarray], device: torch.device) -> Knn:
-        known, asked = (embed(self.train), self.train_labels), (embed(self.test), self.test_labels)
+        rows = _evenly(len(self.train), self.gallery)
+        known = embed([self.train[row] for row in rows]), self.train_labels[rows]
+        asked = embed(self.test), self.test_labels
         return Knn(*knn_transfers(*known, *asked, [(200, 0.1), (10, None)], device))
 
 
 @app.default
 def main(
-    train_pictures: Path,
-    test_pictures: Path,
-    *,
+    *pictures: Path,
     seeds: Annotated[tuple[int, ...], Parameter(negative="")] = (0,),
     epochs: int | None = None,
     steps: int | None = None,
     batch: int | None = None,
     arch: str | None = None,
+    input_px: int | None = None,
+    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
     subset: int | None = None,
+    gallery: int | None = None,
+    questions: int | None = None,
     every: int = 1,
     recipe: str = "cifar10",
     device: Device = "auto",
 ) -> None:
     """Train with each seed and print the tables.
 
-    subset: train on so many pictures, evenly over the classes, and ask about a fifth as many. every: epochs between
-    measurements. recipe: its name, or a TOML file. The other flags stand in for the recipe's settings.
+    pictures: one or more sets to train on, then the one to ask about.
+    subset: train on so many pictures, evenly over the classes, and ask about a fifth as many.
+    gallery, questions: measure among so many training pictures, by so many test pictures.
+    every: epochs between measurements. recipe: its name, or a TOML file.
+    set: NAME=VALUE, any setting of training. It and the other flags stand in for the recipe's settings.
     """
     config = TrainConfig(**read_recipe(find_recipe(recipe)))
-    config = dataclasses.replace(config, batch=batch or config.batch, arch=arch or config.arch, device=device)
-    labelled = read(train_pictures, test_pictures, subset)
+    flags = {"batch": batch, "arch": arch, "input_px": input_px}
+    given = {name: value for name, value in flags.items() if value is not None}
+    config = dataclasses.replace(with_settings(config, set_), **given, device=device)
+    config.check()
+    labelled = read(pictures, config.input_px, subset, gallery, questions)
     epoch = -(-len(labelled.train) // config.batch)  # steps
     steps = steps or (epochs * epoch if epochs else config.steps)
     config = dataclasses.replace(config, steps=steps, checkpoint_every=every * epoch, monitor_every=0)
     print(f"{describe(pick_device(device))}\n")
+    told = ", ".join([f"seeds {', '.join(map(str, seeds))}", *set_])
     print(
         f"{config.arch}, {len(labelled.train):,} pictures, {steps} steps of {config.batch} ({steps / epoch:g} epochs),"
-        f" asked about {len(labelled.test):,}, seeds {', '.join(map(str, seeds))}\n",
+        f" asked about {len(labelled.test):,}, {told}\n",
         flush=True,
     )
-    if subset or arch or recipe != "cifar10" or steps < TrainConfig(**read_recipe(find_recipe("cifar10"))).steps:
-        print("Only a trend: this is not the whole recipe, and cannot stand beside the published figures.\n")
+    if subset or gallery or questions or not _is_whole(config):
+        print("Only a trend: this is not the whole recipe, so it is not comparable with the published figures.\n")
     runs = [train_and_measure(labelled, dataclasses.replace(config, seed=seed)) for seed in seeds]
     floors = measure_floors(labelled, config, seeds[0])
     print("\n".join([*_accuracies(floors, runs), "", *_course(runs), "", *_time_to_goal(runs)]))
 
 
-def read(train: Path, test: Path, subset: int | None) -> Labelled:
-    """Both sets, in memory: 150 MB."""
-    pictures, labels, _ = read_labelled(train, subset)
-    asked, asked_labels, _ = read_labelled(test, subset and max(10, subset // 5))
-    return Labelled(pictures, labels, asked, asked_labels)
+def with_settings(config: TrainConfig, settings: tuple[str, ...]) -> TrainConfig:
+    """The config with each NAME=VALUE in place; values are written as in a recipe, quotes may be left out.
+
+    Raises: TrainingError if there is no such setting, or if its value is of another type.
+    """
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        if name not in {one.name for one in dataclasses.fields(config)}:
+            raise TrainingError(f"--set {setting}: unknown setting {name}, expected NAME=VALUE, as in a recipe")
+        value, now = _value(text), getattr(config, name)
+        if isinstance(now, float) and type(value) is int:
+            value = float(value)
+        if now is not None and type(value) is not type(now):
+            raise TrainingError(f"--set {setting}: got {text}, expected {type(now).__name__}")
+        config = dataclasses.replace(config, **{name: value})
+    return config
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _is_whole(config: TrainConfig) -> bool:
+    """Whether it is the recipe that ships, as long or longer."""
+    whole = TrainConfig(**read_recipe(find_recipe("cifar10")))
+    free = {name: getattr(config, name) for name in ("steps", "device", "seed", "checkpoint_every", "monitor_every")}
+    return config.steps >= whole.steps and config == dataclasses.replace(whole, **free)
+
+
+def read(
+    sources: Sequence[Path],
+    size_px: int,
+    subset: int | None = None,
+    gallery: int | None = None,
+    questions: int | None = None,
+) -> Labelled:
+    """All sets, in memory: 180 MB at 32 px. The last of `sources` is asked about, the others are trained on.
+
+    Raises: FootageError if there are fewer than two sources, or if their classes differ.
+    """
+    if len(sources) < 2:
+        raise FootageError(
+            f"got {len(sources)} set(s) of pictures, expected one or more to train on, then the test set"
+        )
+    share = subset and -(-subset // (len(sources) - 1))
+    limits = [share] * (len(sources) - 1) + [questions or (subset and max(10, subset // 5))]
+    sets = [read_labelled(source, limit) for source, limit in zip(sources, limits, strict=True)]
+    for source, (_, _, names) in zip(sources, sets, strict=True):
+        if differing := sorted(set(names) ^ set(sets[0][2])):
+            raise FootageError(
+                f"{source}: not the classes of {sources[0]} ({', '.join(differing)}), expected the same in each"
+            )
+    train = [pixels.fit(picture, size_px) for pictures, _, _ in sets[:-1] for picture in pictures]
+    test = [pixels.fit(picture, size_px) for picture in sets[-1][0]]
+    return Labelled(train, np.concatenate([labels for _, labels, _ in sets[:-1]]), test, sets[-1][1], gallery)
+
+
+def _evenly(count: int, limit: int | None) -> np.ndarray:
+    """At most `limit` of `count` rows, evenly spaced: int64. Each set has its classes in order, so all have a share."""
+    return np.linspace(0, count - 1, min(count, limit or count)).round().astype(int)
 
 
 def measure_floors(labelled: Labelled, config: TrainConfig, seed: int) -> dict[str, Knn]:
@@ -135,7 +212,7 @@ def measure_floors(labelled: Labelled, config: TrainConfig, seed: int) -> dict[s
     untrained = build_encoder(config.arch, config.light).to(device)
     return {
         "raw pixels 8x8": labelled.knn(raw_pixels(8), device),
-        "raw pixels 32x32": labelled.knn(raw_pixels(32), device),
+        f"raw pixels {config.input_px}x{config.input_px}": labelled.knn(raw_pixels(config.input_px), device),
         "HSV histogram": labelled.knn(hsv_histogram, device),
         "the same encoder, untrained": labelled.knn(embedder(untrained, config.input_px), device),
     }

@@ -65,7 +65,7 @@ class Step:
             loss, _ = self._forward(*views)
         loss.backward()
         self._optimizer.step()
-        self._network.update_target(tau_at(self._done, self._config.steps, self._config.tau0))
+        self._network.update_target(tau_at(self._done, self._config.steps, self._config.tau0, self._config.tau_end))
         self._done += 1
 
 

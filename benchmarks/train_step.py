@@ -162,7 +162,7 @@ def stages(cache: FrameCache, config: TrainConfig, device: torch.device) -> dict
                     group["lr"] = lr_at(step, config)
                 optimizer.step()
             with watch.stage("target"):
-                network.update_target(tau_at(step, config.steps, config.tau0))
+                network.update_target(tau_at(step, config.steps, config.tau0, config.tau_end))
     return {name: seconds / RECORD_EVERY for name, seconds in watch.seconds().items()}
 
 

@@ -19,7 +19,7 @@ from lookalike.ahead import read_ahead
 from lookalike.contract import EncoderSpec
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
-from lookalike.footage import Frame, Source, find_sources, read_source
+from lookalike.footage import Frame, Source, read_source
 from lookalike.index.schema import payload
 from lookalike.ingest import BATCH, QUEUE_FRAMES, OnFrames, OnReconnect, Summary, embed_small
 from lookalike.runs import Runs
@@ -101,20 +101,6 @@ def embed_rows(sources: Sequence[Source], job: Job) -> Iterator[dict[str, Any]]:
         for frames, embeddings in job.embed(source):
             for frame, vector in zip(frames, embeddings, strict=True):
                 yield _row(frame, job.encoder.spec) | {"embedding": vector.tolist()}
-
-
-def embed_clip(path: str, encoder: Encoder, sampling: Sampling) -> tuple[np.ndarray, np.ndarray, str | None]:
-    """All of a short video. Returns: times in seconds, (N,); embeddings, float32 (N, D); why there are no more, if so.
-
-    Raises: FootageError if there are not two frames to be compared over time.
-    """
-    (source, *more), job = find_sources([path]), Job(encoder, sampling, lambda frames: None)
-    parts = list(job.embed(source)) if not more else []
-    times_s = np.array([frame.time_s for frames, _ in parts for frame in frames])
-    reason = job.summary.skipped[0].reason if job.summary.skipped else None
-    if len(times_s) < 2:
-        raise FootageError(f"{path}: {reason or f'{len(times_s)} frame(s)'}, expected a video of two frames or more")
-    return times_s, np.concatenate([embeddings for _, embeddings in parts]), reason
 
 
 def _batches(frames: Iterable[Frame]) -> Iterator[list[Frame]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,22 @@ from tests.tiny import write_tiny_encoder
 from tests.two_clips import write_two_clips
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+# What is trained in tests starts from this seed: what they assert must hold for any, as it must on any machine.
+TEST_SEED = int(os.environ.get("LOOKALIKE_TEST_SEED", "0"))
+LOOPBACK = "127.0.0.1,localhost"
+SET_ELSEWHERE = {"FORCE_COLOR", "NO_COLOR", "COLUMNS", "TTY_COMPATIBLE", "WORLD_SIZE", "RANK", "LOCAL_RANK"}
+
+
+def _forget_the_shell() -> None:
+    """Whatever the shell says of services, terminals, torchrun and proxies decides no test, nor what tests start."""
+    for name in list(os.environ):
+        if name.startswith(("LOOKALIKE_", "QDRANT_")) or name in SET_ELSEWHERE:
+            del os.environ[name]
+    for name in ("NO_PROXY", "no_proxy"):  # Chromium may have to be fetched through one
+        os.environ[name] = f"{os.environ.get(name, '')},{LOOPBACK}".strip(",")
+
+
+_forget_the_shell()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from torch import Generator, Tensor
 from training.config import Views
 
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
+CROP_TRIES = 10  # draws of a rectangle that fits, before the whole picture is taken
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,14 @@ def paper_policies(crop_area_min: float = 0.08) -> tuple[ViewPolicy, ViewPolicy]
     return ViewPolicy(crop_area_min), ViewPolicy(crop_area_min, blur_p=0.1, solarize_p=0.2)
 
 
+def simclr_policy(crop_area_min: float = 0.08) -> ViewPolicy:
+    """SimCLR's views of pictures of 32 px, which lightly's CIFAR-10 benchmark trains BYOL with, for both views.
+
+    Source: SimCLR, arXiv 2002.05709, appendix A and, for the strength of .5, B.9.
+    """
+    return ViewPolicy(crop_area_min, saturation=0.4, blur_p=0.5)
+
+
 def camera_policy(crop_area_min: float = 0.5) -> ViewPolicy:
     """What happens to a fixed camera: it is nudged or zoomed, and its exposure and white balance change.
 
@@ -69,8 +78,10 @@ def camera_policy(crop_area_min: float = 0.5) -> ViewPolicy:
 
 def policies(views: Views, crop_area_min: float, blur: bool = True) -> tuple[ViewPolicy, ViewPolicy]:
     """The distributions of both views; blur: whether some of them are blurred."""
-    camera = camera_policy(crop_area_min)
-    one, other = paper_policies(crop_area_min) if views == "paper" else (camera, camera)
+    if views == "paper":
+        one, other = paper_policies(crop_area_min)
+    else:
+        one = other = simclr_policy(crop_area_min) if views == "simclr" else camera_policy(crop_area_min)
     return (one, other) if blur else (replace(one, blur_p=0.0), replace(other, blur_p=0.0))
 
 
@@ -137,15 +148,29 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
 
 def draw_crops(count: int, policy: ViewPolicy, generator: Generator) -> Tensor:
     """Random resized crops with flips, as affine maps from output to input coordinates. Returns: (B, 2, 3)."""
-    area = _uniform(count, policy.crop_area_min, 1.0, generator)
-    log_ratio = _uniform(count, -math.log(policy.crop_ratio), math.log(policy.crop_ratio), generator)
-    width = (area * log_ratio.exp()).sqrt().clamp_(max=1)  # shares of the whole
-    height = (area / log_ratio.exp()).sqrt().clamp_(max=1)
+    width, height = draw_rectangles(count, policy, generator)
     x = _uniform(count, -1, 1, generator) * (1 - width)  # centre, in [-1, 1] coordinates
     y = _uniform(count, -1, 1, generator) * (1 - height)
     mirror = 1 - 2 * _chance(count, policy.flip_p, generator).float()
     zero = torch.zeros(count)
     return torch.stack([torch.stack([width * mirror, zero, x], 1), torch.stack([zero, height, y], 1)], 1)
+
+
+def draw_rectangles(count: int, policy: ViewPolicy, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Width and height of each crop, (B,) each, as shares of the picture's sides.
+
+    The first of CROP_TRIES draws whose sides both fit; if none does, the whole picture. Every try is drawn for every
+    image, so that the draws that follow do not depend on how many were needed.
+    Source: torchvision, RandomResizedCrop.get_params, for a square picture.
+    """
+    shape = (CROP_TRIES, count)
+    area = _uniform(shape, policy.crop_area_min, 1.0, generator)
+    log_ratio = _uniform(shape, -math.log(policy.crop_ratio), math.log(policy.crop_ratio), generator)
+    width, height = (area * log_ratio.exp()).sqrt(), (area / log_ratio.exp()).sqrt()  # (CROP_TRIES, B)
+    fits = (width <= 1) & (height <= 1)
+    first = fits.int().argmax(0, keepdim=True)  # 0 where none fits
+    width, height = (torch.where(fits, side, 1.0).gather(0, first)[0] for side in (width, height))
+    return width, height
 
 
 def draw_colour(count: int, policy: ViewPolicy, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -230,8 +255,8 @@ def blur(images: Tensor, sigma: Tensor) -> Tensor:
     return images.index_copy(0, index, part[0].unflatten(0, (-1, 3)))
 
 
-def _uniform(count: int, low: float, high: float, generator: Generator) -> Tensor:
-    return torch.rand(count, generator=generator) * (high - low) + low
+def _uniform(shape: int | tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:
+    return torch.rand(shape, generator=generator) * (high - low) + low
 
 
 def _chance(count: int, p: float, generator: Generator) -> Tensor:

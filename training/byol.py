@@ -26,12 +26,12 @@ def regression_loss(p: Tensor, z: Tensor) -> Tensor:
     return (2 - 2 * F.cosine_similarity(p, z, dim=1)).mean()
 
 
-def tau_at(step: int, steps: int, tau0: float) -> float:
-    """The target's decay at `step` of `steps`: rises by a cosine from tau0 to 1 over the whole run.
+def tau_at(step: int, steps: int, tau0: float, tau_end: float = 1.0) -> float:
+    """The target's decay at `step` of `steps`: rises by a cosine from tau0 to tau_end over the whole run.
 
-    Source: section 3.3, "Target network".
+    Source: section 3.3, "Target network", where tau_end is 1.
     """
-    return 1 - (1 - tau0) * (math.cos(math.pi * step / steps) + 1) / 2
+    return tau_end - (tau_end - tau0) * (math.cos(math.pi * step / steps) + 1) / 2
 
 
 def mlp(dim_in: int, hidden: int, dim_out: int) -> nn.Sequential:
@@ -41,17 +41,68 @@ def mlp(dim_in: int, hidden: int, dim_out: int) -> nn.Sequential:
     )
 
 
+class CellMean(nn.Module):
+    """The mean over a grid that was flattened: (B, C * cells) -> (B, C)."""
+
+    def __init__(self, cells: int) -> None:
+        super().__init__()
+        self.cells = cells
+
+    def forward(self, grid: Tensor) -> Tensor:
+        return grid.unflatten(1, (-1, self.cells)).mean(2)
+
+
 class Byol(nn.Module):
     """Online and target networks and the predictor.
 
     The target stays in train mode: its batch norm uses the batch and keeps running statistics of its own.
     """
 
-    def __init__(self, encoder: nn.Module, dim: int, hidden: int, projection: int) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        dim: int,
+        hidden: int,
+        projection: int,
+        pooled_cells: int = 1,
+        freeze_norms: bool = False,
+        frozen_stages: int = 0,
+    ) -> None:
+        """dim: D, what the encoder gives. pooled_cells: of the encoder's grid, where its mean is what is projected.
+
+        freeze_norms: whether the encoder's batch norm stays in eval mode. frozen_stages: of the encoder, that stay as
+        they are, if it is built in stages: online and target share what they give, and nothing flows back into them.
+        """
         super().__init__()
-        self.online = nn.Sequential(encoder, mlp(dim, hidden, projection))
+        projector = mlp(dim // pooled_cells, hidden, projection)
+        if pooled_cells > 1:
+            projector.insert(0, CellMean(pooled_cells))
+        self.online = nn.Sequential(encoder, projector)
         self.predictor = mlp(projection, hidden, projection)
         self.target = copy.deepcopy(self.online).requires_grad_(False)
+        self._freeze_norms, self._frozen_stages = freeze_norms, frozen_stages
+        for parameter in self.frozen_parameters():
+            parameter.requires_grad_(False)
+        self.train()
+
+    def frozen_parameters(self) -> list[nn.Parameter]:
+        """Of the online encoder, those that never change."""
+        parts = _in_two(self.encoder, self._frozen_stages)
+        return list(parts[0].parameters()) if parts else []
+
+    def train(self, mode: bool = True) -> Byol:
+        super().train(mode)
+        if self._freeze_norms:
+            for module in (*self.online[0].modules(), *self.target[0].modules()):
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
+
+    def train_encoder(self, wanted: bool) -> None:
+        """Whether gradients flow into the online encoder, but for what is frozen."""
+        self.encoder.requires_grad_(wanted)
+        for parameter in self.frozen_parameters():
+            parameter.requires_grad_(False)
 
     @property
     def encoder(self) -> nn.Module:
@@ -65,10 +116,15 @@ class Byol(nn.Module):
         (B, P) float32 without gradient, for the collapse meter.
         The views go through separately, so that batch statistics do not mix. Source: section 3.1.
         """
-        projection = self.online(view)
-        prediction, prediction_other = self.predictor(projection), self.predictor(self.online(other))
+        online, target = self.online, self.target
+        if parts := _in_two(self.encoder, self._frozen_stages):
+            with torch.no_grad():
+                view, other = parts[0](view), parts[0](other)
+            online, target = (_after(branch, self._frozen_stages) for branch in (self.online, self.target))
+        projection = online(view)
+        prediction, prediction_other = self.predictor(projection), self.predictor(online(other))
         with torch.no_grad():
-            z, z_other = self.target(view), self.target(other)
+            z, z_other = target(view), target(other)
         loss = regression_loss(prediction.float(), z_other.float())
         loss = loss + regression_loss(prediction_other.float(), z.float())
         return loss, projection.detach().float()
@@ -77,3 +133,18 @@ class Byol(nn.Module):
     def update_target(self, tau: float) -> None:
         """Move the target's parameters towards the online ones, after the optimiser's step. Source: eq. 1."""
         torch._foreach_lerp_(list(self.target.parameters()), list(self.online.parameters()), 1 - tau)
+
+
+def _in_two(encoder: nn.Module, stages: int) -> tuple[nn.Module, nn.Module] | None:
+    """An encoder, [normalisation, network], as what is frozen and the rest; None if nothing is, or can be."""
+    split = getattr(encoder[1], "in_two", None) if stages and isinstance(encoder, nn.Sequential) else None
+    parts = split(stages) if split else None
+    return (nn.Sequential(encoder[0], parts[0]), parts[1]) if parts else None
+
+
+def _after(branch: nn.Sequential, stages: int) -> nn.Sequential:
+    """A branch, [encoder, projector], without the stages that are frozen."""
+    encoder, projector = branch.children()
+    parts = _in_two(encoder, stages)
+    assert parts
+    return nn.Sequential(parts[1], projector)

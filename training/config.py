@@ -16,7 +16,7 @@ BuiltIn = Literal["compact", "resnet18", "resnet18-small", "resnet50"]
 Optimizer = Literal["lars", "sgd", "adamw"]
 Precision = Literal["auto", "fp32", "bf16"]
 Switch = Literal["auto", "on", "off"]
-Views = Literal["camera", "paper"]
+Views = Literal["camera", "paper", "simclr"]
 Light = Literal["relative", "absolute"]
 LightChoice = Literal["auto", "relative", "absolute"]
 _POSITIVE = ("input_px", "batch", "accumulate", "hidden", "projection", "checkpoint_every", "fps", "lr")
@@ -48,19 +48,25 @@ class TrainConfig:
     steps: int = 600
     """Optimiser steps of the whole run; 0 for none: the weights that it starts from, with a head fitted to the
     footage."""
-    batch: int = 64
-    """Frames per step, over all processes."""
+    batch: int = 48
+    """Pictures per step, over all processes."""
     accumulate: int = 1
     """Parts in which a step's batch goes through the network; batch norm sees one part at a time."""
     camera_batches: bool = False
     """Fill each batch from one camera, so that batch norm in the heads takes out what all its frames share."""
     novelty: bool = True
     """Show frames in which something changes more often than idle ones, so that quiet hours do not fill the epoch."""
+    region_share: float = 0.5
+    """Share of a batch that is regions in which something moves, where there are any; the rest is whole frames."""
+    track_s: float = 2.5
+    """Second views of a region show the same thing at most this many seconds away, where it was followed; 0 for the
+    same picture."""
     temporal_s: float = 0.0
-    """Half of the second views show another moment, .5 s to this many seconds away; 0 for none."""
+    """Half of the second views of whole frames show another moment, .5 s to this many seconds away; 0 for none."""
     views: Views = "camera"
-    """What is done to a picture to make two views of it: `camera` nudges, zooms and re-exposes it, `paper` is for
-    pictures of one object."""
+    """How two views of a picture are made: `camera` nudges, zooms and re-exposes it; `paper` and `simclr` are for
+    pictures of one object. `simclr` draws both views from one distribution, without solarisation, and varies
+    saturation more."""
     crop_area_min: float = 0.5
     """Smallest share of the picture that a view keeps (the paper's is .08)."""
     blur: bool = True
@@ -70,14 +76,27 @@ class TrainConfig:
     weights want it; `auto` goes by --init."""
     optimizer: Optimizer = "adamw"
     """LARS is the paper's, for large batches."""
-    lr: float = 4e-3
-    """Peak learning rate at a batch of 256; scaled by batch / 256."""
+    lr: float | None = None
+    """Peak learning rate at a batch of 256; scaled by batch / 256. If not given, 1e-3 from weights that exist and 4e-3
+    from none."""
+    heads_first: int = 60
+    """Steps in which projector and predictor train alone, before they change weights that exist."""
+    frozen_stages: int = 3
+    """First stages of a network of timm that keep weights that exist: edges and textures are the same everywhere."""
+    freeze_norms: bool = True
+    """Keep the encoder's batch norm as weights that exist have it: a batch of one camera says little about others."""
     weight_decay: float = 1e-4
-    """On weights; biases and normalisation parameters take none."""
+    """On weights; on biases and normalisation parameters too with --decay-norms."""
+    decay_norms: bool = False
+    """Apply weight decay to biases and normalisation parameters, as lightly does; the paper does not."""
     warmup: float = 0.1
     """Share of the steps over which the learning rate rises."""
     tau0: float = 0.99
-    """Where the target's moving average starts; it ends at 1."""
+    """Where the target's moving average starts."""
+    tau_end: float = 1.0
+    """Where the target's moving average ends; equal to --tau0, it is constant."""
+    pooled: bool = True
+    """Train the mean over the encoder's grid, which `content` is made of; without, the grid as a whole."""
     hidden: int = 1024
     """Width of the hidden layer of projector and predictor (the paper's 4096 is for ImageNet)."""
     projection: int = 256
@@ -118,16 +137,19 @@ class TrainConfig:
     def check(self) -> None:
         """Raises: ValueError that names the flag whose value is out of range."""
         for name in _POSITIVE:
-            if getattr(self, name) <= 0:
-                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected more than 0")
-        for name in ("crop_area_min", "tau0", "warmup"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"--{name.replace('_', '-')} is {value}, expected more than 0")
+        for name in ("crop_area_min", "tau0", "tau_end", "warmup", "region_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected 0 to 1")
-        for name in ("steps", "content", "layout", "colour"):
+        for name in ("steps", "heads_first", "frozen_stages", "track_s", "content", "layout", "colour"):
             if getattr(self, name) < 0:
-                raise ValueError(f"--{name} is {getattr(self, name)}, expected 0 or more")
+                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected 0 or more")
         if self.head and not (self.content or self.layout):
             raise ValueError("--content and --layout are 0, expected a length for at least one of them")
+        if self.tau_end < self.tau0:
+            raise ValueError(f"--tau-end is {self.tau_end}, expected at least --tau0, {self.tau0}")
         if self.temporal_s and self.temporal_s <= TEMPORAL_MIN_S:
             raise ValueError(f"--temporal-s is {self.temporal_s}, expected 0 or more than {TEMPORAL_MIN_S}")
         if self.cache_scale < 1:

@@ -119,6 +119,46 @@ def _numbered(names: list[str]) -> tuple[list[str], np.ndarray]:
     return list(numbers), np.array([numbers[name] for name in names])
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """What a run trains on: frames, and their regions after them, as rows of one table.
+
+    camera: int64 (N + R,). weight: float64 (N + R,), how often each is shown, relative to others.
+    """
+
+    cache: FrameCache
+    camera: np.ndarray
+    weight: np.ndarray
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """uint8 (B, C, C, 3), read in the order of the files."""
+        count, order = len(self.cache), rows.argsort()
+        split = np.searchsorted(rows[order], count)
+        frames = self.cache.frames[rows[order][:split]]
+        regions = self.cache.regions.pictures[rows[order][split:] - count] if split < len(rows) else frames[:0]
+        return np.concatenate([frames, regions])[order.argsort()]
+
+    def everything(self) -> np.ndarray:
+        """All of them, in memory."""
+        regions = self.cache.regions.pictures
+        return np.concatenate([self.cache.frames, regions]) if len(regions) else np.array(self.cache.frames)
+
+    @property
+    def nbytes(self) -> int:
+        return self.cache.frames.nbytes + self.cache.regions.pictures.nbytes
+
+
+def pictures_of(cache: FrameCache, by_novelty: bool, region_share: float) -> Pictures:
+    """Frames and regions, of which regions are this share of what is shown, if there are any."""
+    frames, regions = len(cache), len(cache.regions) if region_share else 0
+    weight = novelty(cache) if by_novelty else np.ones(frames)
+    if not regions:
+        return Pictures(cache, cache.camera, weight)
+    weight = weight / weight.mean() * (1 - region_share) / frames
+    weight = np.concatenate([weight, np.full(regions, region_share / regions)])
+    return Pictures(cache, np.concatenate([cache.camera, cache.camera[cache.regions.frame]]), weight)
+
+
 def novelty(cache: FrameCache) -> np.ndarray:
     """How often each frame is worth showing, relative to others: float64 (N,).
 
@@ -174,6 +214,23 @@ def _shuffled(group: np.ndarray, weight: np.ndarray, rng: np.random.Generator) -
     upto = np.cumsum(weight) * (len(group) / weight.sum())
     counts = np.diff(np.floor(upto + rng.random()).astype(int), prepend=0)
     return rng.permutation(np.repeat(group, counts)[: len(group)])
+
+
+def track_partners(cache: FrameCache, rows: np.ndarray, within_s: float, rng: np.random.Generator) -> np.ndarray:
+    """Another region of the same track, at most so many seconds away, drawn at random; itself where there is none.
+
+    rows: int64, of the regions. Returns: int64, the shape of `rows`.
+    """
+    regions, chosen = cache.regions, rows.copy()
+    time_s = cache.time_s[regions.frame]
+    for place, row in enumerate(rows.tolist()):
+        if regions.track[row] < 0:
+            continue
+        others = np.flatnonzero((regions.track == regions.track[row]) & (np.abs(time_s - time_s[row]) <= within_s))
+        others = others[others != row]
+        if len(others):
+            chosen[place] = rng.choice(others)
+    return chosen
 
 
 def partners(cache: FrameCache, rows: np.ndarray, gap_s: tuple[float, float], rng: np.random.Generator) -> np.ndarray:

@@ -134,6 +134,17 @@ class TimmNet(nn.Module):
             raise TrainingError(f"the network gives {tuple(maps.shape)}, expected feature maps, (B, C, H, W)")
         return self.pool(maps).flatten(1)
 
+    def in_two(self, stages: int) -> tuple[nn.Module, nn.Module] | None:
+        """The stem with so many stages, and the rest: applied one after the other they are this network.
+
+        Returns: None if the network is not built in so many stages; modules are the same objects.
+        """
+        blocks = getattr(self.model, "blocks", None)
+        if not (hasattr(self.model, "conv_head") and isinstance(blocks, nn.Sequential) and stages < len(blocks)):
+            return None
+        early = nn.Sequential(self.model.get_submodule("conv_stem"), self.model.get_submodule("bn1"), *blocks[:stages])
+        return early, nn.Sequential(*blocks[stages:], self.pool, nn.Flatten())
+
 
 def _torchvision(name: str, grid: int) -> nn.Module:
     import torchvision

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from training.augment import Draw, ViewPolicy, draw_view, make_view, send
 from training.config import TEMPORAL_MIN_S, TrainConfig
-from training.data import FrameCache, batch_indices, novelty, partners
+from training.data import FrameCache, Pictures, batch_indices, partners, pictures_of, track_partners
 from training.distributed import ALONE, World
 
 RESIDENT_BYTES = 4 << 30  # footage up to this size lives on the GPU as a whole
@@ -53,16 +53,15 @@ def batches(
     Order, partners and views depend on the seed and the step alone: a resumed run goes on as it would have, and
     several processes together train on what one alone would have trained on.
     """
-    share, read = world.part(config.batch, config.accumulate), _reader(cache, device)
-    weight = novelty(cache) if config.novelty else None
-    order = batch_indices(cache.camera, config.batch, config.camera_batches, config.seed, first, weight)
+    pictures = pictures_of(cache, config.novelty, config.region_share)
+    share, read = world.part(config.batch, config.accumulate), _reader(pictures, device)
+    order = batch_indices(pictures.camera, config.batch, config.camera_batches, config.seed, first, pictures.weight)
     ahead: deque[tuple[int, Future[Tensor], Future[Tensor]]] = deque()
     with ThreadPoolExecutor(1, "feed") as thread:
         for step, rows in enumerate(order, first):
             frames = other_frames = thread.submit(read, rows[share])
-            if config.temporal_s:
-                rng = np.random.default_rng((config.seed, step))
-                moved = partners(cache, rows, (TEMPORAL_MIN_S, config.temporal_s), rng)
+            moved = _second(cache, rows, config, np.random.default_rng((config.seed, step)))
+            if not np.array_equal(moved, rows):
                 other_frames = thread.submit(read, moved[share])
             ahead.append((step, frames, other_frames))
             if len(ahead) == AHEAD:
@@ -77,15 +76,19 @@ def draw_views(step: int, config: TrainConfig, policies: tuple[ViewPolicy, ViewP
     return draw_view(config.batch, policies[0], generator), draw_view(config.batch, policies[1], generator)
 
 
-def _reader(cache: FrameCache, device: torch.device) -> Callable[[np.ndarray], Tensor]:
-    """What gives rows of the cache as uint8 (B, C, C, 3) on the device."""
-    if device.type == "cuda" and cache.frames.nbytes <= RESIDENT_BYTES:
-        resident = torch.from_numpy(np.array(cache.frames)).to(device)
+def _second(cache: FrameCache, rows: np.ndarray, config: TrainConfig, rng: np.random.Generator) -> np.ndarray:
+    """What second views are made from, as rows of Pictures: the same pictures, another moment, or the same thing."""
+    moved, whole = rows.copy(), rows < len(cache)
+    if config.temporal_s:
+        moved[whole] = partners(cache, rows[whole], (TEMPORAL_MIN_S, config.temporal_s), rng)
+    if config.track_s and not whole.all():
+        moved[~whole] = track_partners(cache, rows[~whole] - len(cache), config.track_s, rng) + len(cache)
+    return moved
+
+
+def _reader(pictures: Pictures, device: torch.device) -> Callable[[np.ndarray], Tensor]:
+    """What gives rows as uint8 (B, C, C, 3) on the device."""
+    if device.type == "cuda" and pictures.nbytes <= RESIDENT_BYTES:
+        resident = torch.from_numpy(pictures.everything()).to(device)
         return lambda rows: resident[send(torch.from_numpy(rows), device)]
-    return lambda rows: send(torch.from_numpy(_read_forwards(cache.frames, rows)), device)
-
-
-def _read_forwards(frames: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """frames[rows], read in the order of the file."""
-    order = rows.argsort()
-    return frames[rows[order]][order.argsort()]
+    return lambda rows: send(torch.from_numpy(pictures.read(rows)), device)

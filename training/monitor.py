@@ -48,7 +48,8 @@ class Monitor:
             self._labelled = _tensor(labelled, config.input_px), labels
 
     def measure(self, encoder: nn.Module) -> dict[str, float]:
-        """Names and values for a line of metrics.jsonl. The encoder is left in train mode."""
+        """Names and values for a line of metrics.jsonl. The encoder is left as it was."""
+        modes = {module: module.training for module in encoder.modules()}
         device = device_of(encoder)
         plain = fit_head(encoder, self._cached, dataclasses.replace(self._config, head=False))
         vectors, queries = (embed_pixels(plain, part.to(device)).cpu() for part in (self._frames, self._perturbed))
@@ -71,7 +72,8 @@ class Monitor:
             labelled = embed_pixels(served, pictures.to(device)).cpu().numpy()
             found["knn10"] = knn_accuracy(labelled, labels)
             found["knn200"] = knn_accuracy(labelled, labels, k=200, temperature=0.1)
-        encoder.train()
+        for module, mode in modes.items():
+            module.training = mode
         return found
 
 

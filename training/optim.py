@@ -53,25 +53,30 @@ def _ratios(weights: list[Tensor], updates: list[Tensor], trust: float) -> list[
 
 
 def build_optimizer(network: nn.Module, config: TrainConfig) -> Optimizer:
-    """The configured optimiser; parameters of one dimension (biases, norms) take no decay and no adaptation.
+    """The configured optimiser; parameters of one dimension (biases, norms) take no adaptation.
+
+    They take no decay either, as in the paper, unless `decay_norms` asks for it.
 
     Torch's own are fused, one pass over each tensor: half the time of its default on a CPU, one launch on a GPU.
     """
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    lr = config.lr or 0.0  # set anew at each step
+    decay = config.weight_decay
     groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": decay if config.decay_norms else 0.0},
     ]
     if config.optimizer == "lars":
         groups[1]["adapt"] = False
-        return Lars(groups, config.lr)
+        return Lars(groups, lr)
     if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, config.lr, momentum=0.9, fused=True)
-    return torch.optim.AdamW(groups, config.lr, fused=True)
+        return torch.optim.SGD(groups, lr, momentum=0.9, fused=True)
+    return torch.optim.AdamW(groups, lr, fused=True)
 
 
 def lr_at(step: int, config: TrainConfig) -> float:
     """Linear warm-up to lr * batch / 256, then a cosine to 0 at the last step. Source: section 3.3, "Optimization"."""
+    assert config.lr is not None  # see warm_start.settle
     peak = config.lr * config.batch / 256
     warmup = round(config.warmup * config.steps)
     if step < warmup:

@@ -23,7 +23,7 @@ from training.checkpoint import CHECKPOINT, ENCODER, load_checkpoint, save_check
 from training.config import Precision, Switch, TrainConfig
 from training.data import FrameCache
 from training.distributed import ALONE, World, share_batch_norm, without_exchange
-from training.encoders import build_encoder, embedding_dim
+from training.encoders import build_encoder, embedding_dim, grid_of
 from training.feed import batches
 from training.health import COLLAPSED, spread
 from training.monitor import Monitor
@@ -67,10 +67,12 @@ def train(
     Returns: the steps done; fewer than `config.steps` if interrupted.
     Raises: TrainingError if the loss is not finite, a checkpoint does not fit, or a file cannot be written.
     """
-    device = pick_device(config.device)
+    config, device = settle(config), pick_device(config.device)
     encoder = first_encoder(config) if not resume else build_encoder(config.arch, config.light)
-    network = Byol(encoder, embedding_dim(encoder, config.input_px), config.hidden, config.projection)
-    network.train().to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    cells = grid_of(encoder) ** 2 if config.pooled else 1
+    dim = embedding_dim(encoder, config.input_px)
+    network = Byol(encoder, dim, config.hidden, config.projection, cells, config.freeze_norms, config.frozen_stages)
+    network.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     if world.size > 1:
         share_batch_norm(network, device.type == "cuda")
     optimizer = build_optimizer(network, config)
@@ -88,6 +90,7 @@ def train(
     with closing(feed), recorded as recorder, _interrupt_flag() as interrupted:
         while step < config.steps and not _stop(world, step, interrupted()):
             batch, loss, projection = next(feed), torch.zeros((), device=device), torch.empty(0)
+            network.train_encoder(step >= config.heads_first)
             for group in optimizer.param_groups:
                 group["lr"] = lr_at(step, config)
             optimizer.zero_grad(set_to_none=True)
@@ -98,7 +101,7 @@ def train(
                     (part_loss / config.accumulate).backward()
                 loss += part_loss.detach() / config.accumulate
             optimizer.step()
-            tau = tau_at(step, config.steps, config.tau0)
+            tau = tau_at(step, config.steps, config.tau0, config.tau_end)
             network.update_target(tau)
             step += 1
             measured = config.monitor_every > 0 and (step % config.monitor_every == 0 or step == config.steps)

@@ -19,6 +19,7 @@ from training.config import DEFAULT_ARCH, TrainConfig
 from training.encoders import TIMM
 
 AUTO, PRETRAINED, NONE = "auto", "pretrained", "none"
+LR_SCRATCH, LR_ON = 4e-3, 1e-3  # peak learning rates from random weights, and from weights that exist
 OWN_PREFIX = "1."  # of the network in our encoder, after its normalisation: see encoders.build_encoder
 INNER_PREFIX = "model."  # of timm's network in ours: see encoders.TimmNet
 
@@ -38,12 +39,18 @@ def resolve_init(arch: str, init: str, say: Callable[[str], None] = lambda line:
 
 
 def settle(config: TrainConfig, say: Callable[[str], None] = lambda line: None) -> TrainConfig:
-    """The config with every `auto` that decides the encoder made into what it means here. say: as in `resolve_init`."""
+    """The config with all that depends on the weights to start from made into what it means here.
+
+    Random weights have nothing to lose: all of them train from the first step. say: as in `resolve_init`.
+    """
     init = resolve_init(config.arch, config.init, say)
+    scratch = init == NONE
     light = config.light
     if light == "auto":
-        light = "relative" if init == NONE else "absolute"
-    return dataclasses.replace(config, init=init, light=light)
+        light = "relative" if scratch else "absolute"
+    lr = config.lr or (LR_SCRATCH if scratch else LR_ON)
+    settled = dataclasses.replace(config, init=init, light=light, lr=lr)
+    return dataclasses.replace(settled, heads_first=0, frozen_stages=0, freeze_norms=False) if scratch else settled
 
 
 def warm_start(encoder: nn.Sequential, arch: str, init: str) -> None:

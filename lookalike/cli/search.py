@@ -98,10 +98,12 @@ def locate(
     filters: WhichFrames = EVERY_FRAME,
     json_: Json = False,
 ) -> None:
-    """Find of which recordings a clip is a copy, and where; also if it was trimmed, scaled or encoded again."""
+    """Find of which recordings a clip is a copy, and where: also if it was trimmed, scaled or encoded again, mirrored,
+    set between bars, given a banner, or is played at 1.25 or .8 times the speed.
+    """
     from lookalike.console import print_data, say
-    from lookalike.embed import embed_clip
     from lookalike.encoder import Encoder
+    from lookalike.explore.clip import read_clip
     from lookalike.explore.copies import find_copies
     from lookalike.index import open_index
     from lookalike.sampling import Sampling
@@ -114,18 +116,21 @@ def locate(
     if top < 1:
         fail(f"--top is {top}, expected at least 1", code=2)
     model = Encoder(encoder, "cpu")
-    times_s, embeddings, reason = embed_clip(clip, model, sampling)
-    if reason:
-        say(f"{clip}: {reason}; what was read is looked for")
+    read = read_clip(clip, model, sampling)
+    if read.reason:
+        say(f"{clip}: {read.reason}; what was read is looked for")
     with open_index(index, model.spec) as store:
-        copies = find_copies(store, times_s, embeddings, top, where)
+        copies = find_copies(store, read.times_s, read.versions, top, where)
     copies = [one for one in copies if one.similarity >= min_similarity and one.agreement >= min_agreement]
     if not json_:
-        print_data(f"{'agreement':>9}  {'similarity':>10}  {'offset':>9}  {'span':>17}  camera  source")
+        print_data(
+            f"{'agreement':>9}  {'similarity':>10}  {'offset':>9}  {'span':>17}  {'speed':>5}  mirrored  camera  source"
+        )
     for copy in copies:
         span = f"{copy.span_s[0]:.1f}-{copy.span_s[1]:.1f} s"
         numbers = f"{copy.agreement:9.3f}  {copy.similarity:10.3f}  {copy.offset_s:7.1f} s  {span:>17}"
-        print_data(json.dumps(copy.to_dict()) if json_ else f"{numbers}  {copy.camera}  {copy.source}")
+        how = f"{copy.speed:5.2f}  {'yes' if copy.mirrored else 'no':>8}"
+        print_data(json.dumps(copy.to_dict()) if json_ else f"{numbers}  {how}  {copy.camera}  {copy.source}")
     if not copies:
         say("nothing found: no recording agrees with the clip as --min-similarity and --min-agreement ask for")
 

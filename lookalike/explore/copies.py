@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from lookalike.explore.clip import Version
 from lookalike.index import FrameIndex, Where
 from lookalike.index.schema import Choice
 
@@ -16,7 +18,11 @@ LEAST_OVERLAP_S = 2.0  # of the clip with the recording, or half of the shorter 
 NEAR = 0.2  # a frame agrees if its cosine is no less than that of the clip's typical frame, minus this
 GAP_S = 1.0  # that a matched span may bridge
 ASKED = 12  # frames of the clip, evenly spaced, by which recordings are found to align it with
-CANDIDATES = 12  # recordings that it is aligned with
+CANDIDATES = 12  # recordings that each version of it is aligned with
+SPEEDS = (1.0, 1.25, 0.8)  # at which the clip may be played; the first is preferred
+LEAST_SPEED_S = 5.0  # a shorter clip says too little of its speed: with more tries, any gesture agrees with another
+PLAINER, STEADIER = 0.03, 0.005  # by how much an altered picture, and another speed, must score better
+BLOCK = 1_000_000  # similarities that are looked up at a time
 
 
 @dataclass(frozen=True)
@@ -24,18 +30,27 @@ class Alignment:
     """offset_s: where in the recording the clip begins, which may be before its start.
 
     agreement: how well what sets their frames apart from the recording's usual goes together, -1 to 1. similarity: mean
-    cosine of the frames. span_s: of the clip, where its frames agree.
+    cosine of the frames. span_s: of the clip, where its frames agree, in seconds of the recording. speed: seconds of
+    the recording that go by in one of the clip.
     """
 
     offset_s: float
     agreement: float
     similarity: float
     span_s: tuple[float, float]
+    speed: float = 1.0
+
+    @property
+    def score(self) -> float:
+        return self.agreement * max(self.similarity, 0.0)
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A recording that a clip agrees with, and where. span_s: of the recording; else as in `Alignment`."""
+    """A recording that a clip agrees with, and where. span_s: of the recording; else as in `Alignment`.
+
+    mirrored: whether left and right are exchanged.
+    """
 
     source: str
     camera: str
@@ -43,52 +58,104 @@ class Copy:
     span_s: tuple[float, float]
     agreement: float
     similarity: float
+    mirrored: bool = False
+    speed: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def find_copies(index: FrameIndex, clip_s: np.ndarray, clip: np.ndarray, top: int, where: Where) -> list[Copy]:
-    """The recordings that a clip agrees with best, by agreement times similarity; at most CANDIDATES.
+def find_copies(
+    index: FrameIndex, clip_s: np.ndarray, versions: Sequence[Version], top: int, where: Where
+) -> list[Copy]:
+    """The recordings that a clip agrees with best, by agreement times similarity; at most CANDIDATES for each version.
 
-    clip_s: times of its frames, (N,), ascending, at least two. clip: their embeddings, float32 (N, D).
+    clip_s: times of its frames, (N,), ascending, at least two. versions: what it may have been before it was altered,
+    the clip as it is first. Of each recording the version and the speed that agree best are answered.
     """
-    copies: list[Copy] = []
-    for source in _candidates(index, clip, where):
+    wanted: dict[str, list[int]] = {}  # the versions that a source is a candidate of
+    for number, version in enumerate(versions):
+        for source in _candidates(index, version.vectors, where):
+            wanted.setdefault(source, []).append(number)
+    speeds = SPEEDS if clip_s[-1] - clip_s[0] >= LEAST_SPEED_S else SPEEDS[:1]
+    found: list[tuple[float, Copy]] = []
+    for source, numbers in wanted.items():
         times_s, vectors, camera = _recording(index, source, where)
         if len(times_s) < 2:
             continue  # a picture has no time to agree on
-        found = align(clip_s, clip, times_s, vectors)
-        start_s, end_s = (round(found.offset_s + bound, 3) for bound in found.span_s)
-        span_s = max(start_s, 0.0), min(end_s, float(times_s[-1]))
-        copies.append(Copy(source, camera, round(found.offset_s, 3), span_s, found.agreement, found.similarity))
-    return sorted(copies, key=lambda copy: -copy.agreement * max(copy.similarity, 0.0))[:top]
+        tried = [(number, align(clip_s, versions[number].vectors, times_s, vectors, speeds)) for number in numbers]
+        number, best = max(tried, key=lambda one: one[1].score - PLAINER * (one[0] > 0))
+        found.append((best.score, _copy(source, camera, best, versions[number].mirrored, float(times_s[-1]))))
+    return [copy for _, copy in sorted(found, key=lambda one: -one[0])[:top]]
 
 
-def align(clip_s: np.ndarray, clip: np.ndarray, recording_s: np.ndarray, recording: np.ndarray) -> Alignment:
-    """The offset at which a clip agrees best with a recording.
+def _copy(source: str, camera: str, best: Alignment, mirrored: bool, end_s: float) -> Copy:
+    start_s, stop_s = (round(best.offset_s + bound, 3) for bound in best.span_s)
+    span_s = max(start_s, 0.0), min(stop_s, end_s)
+    return Copy(source, camera, round(best.offset_s, 3), span_s, best.agreement, best.similarity, mirrored, best.speed)
+
+
+def align(
+    clip_s: np.ndarray,
+    clip: np.ndarray,
+    recording_s: np.ndarray,
+    recording: np.ndarray,
+    speeds: Sequence[float] = SPEEDS[:1],
+) -> Alignment:
+    """The offset, and the speed, at which a clip agrees best with a recording.
 
     clip_s, recording_s: times of frames, (N,) and (M,), ascending, at least two. clip, recording: their embeddings,
     float32 (N, D) and (M, D). The recording's mean is taken off both: what stands still says nothing of time. What the
     clip has beyond the recording's ends counts as disagreement. Between stored frames, similarities are interpolated.
+    speeds: those that are tried; the first is preferred.
     """
     mean = recording.mean(0)
     moved, stored = clip - mean, recording - mean
-    products, norms, energy = moved @ stored.T, (stored**2).sum(1), float((moved**2).sum())  # (N, M), (M,)
+    agree = _Agreement(recording_s, moved @ stored.T, (stored**2).sum(1), float((moved**2).sum()))
+    tried = [(speed, *_best_offset(agree, clip_s * speed)) for speed in speeds]
+    speed, offset_s, agreement = max(tried, key=lambda one: one[2] - STEADIER * (one[0] != speeds[0]))
+    played_s = clip_s * speed
+    inside, left, share = _between(played_s + offset_s, recording_s)
+    inside = np.flatnonzero(inside)
+    alike = _mixed(clip @ recording.T, inside, left[inside], share[inside])
+    span_s = _longest(played_s[inside][alike >= np.median(alike) - NEAR])
+    return Alignment(offset_s, agreement, float(alike.mean()), span_s, speed)
 
-    def agreement(offset_s: float) -> float:
-        inside, left, share = _between(clip_s + offset_s, recording_s)
-        met = energy * float(((1 - share) * norms[left] + share * norms[left + 1]).sum())
-        return float(_mixed(products[inside], left, share).sum()) / np.sqrt(met) if met > 0 else 0.0
 
-    coarse = _offsets(clip_s, recording_s)
-    peaks = coarse[np.argsort([-agreement(offset_s) for offset_s in coarse])[:PEAKS]]
+@dataclass(frozen=True, eq=False)
+class _Agreement:
+    """Of a clip with a recording, by offset.
+
+    times_s: of the recording, (M,). products: of the clip's frames with it, (N, M). norms: squared, of its frames,
+    (M,). energy: sum of those of the clip's.
+    """
+
+    times_s: np.ndarray
+    products: np.ndarray
+    norms: np.ndarray
+    energy: float
+
+    def at(self, clip_s: np.ndarray, offsets_s: np.ndarray) -> np.ndarray:
+        """Agreement at each offset, (K,)."""
+        block = max(BLOCK // len(clip_s), 1)
+        parts = [offsets_s[start : start + block] for start in range(0, len(offsets_s), block)]
+        return np.concatenate([self._at(clip_s, part) for part in parts])
+
+    def _at(self, clip_s: np.ndarray, offsets_s: np.ndarray) -> np.ndarray:
+        inside, left, share = _between(clip_s + offsets_s[:, None], self.times_s)  # (K, N)
+        met = (inside * ((1 - share) * self.norms[left] + share * self.norms[left + 1])).sum(1) * self.energy
+        dots = (inside * _mixed(self.products, np.arange(len(clip_s)), left, share)).sum(1)
+        return np.where(met > 0, dots / np.sqrt(np.maximum(met, 1e-12)), 0.0)
+
+
+def _best_offset(agree: _Agreement, clip_s: np.ndarray) -> tuple[float, float]:
+    """Returns: the offset at which a clip agrees best, and its agreement there."""
+    coarse = _offsets(clip_s, agree.times_s)
+    peaks = coarse[np.argsort(-agree.at(clip_s, coarse), kind="stable")[:PEAKS]]
     fine = np.unique(np.round([peak + step for peak in peaks for step in np.arange(-COARSE_S, COARSE_S, FINE_S)], 3))
-    offset_s = max((float(one) for one in fine), key=agreement)
-    inside, left, share = _between(clip_s + offset_s, recording_s)
-    alike = _mixed((clip @ recording.T)[inside], left, share)
-    span_s = _longest(clip_s[inside][alike >= np.median(alike) - NEAR])
-    return Alignment(offset_s, agreement(offset_s), float(alike.mean()), span_s)
+    agreements = agree.at(clip_s, fine)
+    best = int(agreements.argmax())
+    return float(fine[best]), float(agreements[best])
 
 
 def _candidates(index: FrameIndex, clip: np.ndarray, where: Where) -> list[str]:
@@ -119,19 +186,17 @@ def _offsets(clip_s: np.ndarray, recording_s: np.ndarray) -> np.ndarray:
 
 
 def _between(at: np.ndarray, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """at: moments, (N,). Returns: which of them are within `times_s`, bool (N,); and of these the place of the stored
-    frame before, and the share of the way to the one after."""
+    """at: moments, of any shape. Returns, of this shape: which of them are within `times_s`, bool; the place of the
+    stored frame before; and the share of the way to the one after."""
     inside = (at >= times_s[0] - FINE_S) & (at <= times_s[-1] + FINE_S)
-    at = at[inside]
     left = np.clip(np.searchsorted(times_s, at, "right") - 1, 0, len(times_s) - 2)
     gap = np.maximum(times_s[left + 1] - times_s[left], 1e-6)
     return inside, left, np.clip((at - times_s[left]) / gap, 0, 1)
 
 
-def _mixed(rows: np.ndarray, left: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Row i of (N, M), read between columns left[i] and left[i] + 1."""
-    each = np.arange(len(rows))
-    return (1 - share) * rows[each, left] + share * rows[each, left + 1]
+def _mixed(products: np.ndarray, rows: np.ndarray, left: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """products: (N, M). Its rows, each read between columns `left` and `left` + 1; rows, left, share: broadcast."""
+    return (1 - share) * products[rows, left] + share * products[rows, left + 1]
 
 
 def _longest(times_s: np.ndarray) -> tuple[float, float]:

@@ -21,8 +21,13 @@ MONITORED = {
 
 
 def training_charts(metrics: Path) -> list[Chart]:
-    """Loss and spread of a run, and what its monitor measured at least twice, from its metrics.jsonl."""
+    """Loss and spread of a run, and what its monitor measured at least twice, from its metrics.jsonl.
+
+    Returns: none of a run that did not train.
+    """
     lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    if not lines:
+        return []
     steps = [line["step"] for line in lines]
     charts = [
         curve(

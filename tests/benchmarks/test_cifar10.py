@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,10 @@ from PIL import Image
 from torch import nn
 
 from benchmarks import cifar10
-from benchmarks.cifar10 import Knn, Labelled, Run, embedder, main
+from benchmarks.cifar10 import Knn, Labelled, Run, embedder, main, read, with_settings
+from benchmarks.narrow import resnet10
+from lookalike.errors import FootageError, TrainingError
+from training.config import TrainConfig
 
 CPU = torch.device("cpu")
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
@@ -38,6 +42,83 @@ def test_it_trains_and_measures_every_epoch(tmp_path: Path, capsys: pytest.Captu
     for text in (printed, told):  # each measurement is told when it is made, too
         assert [line.split("|")[2].strip() for line in text.splitlines() if line.startswith("| 0 |")] == ["2", "4"]
     assert "| BYOL, 200 epochs of 128 (lightly's benchmark page, its best epoch) | 86.9% | | 121.9 min | |" in printed
+
+
+def test_settings_and_the_size_of_its_input_stand_in_for_the_recipes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two halves to train on, 16 pictures each: an epoch is 4 steps of 8."""
+    halves = [class_folders(tmp_path / name, 8) for name in ("a", "b")]
+    test, settings = class_folders(tmp_path / "test", 5), ("hidden=16", "compile=off")
+    main(*halves, test, arch="benchmarks.narrow:resnet10", batch=8, steps=8, input_px=16, set_=settings, device="cpu")
+    printed = capsys.readouterr().out
+    assert "resnet10, 32 pictures, 8 steps of 8 (2 epochs), asked about 10, seeds 0, hidden=16, compile=off" in printed
+    assert "| raw pixels 16x16 |" in printed
+    assert "Only a trend" in printed
+
+
+def test_several_sets_are_trained_on_and_the_last_is_asked_about(tmp_path: Path) -> None:
+    """Two sets of six blue and six red pictures; eight, evenly, are two of each class in each set."""
+    halves = [class_folders(tmp_path / name, 6) for name in ("a", "b")]
+    test = class_folders(tmp_path / "test", 5)
+    found = read([*halves, test], 16)
+    assert [one.shape for one in (*found.train, *found.test)] == [(16, 16, 3)] * (24 + 10)
+    assert found.train_labels.tolist() == ([0] * 6 + [1] * 6) * 2
+    assert [bool(one[..., 2].mean() > one[..., 0].mean()) for one in found.train] == ([True] * 6 + [False] * 6) * 2
+    some = read([*halves, test], 16, subset=8, questions=4)
+    assert some.train_labels.tolist() == [0, 0, 1, 1] * 2
+    assert some.test_labels.tolist() == [0, 0, 1, 1]
+
+
+def test_sets_of_other_classes_and_a_single_set_are_refused(tmp_path: Path) -> None:
+    train, test = class_folders(tmp_path / "train", 2), class_folders(tmp_path / "test", 2)
+    (test / "blue").rename(test / "green")
+    with pytest.raises(FootageError, match=r"test: not the classes of .*train \(blue, green\), expected the same"):
+        read([train, test], 32)
+    with pytest.raises(FootageError, match=r"got 1 set\(s\) of pictures, expected one or more to train on, then"):
+        read([train], 32)
+
+
+def test_settings_are_written_as_in_a_recipe() -> None:
+    given = ("views=simclr", "tau_end=0.99", "decay_norms=true", "lr=1", "hidden=64")
+    config = with_settings(TrainConfig(), given)
+    assert config == TrainConfig(views="simclr", tau_end=0.99, decay_norms=True, lr=1.0, hidden=64)
+    assert type(config.lr) is float
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("stepz=5", "--set stepz=5: unknown setting stepz, expected NAME=VALUE, as in a recipe"),
+        ("steps", "--set steps: got , expected int"),
+        ("decay_norms=yes", "--set decay_norms=yes: got yes, expected bool"),
+        ("steps=1.5", "--set steps=1.5: got 1.5, expected int"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_told(setting: str, message: str) -> None:
+    with pytest.raises(TrainingError) as caught:
+        with_settings(TrainConfig(), (setting,))
+    assert str(caught.value) == message
+
+
+def test_the_small_resnet_halves_its_input_three_times() -> None:
+    network = resnet10().eval()
+    assert network(torch.zeros(2, 3, 16, 16)).shape == (2, 128)
+    assert network[:-2](torch.zeros(2, 3, 16, 16)).shape == (2, 128, 2, 2)
+
+
+def test_only_the_gallery_is_looked_among() -> None:
+    """Three evenly of five are the first, third and last; the second alone is of the question's class."""
+    vectors = {0: [1.0, 0.0], 1: [0.0, 1.0]}
+    labels = np.array([0, 1, 0, 0, 0])
+    pictures = [np.full((1, 1, 1), one, np.uint8) for one in labels]
+
+    def embed(some: list[np.ndarray]) -> np.ndarray:
+        return np.array([vectors[int(one[0, 0, 0])] for one in some], np.float32)
+
+    whole = Labelled(pictures, labels, pictures[1:2], labels[1:2])
+    assert whole.knn(embed, CPU).k200 == 1.0
+    assert replace(whole, gallery=3).knn(embed, CPU).k200 == 0.0
 
 
 def test_features_are_the_encoders_own_at_length_one() -> None:

@@ -16,17 +16,20 @@ from PIL import Image
 
 from lookalike.demo.scenes import render_scenes
 from lookalike.footage import frame_at
-from tests.conftest import SHARED_DATA
+from tests.conftest import SHARED_DATA, TEST_SEED
 
 ROOT = Path(__file__).resolve().parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
-FEW_STEPS = ["--steps", "3", "--batch", "4", "--input-px", "32"]  # enough to have an encoder, not a good one
+VERB_S = 1800  # far more than any takes: a busy machine must not fail the tests
+TWINS = 1 - 1e-3  # frames that look the same have this share of each other's score: which comes first is up to rounding
+# Enough to have an encoder, not a good one.
+FEW_STEPS = ["--steps", "3", "--batch", "4", "--input-px", "32", "--seed", str(TEST_SEED)]
 
 
 def run_verb(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """`lookalike ...` as a process of its own, as a user runs it."""
     command = [sys.executable, "-m", "lookalike", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300, check=False)
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=VERB_S, check=False)
 
 
 @pytest.fixture(scope="session")

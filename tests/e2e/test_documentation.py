@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from lookalike import cli
-from tests.e2e.conftest import FEW_STEPS, ROOT, copy_of, five_commands, run_verb
+from tests.e2e.conftest import FEW_STEPS, ROOT, TWINS, copy_of, five_commands, run_verb
 
 VERBS = ["info", "embed", "search", "locate", "outliers", "duplicates", "cluster", "stats", "verify", "forget"]
 VERBS += ["reindex", "snapshot", "restore", "evaluate"]
@@ -54,13 +54,15 @@ def test_the_example_of_serve_works(home: Path, tmp_path: Path) -> None:
     )
     try:
         answer = _ask_until_ready(f"{address}/search", place / "crop.jpg", process)
+        own = _ask_until_ready(f"{address}/search?camera=gate&since=5&until=5", place / "crop.jpg", process)
         by_client = _run_client_of_readme(place)
     finally:
         process.terminate()
         process.communicate(timeout=60)
     first = answer["hits"][0]
     assert first["camera"] == "gate"
-    assert first["span_s"][0] <= 5 <= first["span_s"][1]
+    assert [hit["time_s"] for hit in own["hits"]] == [5]
+    assert own["hits"][0]["score"] >= TWINS * first["score"]
     assert by_client == {"vectors": 2, "first": first["id"]}
 
 
@@ -88,7 +90,7 @@ def test_the_five_commands_of_the_readme_lead_to_a_search(home: Path, tmp_path: 
 
 
 def python_in_readme(containing: str) -> str:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     return next(block for block in blocks if containing in block)
 
 

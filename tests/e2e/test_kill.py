@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import random
 import signal
 import time
+from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
-from multiprocessing.synchronize import Event
+from multiprocessing.synchronize import Event, Semaphore
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,8 @@ from tests.clips import noise, write_clip
 from tests.tiny import SPEC, tiny_embedding
 
 CLIPS, FRAMES, KILLS = 6, 40, 20
+BATCH, BATCHES = 8, CLIPS * FRAMES // 8
+AHEAD = 3  # batches that may be stored while the test wakes up to kill: a slow machine must not let it come too late
 # Of a process that has imported what they need: a second less for each.
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["lookalike.ingest", "lookalike.index", "lookalike.encoder"])
@@ -40,21 +44,31 @@ def frames(recordings: Path) -> list[Frame]:
     return list(read_frames(find_sources([recordings])))
 
 
-def run(recordings: Path, encoder: Path, index: Path, begun: Event) -> None:
-    """Every batch is flushed, so that kills also fall between storing, flushing and noting what is finished."""
-    ingest.BATCH, ingest.FLUSH_EVERY = 8, 1
-    model = Encoder(encoder, "cpu", threads=1)
+def run(recordings: Path, encoder: Path, index: Path, begun: Event, stored: Semaphore, most: int) -> None:
+    """Every batch is flushed, so that kills also fall between storing, flushing and noting what is finished.
+
+    most: batches after which it waits to be killed.
+    """
+    ingest.BATCH, ingest.FLUSH_EVERY = BATCH, 1
+    model, number = Encoder(encoder, "cpu", threads=1), itertools.count(1)
+
+    def on_frames(frames: Sequence[Frame]) -> None:
+        stored.release()
+        if next(number) == most:
+            signal.pause()
+
     with open_index(index, model.spec, create=True) as store:
         begun.set()
-        ingest.index_footage(find_sources([recordings]), model, store, ALL, lambda frames: None)
+        ingest.index_footage(find_sources([recordings]), model, store, ALL, on_frames)
 
 
-def begin(recordings: Path, encoder: Path, index: Path) -> BaseProcess:
-    """Start indexing. Returns: the process, when it has opened the index."""
-    begun = FORKS.Event()
-    process = FORKS.Process(target=run, args=(recordings, encoder, index, begun))
+def begin(recordings: Path, encoder: Path, index: Path, batches: int, most: int = BATCHES + 1) -> BaseProcess:
+    """Start indexing. Returns: the process, when it has opened the index and stored so many batches."""
+    begun, stored = FORKS.Event(), FORKS.Semaphore(0)
+    process = FORKS.Process(target=run, args=(recordings, encoder, index, begun, stored, most), daemon=True)
     process.start()
     assert begun.wait(60)
+    assert all(stored.acquire(timeout=60) for _ in range(batches))
     return process
 
 
@@ -68,7 +82,7 @@ def check_finished(index: FrameIndex, frames: list[Frame]) -> int:
 def test_a_kill_loses_nothing_and_doubles_nothing(
     recordings: Path, frames: list[Frame], tiny_encoder: Path, tmp_path: Path
 ) -> None:
-    whole = begin(recordings, tiny_encoder, tmp_path / "whole")
+    whole = begin(recordings, tiny_encoder, tmp_path / "whole", 0)
     started = time.monotonic()
     whole.join(60)
     whole_s = time.monotonic() - started
@@ -76,8 +90,9 @@ def test_a_kill_loses_nothing_and_doubles_nothing(
     chance, found = random.Random(0), []
     for kill in range(KILLS):
         folder = tmp_path / f"index{kill}"
-        process = begin(recordings, tiny_encoder, folder)
-        time.sleep(chance.uniform(0, whole_s))
+        batches = chance.randrange(BATCHES + 1)
+        process = begin(recordings, tiny_encoder, folder, batches, batches + AHEAD)
+        time.sleep(chance.uniform(0, AHEAD * whole_s / BATCHES))
         process.kill()
         process.join(60)
         assert process.exitcode in (-signal.SIGKILL, 0)

@@ -25,9 +25,10 @@ from tests.tiny import SPEC, write_tiny_encoder
 
 CLIPS, FRAMES = 6, 40
 NEW_SPEC = replace(SPEC, weights_sha256="1" * 64)
-# Small batches, each of which is durable and is told of: the test knows how far it is when it kills.
+# Small batches, each of which is durable and is told of: the test knows how far it is when it kills. After nine it
+# waits for that, so that on no machine it is done before.
 SCRIPT = """
-import sys
+import itertools, signal, sys
 from contextlib import contextmanager
 from pathlib import Path
 from lookalike import ingest
@@ -35,9 +36,16 @@ from lookalike.encoder import Encoder
 from lookalike.index.folder import FolderPlace
 from lookalike.reindex import reindex
 
+number = itertools.count(1)
+
+def told(frames):
+    print("batch", flush=True)
+    if next(number) == 9:
+        signal.pause()
+
 @contextmanager
 def bar(sources):
-    yield lambda frames: print("batch", flush=True)
+    yield told
 
 ingest.BATCH, ingest.FLUSH_EVERY = 8, 1
 reindex(FolderPlace(Path(sys.argv[2])), Encoder(sys.argv[1], "cpu", threads=1), bar)

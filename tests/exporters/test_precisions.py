@@ -22,6 +22,7 @@ from lookalike import cli
 from lookalike.contract import EncoderSpec
 from lookalike.encoder import Encoder
 from lookalike.errors import ExportError
+from tests.conftest import TEST_SEED
 from tests.exporters.test_export import GOOD
 from tests.training.small import noise_frames, untrained_run
 from training.config import TrainConfig
@@ -48,7 +49,7 @@ class Toy(nn.Module):
 
 @pytest.fixture(scope="module")
 def toy() -> EncoderWithHead:
-    torch.manual_seed(0)
+    torch.manual_seed(TEST_SEED)
     return EncoderWithHead(nn.Sequential(Normalize(), Toy()), 8).eval()
 
 

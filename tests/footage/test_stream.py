@@ -174,9 +174,13 @@ class Sent:
 
 
 @contextmanager
-def http_camera(*answers: Sent) -> Iterator[tuple[str, list[str]]]:
-    """Its URL, and the paths that were asked for; the last answer is what all who come later get."""
+def http_camera(*answers: Sent, sent: list[float] | None = None) -> Iterator[tuple[str, list[str]]]:
+    """Its URL, and the paths that were asked for; the last answer is what all who come later get.
+
+    sent: takes when each piece was about to be sent, by the clock that never goes back.
+    """
     asked: list[str] = []
+    moments = [] if sent is None else sent
     done = threading.Event()
 
     class Camera(http.server.BaseHTTPRequestHandler):
@@ -189,6 +193,7 @@ def http_camera(*answers: Sent) -> Iterator[tuple[str, list[str]]]:
                 self.send_header("Content-Length", str(answer.length))
             self.end_headers()
             for piece in answer.pieces:
+                moments.append(time.monotonic())
                 self.wfile.write(piece)
                 done.wait(answer.every_s)
             if answer.then == "stall":
@@ -289,19 +294,21 @@ def test_a_camera_whose_clock_went_back_is_connected_to_anew(tmp_path, transport
 
 
 def test_pictures_without_times_have_those_of_the_clock(tmp_path):
-    """MJPEG over HTTP, ten a second, which FFmpeg takes for 25."""
-    pieces = []
+    """MJPEG over HTTP, ten a second, which FFmpeg takes for 25. None has a time before it was sent."""
+    pieces, sent = [], []
     for number in range(30):
         Image.fromarray(picture(number)).save(tmp_path / "one.jpg")
         data = (tmp_path / "one.jpg").read_bytes()
         head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
         pieces.append(head.encode() + data + b"\r\n")
     camera = Sent(pieces, kind="multipart/x-mixed-replace; boundary=frame", every_s=0.1)
-    with http_camera(camera) as (url, _):
+    with http_camera(camera, sent=sent) as (url, _):
         frames = stream_frames(url, patience=QUICK)
         started = time.monotonic()
-        numbers, times_us = taken(frames, 15)
+        first = next(frames)
+        first_at = time.monotonic()  # or before: some are read ahead to see what it is
+        numbers, times_us = taken(itertools.chain([first], frames), 15)
         took_us = (time.monotonic() - started) * 1e6
     assert numbers == list(range(15))
     assert times_us == sorted(set(times_us))
-    assert 0.1e6 * 10 < times_us[-1] <= took_us  # some are read ahead to see what it is
+    assert (sent[14] - first_at) * 1e6 <= times_us[-1] <= took_us

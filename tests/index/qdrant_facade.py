@@ -20,12 +20,16 @@ KEY = "secret"
 
 @dataclass
 class Seen:
-    """paths: of all requests. at_once: the most upserts that were being answered at the same time."""
+    """paths: of all requests. at_once: the most upserts that were being answered at the same time.
+
+    together_s: for how long the first upserts wait for another to arrive, so that side by side is seen as such.
+    """
 
     paths: list[str] = field(default_factory=list)
     upserts: list[int] = field(default_factory=list)
     at_once: int = 0
     now: int = 0
+    together_s: float = 0.0
 
 
 class Facade:
@@ -138,8 +142,8 @@ def facade() -> Iterator[tuple[str, Seen]]:
                 behind.seen.now += upsert
                 behind.seen.at_once = max(behind.seen.at_once, behind.seen.now)
                 behind.counted.notify_all()
-                if upsert:  # give others the time to arrive, so that side by side is seen as such
-                    behind.counted.wait_for(lambda: behind.seen.now > 1, timeout=0.05)
+                if upsert:
+                    behind.counted.wait_for(lambda: behind.seen.at_once > 1, timeout=behind.seen.together_s)
             with behind.lock:  # local mode is unsafe from several threads
                 result = _plain(behind.answer(self.command, path, json.loads(data or b"{}")))
             with behind.counted:

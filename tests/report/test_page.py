@@ -120,7 +120,7 @@ def test_the_tables_of_the_verdict_stand_first(tmp_path):
     [first, other] = (Table(title, ["", "n"], [[title, "1"]]) for title in ("Baselines", "Time"))
     sheet = Sheet(Thumb(thumb_uri(PICTURE), "gate", 1.0), [])
     write_report(Report("T", "V", [], baselines=[first], tables=[other], sheets=[sheet]), tmp_path / "report.html")
-    page = Page((tmp_path / "report.html").read_text())
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert page.rows == [["", "n"], ["Baselines", "1"], ["", "n"], ["Time", "1"]]
     assert page.text.index("Baselines") < page.text.index("What it finds") < page.text.index("Time")
 
@@ -128,7 +128,7 @@ def test_the_tables_of_the_verdict_stand_first(tmp_path):
 @pytest.mark.parametrize(("share", "width"), [(0.25, "25.0"), (0.0, "0.0"), (1.07, "100.0"), (-1.0, "0.0")])
 def test_a_meter_is_as_full_as_its_share(tmp_path, share, width):
     write_report(Report("T", "V", [], meters=[Meter("Rank", "3 of 12", share, EVIL)]), tmp_path / "report.html")
-    html = (tmp_path / "report.html").read_text()
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert f'<i style="width: {width}%">' in html
     assert Page(html).text.count(EVIL) == 1
     assert "Rank 3 of 12" in " ".join(Page(html).text.split())
@@ -142,7 +142,7 @@ def test_a_sheet_shows_the_query_and_its_hits(html):
 
 def test_a_report_without_parts_has_only_its_head(tmp_path):
     write_report(Report("Title", "Verdict", [("frames", "3")]), tmp_path / "report.html")
-    page = Page((tmp_path / "report.html").read_text())
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert page.rows == []
     assert not {"h2", "figure", "pre"} & set(page.elements)
     assert " ".join(page.text.split()) == "Title Title Verdict frames3"

@@ -22,7 +22,7 @@ def sheet(tmp_path: Path) -> Sheet:
 
 def test_it_shows_what_it_was_given_and_fetches_nothing(sheet: Sheet, tmp_path: Path) -> None:
     write_sheet(sheet, tmp_path / "sheet.html")
-    html = (tmp_path / "sheet.html").read_text()
+    html = (tmp_path / "sheet.html").read_text(encoding="utf-8")
     page = Page(html)
     assert [address[:23] for address in page.addresses] == ["data:image/jpeg;base64,"]
     assert page.elements.count("img") == 1

@@ -44,7 +44,7 @@ def bento(bentoml_home: Path, tiny_encoder: Path, tmp_path_factory: pytest.TempP
 
 
 def test_it_requires_what_serving_requires_and_no_torch(bento: Path) -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = {*project["dependencies"], *project["optional-dependencies"]["serve"]}
     lines = (bento / "env" / "python" / "requirements.txt").read_text().splitlines()
     required = {line.replace('"', "'") for line in lines if not line.startswith("bentoml==")}  # its own pin
@@ -62,7 +62,9 @@ def test_its_dockerfile_installs_that_and_runs_as_a_user(bento: Path) -> None:
 
 
 def test_the_bento_for_gpus_differs_by_the_cuda_libraries_only() -> None:
-    cpu, gpu = (yaml.safe_load((ROOT / name).read_text()) for name in ("bentofile.yaml", "bentofile-gpu.yaml"))
+    cpu, gpu = (
+        yaml.safe_load((ROOT / name).read_text(encoding="utf-8")) for name in ("bentofile.yaml", "bentofile-gpu.yaml")
+    )
     [plain] = set(cpu["python"]["packages"]) - set(gpu["python"]["packages"])
     [cuda] = set(gpu["python"]["packages"]) - set(cpu["python"]["packages"])
     assert cuda == plain.replace("onnxruntime-gpu", "onnxruntime-gpu[cuda,cudnn]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,8 +19,10 @@ REQUESTS = 2 * MAX_QUEUED_IMAGES // MAX_IMAGES
 
 @pytest.fixture(scope="module")
 def slow_picture() -> bytes:
-    """A small file, so that it is sent in no time, which takes some ten milliseconds to decode."""
-    return encoded(np.asarray(Image.new("RGB", (1500, 1000), "teal")))
+    """A small file, so that it is sent in no time, which takes two processors some ten milliseconds to decode, and
+    more of them, which decode more at a time, as much longer: else they would be done before the queue is full."""
+    processors = min(max(os.cpu_count() or 1, 2), 32)
+    return encoded(np.asarray(Image.new("RGB", (1500, 500 * processors), "teal")))
 
 
 def test_past_capacity_is_503_at_once_with_retry_after(service: httpx.Client, slow_picture: bytes) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from lookalike.footage import Frame
+from tests.conftest import TEST_SEED
 from training.checkpoint import CHECKPOINT, ENCODER, save_checkpoint, save_encoder
 from training.config import CONFIG, TrainConfig
 from training.data import FrameCache, build_cache
@@ -17,6 +18,7 @@ from training.encoders import build_encoder
 
 SMALL = TrainConfig(
     arch="compact",
+    init="none",
     input_px=32,
     fps=4.0,
     steps=12,
@@ -26,6 +28,12 @@ SMALL = TrainConfig(
     views="paper",
     light="absolute",
     head=False,
+    heads_first=0,
+    frozen_stages=0,
+    freeze_norms=False,
+    pooled=False,
+    region_share=0.0,
+    track_s=0.0,
     crop_area_min=0.6,
     optimizer="adamw",
     lr=1e-2,
@@ -36,7 +44,7 @@ SMALL = TrainConfig(
     projection=16,
     precision="fp32",
     device="cpu",
-    seed=0,
+    seed=TEST_SEED,
     checkpoint_every=1000,
     monitor_every=0,
     compile="off",

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Generator, Tensor
+from torchvision.transforms import RandomResizedCrop
 
 from training import augment
 from training.augment import (
@@ -18,11 +19,13 @@ from training.augment import (
     draw_blur,
     draw_crops,
     draw_exposure,
+    draw_rectangles,
     draw_view,
     expose,
     make_view,
     paper_policies,
     policies,
+    simclr_policy,
 )
 
 STILL = ViewPolicy(
@@ -165,6 +168,51 @@ def test_crops_have_the_areas_and_ratios_stated_and_lie_within_the_picture() -> 
     assert torch.all(maps[:, 1, 0] == 0)
 
 
+def distance(ours: Tensor, theirs: Tensor) -> float:
+    """Kolmogorov and Smirnov's: the largest difference of both distribution functions, each of its sample."""
+    places = torch.cat([ours, theirs]).sort().values
+    shares = [torch.searchsorted(one.sort().values, places, right=True) / len(one) for one in (ours, theirs)]
+    return (shares[0] - shares[1]).abs().max().item()
+
+
+@pytest.mark.parametrize(("area_min", "ratio"), [(0.08, 4 / 3), (0.6, 4 / 3), (0.2, 3.0)])
+def test_rectangles_are_distributed_as_torchvisions(area_min: float, ratio: float) -> None:
+    """Two samples of n from one distribution are further apart than 1.95 sqrt(2 / n) once in a thousand times.
+
+    A rectangle that does not fit is drawn again there; one cut down to fit would be twice as far off.
+    """
+    count, side = 4000, 10_000
+    picture = torch.empty(1).expand(3, side, side)  # only its size is looked at; so large that pixels do not count
+    torch.manual_seed(0)
+    drawn = [RandomResizedCrop.get_params(picture, [area_min, 1.0], [1 / ratio, ratio]) for _ in range(count)]
+    their_height, their_width = (torch.tensor([one[row] for one in drawn]) / side for row in (2, 3))
+    width, height = draw_rectangles(count, replace(STILL, crop_area_min=area_min, crop_ratio=ratio), seeded())
+    allowed = 1.95 * math.sqrt(2 / count)
+    assert distance(width, their_width) < allowed
+    assert distance(height, their_height) < allowed
+    area, their_area = width * height, their_width * their_height
+    assert distance(area, their_area) < allowed
+    error = math.hypot(area.std().item(), their_area.std().item()) / math.sqrt(count)
+    assert area.mean().item() == pytest.approx(their_area.mean().item(), abs=4 * error)
+
+
+def test_a_rectangle_that_never_fits_is_the_whole_picture() -> None:
+    """All of the area in another ratio than the picture's: one side is always too long."""
+    policy = replace(STILL, crop_area_min=1.0, crop_ratio=4 / 3)
+    maps = draw_crops(500, policy, seeded())
+    assert torch.equal(maps, torch.eye(2, 3).expand(500, 2, 3))
+    torch.manual_seed(0)
+    picture = torch.empty(1).expand(3, 10_000, 10_000)
+    assert RandomResizedCrop.get_params(picture, [1.0, 1.0], [3 / 4, 4 / 3]) == (0, 0, 10_000, 10_000)
+
+
+def test_how_many_tries_a_rectangle_took_does_not_change_what_is_drawn_next() -> None:
+    after = [seeded(), seeded()]
+    draw_rectangles(50, STILL, after[0])  # always fits
+    draw_rectangles(50, replace(STILL, crop_ratio=2.0), after[1])  # hardly ever
+    assert torch.equal(torch.rand(8, generator=after[0]), torch.rand(8, generator=after[1]))
+
+
 def test_a_crop_shows_the_part_of_the_picture_that_its_map_states() -> None:
     """A ramp from left to right: output pixel j shows the ramp at x + width * centre(j)."""
     ramp = torch.arange(64, dtype=torch.uint8).mul(4).view(1, 1, 64, 1).expand(8, 64, 64, 3)
@@ -300,6 +348,14 @@ def test_the_papers_two_policies_differ_in_blur_and_solarisation_alone() -> None
     assert first.blur_sigma == (0.1, 2.0)
 
 
+def test_simclrs_views_are_both_of_one_policy() -> None:
+    policy = simclr_policy(0.3)
+    assert policies("simclr", 0.3) == (policy, policy)
+    assert (policy.brightness, policy.contrast, policy.saturation, policy.hue) == (0.4, 0.4, 0.4, 0.1)
+    assert (policy.crop_area_min, policy.flip_p, policy.jitter_p, policy.grey_p) == (0.3, 0.5, 0.8, 0.2)
+    assert (policy.blur_p, policy.blur_sigma, policy.solarize_p) == (0.5, (0.1, 2.0), 0.0)
+
+
 def test_flips_blurs_and_solarisations_happen_as_often_as_the_paper_says() -> None:
     count = 4000
     white = torch.full((count, 2, 2, 3), 255, dtype=torch.uint8)
@@ -363,7 +419,7 @@ def test_a_camera_is_nudged_and_exposed_anew_but_shows_the_same_side_and_hue() -
     policy = camera_policy(0.5)
     assert policies("camera", 0.5) == (policy, policy)
     assert policies("paper", 0.5) == paper_policies(0.5)
-    for views in ("camera", "paper"):
+    for views in ("camera", "paper", "simclr"):
         assert [one.blur_p for one in policies(views, 0.5, blur=False)] == [0, 0]
     assert torch.all(draw_crops(1000, policy, seeded())[:, 0, 0] > 0)
     maps = colours_of(torch.full((1000, 3), 0.5), policy, seeded())

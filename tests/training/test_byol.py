@@ -167,6 +167,15 @@ def test_tau_rises_by_a_cosine_from_its_start_to_one(step: int, tau: float) -> N
     assert tau_at(step, 100, 0.9) == pytest.approx(tau, abs=1e-12)
 
 
+@pytest.mark.parametrize(("step", "tau"), [(0, 0.9), (25, 0.94 - 0.04 * (1 + ROOT2 / 2) / 2), (50, 0.92), (100, 0.94)])
+def test_tau_ends_where_it_is_told_to(step: int, tau: float) -> None:
+    assert tau_at(step, 100, 0.9, 0.94) == pytest.approx(tau, abs=1e-12)
+
+
+def test_tau_is_constant_where_it_starts_and_ends_alike() -> None:
+    assert {tau_at(step, 100, 0.99, 0.99) for step in range(101)} == {0.99}
+
+
 def test_tau_never_falls() -> None:
     taus = [tau_at(step, 100, 0.9) for step in range(101)]
     assert all(earlier < later for earlier, later in itertools.pairwise(taus))

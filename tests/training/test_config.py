@@ -23,6 +23,8 @@ from training.config import RECIPES, TrainConfig, find_recipe, read_recipe
         ({"lr": 0.0}, "--lr is 0.0, expected more than 0"),
         ({"fps": -2.0}, "--fps is -2.0, expected more than 0"),
         ({"tau0": 1.5}, "--tau0 is 1.5, expected 0 to 1"),
+        ({"tau_end": 1.01}, "--tau-end is 1.01, expected 0 to 1"),
+        ({"tau0": 0.99, "tau_end": 0.98}, "--tau-end is 0.98, expected at least --tau0, 0.99"),
         ({"warmup": -0.1}, "--warmup is -0.1, expected 0 to 1"),
         ({"crop_area_min": 2.0}, "--crop-area-min is 2.0, expected 0 to 1"),
         (
@@ -50,7 +52,12 @@ def test_a_value_out_of_range_is_named_by_its_flag(changes: dict[str, Any], mess
 
 def test_values_at_the_edge_are_in_range() -> None:
     small_config(steps=1, batch=2, tau0=0.0, warmup=1.0, crop_area_min=1.0).check()
+    small_config(tau0=0.99, tau_end=0.99).check()
     TrainConfig().check()
+
+
+def test_runs_that_say_nothing_about_them_keep_the_papers_decay_and_target() -> None:
+    assert (TrainConfig().decay_norms, TrainConfig().tau_end, TrainConfig().views) == (False, 1.0, "camera")
 
 
 def test_settings_come_back_as_they_were_saved(tmp_path: Path) -> None:
@@ -72,6 +79,16 @@ def test_the_recipes_that_ship_are_whole_settings_in_range() -> None:
     assert RECIPES == ["cifar10", "footage-cpu", "footage-gpu"]
     for name in RECIPES:
         TrainConfig(**read_recipe(find_recipe(name))).check()
+
+
+def test_cifar10_has_the_published_views_decay_and_target() -> None:
+    """lightly steps by .06 * batch / 128 along a loss a quarter of ours: .24 / 4 at 512, with 4 times its decay."""
+    config = TrainConfig(**read_recipe(find_recipe("cifar10")))
+    assert (config.views, config.crop_area_min, config.blur) == ("simclr", 0.08, False)
+    assert (config.decay_norms, config.tau0, config.tau_end) == (True, 0.99, 0.99)
+    assert config.lr * config.batch / 256 == pytest.approx(0.06 * 512 / 128 / 4)
+    assert config.weight_decay == pytest.approx(4 * 5e-4)
+    assert (config.steps, config.batch, config.warmup, config.hidden) == (200 * 98, 512, 0.0, 1024)
 
 
 def test_a_recipe_with_an_unknown_setting_names_it_and_those_that_there_are(tmp_path: Path) -> None:

@@ -102,6 +102,29 @@ def test_biases_and_norms_take_no_decay_and_the_target_is_not_trained(name: str)
         assert (decayed["momentum"], decayed["trust"]) == (0.9, 1e-3)
 
 
+@pytest.mark.parametrize("name", ["lars", "sgd", "adamw"])
+def test_biases_and_norms_take_decay_where_it_is_asked_for(name: str) -> None:
+    network = Byol(nn.Flatten(), 3, hidden=4, projection=2)
+    config = small_config(optimizer=name, weight_decay=0.03, decay_norms=True)
+    matrices, others = build_optimizer(network, config).param_groups
+    assert {one.ndim for one in matrices["params"]} == {2}
+    assert {one.ndim for one in others["params"]} == {1}
+    assert (matrices["weight_decay"], others["weight_decay"]) == (0.03, 0.03)
+    if name == "lars":
+        assert not others["adapt"]
+
+
+def test_a_decayed_bias_shrinks_without_a_gradient() -> None:
+    """SGD: 1 - lr * decay * 1 = 1 - .1 * .5; a weight of the same value shrinks as much."""
+    network = nn.Linear(1, 1)
+    optimizer = build_optimizer(network, small_config(optimizer="sgd", lr=0.1, weight_decay=0.5, decay_norms=True))
+    for parameter in network.parameters():
+        nn.init.ones_(parameter)
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    assert [parameter.item() for parameter in network.parameters()] == pytest.approx([0.95, 0.95], abs=1e-6)
+
+
 @pytest.mark.parametrize(("name", "kind"), [("lars", Lars), ("sgd", torch.optim.SGD), ("adamw", torch.optim.AdamW)])
 def test_the_optimiser_is_the_one_asked_for(name: str, kind: type) -> None:
     network = Byol(nn.Flatten(), 3, hidden=4, projection=2)

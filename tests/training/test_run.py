@@ -50,7 +50,7 @@ def test_a_finished_run_says_how_it_went_and_stands_next_to_its_baselines(tmp_pa
     assert "camera_share" not in found["evaluation"]["moments"]["rows"][0]  # of one camera
     assert json.loads(json.dumps(found)) == found
 
-    page = (run / "report.html").read_text()
+    page = (run / "report.html").read_text(encoding="utf-8")
     assert page.count(found["verdict"]) == 1
     assert page.index(found["verdict"]) < page.index("Moments of whole frames") < page.index("What it finds")
     for name in CONTENDERS:
@@ -84,7 +84,7 @@ def test_a_run_that_knows_its_events_is_measured_by_them(tmp_path: Path) -> None
     [state] = [one for one in found["evaluation"]["measures"] if one["queries"]]
     assert (state["name"], state["queries"]) == ("frames_state", 12)  # 0 to .75 s and 4 to 5.75 s, four a second
     assert "Whole frames, a state again (12 queries of 2 intervals)" in found["verdict"]
-    assert "<td>red</td>" in (tmp_path / "run" / "report.html").read_text()
+    assert "<td>red</td>" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
 
 
 def test_events_of_other_footage_do_not_undo_a_finished_run(tmp_path: Path) -> None:

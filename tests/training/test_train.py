@@ -36,7 +36,7 @@ from training.run import continue_run, pretrain, start_run
 from training.train import Progress, pick_bf16, pick_device, pick_forward, train
 
 CLI_STEPS, CLI_CHECKPOINT = 60, 4
-LARS = small_config(optimizer="lars", steps=14, lr=1.0)
+LARS = small_config(optimizer="lars", steps=14, lr=1.0, tau_end=0.995)
 
 
 def ignore(_: object) -> None:
@@ -72,7 +72,7 @@ def test_a_run_records_every_tenth_step_and_the_last(cache: FrameCache, whole: P
     for line in lines:
         assert set(line) == {"step", "loss", "spread", "lr", "tau", "images_per_s"}
         assert line["lr"] == lr_at(line["step"] - 1, LARS)  # as they were in that step
-        assert line["tau"] == tau_at(line["step"] - 1, 14, LARS.tau0)
+        assert line["tau"] == tau_at(line["step"] - 1, 14, LARS.tau0, LARS.tau_end)
         assert 0 < line["loss"] < 8
         assert 0 < line["spread"] < 2
         assert line["images_per_s"] > 0
@@ -472,7 +472,7 @@ def test_resuming_with_a_contradicting_flag_is_one_line(
 
 
 def test_the_report_of_a_run_names_it_and_shows_its_neighbours(uninterrupted: tuple[Path, dict[str, Any]]) -> None:
-    page = (uninterrupted[0] / "report.html").read_text()
+    page = (uninterrupted[0] / "report.html").read_text(encoding="utf-8")
     assert "Training run uninterrupted" in page
     assert f"{CLI_STEPS} x 8" in page
     assert page.count("data:image/jpeg;base64,") >= 8  # a query at least for each of eight rows
