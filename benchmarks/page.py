@@ -155,7 +155,11 @@ def spent(one: dict[str, Any]) -> dict[str, float]:
 
 
 def _read(source: Source, model: Encoder) -> Iterator[Frame]:
-    return (one for one in read_source(source, Sampling(fps=FPS), model.spec.input_px) if isinstance(one, Frame))
+    return (
+        one
+        for one in read_source(source, Sampling(fps=FPS, regions=None), model.spec.input_px)
+        if isinstance(one, Frame)
+    )
 
 
 def _moved(frame: Frame, day: int, source: str, source_id: str) -> Frame:

@@ -131,7 +131,7 @@ class Peer:
         update_momentum(network.backbone, network.backbone_momentum, m=0.99)
         update_momentum(network.projection_head, network.projection_head_momentum, m=0.99)
         x0, x1 = (view.to(self._device, non_blocking=True) for view in views)
-        bf16 = pick_bf16(self._config.precision, self._device)
+        bf16 = pick_bf16(self._config.precision, self._device, network)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=bf16):
             p0, z0 = network(x0), network.forward_momentum(x0)
             p1, z1 = network(x1), network.forward_momentum(x1)
@@ -148,9 +148,9 @@ class Peer:
 def _optimizer(trained: list[nn.Parameter], config: TrainConfig) -> Optimizer:
     """Torch's own, with its defaults; lightly's LARS."""
     if config.optimizer == "sgd":
-        return torch.optim.SGD(trained, config.lr, momentum=0.9, weight_decay=config.weight_decay)
+        return torch.optim.SGD(trained, config.lr or 0.0, momentum=0.9, weight_decay=config.weight_decay)
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(trained, config.lr, weight_decay=config.weight_decay)
+        return torch.optim.AdamW(trained, config.lr or 0.0, weight_decay=config.weight_decay)
     from lightly.utils.lars import LARS  # pyright: ignore[reportMissingImports]
 
-    return LARS(trained, config.lr, momentum=0.9, weight_decay=config.weight_decay)
+    return LARS(trained, config.lr or 0.0, momentum=0.9, weight_decay=config.weight_decay)

@@ -55,7 +55,7 @@ class Step:
     def __init__(self, config: TrainConfig, device: torch.device, wrap: Wrap) -> None:
         self._network, self._config, self._device, self._done = build_network(config, device), config, device, 0
         self._optimizer, self._forward = build_optimizer(self._network, config), wrap(self._network)
-        self._bf16 = pick_bf16(config.precision, device)
+        self._bf16 = pick_bf16(config.precision, device, self._network)
 
     def __call__(self, views: Views) -> None:
         for group in self._optimizer.param_groups:

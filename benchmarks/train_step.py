@@ -141,7 +141,7 @@ def stages(cache: FrameCache, config: TrainConfig, device: torch.device) -> dict
     network = build_network(config, device)
     optimizer = build_optimizer(network, config)
     forward = pick_forward(network, config, device)
-    bf16 = pick_bf16(config.precision, device)
+    bf16 = pick_bf16(config.precision, device, network)
     watch = Stopwatch(device)
     views = policies(config.views, config.crop_area_min, config.blur)
     with closing(batches(cache, config, views, device)) as feed:
@@ -200,7 +200,7 @@ def matmul_flops(device: torch.device, dtype: torch.dtype, rounds: int = 10) -> 
 
 def table(config: TrainConfig, device: torch.device, measured: list[Round], stage_s: dict[str, float]) -> str:
     """The Markdown table of a benchmark."""
-    bf16 = pick_bf16(config.precision, device)
+    bf16 = pick_bf16(config.precision, device, build_network(config, device))
     compiled = ", compiled" if pick_compile(config.compile, device) else ""
     step_s = float(np.median([one.ours.wall_s for one in measured]))
     flops, rate = step_flops(config), matmul_flops(device, torch.bfloat16 if bf16 else torch.float32)

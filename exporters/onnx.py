@@ -23,8 +23,9 @@ from lookalike.encoder import Encoder
 from lookalike.errors import ExportError
 from training.checkpoint import CHECKPOINT, load_checkpoint, weights_digest
 from training.config import BuiltIn, TrainConfig
-from training.data import load_cache
+from training.data import FrameCache, load_cache
 from training.encoders import TIMM
+from training.fit import fit_head
 from training.head import EncoderWithHead, embed_pixels
 from training.pictures import fit_all, sample_rows
 from training.trained import load_trained
@@ -58,9 +59,11 @@ def export_run(
     precision: Precision = "fp32",
     on_attempt: Callable[[str], None] = _nothing,
     min_top10: float | None = None,
+    footage: FrameCache | None = None,
 ) -> Exported:
     """Export the online encoder of a training run.
 
+    footage: what its head is fitted to, and verified on, if that is not what the run was trained on.
     on_attempt: gets a line for each way of quantising that is tried. min_top10: the share of nearest neighbours that
     must agree, where it is not parity.LIMITS that says so.
     Raises: TrainingError if the run is incomplete; ExportError if the file does not agree with the encoder:
@@ -68,12 +71,14 @@ def export_run(
     """
     served, config = load_trained(run)
     steps = int(load_checkpoint(run / CHECKPOINT)["step"])
-    cache = load_cache(run / "cache")
-    spec = describe(served, config, steps, len(cache), cache.sources)
+    cache = footage or load_cache(run / "cache")
+    if footage:
+        served = fit_head(served.encoder, footage.frames, config, footage.regions)
+    spec = describe(served, config, steps, len(load_cache(run / "cache")), cache.sources)
     return export(served, spec, cache.frames, out, precision, on_attempt, min_top10)
 
 
-def _in_words(sources: Sequence[str]) -> str:
+def in_words(sources: Sequence[str]) -> str:
     """The first few names, and how many there are."""
     names = [Path(source).name for source in sources[:NAMED]]
     more = len(sources) - len(names)
@@ -98,7 +103,7 @@ def describe(
         light=config.light,
         whitened=config.head,
         parts=served.parts if len(served.parts) > 1 else (),
-        fitted_to=_in_words(sources),
+        fitted_to=in_words(sources),
     )
 
 
@@ -123,17 +128,31 @@ def export(
     wanted = embed_pixels(served, torch.from_numpy(real)).numpy()
 
     limits = LIMITS[precision] if min_top10 is None else dataclasses.replace(LIMITS[precision], top10=min_top10)
-    judge = _judge(wanted, real, "auto" if precision == "fp16" else "cpu", limits)
+    judge = judge_of(wanted, real, "auto" if precision == "fp16" else "cpu", limits)
+    spec = dataclasses.replace(spec, precision=precision)
+
+    def make(folder: Path) -> tuple[Path, str]:
+        path = folder / "encoder.onnx"
+        onnx.save(to_onnx(in_half(served) if precision == "fp16" else served, spec), path)
+        if precision == "int8":
+            return quantize(path, fit_all(frames[between], spec.input_px), judge, on_attempt)
+        return path, ""
+
+    return write_verified(out, spec, judge, make)
+
+
+def write_verified(out: Path, spec: EncoderSpec, judge: Judge, make: Callable[[Path], tuple[Path, str]]) -> Exported:
+    """Write next to `out`, verify, let the file say how it agreed, and only then give it its name.
+
+    make: writes the file into a folder, and gives its path and a note of how it was made.
+    Raises: ExportError if the parity does not hold, or the file cannot be written: then `out` is as it was.
+    """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
-            written, note = Path(folder, "encoder.onnx"), ""
-            spec = dataclasses.replace(spec, precision=precision)
-            onnx.save(to_onnx(in_half(served) if precision == "fp16" else served, spec), written)
-            if precision == "int8":
-                written, note = quantize(written, fit_all(frames[between], spec.input_px), judge, on_attempt)
+            written, note = make(Path(folder))
             parity = judge.parity(written)
-            if missed := parity.shortfall(limits):
+            if missed := parity.shortfall(judge.limits):
                 raise ExportError(f"{out}: not written: {missed}")
             spec = _finish(written, spec, parity)
             written.replace(out)
@@ -142,7 +161,8 @@ def export(
     return Exported(out, spec, parity, note)
 
 
-def _judge(wanted: np.ndarray, real: np.ndarray, device: RunDevice, limits: Limits) -> Judge:
+def judge_of(wanted: np.ndarray, real: np.ndarray, device: RunDevice, limits: Limits) -> Judge:
+    """Measures files by what they should give, unit float32 (N, E), for real frames, uint8 (N, S, S, 3)."""
     few = slice(None, None, -(-len(real) // ROUGH))
     return Judge(
         lambda path: check_parity(wanted, Encoder(path, device), real),
@@ -155,14 +175,14 @@ def _finish(path: Path, spec: EncoderSpec, parity: Parity) -> EncoderSpec:
     """Let the file say how it was verified, and, if its weights are others now, which. Returns: what it says."""
     model = onnx.load(path)
     if spec.precision == "int8":
-        spec = dataclasses.replace(spec, weights_sha256=_digest(model.graph))
+        spec = dataclasses.replace(spec, weights_sha256=constants_digest(model.graph))
     spec = dataclasses.replace(spec, parity=parity.to_dict())
     write_spec(model, spec)
     onnx.save(model, path)
     return spec
 
 
-def _digest(graph: onnx.GraphProto) -> str:
+def constants_digest(graph: onnx.GraphProto) -> str:
     """SHA-256 over all constants, ranges included: two calibrations make two spaces."""
     digest = hashlib.sha256()
     for tensor in sorted(graph.initializer, key=lambda one: one.name):

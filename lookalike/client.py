@@ -62,8 +62,8 @@ class Client:
     def search(self, picture: Picture | None = None, *, id: str | None = None, **filters: Any) -> list[dict[str, Any]]:
         """Find where else a picture, or the stored frame `id`, appears.
 
-        filters: top, since, until, time_of_day, zone, region, by, min_score, min_percentile, diverse; and, one or
-        several: camera, source, like, unlike.
+        filters: top, since, until, time_of_day, zone, region, by, min_score, min_percentile, diverse; colour and
+        layout, 0 to 1, for an encoder with parts; and, one or several: camera, source, like, unlike.
         Returns: hits, best first, as the service words them.
         Raises: as `embed`.
         """

@@ -21,7 +21,7 @@ from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.footage import Frame, Source, read_source
 from lookalike.index.schema import payload
-from lookalike.ingest import BATCH, QUEUE_FRAMES, OnFrames, OnReconnect, Summary, embed_small
+from lookalike.ingest import BATCH, QUEUE_FRAMES, OnFrames, OnReconnect, Summary
 from lookalike.runs import Runs
 from lookalike.sampling import Sampling
 from lookalike.table import from_table, schema, to_table
@@ -46,7 +46,7 @@ class Job:
         """
         runs = Runs(self.sampling.dedupe) if self.sampling.dedupe else None
         for batch in _batches(self._frames(source)):
-            embeddings = embed_small(self.encoder, batch)
+            embeddings = self.summary.embedded(batch, self.encoder)
             frames, kept = runs.push(batch, embeddings) if runs else (batch, embeddings)
             self.summary.saw(batch)
             self.summary.added += len(frames)
@@ -64,7 +64,7 @@ class Job:
                 if isinstance(item, Frame):
                     yield item
                 else:
-                    self.summary.ended(item.source, item.frames, item.reason, item.damaged)
+                    self.summary.ended(item.source, item.frames, item.reason, item.damaged, item.regions_s)
         except KeyboardInterrupt:
             if source.kind != "stream":
                 raise

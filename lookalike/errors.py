@@ -9,6 +9,7 @@ LookalikeError                one line for the user: what, where, got, expected,
 ├── IndexStoreError           an index is missing, in use, or broken
 │   ├── SpaceMismatch         the index was filled by another encoder
 │   └── IndexInUse            another process has the embedded index open
+├── QueryError                a search asks for something that cannot be answered
 ├── ServiceError              the service refused, or was not reached
 ├── TrainingError             a run cannot start, go on, or be read
 └── ExportError               the exported file does not agree with the trained encoder
@@ -53,6 +54,10 @@ class SpaceMismatch(IndexStoreError):
 
 class IndexInUse(IndexStoreError):
     """Another process has the embedded index open."""
+
+
+class QueryError(LookalikeError):
+    """A search asks for something that cannot be answered, such as examples that cancel out."""
 
 
 class ServiceError(LookalikeError):

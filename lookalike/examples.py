@@ -1,8 +1,7 @@
-"""What a person points at -> the vector to search by: a picture, a stored frame, a moment, a part, or several."""
+"""What a person points at -> what to search by: a picture, a stored frame, a moment, or a part of one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,45 +11,37 @@ from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.footage import duration_s, frame_at
 from lookalike.footage.sources import VIDEO_SUFFIXES
-from lookalike.index import FrameIndex, is_frame_id
+from lookalike.index import FrameIndex, Where, is_frame_id
+from lookalike.index.ask import FrameMoment, QueryExample
 from lookalike.region import Region
 
 BEYOND_S = 1.0  # headers are not exact
 
 
-def vector_of(example: str, encoder: Encoder, index: FrameIndex, region: Region | None = None) -> np.ndarray:
-    """The embedding of one example, float32 (D,).
+def example_of(example: str, encoder: Encoder, index: FrameIndex, region: Region | None = None) -> QueryExample:
+    """Embed what somebody points at, or the region of it.
 
     example: the id of a stored frame; a moment of a recording, as `gate.mp4@12.5`, seconds; or the path of a picture.
     Raises: FootageError if there is no such picture; IndexStoreError if no frame has the id.
     """
     if is_frame_id(example) and region is None:
-        return index.vector(example)
+        return index.example(example)
     side = encoder.spec.input_px
     if Path(example).suffix.lower() in VIDEO_SUFFIXES and Path(example).is_file():
         raise FootageError(f"{example}: a video; name a moment of it as --at {example}@12.5, or `lookalike locate` it")
     if region is None and Path(example).is_file():
-        small = pixels.decode_to_fit(Path(example).read_bytes(), side, example)
-    else:
-        picture = _picture(example, index, None if region else side)
-        small = pixels.fit(region.crop(picture) if region else picture, side)
-    return encoder.embed(small[None])[0]
+        return QueryExample(encoder.embed(pixels.decode_to_fit(Path(example).read_bytes(), side, example)[None])[0])
+    picture = _picture(example, index, None if region else side)
+    small = pixels.fit(region.crop(picture) if region else picture, side)
+    return QueryExample(encoder.embed(small[None])[0], region is not None, None if region else _moment(example))
 
 
-def combine(like: Sequence[np.ndarray], unlike: Sequence[np.ndarray] = ()) -> np.ndarray:
-    """One vector near all of `like`, and away from `unlike`: each (D,), of length 1; at least one to be like.
-
-    Returns: float32 (D,), of length 1: the mean of the one, and once more what it differs by from that of the other.
-    Source: Qdrant's recommendation by average vector.
-    Raises: ValueError if they cancel out.
-    """
-    wanted = np.mean(like, axis=0)
-    if len(unlike):
-        wanted = 2 * wanted - np.mean(unlike, axis=0)
-    length = float(np.linalg.norm(wanted))
-    if length < 1e-6:
-        raise ValueError("the examples cancel out: what to be like is what to be unlike")
-    return (wanted / length).astype(np.float32)
+def _moment(example: str) -> FrameMoment | None:
+    """Of which recording `gate.mp4@12.5` is a moment, by the names that it may be stored under."""
+    source, at, seconds = example.rpartition("@")
+    if not at or Path(example).exists():
+        return None
+    return FrameMoment(Where(sources=(source, str(Path(source).absolute()))), float(seconds))
 
 
 def _picture(example: str, index: FrameIndex, fit_px: int | None) -> np.ndarray:

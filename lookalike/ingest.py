@@ -35,6 +35,8 @@ OnReconnect = Callable[[str], None]
 class Summary:
     """What a job did. frames: read. added: newly stored, with their regions. skipped: what could not be read.
 
+    regions: parts of frames among what was read. regions_s: seconds of work on them: to find, to cut and to embed them.
+
     black, frozen: frames that show nothing. damaged: packets or frames that did not decode. All of what was read now.
     """
 
@@ -45,6 +47,8 @@ class Summary:
     frozen: int = 0
     damaged: int = 0
     skipped: list[Skipped] = field(default_factory=list)
+    regions: int = 0
+    regions_s: float = 0.0
 
     def __add__(self, other: Summary) -> Summary:
         return Summary(
@@ -54,13 +58,23 @@ class Summary:
     def saw(self, frames: Sequence[Frame]) -> None:
         faults = [frame.fault for frame in frames if frame.region is None]
         self.frames += len(faults)
+        self.regions += len(frames) - len(faults)
         self.black += faults.count("black")
         self.frozen += faults.count("frozen")
 
-    def ended(self, source: Source, frames: int, reason: str | None, damaged: int = 0) -> None:
+    def ended(self, source: Source, frames: int, reason: str | None, damaged: int = 0, regions_s: float = 0.0) -> None:
         self.damaged += damaged
+        self.regions_s += regions_s
         if reason:
             self.skipped.append(Skipped(source.name, reason, frames))
+
+    def embedded(self, frames: Sequence[Frame], encoder: Encoder) -> np.ndarray:
+        """Embed frames that are made small, float32 (N, D); the share of their regions in the time is noted."""
+        started = time.perf_counter()
+        embeddings = embed_small(encoder, frames)
+        share = sum(frame.region is not None for frame in frames) / max(len(frames), 1)
+        self.regions_s += (time.perf_counter() - started) * share
+        return embeddings
 
     def to_dict(self) -> dict:
         return dataclasses.asdict(self)
@@ -204,7 +218,7 @@ class _Writer:
             self._index.rename(known, source.name, source.camera)
 
     def _end(self, ended: Ended) -> None:
-        self._summary.ended(ended.source, ended.frames, ended.reason, ended.damaged)
+        self._summary.ended(ended.source, ended.frames, ended.reason, ended.damaged, ended.regions_s)
         stored = self._end_run(ended.frames) + ended.regions
         if ended.source_id and (ended.frames or not ended.reason):
             what = (ended.source_id, self._sampler, ended.source.name, ended.frames, stored, ended.reason)
@@ -231,9 +245,9 @@ class _Writer:
         if not batch:
             return
         if self._runs:
-            self._put(*self._runs.push(batch, embed_small(self._encoder, batch)))
+            self._put(*self._runs.push(batch, self._summary.embedded(batch, self._encoder)))
         elif missing := self._index.missing(batch):
-            self._index.add(missing, embed_small(self._encoder, missing))
+            self._index.add(missing, self._summary.embedded(missing, self._encoder))
             self._summary.added += len(missing)
         self._summary.saw(batch)
         self._stored += 1

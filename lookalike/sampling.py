@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-Regions = Literal["grid", "motion"]
+Regions = Literal["auto", "motion", "grid"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,16 @@ class Sampling:
     """Of those, take only frames where at least this share of the picture moves, such as .01."""
     dedupe: float | None = None
     """Store frames that follow each other once, with their span, while the cosine to the first is this, such as .98."""
-    regions: Regions | None = None
-    """Store parts of each frame beside the whole: grid, nine that overlap; motion, up to three in which things move."""
+    regions: Regions | None = "auto"
+    """Store parts of each frame next to the whole, so that a crop finds them. motion: up to three in which something
+    moves. auto: the same while the camera stands still, that is while no more than a third of the picture moves or is
+    close to something that moves; none of images, and with --keyframes or --dedupe. grid: nine that overlap. none:
+    whole frames only."""
+
+    def __post_init__(self) -> None:
+        """`auto` is none where regions cannot be had: between key frames, and of a frame that stands for many."""
+        if self.regions == "auto" and (self.keyframes or self.dedupe):
+            object.__setattr__(self, "regions", None)
 
     def check(self) -> None:
         """Raises: ValueError that names the flag, what it is and what was expected."""
@@ -46,14 +54,17 @@ class Sampling:
             raise ValueError("--dedupe stores one frame for many, whose regions differ; give it or --regions")
 
     def __str__(self) -> str:
-        """What is set, as `fps=2,motion=0.01`; `all` if nothing is. `parse` reads it back."""
+        """What is set, as `fps=2,motion=0.01`; `all` if nothing is. `parse` reads it back.
+
+        No regions are not written, as in indexes that were filled before there was `auto`.
+        """
         return ",".join(_written(field.name, getattr(self, field.name)) for field in self._given()) or "all"
 
     @classmethod
     def parse(cls, text: str) -> Sampling:
         """Read what `str` wrote. Raises: ValueError if it is something else."""
         kinds = {field.name: field.type for field in dataclasses.fields(cls)}
-        settings: dict[str, float | bool | str] = {}
+        settings: dict[str, float | bool | str | None] = {"regions": None}
         for part in [] if text == "all" else text.split(","):
             name, _, value = part.partition("=")
             if name not in kinds:
@@ -73,4 +84,5 @@ def _written(name: str, value: float | bool | str) -> str:
     return f"{name}={value if isinstance(value, str) else repr(value).removesuffix('.0')}"
 
 
-ALL = Sampling()
+ALL = Sampling(regions=None)  # every frame, as a whole
+USUAL = Sampling()  # what is taken of footage if nothing is said

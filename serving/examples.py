@@ -1,4 +1,4 @@
-"""What a search shall be like or unlike -> its embedding: a stored frame, a moment of a recording, a kept picture."""
+"""What a search shall be like or unlike -> what to search by: a stored frame, a moment, or a kept picture."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from functools import partial
 import numpy as np
 
 from lookalike.footage import frame_at
+from lookalike.index import Where
+from lookalike.index.ask import FrameMoment, QueryExample
 from lookalike.pixels import fit
 from lookalike.region import Region
 from serving.example import Example
@@ -24,16 +26,19 @@ class Examples:
     def __init__(self, pipeline: Pipeline, gallery: Gallery) -> None:
         self._pipeline, self._gallery = pipeline, gallery
 
-    async def vectors(self, examples: Sequence[Example]) -> list[np.ndarray]:
-        """float32 (D,) of each. Raises: as `Pipeline.embed`; Refusal 404 for what is not known, 410 for
-        what was named over HTTP, 400 for a recording that is gone."""
-        return list(await asyncio.gather(*(self._vector(one) for one in examples)))
+    async def embedded(self, examples: Sequence[Example]) -> list[QueryExample]:
+        """Raises: as `Pipeline.embed`; Refusal 404 for what is not known, 410 for what was named over HTTP, 400 for a
+        recording that is gone."""
+        return list(await asyncio.gather(*(self._embedded(one) for one in examples)))
 
-    async def _vector(self, one: Example) -> np.ndarray:
+    async def _embedded(self, one: Example) -> QueryExample:
         if one.kind == "frame" and one.region is None:
             return await self._pipeline.stored(one.id)
         name, pixels = await self._decoding(one)
-        return await self._pipeline.embed_one(name, pixels)
+        vector = await self._pipeline.embed_one(name, pixels)
+        if one.kind == "moment" and one.region is None:
+            return QueryExample(vector, moment=FrameMoment(Where(source_ids=(one.id,)), one.time_s))
+        return QueryExample(vector, one.region is not None)
 
     async def _decoding(self, one: Example) -> tuple[str, Callable[[], np.ndarray]]:
         """What it is called in messages, and what gives its pixels, uint8 (S, S, 3)."""

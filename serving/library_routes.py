@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import asdict
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from lookalike.contract import EncoderSpec
 from serving.answers import json_answer
 from serving.frame_routes import FOR_EVER, is_known, picture, read_size, unchanged
 from serving.gallery import Gallery, not_served
@@ -28,7 +31,13 @@ async def library(request: Request) -> Response:
     holdings = await gallery.library.holdings()
     found = sorted(holdings.recordings.values(), key=lambda one: (one.camera, one.began_at or "", one.source))
     content = {"space": pipeline.spec.space, "frames": holdings.frames, "recordings": [one.to_dict() for one in found]}
-    return json_answer(content, {})
+    return json_answer(content | _weights(pipeline.spec), {})
+
+
+def _weights(spec: EncoderSpec) -> dict[str, Any]:
+    """The parts of an embedding, and how they are weighed if a search does not say."""
+    weights = {"crop": asdict(spec.crop), "frame": asdict(spec.frame)}
+    return {"parts": [part.name for part in spec.parts], "weights": weights}
 
 
 @within_time

@@ -42,6 +42,8 @@ _FILTERS: dict[str, Any] = {
     "min_percentile": {"type": "number", "minimum": 0, "maximum": 100, "description": "Only hits of at least this one"},
     "diverse": {"type": "number", "minimum": 0, "maximum": 1, "description": "How unlike each other hits shall be"},
     "region": {"type": "string", "description": "The part that counts: x,y,w,h in pixels, or in shares"},
+    "colour": {"type": "number", "minimum": 0, "maximum": 1, "description": "What colour counts: 1 is the same look"},
+    "layout": {"type": "number", "minimum": 0, "maximum": 1, "description": "What position counts: 0 is anywhere"},
     "like": {"type": "array", "items": {"type": "string"}, "description": f"What to be nearer to: {_EXAMPLE}"},
     "unlike": {"type": "array", "items": {"type": "string"}, "description": f"What to be further from: {_EXAMPLE}"},
 }
@@ -131,11 +133,11 @@ _SCHEMAS: dict[str, Any] = {
                     "type": "object",
                     "required": [
                         *("id", "score", "source", "source_id", "camera", "time_s", "span_s", "captured_at"),
-                        *("frames", "moments", "percentile", "region"),
+                        *("frames", "moments", "percentile", "region", "asked"),
                     ],
                     "properties": {
                         "id": {"type": "string", "format": "uuid"},
-                        "score": {"type": "number", "description": "Cosine similarity"},
+                        "score": {"type": "number", "description": "Cosine similarity, weighted by part"},
                         "source": {"type": "string"},
                         "source_id": {"type": "string", "description": "SHA-256 of the source's bytes"},
                         "camera": {"type": "string"},
@@ -152,6 +154,11 @@ _SCHEMAS: dict[str, Any] = {
                             "type": "string",
                             "nullable": True,
                             "description": "x,y,w,h in shares, of the part of the picture that was found; null for all",
+                        },
+                        "asked": {
+                            "type": "string",
+                            "nullable": True,
+                            "description": "x,y,w,h in shares, of the part of the query that found it; null for all",
                         },
                     },
                 },
@@ -219,6 +226,7 @@ def _search() -> dict[str, Any]:
         "tags": ["Service APIs"],
         "summary": "Where else does this appear?",
         "description": "By an image or by the id of an earlier hit, or a part of it, or by `like` alone."
+        " A stored frame in which something moves is asked by that, too."
         " The query string may hold what a form may.",
         "operationId": "search",
         # Without defaults: a generated client would send them beside those of the body, and be told so.

@@ -52,6 +52,8 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "required": [*properties], "properties": properties}
 
 
+_SHARES = _object({"colour": _NUMBER, "layout": _NUMBER})
+
 SCHEMAS = {
     "LookalikeRecording": _object(_RECORDING),
     "LookalikeMedia": _object(_RECORDING | _PLAYED),
@@ -66,6 +68,9 @@ SCHEMAS = {
             "space": _TEXT,
             "frames": _WHOLE,
             "recordings": {"type": "array", "items": {"$ref": "#/components/schemas/LookalikeRecording"}},
+            "parts": {"type": "array", "items": _TEXT, "description": "Of an embedding; none if it is one piece"},
+            "weights": _object({"crop": _SHARES, "frame": _SHARES})
+            | {"description": "Of a part of a picture, and of a whole one, where a search does not say"},
         }
     ),
 }

@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image
 
 from lookalike.encoder import MAX_BATCH, Encoder
-from lookalike.errors import FootageError, ImageError, IndexStoreError
-from lookalike.examples import combine
+from lookalike.errors import FootageError, ImageError, IndexStoreError, QueryError
 from lookalike.index import FrameIndex, Hit, open_index
+from lookalike.index.ask import QueryExample, SearchRequest
 from lookalike.index.engine import Engine
 from lookalike.pixels import decode, decode_to_fit, fit
 from lookalike.region import Region
@@ -84,26 +84,29 @@ class Pipeline:
         return (await self._embed([Upload(None, name, b"")], [pixels]))[0]
 
     async def search(
-        self, query: Query, upload: Upload | None, like: Sequence[np.ndarray], unlike: Sequence[np.ndarray]
+        self, query: Query, upload: Upload | None, like: Sequence[QueryExample], unlike: Sequence[QueryExample]
     ) -> list[Hit]:
-        """Hits for an image, or the region of it, and for more examples, float32 (D,); best first.
+        """Hits for an image, or the region of it, and for more examples; best first.
 
         Raises: as `embed`; Refusal 409 without an index, 503 if the index does not answer, 400 if the examples cancel
-        out, or for a region that lies outside.
+        out, for a region that lies outside, or for weights that the encoder cannot follow.
         """
         index = self.index
+        try:
+            query.weights.check(self.spec)  # before anything is decoded
+        except QueryError as error:
+            raise Refusal(400, "bad_request", str(error)) from error
         if upload is not None:
             pixels = partial(pixels_of, upload.data, query.region, self.spec.input_px, upload.name)
-            like = [*like, await self.embed_one(upload.name, pixels)]
-        try:
-            vector = combine(like, unlike)
-        except ValueError as error:
-            raise Refusal(400, "bad_request", str(error)) from error
-        return await self._ask(partial(index.search, vector, query.top, query.where, query.choice))
+            vector = await self.embed_one(upload.name, pixels)
+            like = [*like, QueryExample(vector, query.region is not None)]
+        avoided = [one.vector for one in unlike]
+        asked = SearchRequest(like, avoided, query.top, query.where, query.choice, query.weights)
+        return await self._ask(partial(_hits, index, asked))
 
-    async def stored(self, frame_id: str) -> np.ndarray:
-        """The embedding of a stored frame, float32 (D,). Raises: Refusal 404 for an unknown id, 409, 503."""
-        return await self._ask(partial(_known, self.index.vector, frame_id))
+    async def stored(self, frame_id: str) -> QueryExample:
+        """A stored frame, to search by. Raises: Refusal 404 for an unknown id, 409, 503."""
+        return await self._ask(partial(_known, self.index.example, frame_id))
 
     @property
     def engine(self) -> Engine:
@@ -190,6 +193,13 @@ def _known(look_up: Callable[[str], T], frame_id: str) -> T:
         return look_up(frame_id)
     except IndexStoreError as error:
         raise Refusal(404, "not_found", str(error)) from error
+
+
+def _hits(index: FrameIndex, asked: SearchRequest) -> list[Hit]:
+    try:
+        return index.ask(asked)
+    except QueryError as error:
+        raise Refusal(400, "bad_request", str(error)) from error
 
 
 def _answered(question: Callable[[], T]) -> T:

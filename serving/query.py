@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import cast, get_args
 
 from lookalike.index import Choice, TimeOfDay, Where
+from lookalike.index.ask import GivenWeights
 from lookalike.index.frames import EVERY_MOMENT
 from lookalike.index.schema import By, parse_moment, utc_text
 from lookalike.region import Region
@@ -19,14 +20,17 @@ from serving.refusals import Refusal
 DEFAULT_TOP = 10
 SEVERAL = ("camera", "source", "like", "unlike")  # may be given more than once
 CHOICE = ("by", "min_score", "min_percentile", "diverse")
-FIELDS = ("id", "region", "top", "since", "until", "time_of_day", "zone", *CHOICE, *SEVERAL)
+WEIGHTS = ("colour", "layout")
+FIELDS = ("id", "region", "top", "since", "until", "time_of_day", "zone", *WEIGHTS, *CHOICE, *SEVERAL)
+AS_USUAL = GivenWeights()
 
 
 @dataclass(frozen=True)
 class Query:
     """id: a stored frame to compare with, or None. region: the part of it, or of the image, that counts; None for all.
 
-    like, unlike: examples to be nearer to, and further from. choice: which hits, and what one hit is.
+    like, unlike: examples to be nearer to, and further from. choice: which hits, and what one hit is. weights: what
+    counts, where it was given.
     """
 
     id: str | None
@@ -36,6 +40,7 @@ class Query:
     like: tuple[Example, ...] = ()
     unlike: tuple[Example, ...] = ()
     choice: Choice = EVERY_MOMENT
+    weights: GivenWeights = AS_USUAL
 
 
 def read_query(fields: Sequence[tuple[str, str]]) -> Query:
@@ -57,7 +62,8 @@ def read_query(fields: Sequence[tuple[str, str]]) -> Query:
     camera, source, like, unlike = (tuple(given.get(name, [])) for name in SEVERAL)
     where = Where(camera, _moment(given, "since"), _moment(given, "until"), source, _time_of_day(given))
     examples = _examples("like", like), _examples("unlike", unlike)
-    return Query(given.get("id", [None])[0], _top(given), where, _region(given), *examples, _choice(given))
+    weights = GivenWeights(*(_number(given, name) for name in WEIGHTS))
+    return Query(given.get("id", [None])[0], _top(given), where, _region(given), *examples, _choice(given), weights)
 
 
 def read_json(body: bytes) -> list[tuple[str, str]]:

@@ -99,8 +99,8 @@ async def search(request: Request) -> Response:
             check_fields(files, [], "image")
         like = [*query.like, *([Example("frame", query.id, region=query.region)] if query.id else [])]
         examples = Examples(pipeline, request.app.state.gallery)
-        vectors = await examples.vectors([*like, *query.unlike])
-        hits = await pipeline.search(query, files[0] if files else None, vectors[: len(like)], vectors[len(like) :])
+        known = await examples.embedded([*like, *query.unlike])
+        hits = await pipeline.search(query, files[0] if files else None, known[: len(like)], known[len(like) :])
     return json_answer({"space": pipeline.spec.space, "hits": [hit.to_dict() for hit in hits]}, {})
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lookalike.encoder import Encoder
-from tests.tiny import write_tiny_encoder
+from tests.tiny import write_parts_encoder, write_tiny_encoder
 from tests.two_clips import write_two_clips
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -33,6 +33,11 @@ _forget_the_shell()
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_encoder(tmp_path_factory.mktemp("encoder") / "tiny.onnx")
+
+
+@pytest.fixture(scope="session")
+def parts_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_parts_encoder(tmp_path_factory.mktemp("encoder") / "parts.onnx")
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
+
 import pytest
 
 from lookalike import cli
+from lookalike.index import open_index
+from tests.clips import write_clip
+from tests.tiny import SPEC
 
 
 def refused(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int | str | None, list[str]]:
@@ -46,3 +53,22 @@ def test_ctrl_c_is_one_line_that_says_what_is_kept(
     monkeypatch.setattr("lookalike.footage.find_sources", stopped)
     code, lines = refused(capfd, "index", "x", "--encoder", "e.onnx", "--index", "index")
     assert (code, lines) == (1, [f"lookalike: interrupted{said}; what was done is kept, run it again to go on"])
+
+
+def test_without_opencv_no_regions_are_stored_and_that_is_said(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_encoder: Path
+) -> None:
+    """Nor does the ledger say that there are: with OpenCV there, the same command adds them."""
+    write_clip(tmp_path / "a.mp4", range(0, 400, 40))
+    at = ["index", str(tmp_path / "a.mp4"), "--encoder", str(tiny_encoder), "--index", str(tmp_path / "index")]
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "cv2", None)
+        cli.main(at)
+    out, err = capfd.readouterr()
+    told = 'no regions are stored: OpenCV is missing. Run pip install "lookalike[explore]", or give --regions none.'
+    assert err.splitlines().count(told) == 1
+    assert json.loads(out)["points"] == 10
+    with open_index(tmp_path / "index", SPEC) as index:
+        assert [one.sampler for one in index.all_finished()] == ["all"]
+    cli.main([*at, "--regions", "none"])
+    assert told not in capfd.readouterr().err

@@ -43,7 +43,7 @@ def test_the_table_has_a_row_for_every_frame(two_clips, tiny, tmp_path):
 
 
 def test_the_table_says_which_encoder_made_it(two_clips, tiny, tmp_path):
-    embed_footage(find_sources([two_clips]), Job(tiny, Sampling(1), done), tmp_path / "frames.parquet")
+    embed_footage(find_sources([two_clips]), Job(tiny, Sampling(1, regions=None), done), tmp_path / "frames.parquet")
     schema = pq.read_schema(tmp_path / "frames.parquet")
     assert EncoderSpec.from_json(schema.metadata[b"lookalike"].decode(), "frames.parquet") == SPEC
     assert schema.field("embedding").type.list_size == SPEC.dim
@@ -51,7 +51,9 @@ def test_the_table_says_which_encoder_made_it(two_clips, tiny, tmp_path):
 
 
 def test_only_the_table_is_left(two_clips, tiny, tmp_path):
-    embed_footage(find_sources([two_clips]), Job(tiny, Sampling(1), done), tmp_path / "new" / "frames.parquet")
+    embed_footage(
+        find_sources([two_clips]), Job(tiny, Sampling(1, regions=None), done), tmp_path / "new" / "frames.parquet"
+    )
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["frames.parquet"]
 
 
@@ -80,13 +82,15 @@ def test_parts_of_another_rate_or_of_a_changed_file_are_not_taken(two_clips, tin
 
     def parts_when_stopped_in_another_clip(fps) -> int:
         with pytest.raises(KeyboardInterrupt):
-            embed_footage(find_sources([clip, two_clips / "c.mp4"]), Job(tiny, Sampling(fps), stop_after(1)), out)
+            embed_footage(
+                find_sources([clip, two_clips / "c.mp4"]), Job(tiny, Sampling(fps, regions=None), stop_after(1)), out
+            )
         return len(list(parts.glob("*.parquet")))
 
     assert parts_when_stopped_in_another_clip(5) == 1
     assert parts_when_stopped_in_another_clip(10) == 2
     clip.write_bytes((two_clips / "c.mp4").read_bytes())
-    summary = embed_footage(find_sources([clip]), Job(tiny, Sampling(5), done), out)
+    summary = embed_footage(find_sources([clip]), Job(tiny, Sampling(5, regions=None), done), out)
     assert (summary.frames, summary.added) == (12, 12)
     first = next(read_frames(find_sources([two_clips / "c.mp4"])))
     assert pq.read_table(out)["id"][0].as_py() == first.id
@@ -94,7 +98,7 @@ def test_parts_of_another_rate_or_of_a_changed_file_are_not_taken(two_clips, tin
 
 def test_a_source_given_twice_is_in_the_table_once(two_clips, tiny, tmp_path):
     twice = [two_clips / "a.mp4", two_clips / "a.mp4"]
-    embed_footage(find_sources(twice), Job(tiny, Sampling(5), done), tmp_path / "frames.parquet")
+    embed_footage(find_sources(twice), Job(tiny, Sampling(5, regions=None), done), tmp_path / "frames.parquet")
     assert pq.read_table(tmp_path / "frames.parquet").num_rows == 12
 
 
@@ -108,7 +112,7 @@ def test_a_recording_that_vanishes_meanwhile_is_reported(two_clips, tiny, tmp_pa
     """Recorders delete their oldest files while a long job runs."""
     gone = Source(str(tmp_path / "gone.mp4"), "video", "gone")
     sources = [gone, *find_sources([two_clips / "a.mp4"])]
-    summary = embed_footage(sources, Job(tiny, Sampling(5), done), tmp_path / "frames.parquet")
+    summary = embed_footage(sources, Job(tiny, Sampling(5, regions=None), done), tmp_path / "frames.parquet")
     assert [one.source for one in summary.skipped] == [gone.path]
     assert pq.read_metadata(tmp_path / "frames.parquet").num_rows == 12
 
@@ -123,8 +127,8 @@ def test_a_place_that_cannot_be_written_is_named_before_the_work(two_clips, tiny
 def test_an_array_has_the_rest_of_its_rows_beside_it(two_clips, tiny, tmp_path):
     """The same rows as the table's, and as those that are printed."""
     sources = find_sources([two_clips])
-    embed_footage(sources, Job(tiny, Sampling(5), done), tmp_path / "frames.parquet")
-    summary = embed_footage(sources, Job(tiny, Sampling(5), done), tmp_path / "frames.npy")
+    embed_footage(sources, Job(tiny, Sampling(5, regions=None), done), tmp_path / "frames.parquet")
+    summary = embed_footage(sources, Job(tiny, Sampling(5, regions=None), done), tmp_path / "frames.npy")
     assert (summary.frames, summary.added) == (24, 24)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["frames.jsonl", "frames.npy", "frames.parquet"]
     array = np.load(tmp_path / "frames.npy")
@@ -135,7 +139,7 @@ def test_an_array_has_the_rest_of_its_rows_beside_it(two_clips, tiny, tmp_path):
     assert [line["id"] for line in lines] == table["id"]
     assert {line["space"] for line in lines} == {SPEC.space}
     assert [line["time_s"] for line in lines] == table["time_s"]
-    job = Job(tiny, Sampling(5), done)
+    job = Job(tiny, Sampling(5, regions=None), done)
     rows = list(embed_rows(sources, job))
     assert [{name: row[name] for name in row if name != "embedding"} for row in rows] == lines
     np.testing.assert_allclose(np.array([row["embedding"] for row in rows]), array, atol=1e-6)

@@ -10,10 +10,11 @@ import pytest
 
 from lookalike import pixels
 from lookalike.encoder import Encoder
-from lookalike.errors import FootageError, IndexStoreError
-from lookalike.examples import combine, vector_of
+from lookalike.errors import FootageError, IndexStoreError, QueryError
+from lookalike.examples import example_of
 from lookalike.footage import find_sources, read_frames
 from lookalike.index import FrameIndex, open_index
+from lookalike.index.ask import combine
 from lookalike.ingest import index_footage
 from lookalike.region import Region
 from lookalike.sampling import ALL
@@ -81,7 +82,7 @@ def test_examples_are_combined(like: list[float], unlike: list[float], degrees: 
 
 
 def test_examples_that_cancel_out_are_refused() -> None:
-    with pytest.raises(ValueError, match="cancel out"):
+    with pytest.raises(QueryError, match="cancel out"):
         combine(list(at(0, 180)))
 
 
@@ -89,19 +90,19 @@ def test_each_kind_of_example_gives_its_vector(clip: Path, index: FrameIndex, en
     third = list(read_frames(find_sources([clip])))[2]
     expected = tiny_embedding(pixels.fit(third.image, SPEC.input_px))
     for example in (third.id, f"{clip}@0.08", f"{clip}@0.1"):
-        np.testing.assert_allclose(vector_of(example, encoder, index), expected, atol=1e-5)
+        np.testing.assert_allclose(example_of(example, encoder, index).vector, expected, atol=1e-5)
     half = Region(0, 0, 0.5, 1)
     expected = tiny_embedding(pixels.fit(third.image[:, :32], SPEC.input_px))
     for example in (third.id, f"{clip}@0.08"):
-        np.testing.assert_allclose(vector_of(example, encoder, index, half), expected, atol=1e-5)
+        np.testing.assert_allclose(example_of(example, encoder, index, half).vector, expected, atol=1e-5)
 
 
 def test_examples_that_are_not_there_are_named(clip: Path, index: FrameIndex, encoder: Encoder) -> None:
     with pytest.raises(FootageError, match=r"^nothing\.jpg: no such file, expected a picture, a frame"):
-        vector_of("nothing.jpg", encoder, index)
+        example_of("nothing.jpg", encoder, index)
     with pytest.raises(FootageError, match=r"^me@home\.jpg: no such file"):
-        vector_of("me@home.jpg", encoder, index)
+        example_of("me@home.jpg", encoder, index)
     with pytest.raises(FootageError, match=r"^gone\.mp4: no such file"):
-        vector_of("gone.mp4@3", encoder, index)
+        example_of("gone.mp4@3", encoder, index)
     with pytest.raises(IndexStoreError, match="no frame has the id"):
-        vector_of("00000000-0000-0000-0000-000000000000", encoder, index)
+        example_of("00000000-0000-0000-0000-000000000000", encoder, index)

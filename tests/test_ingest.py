@@ -56,11 +56,13 @@ def test_indexing_again_adds_nothing(two_clips, tiny, index):
 def test_what_is_there_whole_is_not_decoded_again(two_clips, tiny, index, monkeypatch, tmp_path):
     """Not under another name, and not what broke off; only what could not be read at all is tried again."""
     sources = find_sources([two_clips])
-    first = index_footage(sources, tiny, index, Sampling(5), done)
+    first = index_footage(sources, tiny, index, Sampling(5, regions=None), done)
     assert index.finished(next(read_frames(sources)).source_id, "fps=5").frames == 12
     monkeypatch.setattr("lookalike.footage.read._sample", lambda *_: pytest.fail("decoded again"))
     (tmp_path / "renamed.mp4").write_bytes((two_clips / "a.mp4").read_bytes())
-    again = index_footage([*sources, *find_sources([tmp_path / "renamed.mp4"])], tiny, index, Sampling(5), done)
+    again = index_footage(
+        [*sources, *find_sources([tmp_path / "renamed.mp4"])], tiny, index, Sampling(5, regions=None), done
+    )
     assert (again.frames, again.added) == (first.frames + 12, 0)
     assert again.skipped == first.skipped
 
@@ -71,12 +73,12 @@ def test_a_recording_that_was_moved_is_found_where_it_is_now(two_clips, tiny, in
     for path in (old, new):
         path.parent.mkdir(parents=True)
         path.write_bytes((two_clips / "a.mp4").read_bytes())
-    index_footage(find_sources([old.parent]), tiny, index, Sampling(5), done)
+    index_footage(find_sources([old.parent]), tiny, index, Sampling(5, regions=None), done)
     moved = find_sources([tmp_path / "archive"])
-    assert index_footage(moved, tiny, index, Sampling(5), done).added == 0
+    assert index_footage(moved, tiny, index, Sampling(5, regions=None), done).added == 0
     assert {(one["source"], one["camera"]) for one in index.frames()} == {(str(old), "a")}
     old.unlink()
-    assert index_footage(moved, tiny, index, Sampling(5), done).added == 0
+    assert index_footage(moved, tiny, index, Sampling(5, regions=None), done).added == 0
     assert {(one["source"], one["camera"]) for one in index.frames()} == {(str(new), "gate")}
     assert [one.source for one in index.all_finished()] == [str(new)]
     assert index.search(index.vector(next(index.frames())["id"]), 1, Where(("gate",)))[0].source == str(new)
@@ -97,7 +99,7 @@ def test_a_clip_that_breaks_off_is_known_with_its_reason(two_clips, tiny, index,
 def test_indexing_at_a_higher_rate_adds_the_frames_between(two_clips, tiny, index):
     """60 frames in 2.4 s: 5 a second are 12, and all of those are among the 60."""
     sources = find_sources([two_clips / "a.mp4"])
-    assert index_footage(sources, tiny, index, Sampling(5), done).added == 12
+    assert index_footage(sources, tiny, index, Sampling(5, regions=None), done).added == 12
     assert index_footage(sources, tiny, index, ALL, done).added == FRAMES - 12
     assert index.count() == FRAMES
 
@@ -139,12 +141,13 @@ def test_copies_are_indexed_once_and_counted_once(two_clips, tiny, index, tmp_pa
     for name in ("copy1", "copy2"):
         (tmp_path / "copies" / name).mkdir(parents=True)
         (tmp_path / "copies" / name / "a.mp4").write_bytes((two_clips / "a.mp4").read_bytes())
-    summary = index_footage(find_sources([tmp_path / "copies"]), tiny, index, Sampling(5), done)
+    summary = index_footage(find_sources([tmp_path / "copies"]), tiny, index, Sampling(5, regions=None), done)
     assert (summary.frames, summary.added, index.count()) == (24, 12, 12)
 
 
 def test_what_could_not_be_read_is_in_the_summary(two_clips, tiny, index):
-    summary = index_footage(find_sources([two_clips]), tiny, index, Sampling(1), done)
+    summary = index_footage(find_sources([two_clips]), tiny, index, Sampling(1, regions=None), done)
+    assert (summary.regions, summary.regions_s) == (0, 0)
     (skipped,) = summary.skipped
     assert (skipped.source, skipped.frames) == (str(two_clips / "broken.mp4"), 0)
     assert summary.to_dict() == {
@@ -154,6 +157,8 @@ def test_what_could_not_be_read_is_in_the_summary(two_clips, tiny, index):
         "black": 0,
         "frozen": 0,
         "damaged": 0,
+        "regions": 0,
+        "regions_s": 0,
         "skipped": [{"source": skipped.source, "reason": skipped.reason, "frames": 0}],
     }
 
@@ -242,6 +247,8 @@ def test_regions_are_stored_beside_their_frames_and_found_by_a_crop(two_clips, t
     sampling = Sampling(5, regions="grid")
     summary = index_footage(find_sources([two_clips / "a.mp4"]), tiny, index, sampling, done)
     assert (summary.frames, summary.added, index.count()) == (12, 120, 120)
+    assert summary.regions == 108
+    assert summary.regions_s > 0
     (known,) = index.all_finished()
     assert (known.sampler, known.frames, known.stored) == ("fps=5,regions=grid", 12, 120)
     assert len(list(index.frames(Where(whole=True)))) == 12

@@ -61,10 +61,10 @@ def place(request, tmp_path):
 def indexed(place, footage, old):
     """Clip a at 5 frames a second, 12, and whole, 60; clip c at 5 a second, 12, with a camera and a date as told."""
     with opened(place, SPEC, create=True) as index:
-        index_footage(find_sources([footage / "a.mp4"]), old, index, Sampling(fps=5), done)
-        index_footage(find_sources([footage / "a.mp4"]), old, index, Sampling(), done)
+        index_footage(find_sources([footage / "a.mp4"]), old, index, Sampling(fps=5, regions=None), done)
+        index_footage(find_sources([footage / "a.mp4"]), old, index, Sampling(regions=None), done)
         told = Naming(camera="dock", captured_at=datetime(2026, 2, 1, 9, tzinfo=UTC))
-        index_footage(find_sources([footage / "c.mp4"], told), old, index, Sampling(fps=5), done)
+        index_footage(find_sources([footage / "c.mp4"], told), old, index, Sampling(fps=5, regions=None), done)
     return place
 
 
@@ -203,7 +203,7 @@ def test_what_was_forgotten_while_a_reindex_was_not_done_stays_forgotten(indexed
 def test_what_the_one_before_got_since_is_taken_in_when_it_is_run_again(indexed, footage, old, new):
     reindex(indexed, new, no_bar)
     with opened(indexed, SPEC) as index:  # as a service does that was not started anew
-        index_footage(find_sources([footage / "c.mp4"]), old, index, Sampling(), done)
+        index_footage(find_sources([footage / "c.mp4"]), old, index, Sampling(regions=None), done)
     outcome = reindex(indexed, new, no_bar)
     assert (outcome.added, outcome.switched, indexed.pointer()) == (FRAMES - 12, True, Pointer(NEW, ""))
     assert len(stored(indexed, NEW_SPEC)) == 2 * FRAMES
@@ -225,7 +225,9 @@ def test_a_ledger_of_an_earlier_version_is_read_and_cameras_are_taken_from_the_f
 
     place = FolderPlace(tmp_path / "index")
     with opened(place, SPEC, create=True) as index:
-        index_footage(find_sources([footage / "a.mp4"], Naming(camera="gate")), old, index, Sampling(fps=5), done)
+        index_footage(
+            find_sources([footage / "a.mp4"], Naming(camera="gate")), old, index, Sampling(fps=5, regions=None), done
+        )
     with sqlite3.connect(tmp_path / "index" / "ledger.sqlite") as file:
         for column in ("camera", "began_at", "stored"):
             file.execute(f"ALTER TABLE finished DROP COLUMN {column}")

@@ -11,8 +11,10 @@ from lookalike.sampling import ALL, Sampling
     ("sampling", "written"),
     [
         (ALL, "all"),
-        (Sampling(2.0), "fps=2"),
-        (Sampling(1 / 3), f"fps={1 / 3!r}"),
+        (Sampling(), "regions=auto"),
+        (Sampling(2.0), "fps=2,regions=auto"),
+        (Sampling(2.0, regions=None), "fps=2"),
+        (Sampling(1 / 3, regions="motion"), f"fps={1 / 3!r},regions=motion"),
         (Sampling(keyframes=True), "keyframes"),
         (Sampling(5, scene_cuts=True, motion=0.01, dedupe=0.98), "fps=5,scene_cuts,motion=0.01,dedupe=0.98"),
     ],
@@ -30,6 +32,8 @@ def test_a_sampling_is_read_back_as_it_was_written(sampling: Sampling, written: 
         (Sampling(motion=1), "--motion is 1, expected a share"),
         (Sampling(dedupe=1.1), "--dedupe is 1.1, expected a cosine"),
         (Sampling(keyframes=True, scene_cuts=True), "--keyframes leaves out what"),
+        (Sampling(keyframes=True, regions="motion"), "--keyframes leaves out what"),
+        (Sampling(dedupe=0.9, regions="motion"), "--dedupe stores one frame for many"),
     ],
 )
 def test_what_makes_no_sense_is_named(sampling: Sampling, said: str) -> None:
@@ -40,3 +44,14 @@ def test_what_makes_no_sense_is_named(sampling: Sampling, said: str) -> None:
 def test_what_is_no_sampling_is_not_read() -> None:
     with pytest.raises(ValueError, match="'every' is none of fps"):
         Sampling.parse("every=3")
+
+
+@pytest.mark.parametrize("given", [{"keyframes": True}, {"dedupe": 0.9}])
+def test_regions_are_none_by_default_where_they_cannot_be_had(given: dict) -> None:
+    sampling = Sampling(**given)
+    sampling.check()
+    assert sampling.regions is None
+
+
+def test_what_an_earlier_version_wrote_has_no_regions() -> None:
+    assert Sampling.parse("fps=2").regions is None

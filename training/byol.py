@@ -137,9 +137,11 @@ class Byol(nn.Module):
 
 def _in_two(encoder: nn.Module, stages: int) -> tuple[nn.Module, nn.Module] | None:
     """An encoder, [normalisation, network], as what is frozen and the rest; None if nothing is, or can be."""
-    split = getattr(encoder[1], "in_two", None) if stages and isinstance(encoder, nn.Sequential) else None
-    parts = split(stages) if split else None
-    return (nn.Sequential(encoder[0], parts[0]), parts[1]) if parts else None
+    if not (stages and isinstance(encoder, nn.Sequential) and hasattr(encoder[1], "in_two")):
+        return None
+    normalisation, network = encoder.children()
+    parts = network.in_two(stages)  # pyright: ignore[reportCallIssue]
+    return (nn.Sequential(normalisation, parts[0]), parts[1]) if parts else None
 
 
 def _after(branch: nn.Sequential, stages: int) -> nn.Sequential:

@@ -37,9 +37,13 @@ class RegionCache:
         return len(self.pictures)
 
 
-NO_REGIONS = RegionCache(
-    np.empty((0, 1, 1, 3), np.uint8), np.empty(0, np.int64), np.empty((0, 4)), np.empty(0, np.int64)
-)
+def untracked(pictures: np.ndarray) -> RegionCache:
+    """Regions, uint8 (R, C, C, 3), of which no more is known."""
+    count = len(pictures)
+    return RegionCache(pictures, np.zeros(count, np.int64), np.zeros((count, 4)), np.full(count, -1))
+
+
+NO_REGIONS = untracked(np.empty((0, 1, 1, 3), np.uint8))
 
 
 @dataclass(frozen=True)

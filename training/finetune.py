@@ -128,7 +128,7 @@ def fine_tune(
     head = nn.Linear(embedding_dim(encoder, config.input_px), int(train.labels.max()) + 1)
     network = nn.Sequential(encoder, head).to(where).train()
     settings = _settings(config, schedule, steps)
-    optimizer, bf16 = build_optimizer(network, settings), pick_bf16(config.precision, where)
+    optimizer, bf16 = build_optimizer(network, settings), pick_bf16(config.precision, where, network)
     order = batch_indices(np.zeros(len(train.labels), int), settings.batch, False, seed)
     generator = torch.Generator().manual_seed(seed)
     step = 0

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lookalike.parts import Part, PartName
-from training.encoders import grid_of
+from training.encoders import device_of, grid_of
 from training.histogram import BINS, ColourHistogram
 
 BATCH = 64  # pictures per forward pass
@@ -83,6 +83,7 @@ class EncoderWithHead(nn.Module):
     def features_of(self, images: Tensor) -> Features:
         """What each part is made from. images: float (N, 3, S, S) in [0, 1]. Returns: unit (N, D_i) of each."""
         found: Features = {}
+        images = images.to(device_of(self.encoder))
         if "content" in self.layers or "layout" in self.layers:
             grid = self.encoder(images)  # (N, C * cells)
             found["content"] = F.normalize(grid.unflatten(1, (-1, self.cells)).mean(2), dim=1)

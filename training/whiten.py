@@ -1,7 +1,8 @@
-"""The last, linear layer of a served encoder: what a disturbed camera changes is weighed down, what differs is kept.
+"""The linear layers of a head: what a perturbed camera changes is weighed down, what differs is kept.
 
-Each frame is a class of its own, so this needs no labels. Source: within-class covariance normalisation, Hatch and
-Stolcke, ICASSP 2006; the weight of each direction is that of probabilistic LDA, Ioffe, ECCV 2006, section 2.
+Each picture is a class of its own, and so is what was followed: this needs no labels. Source: within-class covariance
+normalisation, Hatch and Stolcke, ICASSP 2006; the weight of each direction is that of probabilistic LDA, Ioffe, ECCV
+2006, section 2.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ from torch import Tensor
 SHRINKAGE = 0.01  # of the mean variance, added to each: directions in which no frame was ever disturbed are not all
 
 
-def fit_whitening(copies: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+TRACKS = 0.2  # how much the variance within tracks counts, next to that of perturbed copies
+
+
+def fit_whitening(copies: Tensor, dim: int, track: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Fit the layer on frames that were seen several times, each time disturbed in another way.
 
     copies: float (K, N, D), K at least 2: what the encoder gives for K copies of each of N frames.
-    dim: how many directions to keep, the most telling ones; at most D.
+    dim: how many directions to keep, the most telling ones; at most D. track: int (N,), which pictures show the same
+    thing at other moments, -1 for one that is in no track: how a thing changes while it passes is weighed down, too.
     Returns: centre, float32 (D,), and weight, float32 (dim or fewer, D): an embedding is weight @ (features - centre).
     Along each kept direction the disturbed copies of a frame have variance 1, before it is scaled by the root of
     s / (s + 1), s the variance of frames there: the share of what is seen that is signal. It is that of their means
@@ -28,6 +33,9 @@ def fit_whitening(copies: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     shaken = (copies - frames).flatten(0, 1)
     nuisance = (shaken.T @ shaken / len(frames) / (len(copies) - 1)).double()  # (D, D)
     moved = (frames - centre).double().T / len(frames) ** 0.5  # (D, N); moved @ moved.T is the covariance of frames
+    within = _within_tracks(frames, track)
+    if within is not None:
+        nuisance = (1 - TRACKS) * nuisance + TRACKS * within
     size, signal = len(nuisance), moved.square().sum()
     if not signal > 0:
         return centre, torch.eye(size)[:dim]
@@ -41,6 +49,21 @@ def fit_whitening(copies: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     share = (variance / (variance + 1))[:kept]
     weight = torch.linalg.solve_triangular(root.T, directions[:, :kept] * share.sqrt(), upper=True).T
     return centre, weight.float().contiguous()
+
+
+def _within_tracks(frames: Tensor, track: Tensor | None) -> Tensor | None:
+    """The covariance of pictures about the mean of their track, float64 (D, D); None if no track has two."""
+    if track is None or not len(track):
+        return None
+    followed = track >= 0
+    _, number, counts = track[followed].unique(return_inverse=True, return_counts=True)
+    free = int((counts - 1).sum())
+    if not free:
+        return None
+    of_track = frames[followed].double()
+    means = torch.zeros(len(counts), of_track.shape[1], dtype=torch.float64).index_add_(0, number, of_track)
+    apart = of_track - (means / counts[:, None])[number]
+    return apart.T @ apart / free
 
 
 def _principal(columns: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,7 @@ from cyclopts import Parameter
 
 from lookalike.cli.flags import EncoderFile, IndexAt, RunOn, Source_, app, fail
 from lookalike.naming import NamingFlags
-from lookalike.sampling import ALL, Sampling
+from lookalike.sampling import USUAL, Sampling
 from lookalike.server_options import ONE_NODE, ServerOptions
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def embed(
         Parameter(help="File to write: Parquet, or by its name .npy, with the rest of each row in a .jsonl beside it."),
     ] = None,
     stdout: Annotated[bool, Parameter(negative="", help="Instead of a file: print JSON lines.")] = False,
-    sampling: Which = ALL,
+    sampling: Which = USUAL,
     naming: WhereFrom = UNTOLD,
     device: RunOn = "auto",
 ) -> None:
@@ -66,6 +67,7 @@ def embed(
         fail(f"--out is {out}, expected a name that ends with .parquet or .npy", code=2)
     _check_given(sources)
     found, model = _find(sources, naming), Encoder(encoder, device)
+    sampling = _possible(sampling)
     with footage_bar("embedding", found) as saw:
         job = Job(model, sampling, saw, say)
         if out:
@@ -83,7 +85,7 @@ def index(
     *sources: Source_,
     encoder: EncoderFile,
     index: IndexAt,
-    sampling: Which = ALL,
+    sampling: Which = USUAL,
     naming: WhereFrom = UNTOLD,
     collection: NewCollection = ONE_NODE,
     watch: Annotated[
@@ -105,9 +107,11 @@ def index(
         check_watch(sources, settle_s)
     tables = [Path(one) for one in sources if one.endswith(".parquet")]
     footage = tuple(one for one in sources if not one.endswith(".parquet"))
-    if tables and not footage and (sampling, naming) != (ALL, UNTOLD):
+    if tables and not footage and (sampling, naming) != (USUAL, UNTOLD):
         fail("a table has its own frames, times and cameras; flags of them are for footage", code=2)
     found = _find(footage, naming) if footage and not watch else []
+    if footage:
+        sampling = _possible(sampling)
     model = Encoder(encoder, device)
     with open_index(index, model.spec, create=True, options=collection) as store:
         if watch:
@@ -137,6 +141,17 @@ def _index_all(
     return summary
 
 
+def _possible(sampling: Sampling) -> Sampling:
+    """Without OpenCV no regions are stored, nor noted as stored: indexed again with it, they are added."""
+    from lookalike.console import say
+    from lookalike.footage.changes import has_opencv
+
+    if sampling.regions != "auto" or has_opencv():
+        return sampling
+    say('no regions are stored: OpenCV is missing. Run pip install "lookalike[explore]", or give --regions none.')
+    return dataclasses.replace(sampling, regions=None)
+
+
 def _check_given(sources: tuple[str, ...]) -> None:
     if not sources:
         fail("no SOURCE given; expected images, folders, videos or stream URLs", code=2)
@@ -161,6 +176,9 @@ def _report(summary: Summary, named: bool = False) -> dict[str, Any]:
         warn_skipped(one)
     faults = ((summary.black, "black"), (summary.frozen, "frozen"), (summary.damaged, "damaged"))
     parts = [f"{summary.frames:,} frames, {summary.added:,} new"]
+    if summary.regions:
+        each = summary.regions / max(summary.frames, 1)
+        parts.append(f"{summary.regions:,} regions ({each:.1f} a frame, {summary.regions_s:.1f} s of work)")
     parts += [f"{count:,} {fault}" for count, fault in faults if count]
     parts += [f"{len(summary.skipped)} of {summary.sources} source(s) skipped or cut short"]
     say(", ".join(parts))

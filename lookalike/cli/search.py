@@ -48,17 +48,30 @@ def search(
     diverse: Annotated[
         float, Parameter(help="From 0, the nearest, to 1: hits that are unlike each other, of those that are near.")
     ] = 0.0,
+    colour: Annotated[
+        float | None,
+        Parameter(help="What colour counts: from 0, the same kind of thing, to 1, the same look."),
+    ] = None,
+    layout: Annotated[
+        float | None,
+        Parameter(help="What position counts, of the rest: from 0, anywhere in the picture, to 1, in the same place."),
+    ] = None,
     filters: WhichFrames = EVERY_FRAME,
     json_: Json = False,
 ) -> None:
-    """Find the moments that look most like a picture. Neighbouring frames are answered as one hit with its span."""
+    """Find the moments that look most like a picture. Neighbouring frames are answered as one hit with its span.
+
+    A stored frame in which something moves (--id, --at) is asked by that; --region asks by another part of it.
+    """
     from lookalike.console import print_data, say
     from lookalike.encoder import Encoder
-    from lookalike.examples import combine, vector_of
+    from lookalike.errors import QueryError
+    from lookalike.examples import example_of
     from lookalike.index import Choice, open_index
+    from lookalike.index.ask import GivenWeights, SearchRequest
     from lookalike.region import Region
 
-    where = filters.where()
+    where, weights = filters.where(), GivenWeights(colour, layout)
     try:
         choice = Choice(by, min_score, min_percentile, diverse)
         part = Region.parse(region) if region else None
@@ -70,13 +83,18 @@ def search(
     if len(asked) > 1 or (not asked and (region or not like)):
         fail("expected one of a picture, --id or --at; or --like alone, of which there is no --region", code=2)
     model = Encoder(encoder, "cpu")
+    try:
+        weights.check(model.spec)
+    except QueryError as error:
+        fail(str(error), code=2)
     with open_index(index, model.spec) as store:
-        wanted = [vector_of(one, model, store, part) for one in asked] + [vector_of(one, model, store) for one in like]
+        wanted = [example_of(one, model, store, part) for one in asked]
+        wanted += [example_of(one, model, store) for one in like]
+        avoided = [example_of(one, model, store).vector for one in unlike]
         try:
-            vector = combine(wanted, [vector_of(one, model, store) for one in unlike])
-        except ValueError as error:
+            hits = store.ask(SearchRequest(wanted, avoided, top, where, choice, weights))
+        except QueryError as error:
             fail(str(error), code=2)
-        hits = store.search(vector, top, where, choice)
     if not json_:
         print_data(f"{'score':>6}  {'pct':>5}  {'time':>9}  {'span':>15}  {'frames':>6}  camera  source")
     for hit in hits:
@@ -139,4 +157,5 @@ def _line(hit: Hit) -> str:
     span = f"{hit.span_s[0]:.1f}-{hit.span_s[1]:.1f} s"
     place = f"{hit.time_s:7.1f} s  {span:>15}  {hit.frames:6}  {hit.camera}  {hit.source}"
     region = f"  region {hit.region}" if hit.region else ""
-    return f"{hit.score:6.3f}  {hit.percentile:5.1f}  {place}{region}"
+    asked = f"  asked by {hit.asked}" if hit.asked else ""
+    return f"{hit.score:6.3f}  {hit.percentile:5.1f}  {place}{region}{asked}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -107,7 +108,11 @@ def export(
     ] = None,
     footage: Annotated[
         tuple[str, ...],
-        Parameter(help="Fits the last layer, and verifies.", negative="", consume_multiple=True, group=ELSEWHERE),
+        Parameter(
+            help="Fit the head to this footage, and verify on it, not on what the run was trained on.",
+            negative="",
+            consume_multiple=True,
+        ),
     ] = (),
     arch: Annotated[str, Parameter(help="What the weights are of, as for pretrain.", group=ELSEWHERE)] = "resnet18",
     input_px: Annotated[int, Parameter(help="Side of its square input, pixels.", group=ELSEWHERE)] = 224,
@@ -120,14 +125,21 @@ def export(
     from exporters.weights import export_weights
     from lookalike.console import frame_counter, print_data, say, warn_skipped
     from lookalike.footage import find_sources, read_frames
+    from training.data import build_cache
 
     if (run is None) == (from_ is None):
         fail("expected the folder of a run, or --from with weights", code=2)
-    if bool(footage) != bool(from_):
-        fail("--from and --footage go together: the one is fitted to the other, and verified on it", code=2)
+    if from_ and not footage:
+        fail("--from needs --footage: the head is fitted to it, and verified on it", code=2)
     if min_top10 is not None and not 0 <= min_top10 <= 1:
         fail(f"--min-top10 is {min_top10:g}, expected 0 to 1", code=2)
-    if run:
+    if run and footage:
+        config = TrainConfig.load(run / CONFIG)
+        with tempfile.TemporaryDirectory() as folder, frame_counter("reading") as count:
+            frames = read_frames(find_sources(footage), config.fps, warn_skipped, regions="motion")
+            cache = build_cache(Path(folder), frames, config.cache_px, lambda frame: count([frame]))
+            exported = export_run(run, out, precision, say, min_top10, cache)
+    elif run:
         exported = export_run(run, out, precision, say, min_top10)
     elif from_:
         try:
@@ -138,6 +150,33 @@ def export(
         with frame_counter("reading") as count:
             frames = read_frames(find_sources(footage), config.fps, warn_skipped, regions="motion")
             exported = export_weights(config, frames, out, precision, lambda frame: count([frame]), say, min_top10)
+    print_data(exported.to_json())
+
+
+@app.command(help_epilogue="Example: `lookalike refit encoder.onnx --footage recordings/ --out here.onnx`")
+def refit(
+    encoder: Annotated[Path, Parameter(help="ONNX file made by `lookalike export`.")],
+    *,
+    footage: Annotated[
+        tuple[str, ...],
+        Parameter(help="What to fit its head to, and to verify on.", negative="", consume_multiple=True),
+    ],
+    out: Annotated[Path, Parameter(help="ONNX file to write.")],
+    fps: Annotated[float, Parameter(help="Frames taken from each second of video.")] = DEFAULT_CONFIG.fps,
+) -> None:
+    """Fit the head of an encoder to other footage, without training; prints its parity as JSON.
+
+    An encoder that was made on other footage finds much more here once its head has seen it.
+    """
+    from exporters.refit import refit
+    from lookalike.console import frame_counter, print_data, warn_skipped
+    from lookalike.footage import find_sources, read_frames
+
+    if fps <= 0:
+        fail(f"--fps is {fps:g}, expected more than 0", code=2)
+    with frame_counter("reading") as count:
+        frames = read_frames(find_sources(footage), fps, warn_skipped, regions="motion")
+        exported = refit(encoder, frames, out, lambda frame: count([frame]))
     print_data(exported.to_json())
 
 

@@ -139,7 +139,7 @@ def _finish(tour: Tour, found: list[dict[str, Any]]) -> None:
         "sources": tour.sources,
         "seconds": seconds,
         "frames_trained": tour.results["pretrain"]["frames"],
-        "frames_indexed": tour.results["index"]["points"],
+        "frames_indexed": tour.results["index"]["frames"],
         "skipped": tour.results["index"]["skipped"],
         "parity": tour.results["export"]["parity"],
         "space": tour.results["export"]["space"],

@@ -14,9 +14,21 @@ SHORTEST_SCENE_MS = 600
 SMALL_PX = (160, 90)  # what is looked at: a change that cannot be seen there is none
 
 LEAST, MOST = 0.002, 3  # share of the picture that a moving region takes, and how many there may be
+# A camera is moved while more than this share of the picture is near something that moves, over the last seconds.
+# Measured on five fixed cameras and on the same clips cut from a window that shakes (docs/regions.md).
+UNSTEADY, NEAR_PX, STEADY_S = 1 / 3, 9, 5.0
 MARGIN, NARROWEST = 0.25, 0.1  # around what moves, as a share of it; and a region's least side, as one of the picture
 
 Small = np.ndarray  # uint8 (90, 160, 3), BGR
+
+
+def has_opencv() -> bool:
+    """Whether motion can be seen at all."""
+    try:
+        import cv2  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def scene_starts() -> Callable[[Small, int], bool]:
@@ -55,12 +67,26 @@ class Motion:
         self._cv2 = cv2
         self._subtractor = cv2.createBackgroundSubtractorMOG2(detectShadows=False)
         self._mask: np.ndarray | None = None
+        self._spread, self._looks, self._last_us = 0.0, 0, 0  # over the last seconds: share near what moves
 
-    def look(self, small: Small) -> None:
-        """Told of every frame of one video, in order; in the first nothing moves."""
+    def look(self, small: Small, pts_us: int) -> None:
+        """Called with every frame of one video, in order, and its microseconds; in the first nothing moves."""
         # The median takes out single pixels of noise.
         mask = self._cv2.medianBlur(self._subtractor.apply(small), 3)
         self._mask = np.zeros_like(mask) if self._mask is None else mask
+        if self.share() <= UNSTEADY:  # else the light changes, or something passes close by
+            near = self._cv2.dilate(self._mask, np.ones((NEAR_PX, NEAR_PX), np.uint8))
+            self._looks += 1
+            newest = max(1 / self._looks, min((pts_us - self._last_us) / 1e6 / STEADY_S, 1.0))
+            self._spread += newest * (float(np.count_nonzero(near)) / near.size - self._spread)
+        self._last_us = pts_us
+
+    def stands_still(self) -> bool:
+        """Whether the camera does: no more than UNSTEADY of the picture moves, now and around it over the last seconds.
+
+        In a hand-held recording something moves everywhere: every edge does.
+        """
+        return self.share() <= UNSTEADY and self._spread <= UNSTEADY
 
     def share(self) -> float:
         """Of the picture, in the frame that was looked at last."""

@@ -22,7 +22,7 @@ from lookalike.footage.decode import Damaged, recorded
 from lookalike.footage.faults import Fault, is_black
 from lookalike.footage.frame import Frame
 from lookalike.footage.picture import Converter, luma, size_px
-from lookalike.footage.sampler import GRID, take
+from lookalike.footage.sampler import GRID, Spent, take
 from lookalike.footage.sources import Source
 from lookalike.footage.stream import stream_frames
 from lookalike.naming import Naming
@@ -47,7 +47,8 @@ class Ended:
 
     source_id: SHA-256 of its bytes; None for a stream, and where it could not be read at all.
     frames: how many were read. regions: how many parts of them. reason: why there are no more, or what is wrong with
-    it; None if nothing is. damaged: how many packets or frames of it were left out.
+    it; None if nothing is. damaged: how many packets or frames of it were left out. regions_s: seconds of work that
+    finding and cutting the regions took.
     """
 
     source: Source
@@ -56,6 +57,7 @@ class Ended:
     reason: str | None
     damaged: int = 0
     regions: int = 0
+    regions_s: float = 0.0
 
 
 def read_frames(
@@ -91,16 +93,16 @@ def read_source(
     wanted: asked with the source's id before anything is decoded; if not, no frame is read.
     on_reconnect: told in a line when a stream has dropped and is taken up again.
     """
-    count, regions, source_id, reason, damaged = 0, 0, None, None, 0
+    count, regions, source_id, reason, damaged, spent = 0, 0, None, None, 0, Spent()
     try:
         source_id = None if source.kind == "stream" else identify(source)
         if source_id is None or wanted(source_id):
-            for frame in _read_one(source, sampling, fit_px, source_id, on_reconnect):
+            for frame in _read_one(source, sampling, fit_px, source_id, on_reconnect, spent):
                 yield frame
                 count, regions = count + (frame.region is None), regions + (frame.region is not None)
     except (FootageError, FFmpegError, OSError, ValueError) as error:
         reason, damaged = _reason(error, source), error.count if isinstance(error, Damaged) else 0
-    yield Ended(source, source_id, count, reason, damaged, regions)
+    yield Ended(source, source_id, count, reason, damaged, regions, spent.seconds)
 
 
 def duration_s(path: str) -> float | None:
@@ -133,35 +135,38 @@ def _read_one(
     fit_px: int | None,
     source_id: str | None,
     on_reconnect: Callable[[str], None],
+    spent: Spent,
 ) -> Iterator[Frame]:
     """source_id: of a file; None for a stream."""
     if source.kind == "image":
-        yield from _read_image(source, sampling, fit_px, source_id or "")
+        yield from _read_image(source, sampling, fit_px, source_id or "", spent)
     elif source_id is None:
-        yield from _read_stream(source, sampling, fit_px, on_reconnect)
+        yield from _read_stream(source, sampling, fit_px, on_reconnect, spent)
     else:
         with av.open(source.path) as container:
             captured_from = source.captured_at or _creation_time(container, source)
             yield from _sample(
-                recorded(container, sampling.keyframes), source, source_id, captured_from, sampling, fit_px
+                recorded(container, sampling.keyframes), source, source_id, captured_from, sampling, fit_px, spent
             )
 
 
 def _read_stream(
-    source: Source, sampling: Sampling, fit_px: int | None, on_reconnect: Callable[[str], None]
+    source: Source, sampling: Sampling, fit_px: int | None, on_reconnect: Callable[[str], None], spent: Spent
 ) -> Iterator[Frame]:
     """A stream is a source of its own each time that it is read; across connections it is one."""
     started = datetime.now(UTC)
     source_id = hashlib.sha256(f"{source.path}|{started.isoformat()}".encode()).hexdigest()
     frames = stream_frames(source.path, sampling.keyframes, lambda told: on_reconnect(f"{source.name}: {told}"))
-    yield from _sample(frames, source, source_id, started, sampling, fit_px)
+    yield from _sample(frames, source, source_id, started, sampling, fit_px, spent)
 
 
 def _fault(image: np.ndarray, frozen: bool) -> Fault | None:
     return "black" if is_black(image) else "frozen" if frozen else None
 
 
-def _read_image(source: Source, sampling: Sampling, fit_px: int | None, source_id: str) -> Iterator[Frame]:
+def _read_image(
+    source: Source, sampling: Sampling, fit_px: int | None, source_id: str, spent: Spent
+) -> Iterator[Frame]:
     data = read_bytes(source.path)
     image = pixels.decode_to_fit(data, fit_px, source.path) if fit_px else pixels.decode(data, source.path)
     taken = exif.taken_at(data)
@@ -179,14 +184,17 @@ def _read_image(source: Source, sampling: Sampling, fit_px: int | None, source_i
     )
     yield frame
     if sampling.regions == "grid":
-        yield from _parts(frame, pixels.decode(data, source.path), GRID, fit_px)
+        yield from _parts(frame, pixels.decode(data, source.path), GRID, fit_px, spent)
 
 
-def _parts(frame: Frame, rgb: np.ndarray, regions: Iterable[Region], fit_px: int | None) -> Iterator[Frame]:
+def _parts(
+    frame: Frame, rgb: np.ndarray, regions: Iterable[Region], fit_px: int | None, spent: Spent
+) -> Iterator[Frame]:
     """Yield a frame for each part of it. rgb: the whole picture, uint8 (H, W, 3)."""
     for region in regions:
-        image = np.ascontiguousarray(region.crop(rgb))
-        image = pixels.fit(image, fit_px) if fit_px else image
+        with spent.timed():
+            image = np.ascontiguousarray(region.crop(rgb))
+            image = pixels.fit(image, fit_px) if fit_px else image
         yield replace(frame, image=image, region=region, luma=luma(image))
 
 
@@ -197,10 +205,11 @@ def _sample(
     captured_from: datetime | None,
     sampling: Sampling,
     fit_px: int | None,
+    spent: Spent,
 ) -> Iterator[Frame]:
     """Yield what is taken of a video. frames: all of it, in order, each with its microseconds since the first."""
     to_rgb, whole = Converter(fit_px), Converter()
-    for taken in take(frames, sampling):
+    for taken in take(frames, sampling, spent):
         image = to_rgb(taken.frame)
         frame = Frame(
             image=image,
@@ -217,7 +226,9 @@ def _sample(
         )
         yield frame
         if taken.regions:
-            yield from _parts(frame, whole(taken.frame), taken.regions, fit_px)
+            with spent.timed():
+                rgb = whole(taken.frame)
+            yield from _parts(frame, rgb, taken.regions, fit_px, spent)
 
 
 def _creation_time(container: av.container.InputContainer, source: Source) -> datetime | None:

@@ -15,6 +15,7 @@ import numpy as np
 from lookalike.index.engine import Engine
 from lookalike.index.moments import MOMENT_S
 from lookalike.index.schema import Hit, Where
+from lookalike.region import Region
 
 logger = logging.getLogger("lookalike.index")
 
@@ -22,12 +23,17 @@ SAMPLE = 1000  # frames of each camera, at most
 CAMERAS = 64  # whose samples are kept: 1 MB each, for vectors of 256
 REFRESH_S = 60.0  # then a camera's frames are drawn again, since an index may grow
 FULL_REFRESH_S = 600.0  # the same for as many as are ever drawn: more frames make no better sample
+LEAST_USUAL = 8  # whole frames that say what a camera usually shows
+ALWAYS, SAME_PLACE = 0.2, 0.5  # share of frames; intersection over union of boxes
 ROUNDING = 1e-6  # the engine's cosine and ours differ by less
 
 
 @dataclass(frozen=True, eq=False)
 class _Sample:
-    """N frames of a camera. vectors: float32 (N, D). sources: (N,), numbered by `numbers`. The rest: (N,) each."""
+    """N frames of a camera. vectors: float32 (N, D). sources: (N,), numbered by `numbers`. The rest: (N,) each.
+
+    usual: the median of the whole ones, float32 (D,), of length 1; None of fewer than LEAST_USUAL.
+    """
 
     vectors: np.ndarray
     sources: np.ndarray
@@ -35,6 +41,8 @@ class _Sample:
     times_s: np.ndarray
     ends_s: np.ndarray
     stand_for: np.ndarray  # how many frames each of them is
+    boxes: np.ndarray  # (N, 4), the region that each is, x, y, w, h in shares; NaN for a whole frame
+    usual: np.ndarray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +69,21 @@ class Background:
         self._drawn: OrderedDict[str, _Drawn] = OrderedDict()  # by camera, the least recently used first
         self._drawing = False  # one at a time: each keeps the engine busy
 
-    def calibrate(self, vector: np.ndarray, hits: Sequence[Hit]) -> list[Hit]:
-        """The hits of a search by `vector`, float32 (D,), with their percentiles.
+    def usual(self, camera: str) -> np.ndarray | None:
+        """What a camera usually shows: float32 (D,), of length 1; None if too few of its frames are stored."""
+        return self._sample(camera).usual
+
+    def moves_always(self, camera: str, region: Region) -> bool:
+        """Whether more than ALWAYS of the camera's frames have a region in this place, as of a burned-in clock."""
+        boxes = self._sample(camera).boxes
+        regions = boxes[~np.isnan(boxes[:, 0])]
+        frames = len(boxes) - len(regions)
+        return frames >= LEAST_USUAL and int((_overlap(region, regions) >= SAME_PLACE).sum()) > ALWAYS * frames
+
+    def calibrate(self, vectors: np.ndarray, hits: Sequence[Hit]) -> list[Hit]:
+        """The hits of a search with their percentiles.
+
+        vectors: float32 (D,), or (Q, D) where the best of several scores counts; the dot product is the score.
 
         100 k / (N + 1), where k of the N sampled frames of the hit's camera, those of its own moment aside, are less
         similar to the query than the hit: what is left to 100 is the chance that a frame which belongs to the rest
@@ -72,15 +93,17 @@ class Background:
         Zero", 2010.
         """
         samples = {camera: self._sample(camera) for camera in {hit.camera for hit in hits}}
-        scores = {camera: sample.vectors @ vector for camera, sample in samples.items()}
+        asked = np.atleast_2d(vectors).T
+        scores = {camera: (one.vectors @ asked).max(1) for camera, one in samples.items() if len(one.vectors)}
         return [
             dataclasses.replace(hit, percentile=_percentile(hit, samples[hit.camera], scores[hit.camera]))
             for hit in hits
+            if hit.camera in scores  # else forgotten meanwhile
         ]
 
-    def above(self, percentile: float, vector: np.ndarray, hits: Sequence[Hit]) -> list[Hit]:
-        """Those of the hits that have at least this percentile."""
-        return [hit for hit in self.calibrate(vector, hits) if hit.percentile >= percentile]
+    def above(self, percentile: float, vectors: np.ndarray, hits: Sequence[Hit]) -> list[Hit]:
+        """Those of the hits that have at least this percentile. vectors: as for `calibrate`."""
+        return [hit for hit in self.calibrate(vectors, hits) if hit.percentile >= percentile]
 
     def _sample(self, camera: str) -> _Sample:
         with self._turn:
@@ -116,8 +139,34 @@ class Background:
         fields, vectors = next(self._engine.vectors(Where((camera,)), SAMPLE), ([], np.empty((0, 0), np.float32)))
         numbers = {source: number for number, source in enumerate({one["source"] for one in fields})}
         sources = np.array([numbers[one["source"]] for one in fields], int)
-        columns = [np.array([one[name] for one in fields], float) for name in ("time_s", "end_s", "stands_for")]
-        return _Sample(vectors, sources, numbers, *columns)
+        times_s, ends_s, stand_for = (
+            np.array([one[name] for one in fields], float) for name in ("time_s", "end_s", "stands_for")
+        )
+        boxes = np.array([_box(one.get("region")) for one in fields]).reshape(-1, 4)
+        usual = _usual(vectors[np.isnan(boxes[:, 0])])
+        return _Sample(vectors, sources, numbers, times_s, ends_s, stand_for, boxes, usual)
+
+
+def _box(region: str | None) -> tuple[float, float, float, float]:
+    box = Region.parse(region) if region else Region(np.nan, np.nan, np.nan, np.nan)
+    return box.x, box.y, box.w, box.h
+
+
+def _overlap(region: Region, boxes: np.ndarray) -> np.ndarray:
+    """boxes: (N, 4). Returns: (N,), intersection over union with the region."""
+    start = np.maximum(boxes[:, :2], (region.x, region.y))
+    end = np.minimum(boxes[:, :2] + boxes[:, 2:], (region.x + region.w, region.y + region.h))
+    shared = np.maximum(end - start, 0).prod(1)
+    return shared / (boxes[:, 2:].prod(1) + region.w * region.h - shared)
+
+
+def _usual(vectors: np.ndarray) -> np.ndarray | None:
+    """vectors: float32 (N, D), of whole frames."""
+    if len(vectors) < LEAST_USUAL:
+        return None
+    median = np.median(vectors, axis=0)
+    length = float(np.linalg.norm(median))
+    return (median / length).astype(np.float32) if length > 0 else None
 
 
 def _percentile(hit: Hit, sample: _Sample, scores: np.ndarray) -> float:

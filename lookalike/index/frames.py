@@ -16,6 +16,17 @@ import numpy as np
 from lookalike.contract import EncoderSpec
 from lookalike.errors import FootageError, IndexStoreError
 from lookalike.footage import Frame
+from lookalike.footage.sampler import GRID
+from lookalike.index.ask import (
+    LEAST_AREA,
+    MOST_REGIONS,
+    FrameMoment,
+    Moving,
+    QueryExample,
+    Question,
+    SearchRequest,
+    questions_of,
+)
 from lookalike.index.background import Background
 from lookalike.index.engine import Engine
 from lookalike.index.folder import FolderPlace
@@ -23,6 +34,7 @@ from lookalike.index.generations import Place, open_generation
 from lookalike.index.moments import collapse
 from lookalike.index.schema import REMOTE, Choice, Finished, Hit, Scored, Where, first_not_unit, payload
 from lookalike.index.spread import spread
+from lookalike.region import Region
 from lookalike.server_options import ONE_NODE, ServerOptions
 
 DEFAULT_COLLECTION = "lookalike"
@@ -32,6 +44,9 @@ CANDIDATES = 5  # hits to choose each of those from that shall differ from each 
 EVERYWHERE = Where()
 EVERY_MOMENT = Choice()
 PAGE = 1000  # frames whose embeddings are read at a time
+DIGITS = 6  # of scores that tell: engines differ in the seventh
+SAME_S = 1e-6  # times that are less apart are the same
+_GRID = {str(region) for region in GRID}  # regions that are cut whether or not something moves in them
 
 
 class FrameIndex:
@@ -62,33 +77,91 @@ class FrameIndex:
                 new.setdefault(frame.id, frame)
         return list(new.values())
 
+    def ask(self, request: SearchRequest) -> list[Hit]:
+        """The moments, or clips, that a request asks for; best first, or in the order in which they add most.
+
+        Raises: QueryError if the examples cancel out, or for weights that the encoder cannot follow.
+        """
+        moving = self._moving(request.like[0].moment) if len(request.like) == 1 else Moving()
+        questions = questions_of(request, moving, self.spec)
+        return self._search(questions, request.top, request.where, request.choice)
+
     def search(
         self, vector: np.ndarray, top: int = 10, where: Where = EVERYWHERE, choice: Choice = EVERY_MOMENT
     ) -> list[Hit]:
-        """The `top` moments, or clips, most similar to a vector, float32 (D,).
+        """The `top` moments, or clips, most similar to a vector, float32 (D,), of any length but 0.
 
+        A hit's score is the dot product of the two.
         Returns: hits, best first; or in the order in which they add most, if `choice` is diverse.
         """
+        return self._search([Question(vector)], top, where, choice)
+
+    def _search(self, questions: Sequence[Question], top: int, where: Where, choice: Choice) -> list[Hit]:
         wanted, fetch = top * (CANDIDATES if choice.diverse else 1), max(FIRST_FETCH, top)
-        before = -1
+        vectors, before = np.stack([one.vector for one in questions]), -1
         while True:
-            scored: list[Scored] = self._engine.nearest(vector, fetch, where, choice.min_score)
-            hits = collapse(scored, by_clip=choice.by == "clip")
+            found = [self._nearest(one, fetch, where, choice.min_score) for one in questions]
+            is_last = fetch >= LAST_FETCH or all(len(one) < fetch for one in found)
+            hits = collapse(_merged(found, None if is_last else fetch), by_clip=choice.by == "clip")
             if choice.min_percentile is not None:
-                hits = self._background.above(choice.min_percentile, vector, hits)
+                hits = self._background.above(choice.min_percentile, vectors, hits)
             in_vain = choice.min_percentile is not None and len(hits) == before  # what is further away is below, too
-            if len(hits) >= wanted or len(scored) < fetch or fetch >= LAST_FETCH or in_vain:
-                chosen = self._spread(hits[:wanted], top, choice.diverse) if choice.diverse else hits[:top]
-                return self._background.calibrate(vector, chosen)
+            if len(hits) >= wanted or is_last or in_vain:
+                chosen = self._chosen(hits[:wanted], top, choice.diverse, questions[0])
+                return self._background.calibrate(vectors, chosen)
             before, fetch = len(hits), fetch * 4
 
-    def _spread(self, hits: Sequence[Hit], top: int, diverse: float) -> list[Hit]:
+    def _nearest(self, question: Question, limit: int, where: Where, min_score: float | None) -> list[Scored]:
+        """Engines compare vectors of length 1; scores are of the question as it is."""
+        length = question.length
+        least = None if min_score is None else min_score / length
+        found = self._engine.nearest((question.vector / length).astype(np.float32), limit, where, least)
+        return [dataclasses.replace(one, score=one.score * length, asked=question.asked) for one in found]
+
+    def _chosen(self, hits: Sequence[Hit], top: int, diverse: float, question: Question) -> list[Hit]:
+        """question: by whose weights hits are compared with each other."""
+        if not diverse:
+            return list(hits[:top])
         stored = self._engine.points([hit.id for hit in hits])
         there = [hit for hit in hits if hit.id in stored]  # else forgotten meanwhile
         if not there:
             return []
         vectors = np.stack([stored[hit.id][0] for hit in there])
+        if question.scale is not None:
+            vectors = vectors * question.scale
         return [there[number] for number in spread(np.array([hit.score for hit in there]), vectors, top, diverse)]
+
+    def _moving(self, moment: FrameMoment | None) -> Moving:
+        """What moves in the stored frame that is nearest to a moment of its recording; nothing if none is near."""
+        if moment is None:
+            return Moving()
+        since, until = moment.time_s - moment.within_s, moment.time_s + moment.within_s
+        near = dataclasses.replace(moment.where, since=since, until=until)
+        fields, vectors = next(self._engine.vectors(near, PAGE), ([], np.empty((0, 0), np.float32)))
+        nearest_s = min((one["time_s"] for one in fields), key=lambda time_s: abs(time_s - moment.time_s), default=0.0)
+        rows = [row for row, one in enumerate(fields) if one["time_s"] == nearest_s and self._moves(one)]
+        if not rows:
+            return Moving()
+        areas = {row: _area(fields[row]["region"]) for row in rows}
+        least = LEAST_AREA * max(areas.values())
+        large = sorted((row for row in rows if areas[row] >= least), key=lambda row: -areas[row])
+        regions = [(fields[row]["region"], vectors[row]) for row in large[:MOST_REGIONS]]
+        return Moving(regions, self._background.usual(fields[rows[0]]["camera"]))
+
+    def _moves(self, fields: dict[str, Any]) -> bool:
+        """Whether it is a region because something moves in it that does not always: no whole frame, and no cell."""
+        region = fields.get("region")
+        if not region or region in _GRID:
+            return False
+        return not self._background.moves_always(fields["camera"], Region.parse(region))
+
+    def example(self, frame_id: str) -> QueryExample:
+        """A stored frame, or a stored region of one, to search by. Raises: IndexStoreError if the id is unknown."""
+        vector, fields = self._point(frame_id)
+        if fields.get("region"):
+            return QueryExample(vector, is_region=True)
+        recording = Where(source_ids=(fields["source_id"],))
+        return QueryExample(vector, moment=FrameMoment(recording, fields["time_s"], SAME_S))
 
     def vector(self, frame_id: str) -> np.ndarray:
         """The stored embedding of a frame, float32 (D,). Raises: IndexStoreError if the id is unknown."""
@@ -180,6 +253,25 @@ class FrameIndex:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _merged(found: Sequence[Sequence[Scored]], fetched: int | None) -> list[Scored]:
+    """What several questions found, best first; of a frame that several did, the best score.
+
+    fetched: how many each was asked for, where more can be fetched: what scores below the last that a question brought
+    is left out, since that question may still find more there. None takes all.
+    """
+    floor = max((one[-1].score for one in found if len(one) == fetched), default=-np.inf)
+    best: dict[str, Scored] = {}
+    # Of equal ones the first question's: a part says more than the whole.
+    for scored in sorted((scored for one in found for scored in one), key=lambda scored: -round(scored.score, DIGITS)):
+        best.setdefault(scored.id, scored)
+    return [scored for scored in best.values() if scored.score >= floor]
+
+
+def _area(region: str) -> float:
+    box = Region.parse(region)
+    return box.w * box.h
 
 
 def is_frame_id(text: str) -> bool:

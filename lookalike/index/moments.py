@@ -117,4 +117,5 @@ def _hit(run: _Run) -> Hit:
         run.frames,
         run.moments,
         region=fields.get("region"),
+        asked=run.best.asked,
     )

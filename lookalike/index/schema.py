@@ -97,11 +97,15 @@ HIT_FIELDS = ("source", "source_id", "camera", "time_s", "end_s", "stands_for", 
 
 @dataclass(frozen=True)
 class Scored:
-    """One stored frame, those of HIT_FIELDS that it has, and its cosine similarity to the query."""
+    """One stored frame, those of HIT_FIELDS that it has, and its similarity to the query, from -1 to 1.
+
+    asked: the region of the query that found it; None for the whole.
+    """
 
     id: str
     score: float
     payload: dict[str, Any]
+    asked: str | None = None
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,8 @@ class Hit:
 
     frames: how many were found of that run, and those that they stand for. moments: 1, or how many a whole clip has.
     percentile: the share, 0 to 100, of the other frames of its camera that are less similar to the query.
-    region: the part of the picture that was found, x,y,w,h in shares; None for the whole. source_id: SHA-256 of the
-    source's bytes.
+    region: the part of the picture that was found, x,y,w,h in shares; None for the whole. asked: the same of the query:
+    the part of it that found this. source_id: SHA-256 of the source's bytes.
     """
 
     id: str
@@ -126,6 +130,7 @@ class Hit:
     moments: int = 1
     percentile: float = 0.0
     region: str | None = None
+    asked: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"span_s": list(self.span_s)}

@@ -12,6 +12,7 @@ import { parse } from "./examples.js"
  * @property {[number, number]} span_s
  * @property {string|null} captured_at
  * @property {string|null} [region]
+ * @property {string|null} [asked] the part of the query that found it
  * @property {number} [score]
  * @property {number} [percentile]
  *
@@ -51,7 +52,11 @@ async function ask(path, options = {}) {
 
 const reason = answer => answer?.error?.message ?? answer?.error
 
-/** @returns {Promise<{space: string, frames: number, recordings: Recording[]}>} */
+/**
+ * @typedef {{colour: number, layout: number}} Weights
+ * @returns {Promise<{space: string, frames: number, recordings: Recording[], parts: string[], weights: {crop: Weights, frame: Weights}}>}
+ *   parts: of an embedding, none if it is one piece
+ */
 export const library = async () => (await ask("library")).answer
 
 /** @returns {Promise<Moment[]>} */

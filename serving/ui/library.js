@@ -5,17 +5,20 @@ import { library as fetchLibrary } from "./api.js"
 /** @type {import("./api.js").Recording[]} */
 let recordings = []
 let frames = 0
+/** @type {string[]} */
+let parts = []
+let weights = null
 let failure = null
 let loaded = false
 const listeners = []
 
 export const onLibrary = listener => listeners.push(listener)
 
-export const stored = () => ({ recordings, frames, failure, loaded })
+export const stored = () => ({ recordings, frames, parts, weights, failure, loaded })
 
 export async function load() {
   try {
-    ;({ recordings, frames } = await fetchLibrary())
+    ;({ recordings, frames, parts, weights } = await fetchLibrary())
     failure = null
   } catch (error) {
     failure = error

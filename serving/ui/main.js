@@ -14,6 +14,7 @@ import * as search from "./search.js"
 import * as start from "./start.js"
 import { begin, change, current, differs, onChange } from "./state.js"
 import * as timeline from "./timeline.js"
+import * as weights from "./weights.js"
 import { isZone, LOCAL } from "./zone.js"
 
 const open = moment => change({ look: writeLook(moment) })
@@ -43,6 +44,7 @@ function renderAnswers() {
   timeline.render()
   start.render()
   look.renderList()
+  ask.renderAsked()
 }
 
 function renderAll() {
@@ -61,6 +63,7 @@ by("zone").onchange = event => change({ zone: event.target.value })
 if (matchMedia("(max-width: 800px)").matches) by("filters").open = false
 
 ask.begin(answers.fail)
+weights.begin()
 answers.begin(open)
 facets.begin()
 timeline.begin(open)
@@ -73,12 +76,13 @@ search.onAnswers(({ phase }) => {
   renderAnswers()
   if (phase !== "asking") afterPaint("facets", facets.render) // the moments first, then how many of each there are
 })
-onLibrary(() => [renderAll(), browse.render(), ask.render()])
+onLibrary(() => [renderAll(), browse.render(), ask.render(), weights.render()])
 onChange((state, before) => {
   renderFrame(state)
   search.onState(state, before)
   ask.onState(state, before)
   look.onState(state, before)
+  if (differs(state, before, "like", "colour", "layout")) weights.render()
   if (differs(state, before, "browse", "zone")) browse.render()
   if (differs(state, before, "view", "min")) renderAnswers()
   if (differs(state, before, "zone", "camera", "since", "until", "time_of_day")) renderAll()

@@ -36,7 +36,7 @@ export const mayHaveMore = () => answers.hits.length >= current().top && current
 
 export function onState(state, before) {
   const zoneCounts = state.time_of_day && differs(state, before, "zone")
-  if (zoneCounts || differs(state, before, "like", "unlike", "camera", "since", "until", "time_of_day", "top")) askAgain()
+  if (zoneCounts || differs(state, before, "like", "unlike", "colour", "layout", "camera", "since", "until", "time_of_day", "top")) askAgain()
 }
 
 /** Ask what the address asks; an earlier question that is not answered yet is dropped. */
@@ -78,9 +78,15 @@ async function countedHits(state, signal) {
   return hits
 }
 
-const question = state => JSON.stringify([state.like, state.unlike])
+const question = state => JSON.stringify(asked(state))
 
-const asked = state => ["like", "unlike"].flatMap(name => state[name].map(one => [name, one]))
+function asked(state) {
+  const examples = ["like", "unlike"].flatMap(name => state[name].map(one => [name, one]))
+  return [...examples, ...["colour", "layout"].filter(name => state[name]).map(name => [name, state[name]])]
+}
+
+/** The parts of the picture that the answers were found by, as x,y,w,h; none where all of it was asked. */
+export const askedParts = () => (answers.phase === "answered" ? [...new Set(answers.unfiltered.map(hit => hit.asked).filter(Boolean))] : [])
 
 function filters(state) {
   const bounds = ["since", "until", "time_of_day"].filter(name => state[name]).map(name => [name, state[name]])

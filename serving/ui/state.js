@@ -10,6 +10,8 @@ export const TOP = 48 // moments asked for at first, and more with each "show mo
  * @property {string} since RFC 3339, or seconds within the recording; "" for no bound
  * @property {string} until
  * @property {string} time_of_day such as 22:00-06:00
+ * @property {string} colour what colour counts, 0 to 1; "" for the encoder's own
+ * @property {string} layout what the position in the picture counts
  * @property {string} zone IANA name; "" for that of the browser
  * @property {string} min least similarity shown
  * @property {number} top
@@ -19,7 +21,7 @@ export const TOP = 48 // moments asked for at first, and more with each "show mo
  */
 
 const LISTS = ["like", "unlike", "camera"]
-const USUAL = { since: "", until: "", time_of_day: "", zone: "", min: "", top: TOP, view: "grid", look: "", browse: "" }
+const USUAL = { since: "", until: "", time_of_day: "", zone: "", min: "", colour: "", layout: "", top: TOP, view: "grid", look: "", browse: "" }
 
 /** @type {State} */
 let state = read(location.search)

@@ -119,3 +119,9 @@ def beside(one: bytes, other: bytes) -> bytes:
         both.paste(Image.open(io.BytesIO(data)).resize((320, 240)), (left, 0))
     both.save(file, "PNG")
     return file.getvalue()
+
+
+def test_an_encoder_of_one_piece_has_no_sliders_for_parts(page: Page, shown: Shown) -> None:
+    ask(page, shown.pngs[0])
+    expect(hook(page, "weight-colour")).to_be_hidden()
+    expect(hook(page, "weight-layout")).to_be_hidden()

@@ -62,7 +62,7 @@ def recordings(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def index(recordings: Path, tiny_encoder: Path, tmp_path: Path) -> Path:
-    made = run_verb("index", recordings, "--encoder", tiny_encoder, "--index", tmp_path / "index")
+    made = run_verb("index", recordings, "--encoder", tiny_encoder, "--index", tmp_path / "index", "--regions", "none")
     assert made.returncode == 0, made.stderr
     return tmp_path / "index"
 

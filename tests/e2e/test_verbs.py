@@ -20,6 +20,7 @@ from lookalike.index import Where, open_index
 from tests.e2e.conftest import TWINS, run_verb
 from tests.tiny import write_tiny_encoder
 
+WHOLE = ["--fps", "2", "--regions", "none"]
 STORED = ["--encoder", "encoder.onnx", "--index", "index"]
 SEARCH = ["search", "crop.jpg", *STORED]
 
@@ -28,7 +29,7 @@ SEARCH = ["search", "crop.jpg", *STORED]
 def indexed(home: Path, footage: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     """An index of the footage at 2 frames a second, and what the verb printed."""
     index = tmp_path_factory.mktemp("indexed") / "index"
-    process = run_verb("index", footage, "--encoder", home / "encoder.onnx", "--index", index, "--fps", "2")
+    process = run_verb("index", footage, "--encoder", home / "encoder.onnx", "--index", index, *WHOLE)
     assert process.returncode == 0, process.stderr
     return index, json.loads(process.stdout)
 
@@ -37,7 +38,7 @@ def test_indexing_twice_adds_nothing(home: Path, footage: Path, indexed: tuple[P
     index, first = indexed
     frames = sum(1 for _ in read_frames(find_sources([footage]), 2))
     assert (first["frames"], first["added"], first["points"]) == (frames, frames, frames)
-    again = run_verb("index", footage, "--encoder", home / "encoder.onnx", "--index", index, "--fps", "2")
+    again = run_verb("index", footage, "--encoder", home / "encoder.onnx", "--index", index, *WHOLE)
     second = json.loads(again.stdout)
     assert (second["frames"], second["added"], second["points"]) == (frames, 0, frames)
 
@@ -162,7 +163,8 @@ def test_embedding_a_clip_gives_a_row_for_each_fifth_of_a_second(home: Path, foo
     clip = footage / "car-detection.mp4"
     clip, frames, frame_s = (clip, 151, 0.08) if clip.exists() else (footage / "gate.mp4", 60, 0.1)
     out = tmp_path / "frames.parquet"
-    process = run_verb("embed", clip, "--encoder", home / "encoder.onnx", "--fps", "5", "--out", out)
+    flags = ["--fps", "5", "--regions", "none", "--out", out]
+    process = run_verb("embed", clip, "--encoder", home / "encoder.onnx", *flags)
     assert process.returncode == 0, process.stderr
     table = pq.read_table(out)
     assert {"source", "camera", "time_s", "embedding"} <= set(table.column_names)

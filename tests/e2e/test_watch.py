@@ -25,8 +25,8 @@ FRAMES = 10
 
 @contextmanager
 def running(*words: str | Path, verb: str = "index") -> Iterator[subprocess.Popen[str]]:
-    """`lookalike index ...` as a process of its own."""
-    command = [sys.executable, "-m", "lookalike", verb, *map(str, words)]
+    """`lookalike index ...` as a process of its own, of whole frames."""
+    command = [sys.executable, "-m", "lookalike", verb, *map(str, words), "--regions", "none"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield process

@@ -38,7 +38,7 @@ def index(tiny: Encoder, tmp_path_factory: pytest.TempPathFactory):
     copied = [write_copy(FOOTAGE / name, folder / name, start_s, LENGTH_S) for name, start_s in COPIED_FROM_S.items()]
     sources = [str(path) for path in [*(FOOTAGE / name for name in COPIED_FROM_S), *copied]]
     with open_index(folder / "index", SPEC, create=True) as opened:
-        index_footage(find_sources(sources), tiny, opened, Sampling(fps=4), lambda batch: None)
+        index_footage(find_sources(sources), tiny, opened, Sampling(fps=4, regions=None), lambda batch: None)
         yield opened
 
 

@@ -253,8 +253,7 @@ def test_weights_from_elsewhere_become_a_file(
     [
         ([], "expected the folder of a run, or --from with weights"),
         (["run", "--from", "w.pt"], "expected the folder of a run, or --from with weights"),
-        (["--from", "w.pt"], "--from and --footage go together"),
-        (["run", "--footage", "clips"], "--from and --footage go together"),
+        (["--from", "w.pt"], "--from needs --footage"),
         (["run", "--min-top10", "95"], "--min-top10 is 95, expected 0 to 1"),
         (["--from", "w.pt", "--footage", "clips", "--input-px", "0"], "--input-px is 0, expected more than 0"),
     ],

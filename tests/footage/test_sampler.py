@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
+from PIL import Image
 
 from lookalike.footage import Ended, Frame, find_sources, read_source
 from lookalike.sampling import Sampling
@@ -12,8 +17,9 @@ from tests.clips import SIZE_PX, noise, picture, write_clip
 
 
 def taken(path: Path, sampling: Sampling) -> list[Frame]:
+    """Of whole frames."""
     (source,) = find_sources([path])
-    *frames, ended = list(read_source(source, sampling))
+    *frames, ended = list(read_source(source, replace(sampling, regions=None)))
     assert isinstance(ended, Ended)
     assert (ended.frames, ended.reason) == (len(frames), None)
     return [frame for frame in frames if isinstance(frame, Frame)]
@@ -67,7 +73,7 @@ def test_without_motion_nothing_is_taken(tmp_path: Path) -> None:
 def taken_nothing(path: Path) -> bool:
     """A source of which nothing is taken has ended well: it is not a broken one."""
     (source,) = find_sources([path])
-    (ended,) = list(read_source(source, Sampling(motion=0.02)))
+    (ended,) = list(read_source(source, Sampling(motion=0.02, regions=None)))
     return isinstance(ended, Ended) and (ended.frames, ended.reason) == (0, None)
 
 
@@ -110,3 +116,65 @@ def test_regions_are_cut_from_the_whole_picture(tmp_path: Path) -> None:
     grid = [one for one in read_source(source, Sampling(1, regions="grid")) if isinstance(one, Frame)]
     assert [str(one.region) for one in grid[:4]] == ["None", "0,0,0.5,0.5", "0.25,0,0.5,0.5", "0.5,0,0.5,0.5"]
     assert (len(grid), grid[1].image.shape) == (3 * 10, (24, 32, 3))
+
+
+def square_at(left: int, top: int, ground: np.ndarray) -> np.ndarray:
+    """A square of a thirteenth of the picture."""
+    rgb = ground.copy()
+    rgb[top : top + 16, left : left + 16] = (230, 210, 40)
+    return rgb
+
+
+def regions_at(path: Path, sampling: Sampling) -> dict[float, int]:
+    """How many regions each frame has that has any."""
+    (source,) = find_sources([path])
+    parts = [one for one in read_source(source, sampling) if isinstance(one, Frame) and one.region]
+    return dict(Counter(part.time_s for part in parts))
+
+
+def test_auto_takes_regions_where_the_camera_stands_still(tmp_path: Path) -> None:
+    """A square comes after a second, and moves."""
+    ground = noise(1, seed=3)[0]
+    pictures = [square_at(number - 20, 16, ground) if number >= 25 else ground for number in range(60)]
+    clip = write_clip(tmp_path / "still.mp4", range(0, 40 * 60, 40), pictures, codec_options={"qp": "10"})
+    assert set(regions_at(clip, Sampling(5))) == {1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.2}
+    assert regions_at(clip, Sampling(5, regions=None)) == {}
+    assert regions_at(clip, Sampling(5, keyframes=True)) == {}
+
+
+def test_auto_takes_none_where_the_camera_is_moved(tmp_path: Path) -> None:
+    """The same square, over ground that shifts by some pixels from frame to frame, as in a hand."""
+    wide, steps = noise_wider(), np.random.default_rng(8).integers(0, 9, (60, 2))
+    pictures = [
+        square_at(max(number - 20, 0), 16, wide[y : y + SIZE_PX[1], x : x + SIZE_PX[0]])
+        for number, (y, x) in enumerate(steps)
+    ]
+    clip = write_clip(tmp_path / "hand.mp4", range(0, 40 * 60, 40), pictures, codec_options={"qp": "10"})
+    assert regions_at(clip, Sampling(5)) == {}
+    assert regions_at(clip, Sampling(5, regions="motion"))
+
+
+def test_auto_takes_none_while_the_light_changes(tmp_path: Path) -> None:
+    """From a second on all of the picture is brighter: for that nothing has moved."""
+    ground = np.minimum(noise(1, seed=3)[0], 150)
+    pictures = [ground + np.uint8(80) if number >= 25 else ground for number in range(35)]
+    clip = write_clip(tmp_path / "light.mp4", range(0, 40 * 35, 40), pictures, codec_options={"qp": "10"})
+    assert regions_at(clip, Sampling(5)) == {}
+    assert set(regions_at(clip, Sampling(5, regions="motion"))) == {1.0, 1.2}
+
+
+def test_auto_takes_none_of_pictures_and_none_without_opencv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(picture(3)).save(tmp_path / "one.png")
+    assert regions_at(tmp_path / "one.png", Sampling()) == {}
+    clip = write_clip(
+        tmp_path / "clip.mp4", range(0, 40 * 60, 40), [square_at(n % 40, 16, picture(0)) for n in range(60)]
+    )
+    assert regions_at(clip, Sampling(5))
+    monkeypatch.setitem(sys.modules, "cv2", None)  # to import it is an ImportError now
+    assert regions_at(clip, Sampling(5)) == {}
+
+
+def noise_wider() -> np.ndarray:
+    """uint8 (H + 8, W + 8, 3): blocks of colour, 8 pixels wide, that a window moves over."""
+    blocks = np.random.default_rng(7).integers(0, 256, (7, 9, 3), dtype=np.uint8)
+    return np.kron(blocks, np.ones((8, 8, 1), np.uint8))

@@ -92,7 +92,7 @@ def shown_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def gallery(tiny_encoder: Path, shown_folder: Path) -> Iterator[httpx.Client]:
     """A service over recordings that are there."""
     sources, index = write_recordings(shown_folder / "recordings"), shown_folder / "index"
-    process = run_verb("index", *sources, "--encoder", tiny_encoder, "--index", index)
+    process = run_verb("index", *sources, "--encoder", tiny_encoder, "--index", index, "--regions", "none")
     assert process.returncode == 0, process.stderr
     spoil(sources[0])
     env = bentoml_env(shown_folder, {"LOOKALIKE_ENCODER": tiny_encoder, "LOOKALIKE_INDEX": index})

@@ -80,7 +80,7 @@ def test_json_that_is_not_a_query(body: bytes, reason: str) -> None:
         (
             "camra",
             "gate",
-            "unknown field 'camra', expected one of id, region, top, since, until, time_of_day, zone, by",
+            "unknown field 'camra', expected one of id, region, top, since, until, time_of_day, zone, colour, layout",
         ),
     ],
 )

@@ -41,6 +41,7 @@ def test_a_frame_finds_itself_first(service: httpx.Client, footage: list[Shown])
             "moments": 1,
             "percentile": 75,  # all three other frames of its camera are less similar: 3 / (3 + 1)
             "region": None,
+            "asked": None,
         }
 
 

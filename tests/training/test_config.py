@@ -86,6 +86,7 @@ def test_cifar10_has_the_published_views_decay_and_target() -> None:
     config = TrainConfig(**read_recipe(find_recipe("cifar10")))
     assert (config.views, config.crop_area_min, config.blur) == ("simclr", 0.08, False)
     assert (config.decay_norms, config.tau0, config.tau_end) == (True, 0.99, 0.99)
+    assert config.lr is not None
     assert config.lr * config.batch / 256 == pytest.approx(0.06 * 512 / 128 / 4)
     assert config.weight_decay == pytest.approx(4 * 5e-4)
     assert (config.steps, config.batch, config.warmup, config.hidden) == (200 * 98, 512, 0.0, 1024)

@@ -11,7 +11,8 @@ from torch import nn
 
 from lookalike.parts import Part
 from tests.training.small import small_config
-from training.fit import fit_head
+from training.data import untracked
+from training.fit import fit_head, sample_regions
 from training.head import BATCH, EncoderWithHead, embed_pixels
 
 RED, BLUE = [255, 0, 0], [0, 0, 255]
@@ -112,7 +113,7 @@ def test_layout_is_fitted_to_frames_alone_and_content_to_regions_too() -> None:
     frames[::2, ..., 0] = frames[1::2, ..., 2] = 255
     regions[..., 1] = 255
     config = small_config(head=True, content=3, layout=12, colour=64, input_px=4)
-    head = fit_head(nn.Sequential(nn.Identity(), Grid()), frames, config, regions, copies=1)
+    head = fit_head(nn.Sequential(nn.Identity(), Grid()), frames, config, untracked(regions), copies=1)
     green = slice(4, 8)  # of (3, 2, 2), flattened
     assert head.layer("layout").center[green].abs().max() < 1e-6
     assert head.layer("content").center[1] > 0.3
@@ -140,3 +141,10 @@ def test_a_whitened_embedding_tells_disturbed_frames_apart_where_a_centred_one_d
     whitened = fit_head(Three(), frames.numpy(), config, copies=8)(frames)
     assert centred[0] @ centred[2] < 0 < centred[0] @ centred[1]  # by light
     assert whitened[0] @ whitened[1] < 0 < whitened[0] @ whitened[2]  # by what is seen
+
+
+def test_regions_are_sampled_by_their_tracks() -> None:
+    """Tracks of 6 and 2, and 4 in none; 8 are taken: 4 of one, 2 of the other, the first and the last of the rest."""
+    track = np.array([0, 0, 0, 0, 0, 0, -1, -1, -1, -1, 1, 1])
+    assert sample_regions(track, 8).tolist() == [0, 1, 2, 3, 5, 9, 10, 11]
+    assert sample_regions(track, 12).tolist() == list(range(12))

@@ -238,7 +238,9 @@ def test_a_gpu_is_taken_unless_the_cpu_was_asked_for(monkeypatch: pytest.MonkeyP
 def test_auto_takes_bf16_only_where_the_hardware_has_it(monkeypatch: pytest.MonkeyPatch, has: bool) -> None:
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has)
     cpu = torch.device("cpu")
-    assert [pick_bf16(one, cpu) for one in ("auto", "bf16", "fp32")] == [has, True, False]
+    dense, depthwise = torch.nn.Conv2d(4, 4, 3), torch.nn.Conv2d(4, 4, 3, groups=4)
+    assert [pick_bf16(one, cpu, dense) for one in ("auto", "bf16", "fp32")] == [has, True, False]
+    assert [pick_bf16(one, cpu, depthwise) for one in ("auto", "bf16", "fp32")] == [False, True, False]
 
 
 @pytest.mark.parametrize(

@@ -80,3 +80,20 @@ def test_fewer_frames_than_dimensions_and_no_disturbance_give_finite_numbers() -
     _, weight = fit_whitening(torch.stack([frames, frames]), dim=16)
     assert weight.shape == (4, 32)  # five frames span four directions about their mean
     assert torch.isfinite(weight).all()
+
+
+def test_what_changes_within_a_track_is_weighed_down() -> None:
+    """Frames at (+-2, +-1): x and y differ as much as they are, and perturbation shakes neither.
+
+    The track of the first two says that y changes while a thing passes: y's nuisance is .2 of its variance there,
+    (1 + 1) / 1 = 2, so .4; x has none but the shrinkage, .01 x .4 / 2 = .002.
+    """
+    frames = [[2.0, 1.0], [2.0, -1.0], [-2.0, 1.0], [-2.0, -1.0]]
+    copies = copies_of(frames, [[0, 0], [0, 0]])
+    _, weight = fit_whitening(copies, 2, torch.tensor([0, 0, -1, -1]))
+    nuisance = torch.tensor([0.002, 0.402])
+    signal = torch.tensor([4.0, 1.0]) / nuisance - 1 / 2
+    scale = (signal / (signal + 1)).sqrt() / nuisance.sqrt()
+    assert torch.allclose(weight.abs(), torch.diag(scale), atol=1e-3)
+    _, without = fit_whitening(copies, 2, torch.tensor([0, 1, -1, -1]))
+    assert without[0, 0].abs() == without[1, 1].abs()

@@ -19,6 +19,7 @@ from lookalike.encoder import Encoder
 from lookalike.errors import TrainingError
 from lookalike.parts import CROP, FRAME, Part, Weights, weigh
 from training.config import DEFAULT_ARCH, BuiltIn, Light, TrainConfig
+from training.data import untracked
 from training.encoders import TIMM, Standardize, build_encoder
 from training.evaluation.baselines import Embedder, hsv_histogram, raw_pixels
 from training.evaluation.gallery import Gallery
@@ -102,7 +103,7 @@ def baselines(
         if name == UNTRAINED and not untrained:
             continue
         try:
-            head = fit_head(network().to(pick_device(device)), frames, config, regions)
+            head = fit_head(network().to(pick_device(device)), frames, config, untracked(regions))
         except TrainingError as error:
             say(f"no baseline {name}: {error}")
             continue

@@ -1,0 +1,112 @@
+"""What counts in a search, as sliders, and the parts of a picture that it was asked by, on the page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from lookalike.encoder import Encoder
+from lookalike.footage import find_sources
+from lookalike.index import open_index
+from lookalike.ingest import index_footage
+from lookalike.sampling import Sampling
+from tests.browser.conftest import Shown
+from tests.browser.person import address, answer, draw, hits, hook
+from tests.passes import RED_PASSES, pass_at, write_passes
+from tests.serving.running import ROOT, bentoml_env, served
+from tests.tiny import PARTS_SPEC
+
+
+@pytest.fixture(scope="module")
+def passing(parts_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shown, str, str]]:
+    """The service over recordings in which something passes; the ids of a frame with a pass, and of an empty one."""
+    home = tmp_path_factory.mktemp("passing")
+    write_passes(home / "recordings")
+    with open_index(home / "index", PARTS_SPEC, create=True) as index:
+        sources = find_sources([home / "recordings"])
+        index_footage(sources, Encoder(parts_encoder, "cpu"), index, Sampling(fps=2), lambda batch: None)
+        ids = {(one["camera"], one["time_s"]): one["id"] for one in index.frames() if one.get("region") is None}
+    settings = {
+        "LOOKALIKE_ENCODER": parts_encoder,
+        "LOOKALIKE_INDEX": home / "index",
+        "LOOKALIKE_CACHE": home / "cache",
+    }
+    with served("serving.service:Lookalike", bentoml_env(home, settings), ROOT, home / "log") as client:
+        yield Shown(str(client.base_url).rstrip("/"), [], []), ids["gate", 12.0], ids["gate", 5.0]
+
+
+@pytest.fixture
+def shown(passing: tuple[Shown, str, str]) -> Shown:
+    return passing[0]
+
+
+def ask_by(page: Page, frame_id: str, more: str = "") -> None:
+    with answer(page):
+        page.goto(f"/ui?like={frame_id}{more}")
+
+
+def test_the_part_that_was_asked_by_is_drawn_on_the_picture(page: Page, passing: tuple[Shown, str, str]) -> None:
+    """And a box around what was found on each card that has one. Who draws a box asks by that instead."""
+    _, moving, _ = passing
+    ask_by(page, moving)
+    assert {pass_at(hit.camera, hit.time_s) for hit in hits(page)[:3]} == RED_PASSES
+    asked = hook(page, "asked")
+    expect(asked).to_have_count(1)
+    surface, part = hook(page, "box").bounding_box(), asked.bounding_box()
+    assert surface
+    assert part
+    x, y, w, h = (float(share) for share in (asked.get_attribute("data-region") or "").split(","))
+    assert part["x"] == pytest.approx(surface["x"] + x * surface["width"], abs=2)
+    assert part["y"] == pytest.approx(surface["y"] + y * surface["height"], abs=2)
+    assert part["width"] == pytest.approx(w * surface["width"], abs=2)
+    assert part["height"] == pytest.approx(h * surface["height"], abs=2)
+    expect(page.get_by_text("Searched by what moves in this frame")).to_be_visible()
+    expect(hook(page, "hit").first.locator(".found")).to_be_visible()
+    with answer(page):
+        draw(page, hook(page, "box"), 0.1, 0.1, 0.9, 0.9)
+    expect(asked).to_have_count(0)
+    expect(page.get_by_text("Searched by what moves in this frame")).to_be_hidden()
+
+
+def test_an_empty_moment_is_asked_as_a_whole(page: Page, passing: tuple[Shown, str, str]) -> None:
+    _, _, empty = passing
+    ask_by(page, empty)
+    expect(hook(page, "asked")).to_have_count(0)
+
+
+def test_sliders_stand_where_the_encoder_has_them_and_go_into_the_address(
+    page: Page, passing: tuple[Shown, str, str]
+) -> None:
+    _, _, empty = passing
+    ask_by(page, empty)
+    colour, layout = hook(page, "weight-colour"), hook(page, "weight-layout")
+    expect(colour).to_have_value("0.2")
+    expect(layout).to_have_value("0.5")
+    assert "colour" not in address(page)
+    before = hits(page)
+    with answer(page):
+        colour.focus()
+        page.keyboard.press("End")
+    assert address(page)["colour"] == ["1"]
+    found = hits(page)
+    assert found != before
+    with answer(page):
+        page.reload()
+    expect(colour).to_have_value("1")
+    assert hits(page) == found
+    with answer(page):
+        page.get_by_role("button", name="As usual").click()
+    expect(colour).to_have_value("0.2")
+    assert "colour" not in address(page)
+    assert hits(page) == before
+
+
+def test_a_part_of_a_picture_may_be_anywhere(page: Page, passing: tuple[Shown, str, str]) -> None:
+    _, moving, _ = passing
+    ask_by(page, moving, "%230.1,0.4,0.4,0.5")
+    expect(hook(page, "weight-layout")).to_have_value("0")
+    expect(page.get_by_text(re.compile("same place"))).to_be_visible()
