@@ -1,8 +1,7 @@
 """fp32 graph -> int8: static quantisation of convolutions, per channel, calibrated on the user's own frames.
 
-Quantise and dequantise nodes stand around each convolution, and what only carries its numbers on (Relu, MaxPool, sums
-of two branches): the runtime makes integer kernels of them. What is done to pixels, and the last, linear layer, stay
-fp32.
+Quantise and dequantise nodes stand around each convolution, and what only carries its numbers on (Relu, Clip, MaxPool,
+sums of two branches): the runtime makes integer kernels of them. What is done to pixels, and the head, stay fp32.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from exporters.parity import Limits, Parity
 from lookalike.contract import INPUT_NAME
 from lookalike.errors import ExportError
 
-CARRIES = ("Relu", "MaxPool", "Add")
+CARRIES = ("Relu", "Clip", "MaxPool", "Add")
 BATCH = 16  # frames per calibration run; the histograms of onnxruntime take whole batches only
 
 
@@ -134,9 +133,12 @@ class Quantizer:
 def quantisable(graph: onnx.GraphProto, kept: Collection[str] = ()) -> list[str]:
     """Names of the nodes to quantise: convolutions not among `kept`, and what passes only their numbers on."""
     chosen: dict[str, str] = {}  # output -> node
+    constants = {tensor.name for tensor in graph.initializer} | {
+        name for node in graph.node if node.op_type == "Constant" for name in node.output
+    }
     for node in graph.node:
         convolves = node.op_type == "Conv" and node.name not in kept
-        carries = node.op_type in CARRIES and all(name in chosen for name in node.input)
+        carries = node.op_type in CARRIES and all(name in chosen for name in node.input if name not in constants)
         if convolves or carries:
             chosen |= dict.fromkeys(node.output, node.name)
     return list(dict.fromkeys(chosen.values()))

@@ -32,7 +32,7 @@ class Layer(nn.Module):
         self.register_buffer("weight", torch.eye(dim)[:out])
 
     def forward(self, features: Tensor) -> Tensor:
-        return F.normalize(F.linear(features - self.center, self.weight), dim=1)
+        return unit(F.linear(features - self.center, self.weight))
 
     def set(self, center: Tensor, weight: Tensor) -> None:
         self.center, self.weight = center.to(self.center.device), weight.to(self.center.device)
@@ -48,7 +48,7 @@ class EncoderWithHead(nn.Module):
     def __init__(self, encoder: nn.Module, dim: int, names: Sequence[PartName] = ("layout",)) -> None:
         """dim: D, what the encoder gives. names: of the parts, in order; layout alone is all that the encoder gives."""
         super().__init__()
-        self.encoder = encoder
+        self.encoder = encoder.to(memory_format=torch.channels_last)  # twice as fast on CPUs
         self.cells = grid_of(encoder) ** 2
         lengths: dict[PartName, int] = {"content": dim // self.cells, "layout": dim, "colour": BINS}
         self.layers = nn.ModuleDict({name: Layer(lengths[name]) for name in names})
@@ -86,8 +86,8 @@ class EncoderWithHead(nn.Module):
         images = images.to(device_of(self.encoder))
         if "content" in self.layers or "layout" in self.layers:
             grid = self.encoder(images)  # (N, C * cells)
-            found["content"] = F.normalize(grid.unflatten(1, (-1, self.cells)).mean(2), dim=1)
-            found["layout"] = F.normalize(grid, dim=1)
+            found["content"] = unit(grid.unflatten(1, (-1, self.cells)).mean(2))
+            found["layout"] = unit(grid)
         if "colour" in self.layers:
             found["colour"] = self.histogram(images)
         return {name: found[name] for name in self.names}
@@ -102,6 +102,15 @@ def gather(batches: Iterable[Features]) -> Features:
     """Features of batches as those of all."""
     found = list(batches)
     return {name: torch.cat([one[name] for one in found]) for name in found[0]}
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Rows brought to length 1; a row of zeros stays.
+
+    As torch.nn.functional.normalize, without the Clip that this becomes in ONNX: quantisation would calibrate it.
+    """
+    lengths = vectors.square().sum(1, keepdim=True).sqrt()
+    return vectors / torch.maximum(lengths, torch.full_like(lengths, 1e-12))
 
 
 def as_images(pixels: Tensor) -> Tensor:

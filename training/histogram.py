@@ -29,7 +29,7 @@ class ColourHistogram(nn.Module):
         colours = _around(hue, HUES).transpose(1, 2) @ chroma  # (N, HUES, SATURATIONS * VALUES)
         greys = grey.transpose(1, 2) @ _near(value, GREYS)  # (N, 1, GREYS)
         counts = torch.cat([colours.flatten(1), greys.flatten(1)], 1)
-        return F.normalize((counts + 1e-12).sqrt(), dim=1)
+        return (counts / counts.sum(1, keepdim=True)).clamp_min(1e-12).sqrt()
 
 
 def _hsv(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -13,27 +13,32 @@ from lookalike.report.page import Meter, Report, Sheet, Thumb, thumb_uri
 from lookalike.report.retrieval import evaluation_tables
 from training.config import TrainConfig
 from training.data import FrameCache
-from training.evaluation.contenders import baselines, of_run
+from training.evaluation.contenders import PUBLIC, UNTRAINED, baselines, of_run
 from training.evaluation.footage import Protocol, evaluate_footage
 from training.evaluation.gallery import NO_BOX, Gallery
 from training.evaluation.labels import Labelled, read_labelled
 from training.head import EncoderWithHead
 from training.health import rank_in_words, spread_in_words
 from training.record import METRICS
+from training.warm_start import NONE
 
 FRAMES, STRETCH = 180, 15  # frames measured, in stretches of so many
-REGIONS = 1500  # measured at most, of whole tracks
+REGIONS = 1000  # measured at most, of whole tracks
 SHEET_QUERIES, SHEET_HITS, SHEET_GUARD_S = 8, 5, 5.0
 
 
 def measure_run(served: EncoderWithHead, config: TrainConfig, cache: FrameCache) -> dict[str, Any]:
     """The encoder and its baselines on a sample of the run's frames and regions, and its labels if it knows any.
 
+    Of baselines with a network those that training must beat: what it began from, and the pretrained weights.
+    `lookalike evaluate` has all.
     Returns: as `evaluation.footage.evaluate_footage`; events that are of other footage are left out.
     """
     labelled = read_labelled(Path(config.events)) if config.events else None
     gallery, track = sample_gallery(cache, config.fps, labelled)
-    contenders = [of_run(served, config, "cpu"), *baselines(config, gallery, "cpu")]
+    began = [UNTRAINED] if config.init == NONE else []
+    networks = [*began, PUBLIC] if config.steps else began
+    contenders = [of_run(served, config, "cpu"), *baselines(config, gallery, "cpu", networks)]
     try:
         return evaluate_footage(contenders, gallery, labelled, Protocol(), track)
     except FootageError:

@@ -117,7 +117,8 @@ def _packaged(name: str) -> dict[str, Tensor] | None:
     import timm
 
     given = _read(Path(getattr(package, f"EfficientnetLite{lite[1]}ModelFile").get_model_file_path()))
-    names = timm.create_model(name, pretrained=False).state_dict()
+    with torch.device("meta"):  # its names alone are wanted
+        names = timm.create_model(name, pretrained=False).state_dict()
     return dict(zip(names, given.values(), strict=True))
 
 
