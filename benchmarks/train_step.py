@@ -40,13 +40,25 @@ from training.encoders import build_encoder, embedding_dim
 from training.feed import batches
 from training.optim import build_optimizer, lr_at
 from training.train import RECORD_EVERY, Progress, pick_bf16, pick_compile, pick_device, pick_forward, train
+from training.warm_start import settle
 
 PEER = ("lightly==1.6.0", "lightning-utilities==0.15.3")  # all that its BYOL imports, beside torch and torchvision
 Preset = Literal["compact-cpu", "cifar10"]
 PRESETS: dict[Preset, TrainConfig] = {
     # The views and the normalisation that the peer has too.
-    "compact-cpu": TrainConfig(input_px=64, batch=64, views="paper", light="absolute", novelty=False),
-    "cifar10": TrainConfig(**read_recipe(find_recipe("cifar10"))),
+    "compact-cpu": settle(
+        TrainConfig(
+            arch="compact",
+            init="none",
+            input_px=64,
+            batch=64,
+            views="paper",
+            light="absolute",
+            novelty=False,
+            pooled=False,
+        )
+    ),
+    "cifar10": settle(TrainConfig(**read_recipe(find_recipe("cifar10")))),
 }
 PICTURES = 16  # batches of them
 WARM_UP = 2  # progress lines before the first that counts: compilation, and the allocator's first sizes

@@ -45,7 +45,7 @@ class TrainConfig:
     """Frames are cached at this many times --input-px, so that crops keep detail."""
     fps: float = 4.0
     """Frames taken from each second of video."""
-    steps: int = 700
+    steps: int = 900
     """Optimiser steps of the whole run; 0 for none: the weights that it starts from, with a head fitted to the
     footage."""
     batch: int = 48
@@ -77,11 +77,11 @@ class TrainConfig:
     optimizer: Optimizer = "adamw"
     """LARS is the paper's, for large batches."""
     lr: float | None = None
-    """Peak learning rate at a batch of 256; scaled by batch / 256. If not given, 1e-3 from weights that exist and 4e-3
+    """Peak learning rate at a batch of 256; scaled by batch / 256. If not given, 2e-3 from weights that exist and 4e-3
     from none."""
     heads_first: int = 60
     """Steps in which projector and predictor train alone, before they change weights that exist."""
-    frozen_stages: int = 3
+    frozen_stages: int = 5
     """First stages of a network of timm that keep weights that exist: edges and textures are the same everywhere."""
     freeze_norms: bool = True
     """Keep the encoder's batch norm as weights that exist have it: a batch of one camera says little about others."""

@@ -44,9 +44,11 @@ class World:
             )
         return slice(self.rank * own, (self.rank + 1) * own)
 
-    def wrap(self, network: nn.Module) -> nn.Module:
-        """The network, with gradients averaged over processes."""
-        return DistributedDataParallel(network, forward_sync_buffers=False) if self.size > 1 else network
+    def wrap(self, network: nn.Module, parts_rest: bool = False) -> nn.Module:
+        """The network, with gradients averaged over processes. parts_rest: whether some of it has none at times."""
+        if self.size == 1:
+            return network
+        return DistributedDataParallel(network, forward_sync_buffers=False, find_unused_parameters=parts_rest)
 
     def mean(self, value: Tensor) -> float:
         """A scalar's mean over processes; all of them must ask."""

@@ -80,7 +80,7 @@ def train(
     monitor = Monitor(cache, config) if world.first and config.monitor_every else None
     use_bf16 = pick_bf16(config.precision, device, network)
     torch.backends.cudnn.benchmark = device.type == "cuda"  # shapes stay the same: algorithms are tried once
-    wrapped = world.wrap(network)
+    wrapped = world.wrap(network, parts_rest=config.heads_first > 0)
     forward = pick_forward(wrapped, config, device, world)
     feed = batches(cache, config, policies(config.views, config.crop_area_min, config.blur), device, world, start)
     step, since, clock, loss = start, start, time.perf_counter(), torch.zeros((), device=device)

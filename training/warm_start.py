@@ -19,7 +19,7 @@ from training.config import DEFAULT_ARCH, TrainConfig
 from training.encoders import TIMM
 
 AUTO, PRETRAINED, NONE = "auto", "pretrained", "none"
-LR_SCRATCH, LR_ON = 4e-3, 1e-3  # peak learning rates from random weights, and from weights that exist
+LR_SCRATCH, LR_ON = 4e-3, 2e-3  # peak learning rates from random weights, and from weights that exist
 OWN_PREFIX = "1."  # of the network in our encoder, after its normalisation: see encoders.build_encoder
 INNER_PREFIX = "model."  # of timm's network in ours: see encoders.TimmNet
 

