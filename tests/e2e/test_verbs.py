@@ -81,15 +81,18 @@ def test_search_keeps_to_the_camera_and_the_times_asked_for(home: Path) -> None:
     assert all(3 <= hit["time_s"] <= 8 for hit in hits)
 
 
-def hits(home: Path, *words: str) -> list[dict]:
-    found = run_verb("search", *words, "--encoder", "encoder.onnx", "--index", "index", "--json", cwd=home)
+def hits(home: Path, *words: str, index: str = "index") -> list[dict]:
+    found = run_verb("search", *words, "--encoder", "encoder.onnx", "--index", index, "--json", cwd=home)
     assert found.returncode == 0, found.stderr
     return [json.loads(line) for line in found.stdout.splitlines()]
 
 
 def score_of(home: Path, camera: str, second: float, *words: str) -> float:
-    """Of the one frame that a recording has at this time."""
-    (hit,) = hits(home, *words, "--camera", camera, "--since", str(second), "--until", str(second))
+    """Of the one frame that a recording has at this time, as a whole."""
+    if not (home / "whole").exists():
+        run_verb("index", "recordings", "--encoder", "encoder.onnx", "--index", "whole", *WHOLE, cwd=home)
+    at = ["--camera", camera, "--since", str(second), "--until", str(second)]
+    (hit,) = hits(home, *words, *at, index="whole")
     assert (hit["source"], hit["time_s"]) == (f"recordings/{camera}.mp4", second)
     return hit["score"]
 
@@ -103,32 +106,38 @@ def test_a_stored_frame_and_a_moment_are_that_very_frame(home: Path) -> None:
 
 
 def test_a_region_is_as_the_picture_that_it_cuts_out(home: Path, tmp_path: Path) -> None:
-    """Of a moment and of a stored frame, in shares and in pixels, all of it and a quarter."""
+    """Of a moment and of a stored frame, in shares and in pixels, all of it and a quarter; weighed alike."""
+    alike = ["--colour", ".2", "--layout", ".5"]
     picture, scores = frame_at(str(home / "recordings" / "gate.mp4"), 5), []
-    (found,) = hits(home, "crop.jpg", "--camera", "gate", "--since", "5", "--until", "5")
+    (found,) = hits(home, "crop.jpg", "--camera", "gate", "--since", "5", "--until", "5", index="whole")
     for shares, pixels in (("0,0,1,1", "0,0,160,90"), ("0,0,.5,.5", "0,0,80,45")):
         width, height = (int(number) for number in pixels.split(",")[2:])
         Image.fromarray(picture[:height, :width]).save(tmp_path / "cut.png")
-        scores.append(score_of(home, "gate", 5, str(tmp_path / "cut.png")))
+        scores.append(score_of(home, "gate", 5, str(tmp_path / "cut.png"), *alike))
         for words in (["--at", "recordings/gate.mp4@5", "--region", shares], ["--id", found["id"], "--region", pixels]):
-            assert score_of(home, "gate", 5, *words) == pytest.approx(scores[-1], abs=1e-4)
+            assert score_of(home, "gate", 5, *words, *alike) == pytest.approx(scores[-1], abs=1e-4)
     assert scores[1] < scores[0] - 1e-3
 
 
 def test_likes_and_unlikes_move_the_answer(home: Path) -> None:
-    """By arithmetic. Of frames whose cosine is c, the mean of both is at a cosine of sqrt((1 + c) / 2) to each.
+    """By arithmetic, of content alone, among whole frames. Of frames whose cosine is c, the mean of both is at a cosine
+    of sqrt((1 + c) / 2) to each.
 
-    Away from what it is at a cosine c to, a picture becomes 2 p - u of length sqrt(5 - 4 c): at (2 c - 1) / that to u.
+    Away from u, which it is at a cosine c to, a picture p becomes (2 - c) p - u; that is at ((2 - c) c - 1) / its length
+    to u.
     """
     one, other = "recordings/gate.mp4@2", "recordings/road.mp4@8"
-    between = math.sqrt((1 + score_of(home, "road", 8, "--at", one)) / 2)
+    content = ["--colour", "0", "--layout", "0"]
+    between = math.sqrt((1 + score_of(home, "road", 8, "--at", one, *content)) / 2)
     for camera, second in (("gate", 2), ("road", 8)):
-        assert score_of(home, camera, second, "--like", one, "--like", other) == pytest.approx(between, abs=1e-4)
-    before = score_of(home, "road", 8, "crop.jpg")
-    after = score_of(home, "road", 8, "crop.jpg", "--unlike", other)
-    assert after == pytest.approx((2 * before - 1) / math.sqrt(5 - 4 * before), abs=1e-4)
-    assert after < before
-    assert after < score_of(home, "gate", 5, "crop.jpg", "--unlike", other)
+        found = score_of(home, camera, second, "--like", one, "--like", other, *content)
+        assert found == pytest.approx(between, abs=1e-4)
+    c = score_of(home, "road", 8, "crop.jpg", *content)
+    after = score_of(home, "road", 8, "crop.jpg", "--unlike", other, *content)
+    length = math.sqrt((2 - c) ** 2 + 1 - 2 * (2 - c) * c)
+    assert after == pytest.approx(((2 - c) * c - 1) / length, abs=1e-4)
+    assert after < c
+    assert after < score_of(home, "gate", 5, "crop.jpg", "--unlike", other, *content)
 
 
 @pytest.mark.parametrize("verb", ["outliers", "duplicates", "cluster"])
@@ -156,7 +165,7 @@ def test_another_encoder_is_refused_in_one_line(home: Path, tmp_path: Path) -> N
     assert refused.returncode == 1
     assert refused.stdout == ""
     assert len(refused.stderr.splitlines()) == 1
-    assert "filled by encoder compact-32-" in refused.stderr
+    assert "filled by encoder tf_efficientnet_lite0-32-" in refused.stderr
     assert "this one is tiny-" in refused.stderr
 
 
