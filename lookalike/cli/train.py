@@ -52,6 +52,7 @@ def pretrain(
     from lookalike.naming import Naming
     from training.distributed import joined
     from training.health import COLLAPSED
+    from training.photos import are_photos
     from training.run import continue_run, finish_run, join_run, pretrain, start_run
     from training.train import Progress, pick_device
 
@@ -67,7 +68,7 @@ def pretrain(
             with frame_counter("reading") as count:
                 found = find_sources(sources, Naming(camera))
                 frames = read_frames(found, config.fps, warn_skipped, regions="motion")
-                start_run(frames, config, out, lambda frame: count([frame]), say)
+                start_run(frames, config, out, lambda frame: count([frame]), say, are_photos(found))
         world.barrier()
         cache, config = join_run(out)
         if not world.first:
