@@ -1,22 +1,25 @@
 """Folders of pictures by class, for `benchmarks.images`: rendered things, or frames of clips.
 
     python -m benchmarks.things render FOLDER --count 40
+    python -m benchmarks.things render FOLDER --count 16 --by product
     python -m benchmarks.things cut FOLDER CLIPS --count 12
 
 `render` draws the eight kinds of thing that the demo's cameras see, each picture with another colour, pose, size, place
-and light. `cut` takes frames of each clip, evenly spaced over it; the clip's name is the class.
+and light; by product, a class is a kind in one colour. `cut` takes frames of each clip, evenly spaced over it; the
+clip's name is the class.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from cyclopts import App
 from PIL import Image
 
 from lookalike.demo.backdrops import draw_backdrop
-from lookalike.demo.sprites import COLOURS, KINDS, Kind, draw_sprite
+from lookalike.demo.sprites import COLOURS, KINDS, RGB, Kind, draw_sprite
 from lookalike.footage import find_sources, read_frames
 
 SIDE_PX = 160
@@ -26,24 +29,33 @@ TILT_DEG = 25.0  # at most, to either side
 FRACTION = (0.45, 0.9)  # of the picture's side that the thing spans
 GAIN = (0.6, 1.3)  # of each picture's light; each channel has up to TINT more or less
 TINT = 0.1
+PRODUCTS = ("red", "blue", "white")  # colours that each kind is sold in
+Classes = Literal["kind", "product"]
 
 app = App(name="benchmarks.things", help=__doc__, help_format="plaintext")
 
 
 @app.command
-def render(folder: Path, count: int = 40, seed: int = 0) -> None:
-    """Write `count` pictures of each kind: folder/KIND/NUMBER.png."""
+def render(folder: Path, count: int = 40, seed: int = 0, by: Classes = "kind") -> None:
+    """Write `count` pictures of each class: folder/CLASS/NUMBER.png."""
     rng = np.random.default_rng(seed)
     places = [Image.fromarray(draw_backdrop(place, BACKDROP_PX).astype(np.uint8)) for place in PLACES]
-    for name, kind in KINDS.items():
+    for name, (kind, colours) in classes(by).items():
         _folder(folder, name)
         for number in range(count):
-            render_thing(kind, places, rng).save(folder / name / f"{number:03}.png")
+            colour = colours[rng.integers(len(colours))]
+            render_thing(kind, colour, places, rng).save(folder / name / f"{number:03}.png")
 
 
-def render_thing(kind: Kind, places: list[Image.Image], rng: np.random.Generator) -> Image.Image:
+def classes(by: Classes) -> dict[str, tuple[Kind, list[RGB]]]:
+    """What is rendered, and in which colours. A product is a kind in one of PRODUCTS' colours, so colour matters."""
+    if by == "kind":
+        return {name: (kind, list(COLOURS.values())) for name, kind in KINDS.items()}
+    return {f"{tone} {name}": (kind, [COLOURS[tone]]) for name, kind in KINDS.items() for tone in PRODUCTS}
+
+
+def render_thing(kind: Kind, colour: RGB, places: list[Image.Image], rng: np.random.Generator) -> Image.Image:
     """One picture, RGB, SIDE_PX a side."""
-    colour = list(COLOURS.values())[rng.integers(len(COLOURS))]
     thing = draw_sprite(kind, colour, rng.random())
     if rng.random() < 0.5:
         thing = thing.transpose(Image.Transpose.FLIP_LEFT_RIGHT)

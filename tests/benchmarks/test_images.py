@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from benchmarks.images import MAIN, WAYS, configured, main, table, weighed_in_turn
-from benchmarks.things import SIDE_PX, cut, render
-from lookalike.demo.sprites import KINDS
+from benchmarks.things import PRODUCTS, SIDE_PX, classes, cut, render
+from lookalike.demo.sprites import COLOURS, KINDS
 from lookalike.parts import Part, join
 from tests.clips import write_clip
 from training.evaluation.contenders import Contender
@@ -40,6 +40,12 @@ def test_each_kind_of_thing_is_rendered_so_often_and_the_seed_decides_how(tmp_pa
     assert one.shape == (SIDE_PX, SIDE_PX, 3)
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
+
+
+def test_a_product_is_a_kind_in_one_colour() -> None:
+    assert len(classes("product")) == len(KINDS) * len(PRODUCTS)
+    assert classes("product")["red car"] == (KINDS["car"], [COLOURS["red"]])
+    assert classes("kind")["car"] == (KINDS["car"], list(COLOURS.values()))
 
 
 def test_frames_are_cut_evenly_from_each_clip_of_a_class(tmp_path: Path) -> None:
