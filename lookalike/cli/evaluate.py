@@ -67,7 +67,11 @@ def evaluate(
         Perturbation, Parameter(name="*", group=ON_FOOTAGE, validator=_check_perturbation)
     ] = DEFAULT_PERTURBATION,
     images: Annotated[
-        Path | None, Parameter(help="A folder or zip of class folders: leave-one-out kNN.", group=ON_LABELS)
+        Path | None,
+        Parameter(
+            help="A folder or zip of class folders: leave-one-out kNN, each picture asked as a whole of all others.",
+            group=ON_LABELS,
+        ),
     ] = None,
     train: Annotated[
         Path | None,

@@ -46,7 +46,10 @@ def pretrain(
     ] = None,
     config: Annotated[TrainConfig, Parameter(name="*", validator=_check_config)] = DEFAULT_CONFIG,
 ) -> None:
-    """Train an encoder on unlabelled footage (BYOL). Ctrl-C leaves a checkpoint; --resume goes on."""
+    """Train an encoder on unlabelled footage or photos (BYOL). Ctrl-C leaves a checkpoint; --resume goes on.
+
+    Where all sources are images, they are taken for photos of things; --views camera is for stills of a fixed camera.
+    """
     from lookalike.console import frame_counter, print_data, say, step_bar, warn_skipped
     from lookalike.footage import find_sources, read_frames
     from lookalike.naming import Naming
