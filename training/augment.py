@@ -97,6 +97,17 @@ def photo_policy(crop_area_min: float = CROP_OF_PHOTO) -> ViewPolicy:
     )
 
 
+def head_policy(views: Views) -> ViewPolicy:
+    """How copies are perturbed that a head is fitted to: what it weighs down.
+
+    For photos, a photo's framing in a camera's light: a mirror and closer crops show the same thing; and its colour is
+    kept by `photo` views, but two photos of a thing are not taken in the same light. Measured in docs/images.md.
+    """
+    framed = photo_policy()
+    of_photos = replace(camera_policy(framed.crop_area_min), crop_ratio=framed.crop_ratio, flip_p=framed.flip_p)
+    return of_photos if views == "photo" else camera_policy()
+
+
 def policies(views: Views, crop_area_min: float | None, blur: bool = True) -> tuple[ViewPolicy, ViewPolicy]:
     """The distributions of both views; blur: whether some of them are blurred.
 

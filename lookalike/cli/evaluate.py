@@ -198,7 +198,7 @@ def _evaluate_images(
     from training.probe import find_labelled
 
     found = find_labelled(images, limit)
-    rivals = contenders(encoder, of_pictures(sample_pictures(found)), device, compare)
+    rivals = contenders(encoder, of_pictures(sample_pictures(found)), device, compare, "photo")
     with _picture_counter(len(found)) as (count, skip):
         vectors, labels = embed_labelled(rivals, found, count, skip)
     return evaluate_images(rivals, vectors, labels, found.names)
@@ -222,7 +222,7 @@ def _evaluate_transfer(
     from training.probe import find_pair
 
     known, asked = find_pair(train, test, limit)
-    rivals = contenders(encoder, of_pictures(pictures.sample_pictures(known)), device, compare)
+    rivals = contenders(encoder, of_pictures(pictures.sample_pictures(known)), device, compare, "photo")
     with _picture_counter(len(known) + len(asked)) as (count, skip):
         of_known, of_asked = (pictures.embed_labelled(rivals, part, count, skip) for part in (known, asked))
     names = pictures.entry_names(rivals)

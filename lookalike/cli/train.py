@@ -175,12 +175,15 @@ def refit(
     from exporters.refit import refit
     from lookalike.console import frame_counter, print_data, warn_skipped
     from lookalike.footage import find_sources, read_frames
+    from training.photos import are_photos
 
     if fps <= 0:
         fail(f"--fps is {fps:g}, expected more than 0", code=2)
     with frame_counter("reading") as count:
-        frames = read_frames(find_sources(footage), fps, warn_skipped, regions="motion")
-        exported = refit(encoder, frames, out, lambda frame: count([frame]))
+        found = find_sources(footage)
+        frames = read_frames(found, fps, warn_skipped, regions="motion")
+        views = "photo" if are_photos(found) else "camera"
+        exported = refit(encoder, frames, out, lambda frame: count([frame]), views)
     print_data(exported.to_json())
 
 

@@ -22,6 +22,7 @@ from training.augment import (
     draw_rectangles,
     draw_view,
     expose,
+    head_policy,
     make_view,
     paper_policies,
     photo_policy,
@@ -429,6 +430,14 @@ def test_two_photos_of_a_thing_have_its_colour_and_either_side() -> None:
     red[..., 0] = 180
     views = view_of(red, policy, 8, seeded()).mean((2, 3))  # (500, 3)
     assert torch.all(views[:, 0] > 3 * views[:, 1:].amax(1))
+
+
+def test_a_head_for_photos_weighs_down_a_photos_framing_in_a_cameras_light() -> None:
+    photo, camera = photo_policy(), camera_policy()
+    found = head_policy("photo")
+    assert [(one.crop_area_min, one.crop_ratio, one.flip_p) for one in (found, photo)] == [(0.3, 4 / 3, 0.5)] * 2
+    assert (found.gamma, found.gain, found.jitter_p) == (camera.gamma, camera.gain, 0)
+    assert head_policy("camera") == head_policy("auto") == head_policy("paper") == camera
 
 
 def test_where_nothing_is_said_views_are_a_cameras_and_keep_half_of_the_picture() -> None:
