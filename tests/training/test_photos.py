@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import zipfile
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from lookalike.cli import main
 from lookalike.footage import find_sources
 from tests.training.evaluation.test_pictures import class_folders
 from tests.training.small import noise_frames, small_config
@@ -49,6 +51,15 @@ def test_a_run_over_photos_says_so_in_one_line_and_keeps_their_colour(tmp_path: 
     assert "--views camera" in line
     shown = pictures_of(load_cache(tmp_path / "run" / "cache"), config.novelty, config.region_share)
     assert shown.weight.tolist() == [1.0] * 4
+
+
+def test_the_verb_takes_a_folder_of_images_for_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = "--arch compact --init none --input-px 32 --steps 0 --content 0 --layout 8 --colour 0 --device cpu"
+    main(["pretrain", str(photos(tmp_path / "photos")), "--out", str(tmp_path / "run"), *flags.split()])
+    said = capsys.readouterr()
+    assert TrainConfig.load(tmp_path / "run" / CONFIG).views == "photo"
+    assert said.err.count("photos, no video") == 1
+    assert json.loads(said.out)["verdict"].startswith("Nothing was judged: photos without labels")
 
 
 def test_footage_is_trained_on_as_a_camera_sees_it(tmp_path: Path) -> None:
