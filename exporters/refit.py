@@ -23,7 +23,8 @@ from lookalike.encoder import Encoder
 from lookalike.errors import ExportError
 from lookalike.footage import Frame
 from lookalike.parts import Part, PartName
-from training.config import TrainConfig
+from training.augment import head_policy
+from training.config import TrainConfig, Views
 from training.data import FrameCache, build_cache
 from training.fit import fit_layers
 from training.head import Features
@@ -34,10 +35,15 @@ Layers = dict[PartName, tuple[Tensor, Tensor]]
 
 
 def refit(
-    encoder: Path, frames: Iterable[Frame], out: Path, on_frame: Callable[[Frame], None] = lambda frame: None
+    encoder: Path,
+    frames: Iterable[Frame],
+    out: Path,
+    on_frame: Callable[[Frame], None] = lambda frame: None,
+    views: Views = "camera",
 ) -> Exported:
     """Write the encoder again, with a head fitted to these frames and their regions; `encoder` may be `out`.
 
+    views: `photo` where the frames are photos of things.
     Raises: ExportError if the file has no head that can be fitted, does not agree with what was fitted, or cannot be
     written; EncoderError if it is no encoder; TrainingError if there are fewer than two frames.
     """
@@ -48,7 +54,7 @@ def refit(
         side = TrainConfig(input_px=spec.input_px).cache_px
         cache = build_cache(Path(folder), frames, side, on_frame)
         lengths: dict[PartName, int | None] = {part.name: part.dim for part in parts}
-        layers = fit_layers(features, lengths, cache.frames, cache.regions, spec.input_px)
+        layers = fit_layers(features, lengths, cache.frames, cache.regions, spec.input_px, policy=head_policy(views))
         padded: Layers = {part.name: (layers[part.name][0], _padded(layers[part.name][1], part.dim)) for part in parts}
         for name, (center, weight) in padded.items():
             _replace(model, f"{LAYERS}.{name}.center", center)

@@ -19,6 +19,7 @@ from torch import Generator, Tensor
 from training.config import Views
 
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
+CROP, CROP_OF_PHOTO = 0.5, 0.3  # smallest share of a picture that a view keeps, if nothing says so
 CROP_TRIES = 10  # draws of a rectangle that fits, before the whole picture is taken
 
 
@@ -76,13 +77,54 @@ def camera_policy(crop_area_min: float = 0.5) -> ViewPolicy:
     )
 
 
-def policies(views: Views, crop_area_min: float, blur: bool = True) -> tuple[ViewPolicy, ViewPolicy]:
-    """The distributions of both views; blur: whether some of them are blurred."""
+def photo_policy(crop_area_min: float = CROP_OF_PHOTO) -> ViewPolicy:
+    """What differs between two photos of the same thing: framing, side, and a little of the light.
+
+    Its colour is part of what it is: a red can and a green one are not alike, so hue and saturation hardly change, no
+    channel is scaled, and nothing turns grey. A mirror is another photo of it. Crops are smaller than a camera's, since
+    a thing in the middle is still there in a third of the picture, and not as small as the paper's .08, which shows
+    background alone too often. Measured in docs/images.md.
+    """
+    return ViewPolicy(
+        crop_area_min,
+        brightness=0.3,
+        contrast=0.3,
+        saturation=0.1,
+        hue=0.02,
+        grey_p=0.0,
+        blur_p=0.1,
+        blur_sigma=(0.1, 1.0),
+    )
+
+
+def head_policy(views: Views) -> ViewPolicy:
+    """How copies are perturbed that a head is fitted to: what it weighs down.
+
+    For photos, a photo's framing in a camera's light: a mirror and closer crops show the same thing; and its colour is
+    kept by `photo` views, but two photos of a thing are not taken in the same light. Measured in docs/images.md.
+    """
+    framed = photo_policy()
+    of_photos = replace(camera_policy(framed.crop_area_min), crop_ratio=framed.crop_ratio, flip_p=framed.flip_p)
+    return of_photos if views == "photo" else camera_policy()
+
+
+def policies(views: Views, crop_area_min: float | None, blur: bool = True) -> tuple[ViewPolicy, ViewPolicy]:
+    """The distributions of both views; blur: whether some of them are blurred.
+
+    views: `auto`, where nothing has said what the pictures are, is `camera`. crop_area_min: None is smallest_crop.
+    """
+    crop_area_min = smallest_crop(views) if crop_area_min is None else crop_area_min
     if views == "paper":
         one, other = paper_policies(crop_area_min)
     else:
-        one = other = simclr_policy(crop_area_min) if views == "simclr" else camera_policy(crop_area_min)
+        make = {"simclr": simclr_policy, "photo": photo_policy}.get(views, camera_policy)
+        one = other = make(crop_area_min)
     return (one, other) if blur else (replace(one, blur_p=0.0), replace(other, blur_p=0.0))
+
+
+def smallest_crop(views: Views) -> float:
+    """The smallest share of a picture that a view keeps, where --crop-area-min is not given."""
+    return CROP_OF_PHOTO if views == "photo" else CROP
 
 
 @dataclass(frozen=True)

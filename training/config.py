@@ -16,7 +16,7 @@ BuiltIn = Literal["compact", "resnet18", "resnet18-small", "resnet50"]
 Optimizer = Literal["lars", "sgd", "adamw"]
 Precision = Literal["auto", "fp32", "bf16"]
 Switch = Literal["auto", "on", "off"]
-Views = Literal["camera", "paper", "simclr"]
+Views = Literal["auto", "camera", "photo", "paper", "simclr"]
 Light = Literal["relative", "absolute"]
 LightChoice = Literal["auto", "relative", "absolute"]
 _POSITIVE = ("input_px", "batch", "accumulate", "hidden", "projection", "checkpoint_every", "fps", "lr")
@@ -63,12 +63,13 @@ class TrainConfig:
     same picture."""
     temporal_s: float = 0.0
     """Half of the second views of whole frames show another moment, .5 s to this many seconds away; 0 for none."""
-    views: Views = "camera"
-    """How two views of a picture are made: `camera` nudges, zooms and re-exposes it; `paper` and `simclr` are for
-    pictures of one object. `simclr` draws both views from one distribution, without solarisation, and varies
-    saturation more."""
-    crop_area_min: float = 0.5
-    """Smallest share of the picture that a view keeps (the paper's is .08)."""
+    views: Views = "auto"
+    """How two views of a picture are made: `camera` nudges, zooms and re-exposes it; `photo` is for pictures of one
+    thing: it crops more, mirrors, and keeps colours; `auto` is `photo` where all sources are images, else `camera`.
+    `paper` and `simclr` are for pictures of one object whose colour says nothing; `simclr` draws both views from one
+    distribution, without solarisation, and varies saturation more."""
+    crop_area_min: float | None = None
+    """Smallest share of the picture that a view keeps (the paper's is .08). If not given, .3 for `photo`, else .5."""
     blur: bool = True
     """Blur some views; not for pictures of 32 px, which have little to lose."""
     light: LightChoice = "auto"
@@ -141,7 +142,7 @@ class TrainConfig:
             if value is not None and value <= 0:
                 raise ValueError(f"--{name.replace('_', '-')} is {value}, expected more than 0")
         for name in ("crop_area_min", "tau0", "tau_end", "warmup", "region_share"):
-            if not 0 <= getattr(self, name) <= 1:
+            if not 0 <= (getattr(self, name) or 0) <= 1:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected 0 to 1")
         for name in ("steps", "heads_first", "frozen_stages", "track_s", "content", "layout", "colour"):
             if getattr(self, name) < 0:

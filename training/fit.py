@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lookalike.console import step_bar
 from lookalike.parts import PartName
-from training.augment import camera_policy, draw_view, make_view
+from training.augment import ViewPolicy, draw_view, head_policy, make_view
 from training.config import TrainConfig
 from training.data import NO_REGIONS, RegionCache
 from training.encoders import device_of, embedding_dim
@@ -21,6 +21,7 @@ from training.whiten import fit_whitening
 FRAMES, REGIONS = 300, 300  # at most, of longer footage
 OF_TRACK = 4  # regions of a track, at least, where so many are taken of all
 COPIES = 4  # of each, perturbed
+OF_CAMERAS = head_policy("camera")
 
 
 def fit_head(
@@ -38,7 +39,8 @@ def fit_head(
     head = EncoderWithHead(encoder, embedding_dim(encoder, config.input_px), part_names(config))
     head = head.to(device_of(encoder)).eval()
     lengths: dict[PartName, int | None] = {name: getattr(config, name) if config.head else None for name in head.names}
-    for name, layer in fit_layers(head.features_of, lengths, frames, regions, config.input_px, copies).items():
+    policy = head_policy(config.views)
+    for name, layer in fit_layers(head.features_of, lengths, frames, regions, config.input_px, copies, policy).items():
         head.layer(name).set(*layer)
     return head
 
@@ -51,11 +53,13 @@ def fit_layers(
     regions: RegionCache,
     input_px: int,
     copies: int = COPIES,
+    policy: ViewPolicy = OF_CAMERAS,
 ) -> dict[PartName, tuple[Tensor, Tensor]]:
     """The layers of a head for these pictures; a bar counts, it may take a minute.
 
     features_of: float (B, 3, S, S) in [0, 1] -> unit (B, D_i) of each part. lengths: of the parts; None takes out the
-    mean of the features, and changes nothing else. frames, regions, copies: as in `fit_head`.
+    mean of the features, and changes nothing else. frames, regions, copies: as in `fit_head`. policy: how copies are
+    perturbed.
     content and colour are fitted to frames and regions, since they are asked for by regions; layout to frames alone:
     where a thing is in a region says nothing.
     Returns: centre, float32 (D_i,), and weight, float32 (length or less, D_i), of each part.
@@ -66,7 +70,7 @@ def fit_layers(
     plain = torch.from_numpy(fit_all(pictures.numpy(), input_px))
     seen = [gather(features_of(as_images(part)) for part in plain.split(BATCH))]
     if any(lengths.values()):
-        seen += _perturbed(features_of, pictures, input_px, copies)
+        seen += _perturbed(features_of, pictures, input_px, copies, policy)
     layers: dict[PartName, tuple[Tensor, Tensor]] = {}
     for name, length in lengths.items():
         rows = slice(len(frames)) if name == "layout" else slice(None)
@@ -79,13 +83,13 @@ def fit_layers(
 
 
 def _perturbed(
-    features_of: Callable[[Tensor], Features], pictures: Tensor, input_px: int, copies: int
+    features_of: Callable[[Tensor], Features], pictures: Tensor, input_px: int, copies: int, policy: ViewPolicy
 ) -> Iterator[Features]:
-    """Features of copies of the pictures, uint8 (N, C, C, 3), each perturbed as cameras are."""
+    """Features of copies of the pictures, uint8 (N, C, C, 3), each perturbed by itself."""
     generator = torch.Generator().manual_seed(0)
     with step_bar("fitting the head", copies * len(pictures)) as tell:
         for copy in range(copies):
-            draw = draw_view(len(pictures), camera_policy(), generator)
+            draw = draw_view(len(pictures), policy, generator)
             found: list[Features] = []
             for start in range(0, len(pictures), BATCH):
                 part = slice(start, start + BATCH)

@@ -21,6 +21,7 @@ from training.distributed import ALONE, World
 from training.encoders import build_encoder
 from training.evaluation.labels import read_events
 from training.health import effective_rank
+from training.photos import settle_views
 from training.pictures import sample_frames
 from training.probe import find_labelled
 from training.record import METRICS, TENSORBOARD, read_metrics
@@ -36,10 +37,11 @@ def start_run(
     run: Path,
     on_frame: Callable[[Frame], None],
     say: Callable[[str], None] = lambda line: None,
+    photos: bool = False,
 ) -> tuple[FrameCache, TrainConfig]:
     """Make the run's folder and its frame cache.
 
-    say: called with a line where the run will not be what might be expected.
+    say: called with a line where the run will not be what might be expected. photos: whether all sources are images.
     Returns: the cache, and the config as it holds from now on, without `auto` where that decides the encoder.
     Raises: TrainingError if the folder holds a run, or anything else, or cannot be written, if there is no such encoder
     or no such weights to start from, or if there is too little footage; FootageError if the events
@@ -50,7 +52,7 @@ def start_run(
     if run.exists() and (not run.is_dir() or _foreign(run)):
         raise TrainingError(f"{run}: not an empty folder and not a run; choose another --out")
     config.check()
-    config = settle(config, say)
+    config = settle_views(settle(config, say), photos, say)
     first_encoder(config)  # what cannot be trained is told before the footage is decoded
     if config.events:
         read_events(Path(config.events))

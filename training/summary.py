@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,21 @@ from lookalike.report.page import Meter, Report, Sheet, Thumb, thumb_uri
 from lookalike.report.retrieval import evaluation_tables
 from training.config import TrainConfig
 from training.data import FrameCache
-from training.evaluation.contenders import PUBLIC, UNTRAINED, baselines, of_run
+from training.evaluation.contenders import PUBLIC, UNTRAINED, Contender, baselines, of_run
 from training.evaluation.footage import Protocol, evaluate_footage
 from training.evaluation.gallery import NO_BOX, Gallery
 from training.evaluation.labels import Labelled, read_labelled
+from training.evaluation.pictures import embed_labelled, evaluate_images
+from training.evaluation.verdict import UNLABELLED
 from training.head import EncoderWithHead
 from training.health import rank_in_words, spread_in_words
+from training.probe import find_labelled
 from training.record import METRICS
 from training.warm_start import NONE
 
 FRAMES, STRETCH = 180, 15  # frames measured, in stretches of so many
 REGIONS = 1000  # measured at most, of whole tracks
+LABELLED = 2000  # pictures of class folders that are measured at most
 SHEET_QUERIES, SHEET_HITS, SHEET_GUARD_S = 8, 5, 5.0
 
 
@@ -32,7 +37,8 @@ def measure_run(served: EncoderWithHead, config: TrainConfig, cache: FrameCache)
 
     Of baselines with a network those that training must beat: what it began from, and the pretrained weights.
     `lookalike evaluate` has all.
-    Returns: as `evaluation.footage.evaluate_footage`; events that are of other footage are left out.
+    Returns: as `evaluation.footage.evaluate_footage`; events that are of other footage are left out. With labelled
+    pictures, `pictures` is as `evaluation.pictures.evaluate_images`, and the verdict begins with theirs.
     """
     labelled = read_labelled(Path(config.events)) if config.events else None
     gallery, track = sample_gallery(cache, config.fps, labelled)
@@ -40,9 +46,22 @@ def measure_run(served: EncoderWithHead, config: TrainConfig, cache: FrameCache)
     networks = [*began, PUBLIC] if config.steps else began
     contenders = [of_run(served, config, "cpu"), *baselines(config, gallery, "cpu", networks)]
     try:
-        return evaluate_footage(contenders, gallery, labelled, Protocol(), track)
+        found = evaluate_footage(contenders, gallery, labelled, Protocol(), track)
     except FootageError:
-        return evaluate_footage(contenders, gallery, None, Protocol(), track)
+        found = evaluate_footage(contenders, gallery, None, Protocol(), track)
+    judged = any(one["verdict"] for one in found["measures"])
+    if config.labelled:
+        of_pictures = _measure_pictures(contenders, Path(config.labelled))
+        verdicts = [of_pictures["verdict"], *([found["verdict"]] if judged else [])]
+        return found | {"pictures": of_pictures, "verdict": "\n".join(verdicts)}
+    return found | {"verdict": UNLABELLED} if config.views == "photo" and not judged else found
+
+
+def _measure_pictures(contenders: Sequence[Contender], source: Path) -> dict[str, Any]:
+    """kNN on an even sample of class folders. Returns: as `evaluation.pictures.evaluate_images`."""
+    known = find_labelled(source, LABELLED)
+    vectors, labels = embed_labelled(contenders, known)
+    return evaluate_images(contenders, vectors, labels, known.names)
 
 
 def sample_gallery(cache: FrameCache, fps: float, labelled: Labelled | None) -> tuple[Gallery, np.ndarray]:
@@ -125,8 +144,12 @@ def run_report(run: Path, found: dict[str, Any], cache: FrameCache, config: Trai
         charts=training_charts(run / METRICS),
         sheets=sheets,
         sheets_note=f"Frames of the footage with their nearest neighbours at least {SHEET_GUARD_S:.0f} s away.",
-        commands=[f"lookalike export {run} --out encoder.onnx", f"lookalike evaluate {run} --footage SOURCE"],
+        commands=[f"lookalike export {run} --out encoder.onnx", _how_to_judge(run, config)],
     )
+
+
+def _how_to_judge(run: Path, config: TrainConfig) -> str:
+    return f"lookalike evaluate {run} {'--images FOLDER' if config.views == 'photo' else '--footage SOURCE'}"
 
 
 def _meters(found: dict[str, Any]) -> list[Meter]:

@@ -67,7 +67,11 @@ def evaluate(
         Perturbation, Parameter(name="*", group=ON_FOOTAGE, validator=_check_perturbation)
     ] = DEFAULT_PERTURBATION,
     images: Annotated[
-        Path | None, Parameter(help="A folder or zip of class folders: leave-one-out kNN.", group=ON_LABELS)
+        Path | None,
+        Parameter(
+            help="A folder or zip of class folders: leave-one-out kNN, each picture asked as a whole of all others.",
+            group=ON_LABELS,
+        ),
     ] = None,
     train: Annotated[
         Path | None,
@@ -194,7 +198,7 @@ def _evaluate_images(
     from training.probe import find_labelled
 
     found = find_labelled(images, limit)
-    rivals = contenders(encoder, of_pictures(sample_pictures(found)), device, compare)
+    rivals = contenders(encoder, of_pictures(sample_pictures(found)), device, compare, "photo")
     with _picture_counter(len(found)) as (count, skip):
         vectors, labels = embed_labelled(rivals, found, count, skip)
     return evaluate_images(rivals, vectors, labels, found.names)
@@ -218,7 +222,7 @@ def _evaluate_transfer(
     from training.probe import find_pair
 
     known, asked = find_pair(train, test, limit)
-    rivals = contenders(encoder, of_pictures(pictures.sample_pictures(known)), device, compare)
+    rivals = contenders(encoder, of_pictures(pictures.sample_pictures(known)), device, compare, "photo")
     with _picture_counter(len(known) + len(asked)) as (count, skip):
         of_known, of_asked = (pictures.embed_labelled(rivals, part, count, skip) for part in (known, asked))
     names = pictures.entry_names(rivals)

@@ -46,12 +46,16 @@ def pretrain(
     ] = None,
     config: Annotated[TrainConfig, Parameter(name="*", validator=_check_config)] = DEFAULT_CONFIG,
 ) -> None:
-    """Train an encoder on unlabelled footage (BYOL). Ctrl-C leaves a checkpoint; --resume goes on."""
+    """Train an encoder on unlabelled footage or photos (BYOL). Ctrl-C leaves a checkpoint; --resume goes on.
+
+    Where all sources are images, they are taken for photos of things; --views camera is for stills of a fixed camera.
+    """
     from lookalike.console import frame_counter, print_data, say, step_bar, warn_skipped
     from lookalike.footage import find_sources, read_frames
     from lookalike.naming import Naming
     from training.distributed import joined
     from training.health import COLLAPSED
+    from training.photos import are_photos
     from training.run import continue_run, finish_run, join_run, pretrain, start_run
     from training.train import Progress, pick_device
 
@@ -67,7 +71,7 @@ def pretrain(
             with frame_counter("reading") as count:
                 found = find_sources(sources, Naming(camera))
                 frames = read_frames(found, config.fps, warn_skipped, regions="motion")
-                start_run(frames, config, out, lambda frame: count([frame]), say)
+                start_run(frames, config, out, lambda frame: count([frame]), say, are_photos(found))
         world.barrier()
         cache, config = join_run(out)
         if not world.first:
@@ -171,12 +175,15 @@ def refit(
     from exporters.refit import refit
     from lookalike.console import frame_counter, print_data, warn_skipped
     from lookalike.footage import find_sources, read_frames
+    from training.photos import are_photos
 
     if fps <= 0:
         fail(f"--fps is {fps:g}, expected more than 0", code=2)
     with frame_counter("reading") as count:
-        frames = read_frames(find_sources(footage), fps, warn_skipped, regions="motion")
-        exported = refit(encoder, frames, out, lambda frame: count([frame]))
+        found = find_sources(footage)
+        frames = read_frames(found, fps, warn_skipped, regions="motion")
+        views = "photo" if are_photos(found) else "camera"
+        exported = refit(encoder, frames, out, lambda frame: count([frame]), views)
     print_data(exported.to_json())
 
 

@@ -40,7 +40,8 @@ Row = dict[str, Any]
 def evaluation_tables(evaluation: Evaluation) -> list[Table]:
     """All that was measured. evaluation: as `lookalike evaluate --json` prints it."""
     if "measures" in evaluation:
-        return [*judged_tables(evaluation), *label_tables(evaluation), moments_table(evaluation)]
+        labelled = [images_table(evaluation["pictures"])] if "pictures" in evaluation else []
+        return [*labelled, *judged_tables(evaluation), *label_tables(evaluation), moments_table(evaluation)]
     tables = [_table("Compared with the baselines", evaluation["rows"], _ON_PICTURES, _note(evaluation))]
     if "finetune" in evaluation:
         tables.append(finetune_table(evaluation["finetune"]))
@@ -97,6 +98,12 @@ def moments_table(evaluation: Evaluation) -> Table:
     return _table("Moments of whole frames", moments["rows"], _MOMENTS, note)
 
 
+def images_table(images: Evaluation) -> Table:
+    """images: as `lookalike evaluate --images --json` prints it."""
+    note = f"Leave-one-out on {images['images']:,} labelled pictures of {len(images['classes']):,} classes."
+    return _table("Labelled pictures, by their nearest neighbours", images["rows"], _ON_PICTURES, note)
+
+
 def finetune_table(finetune: Evaluation) -> Table:
     """finetune: as `lookalike evaluate --finetune --json` prints it under that name."""
     note = (
@@ -135,7 +142,7 @@ def _table(title: str, rows: list[Row], names: dict[str, str], note: str) -> Tab
 def _note(evaluation: Evaluation) -> str:
     if "train" in evaluation:
         return f"Learned from {evaluation['train']:,} labelled pictures, asked about {evaluation['test']:,} others."
-    return ""
+    return f"Leave-one-out on {evaluation['images']:,} pictures of {len(evaluation['classes']):,} classes."
 
 
 def _cell(row: Row, measure: str) -> str:

@@ -22,8 +22,10 @@ from training.augment import (
     draw_rectangles,
     draw_view,
     expose,
+    head_policy,
     make_view,
     paper_policies,
+    photo_policy,
     policies,
     simclr_policy,
 )
@@ -414,12 +416,41 @@ def test_without_a_range_of_exposures_a_view_keeps_its_light() -> None:
     assert torch.allclose(view_of(frames, STILL, 8, seeded()), as_images(frames), atol=1e-6)
 
 
+def test_two_photos_of_a_thing_have_its_colour_and_either_side() -> None:
+    """The hue turns by a fiftieth at most, 7 degrees, so red stays red. Half of the views are mirrored; each keeps at
+    least .3 of the picture."""
+    policy = photo_policy()
+    assert policies("photo", None) == (policy, policy) == policies("photo", 0.3)
+    assert (policy.grey_p, policy.solarize_p, policy.gamma, policy.gain) == (0, 0, 1, 0)
+    crops = draw_crops(4000, policy, seeded())  # (B, 2, 3)
+    assert (crops[:, 0, 0] < 0).float().mean().item() == pytest.approx(0.5, abs=5 * 0.5 / math.sqrt(4000))
+    area = crops[:, 0, 0].abs() * crops[:, 1, 1]
+    assert 0.3 <= area.min() < 0.31
+    red = torch.zeros(500, 8, 8, 3, dtype=torch.uint8)
+    red[..., 0] = 180
+    views = view_of(red, policy, 8, seeded()).mean((2, 3))  # (500, 3)
+    assert torch.all(views[:, 0] > 3 * views[:, 1:].amax(1))
+
+
+def test_a_head_for_photos_weighs_down_a_photos_framing_in_a_cameras_light() -> None:
+    photo, camera = photo_policy(), camera_policy()
+    found = head_policy("photo")
+    assert [(one.crop_area_min, one.crop_ratio, one.flip_p) for one in (found, photo)] == [(0.3, 4 / 3, 0.5)] * 2
+    assert (found.gamma, found.gain, found.jitter_p) == (camera.gamma, camera.gain, 0)
+    assert head_policy("camera") == head_policy("auto") == head_policy("paper") == camera
+
+
+def test_where_nothing_is_said_views_are_a_cameras_and_keep_half_of_the_picture() -> None:
+    assert policies("auto", None) == policies("camera", None) == (camera_policy(0.5), camera_policy(0.5))
+    assert policies("simclr", None) == (simclr_policy(0.5), simclr_policy(0.5))
+
+
 def test_a_camera_is_nudged_and_exposed_anew_but_shows_the_same_side_and_hue() -> None:
     """A grey picture stays grey but for the gain of each channel, and left stays left in every view."""
     policy = camera_policy(0.5)
     assert policies("camera", 0.5) == (policy, policy)
     assert policies("paper", 0.5) == paper_policies(0.5)
-    for views in ("camera", "paper", "simclr"):
+    for views in ("camera", "photo", "paper", "simclr"):
         assert [one.blur_p for one in policies(views, 0.5, blur=False)] == [0, 0]
     assert torch.all(draw_crops(1000, policy, seeded())[:, 0, 0] > 0)
     maps = colours_of(torch.full((1000, 3), 0.5), policy, seeded())

@@ -57,7 +57,7 @@ def test_values_at_the_edge_are_in_range() -> None:
 
 
 def test_runs_that_say_nothing_about_them_keep_the_papers_decay_and_target() -> None:
-    assert (TrainConfig().decay_norms, TrainConfig().tau_end, TrainConfig().views) == (False, 1.0, "camera")
+    assert (TrainConfig().decay_norms, TrainConfig().tau_end, TrainConfig().views) == (False, 1.0, "auto")
 
 
 def test_settings_come_back_as_they_were_saved(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_settings_that_cannot_be_read_are_told(tmp_path: Path, text: str | None)
 
 
 def test_the_recipes_that_ship_are_whole_settings_in_range() -> None:
-    assert RECIPES == ["cifar10", "footage-compact", "footage-cpu", "footage-gpu"]
+    assert RECIPES == ["cifar10", "footage-compact", "footage-cpu", "footage-gpu", "images-cpu", "images-gpu"]
     for name in RECIPES:
         TrainConfig(**read_recipe(find_recipe(name))).check()
 
@@ -106,7 +106,7 @@ def test_a_recipe_that_is_no_toml_and_one_that_is_not_there_are_told(tmp_path: P
         read_recipe(find_recipe(str(tmp_path / "mine.toml")))
     with pytest.raises(
         TrainingError,
-        match="--recipe none: no such file, expected cifar10, footage-compact, footage-cpu, footage-gpu, or a",
+        match="--recipe none: no such file, expected cifar10, footage-compact, footage-cpu, footage-gpu, images-cpu,",
     ):
         find_recipe("none")
 

@@ -148,3 +148,30 @@ def test_regions_are_sampled_by_their_tracks() -> None:
     track = np.array([0, 0, 0, 0, 0, 0, -1, -1, -1, -1, 1, 1])
     assert sample_regions(track, 8).tolist() == [0, 1, 2, 3, 5, 9, 10, 11]
     assert sample_regions(track, 12).tolist() == list(range(12))
+
+
+class ColourAndSide(nn.Module):
+    """Three numbers: whether red or blue prevails, which half is lighter, and a constant."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        half = images.shape[3] // 2
+        side = (images[..., :half].mean((1, 2, 3)) - images[..., half:].mean((1, 2, 3))).sign()
+        colour = (images[:, 0] - images[:, 2]).mean((1, 2)).sign()
+        return torch.stack([colour, side, torch.ones_like(side)], 1)
+
+
+def test_a_mirrored_photo_shows_the_same_and_a_mirrored_scene_does_not() -> None:
+    """Red and blue, each with its left or its right half lit. Half of the copies of photos are mirrored: the lit side
+    says nothing. No copy of what a camera sees is: there both count alike, and to differ in one is a cosine of about 0.
+    """
+    frames = np.zeros((4, 16, 16, 3), np.uint8)
+    for row, (channel, half) in enumerate([(0, slice(8)), (0, slice(8, 16)), (2, slice(8)), (2, slice(8, 16))]):
+        frames[row, :, :, channel] = 60
+        frames[row, :, half, channel] = 200
+    found = {}
+    for views in ("photo", "camera"):
+        config = small_config(head=True, content=0, layout=3, colour=0, input_px=16, views=views)
+        embedded = fit_head(ColourAndSide(), np.repeat(frames, 20, 0), config, copies=8)(torch.from_numpy(frames))
+        found[views] = float(embedded[0] @ embedded[1])
+    assert found["photo"] > 0.8
+    assert abs(found["camera"]) < 0.5

@@ -18,7 +18,7 @@ from lookalike.contract import Device, EncoderSpec
 from lookalike.encoder import Encoder
 from lookalike.errors import TrainingError
 from lookalike.parts import CROP, FRAME, Part, Weights, weigh
-from training.config import DEFAULT_ARCH, BuiltIn, Light, TrainConfig
+from training.config import DEFAULT_ARCH, BuiltIn, Light, TrainConfig, Views
 from training.data import RegionCache
 from training.encoders import TIMM, Standardize, build_encoder
 from training.evaluation.baselines import Embedder, hsv_histogram, raw_pixels
@@ -69,24 +69,35 @@ class Contender:
 
 
 def contenders(
-    encoder_or_run: Path, gallery: Gallery, device: Device = "auto", compare: Sequence[Path] = ()
+    encoder_or_run: Path,
+    gallery: Gallery,
+    device: Device = "auto",
+    compare: Sequence[Path] = (),
+    views: Views | None = None,
 ) -> list[Contender]:
     """The encoder (an ONNX file, or a run), those to compare it with (ONNX files), and the baselines.
 
-    gallery: what is searched, which heads of baselines are fitted to.
+    gallery: what is searched, which heads of baselines are fitted to. views: of these pictures, if they are not those
+    of the run: it decides how the heads of baselines are fitted.
     Raises: TrainingError or EncoderError if there is no such encoder; DeviceError if there is no such device.
     """
     others = [_exported(path.stem, Encoder(path, device), "compared") for path in compare]
     if encoder_or_run.is_dir():
         head, config = load_trained(encoder_or_run)
-        return [of_run(head, config, device), *_named_apart(others), *baselines(config, gallery, device)]
+        return [
+            of_run(head, config, device),
+            *_named_apart(others),
+            *baselines(_of_views(config, views), gallery, device),
+        ]
     encoder = Encoder(encoder_or_run, device)
     own = _exported(OWN, encoder, "own")
-    return [
-        own,
-        *_named_apart(others),
-        *baselines(_config_of(encoder.spec), gallery, device, NETWORKS if _is_ours(encoder.spec) else NETWORKS[1:]),
-    ]
+    config = _of_views(_config_of(encoder.spec), views)
+    networks = NETWORKS if _is_ours(encoder.spec) else (PIXELS, PUBLIC)  # else nothing says what untrained would be
+    return [own, *_named_apart(others), *baselines(config, gallery, device, networks)]
+
+
+def _of_views(config: TrainConfig, views: Views | None) -> TrainConfig:
+    return dataclasses.replace(config, views=views) if views else config
 
 
 def of_run(head: EncoderWithHead, config: TrainConfig, device: Device = "auto") -> Contender:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lookalike.contract import Device
-from lookalike.parts import split
+from lookalike.parts import Part, Weights, split
 from training.evaluation.baselines import Joined
 from training.evaluation.contenders import HISTOGRAM, Contender
 from training.evaluation.footage import over_seeds
@@ -56,7 +56,7 @@ def embed_labelled(
     pictures = ((shrink(picture), label) for picture, label in read_pictures(found, on_unreadable))
     while batch := list(islice(pictures, PICTURES)):
         for one, parts in zip(contenders, vectors, strict=True):
-            parts.append(_weighed(one, one.embed([picture for picture, _ in batch])))
+            parts.append(weighed(one.embed([picture for picture, _ in batch]), one.parts, one.frame))
         labels += [label for _, label in batch]
         on_pictures(len(batch))
     return [np.concatenate(parts) for parts in vectors], np.array(labels)
@@ -121,14 +121,17 @@ def _joined(one: Contender, contenders: Sequence[Contender]) -> bool:
     return one.joinable and any(other.name == HISTOGRAM for other in contenders)
 
 
-def _weighed(one: Contender, vectors: np.ndarray) -> np.ndarray:
-    """Embeddings, float32 (N, D), whose dot products are what a search by a whole picture scores."""
-    if len(one.parts) < 2:
+def weighed(vectors: np.ndarray, parts: Sequence[Part], weights: Weights) -> np.ndarray:
+    """Embeddings, float32 (N, D), whose dot products with each other are what a search by these weights scores.
+
+    parts: of the encoder; none or one leave the vectors as they are.
+    """
+    if len(parts) < 2:
         return vectors
-    roots = [share**0.5 for share in one.frame.shares(one.parts)]
+    roots = [share**0.5 for share in weights.shares(parts)]
     return np.stack(
         [
-            np.concatenate([part * root for part, root in zip(split(vector, one.parts), roots, strict=True)])
+            np.concatenate([part * root for part, root in zip(split(vector, parts), roots, strict=True)])
             for vector in vectors
         ]
     ).astype(np.float32)
@@ -189,7 +192,11 @@ def verdict(rows: Sequence[Row], measure: str, name: str, count: int) -> str:
         spread = float(np.hypot(spread, 1.96 * row.get("std", {}).get(measure, 0.0)))
     pair = f"{name} {_said(own, measure)}, {best['name']} {_said(best, measure)}, on {count:,} pictures"
     if apart <= 0:
-        return f"Does not beat {best['name']}: {pair}."
+        ahead = [row for row in rows if row["role"] == "baseline" and row != best and row[measure] >= own[measure]]
+        others = "".join(
+            f", {row['name']} {_said(row, measure)}" for row in sorted(ahead, key=lambda row: -row[measure])
+        )
+        return f"Does not beat {best['name']}: {pair}{'. Nor' if others else ''}{others.removeprefix(',')}."
     if apart <= spread:
         return f"Not ahead of {best['name']} by more than chance: {pair}; {apart:+.3f}, chance {spread:.3f}."
     return f"Beats every baseline: {pair}; {apart:+.3f}, chance {spread:.3f}."

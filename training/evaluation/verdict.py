@@ -15,6 +15,12 @@ HOW = (
     " in class folders by `lookalike evaluate --images`"
 )
 
+UNLABELLED = (
+    "Nothing was judged: photos without labels do not say which of them show the same. To judge, sort some into class"
+    " folders, FOLDER/CLASS/PHOTO, and give them to `lookalike evaluate RUN --images FOLDER`, or to --labelled FOLDER"
+    " of `lookalike pretrain`."
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Measured:

@@ -167,3 +167,9 @@ def test_the_verdict_says_so_when_a_baseline_is_as_good(own: float) -> None:
     rows = rows_of(own, raw_pixels=0.25, HSV_histogram=0.6)
     expected = f"Does not beat HSV histogram: kNN {own:.2f}, HSV histogram 0.60, on 100 pictures."
     assert verdict(rows, "value", "kNN", 100) == expected
+
+
+def test_every_baseline_that_is_not_beaten_is_named() -> None:
+    rows = rows_of(0.5, raw_pixels=0.5, HSV_histogram=0.6, untrained=0.49)
+    expected = "Does not beat HSV histogram: kNN 0.50, HSV histogram 0.60, on 100 pictures. Nor raw pixels 0.50."
+    assert verdict(rows, "value", "kNN", 100) == expected
