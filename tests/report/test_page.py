@@ -151,6 +151,13 @@ def test_a_sheet_shows_the_query_and_its_hits(html):
     assert f"0.988 · dock · 7.0 s{EVIL}" in text
 
 
+def test_the_first_line_of_a_verdict_is_its_summary(tmp_path):
+    write_report(Report("T", f"Wins 1 of 2.\nCrops: won.\nFrames: {EVIL}", []), tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert '<p class="verdict">Wins 1 of 2.</p>' in html
+    assert "<li>Crops: won.</li><li>Frames: &lt;script&gt;" in html
+
+
 def test_a_comparison_has_a_row_for_each_and_marks_hits_in_words(tmp_path):
     uri = thumb_uri(PICTURE)
     hits = [Thumb(uri, "gate", 3.0, right=True), Thumb(uri, "dock", 4.25, right=False), Thumb(uri, "hall", 5.0)]
@@ -160,8 +167,8 @@ def test_a_comparison_has_a_row_for_each_and_marks_hits_in_words(tmp_path):
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     text = " ".join(Page(html).text.split())
     assert "red_car · gate · 1.0 s HSV histogram · 1 right of 2 possible" in text
-    assert "✓ right · gate · 3.0 s" in text
-    assert "✗ wrong · dock · 4.2 s hall · 5.0 s" in text
+    assert "✓ right gate · 3.0 s" in text
+    assert "✗ wrong dock · 4.2 s hall · 5.0 s" in text
     assert text.count(" ".join(EVIL.split())) == 2
     assert [html.count(f'class="{kind}"') for kind in ("query", "right", "wrong", "hits")] == [1, 1, 1, 2]
 
