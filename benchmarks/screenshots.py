@@ -1,6 +1,7 @@
 """Pictures of each view of the page, wide and narrow, light and dark, over rendered recordings of four cameras.
 
 python -m benchmarks.screenshots encoder.onnx docs/page
+python -m benchmarks.screenshots report demo/report.html docs/report.png  # the top of the demo's report
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from tests.explore.copies import write_copy
 PORT, DAYS, LENGTH_S, FPS, SIZE_PX = 4160, 4, 30.0, 10, (640, 360)
 SIZES = {1440: ViewportSize(width=1440, height=900), 390: ViewportSize(width=390, height=844)}
 QUALITY = 60
+REPORT_PX = ViewportSize(width=1080, height=1240)  # the verdict, the table and the first comparisons
+COLOURS = 256  # of the report's picture, so that it stays small
 LOOKED_FOR = "red_car"
 WAIT_MS = 60_000
 
@@ -55,6 +58,17 @@ def main(encoder: Path, out: Path) -> None:
                 for width, scheme, shot in shots(browser, reach, picture):
                     say(f"{view}, {width} px, {scheme}")
                     shot.save(out / f"{view}-{width}-{scheme}.webp", quality=QUALITY, method=6)
+
+
+@app.command
+def report(page: Path, out: Path) -> None:
+    """Write the top of a demo's report.html as a PNG."""
+    with chromium() as browser:
+        tab = browser.new_page(viewport=REPORT_PX)
+        tab.goto(page.absolute().as_uri())
+        settle(tab)
+        shot = Image.open(io.BytesIO(tab.screenshot())).convert("RGB")
+    shot.quantize(COLOURS, dither=Image.Dither.NONE).save(out, optimize=True)
 
 
 def write_recordings(folder: Path) -> bytes:

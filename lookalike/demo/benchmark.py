@@ -26,12 +26,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.demo.backdrops import PLANE
-from lookalike.demo.scenes import Size, draw_frames, encode, frame_count, write_events
+from lookalike.demo.scenes import Size, draw_frames, encode, frame_count, pass_tracks, write_events
 from lookalike.demo.schedule import CAMERAS as DEMO_CAMERAS
-from lookalike.demo.schedule import Box, Camera, Event, Pass, pass_events, plan_pass, shown_at
+from lookalike.demo.schedule import Camera, Event, Pass, pass_events, plan_pass
 from lookalike.demo.tracks import TrackedRegion, write_tracks
-from lookalike.region import Region
 
 SLOT_S = 7.5  # a pause, and one pass or two at the same time
 PAUSE = 0.2  # of a slot: nothing passes, and between rounds the light changes
@@ -196,21 +194,3 @@ def gain_over(rounds: Sequence[Round], width_px: int) -> Callable[[float], np.nd
         return (np.exp(exposure + warmth * np.array([1, 0, -1])) * (1 + tilt * x)).astype(np.float32)
 
     return gain_at
-
-
-def pass_tracks(camera: Camera, passes: Sequence[Pass], duration_s: float, fps: int) -> list[TrackedRegion]:
-    """Each thing in each frame in which its box reaches into the picture; sorted by time_s. Passes count from 1."""
-    tracks: list[TrackedRegion] = []
-    for time_s in (index / fps for index in range(round(duration_s * fps))):
-        for number, shown in shown_at(camera, passes, time_s).items():
-            pass_id, label = f"{camera.name}-{number + 1:02d}", passes[number].label
-            region = _in_shares(shown.box)
-            tracks.append(TrackedRegion(camera.clip, time_s, pass_id, label, region, round(shown.visible, 6)))
-    return tracks
-
-
-def _in_shares(box: Box) -> Region:
-    """box: in units of the plane. Returns: it in shares of the picture."""
-    x, y = box[0] / PLANE[0], box[1] / PLANE[1]
-    w, h = (box[2] - box[0]) / PLANE[0], (box[3] - box[1]) / PLANE[1]
-    return Region(*(round(share, 6) for share in (x, y, w, h)))

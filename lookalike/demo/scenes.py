@@ -24,8 +24,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lookalike.demo import night
 from lookalike.demo.backdrops import PLANE, draw_backdrop, smooth_noise
-from lookalike.demo.schedule import CAMERAS, Camera, Event, Pass, box_at, plan_passes, scene_events
+from lookalike.demo.schedule import CAMERAS, Box, Camera, Event, Pass, box_at, pass_events, plan_passes, shown_at
 from lookalike.demo.sprites import COLOURS, KINDS, MARGIN_M, draw_sprite
+from lookalike.demo.tracks import TrackedRegion, write_tracks
+from lookalike.region import Region
 
 TURNS = 8  # pictures drawn of one cycle of legs or wheels
 NOISE_SIGMA = 4.0  # of 255
@@ -43,21 +45,25 @@ def render_scenes(
     size_px: Size = (320, 180),
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Event]:
-    """Write gate.mp4, road.mp4, dock.mp4, hall.mp4 and events.csv into `folder`.
+    """Write gate.mp4, road.mp4, dock.mp4, hall.mp4, events.csv and tracks.csv (see tracks.py) into `folder`.
 
-    on_progress: told (frames done, frames in all). Returns: the events, as in events.csv.
+    on_progress: called with (frames done, frames in all). Returns: the events, as in events.csv.
     A seed fixes every pixel before encoding; encoded bytes may differ between builds of x264.
     Raises: ValueError if no frame fits into duration_s, or a side of size_px is odd (yuv420p halves both).
     """
     count = frame_count(duration_s, fps, size_px)
     folder.mkdir(parents=True, exist_ok=True)
     events: list[Event] = []
+    tracks: list[TrackedRegion] = []
     for index, camera in enumerate(CAMERAS):
         frames = scene_frames(camera, duration_s, fps, seed, size_px)
         for done in encode(folder / camera.clip, frames, fps, size_px, camera.recorded_at):
             on_progress(index * count + done, len(CAMERAS) * count)
-        events.extend(scene_events(camera, duration_s, fps, seed))
+        passes = plan_passes(camera, duration_s, seed)
+        events.extend(pass_events(camera, passes, duration_s, fps))
+        tracks.extend(pass_tracks(camera, passes, duration_s, fps))
     write_events(folder / "events.csv", events)
+    write_tracks(folder / "tracks.csv", tracks)
     return events
 
 
@@ -75,6 +81,24 @@ def write_events(path: Path, events: Iterable[Event]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("clip", "start_s", "end_s", "label"))
         writer.writerows((e.clip, f"{e.start_s:.10g}", f"{e.end_s:.10g}", e.label) for e in events)
+
+
+def pass_tracks(camera: Camera, passes: Sequence[Pass], duration_s: float, fps: int) -> list[TrackedRegion]:
+    """Each thing in each frame in which its box reaches into the picture; sorted by time_s. Passes count from 1."""
+    tracks: list[TrackedRegion] = []
+    for time_s in (index / fps for index in range(round(duration_s * fps))):
+        for number, shown in shown_at(camera, passes, time_s).items():
+            pass_id, label = f"{camera.name}-{number + 1:02d}", passes[number].label
+            region = _in_shares(shown.box)
+            tracks.append(TrackedRegion(camera.clip, time_s, pass_id, label, region, round(shown.visible, 6)))
+    return tracks
+
+
+def _in_shares(box: Box) -> Region:
+    """box: in units of the plane. Returns: it in shares of the picture."""
+    x, y = box[0] / PLANE[0], box[1] / PLANE[1]
+    w, h = (box[2] - box[0]) / PLANE[0], (box[3] - box[1]) / PLANE[1]
+    return Region(*(round(share, 6) for share in (x, y, w, h)))
 
 
 def scene_frames(camera: Camera, duration_s: float, fps: int, seed: int, size_px: Size) -> Iterator[np.ndarray]:

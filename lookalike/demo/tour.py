@@ -20,18 +20,18 @@ from typing import Any
 from lookalike.console import say, step_bar
 from lookalike.demo.scenes import render_scenes
 from lookalike.demo.service import ask_service
-from lookalike.demo.summary import write_summary
+from lookalike.demo.summary import side_by_side, write_summary
 from lookalike.errors import LookalikeError
+from lookalike.report.text import table_lines
 
 MARKER = ".lookalike-demo"  # a folder with it was made by this verb, and may be made again
 MADE = ("footage", "run", "index", "queries", "encoder.onnx", "results.json", "report.html")
-INPUT_PX = 64  # small enough for two cores; a real run takes 96 or more
 TRAIN_FPS, INDEX_FPS = 4, 2
 
 
 @dataclass
 class Tour:
-    """What is known so far. seconds: by stage."""
+    """What the stages so far have produced. seconds: by stage."""
 
     out: Path
     sources: list[str]
@@ -55,21 +55,12 @@ def run_demo(sources: Sequence[str], out: Path, steps: int) -> None:
     Raises: LookalikeError if `out` holds something else, or if a stage fails.
     """
     _prepare(out)
-    tour = Tour(out, list(sources), _events_beside(sources))
+    tour = Tour(out, list(sources), _events_in(sources))
     if not sources:
         with _stage(tour, "render"):
             _render(tour)
     with _stage(tour, "pretrain"):
-        arguments = [
-            "--out",
-            str(out / "run"),
-            "--input-px",
-            str(INPUT_PX),
-            "--fps",
-            str(TRAIN_FPS),
-            "--steps",
-            str(steps),
-        ]
+        arguments = ["--out", str(out / "run"), "--fps", str(TRAIN_FPS), "--steps", str(steps)]
         tour.results["pretrain"] = _verb(tour, "pretrain", *tour.sources, *arguments)
     with _stage(tour, "export"):
         tour.results["export"] = _verb(tour, "export", str(out / "run"), "--out", str(tour.encoder))
@@ -95,8 +86,8 @@ def _prepare(out: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def _events_beside(sources: Sequence[str]) -> Path | None:
-    """Labelled intervals, if a source folder holds an events.csv."""
+def _events_in(sources: Sequence[str]) -> Path | None:
+    """The first events.csv in a source folder, if there is one."""
     return next((path for source in sources if (path := Path(source) / "events.csv").is_file()), None)
 
 
@@ -116,9 +107,9 @@ def _stage(tour: Tour, name: str) -> Iterator[None]:
 
 
 def _verb(tour: Tour, *arguments: str) -> dict[str, Any]:
-    """Run `lookalike ...` as a process of its own and read the JSON line that it prints.
+    """Run `lookalike ...` in a process of its own and read the JSON line that it prints.
 
-    Raises: LookalikeError if it fails; what went wrong it has said itself.
+    Raises: LookalikeError if it fails; the process itself prints why.
     """
     shown = shlex.join(["lookalike", *arguments])
     tour.commands.append(shown)
@@ -151,14 +142,16 @@ def _finish(tour: Tour, found: list[dict[str, Any]]) -> None:
     (tour.out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     go_on = _go_on(tour, found)
     write_summary(results, tour.out, go_on, rendered=(tour.out / "footage").exists())
-    say(f"\n{results['retrieval']['verdict']}")
-    say(f"{seconds['total']:.0f} s in all. Look at {tour.out / 'report.html'}, then go on with:")
+    tables = [line for table in side_by_side(results) for line in ["", *table_lines(table)]]
+    for line in [*tables, "", results["retrieval"]["verdict"], ""]:
+        say(line)
+    say(f"{seconds['total']:.0f} s in total. The report: {tour.out / 'report.html'}. Next:")
     for command in go_on:
         say(f"  {command}")
 
 
 def _go_on(tour: Tour, found: list[dict[str, Any]]) -> list[str]:
-    """Commands that work as they stand, in the folder where the demo was started."""
+    """Commands that work as printed, in the folder where the demo was started."""
     lookalike = os.path.relpath(Path(sys.executable).with_name("lookalike")) if _in_venv() else "lookalike"
     at_index = f"--encoder {tour.encoder} --index {tour.index}"
     return [

@@ -17,13 +17,14 @@ THUMB_PX = (208, 128)
 
 @dataclass(frozen=True)
 class Thumb:
-    """One picture with what is known of it. uri: a data URI."""
+    """One picture with what is known of it. uri: a data URI. right: whether it is what was looked for, if known."""
 
     uri: str
     camera: str
     time_s: float
     score: float | None = None
     note: str = ""
+    right: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,23 @@ class Sheet:
 
     query: Thumb
     hits: list[Thumb]
+
+
+@dataclass(frozen=True)
+class HitRow:
+    """The hits of one encoder or baseline, best first. note: how many of them are right, in words."""
+
+    name: str
+    note: str
+    hits: list[Thumb]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A query, and a row for each encoder or baseline that searched for it."""
+
+    query: Thumb
+    rows: list[HitRow]
 
 
 @dataclass(frozen=True)
@@ -66,12 +84,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole page, top to bottom. baselines: the tables that the verdict comes from."""
+    """A whole page, top to bottom. baselines: the tables that the verdict comes from, or a summary of them."""
 
     title: str
     verdict: str
     facts: list[tuple[str, str]]
     baselines: list[Table] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
+    comparisons_note: str = ""
     meters: list[Meter] = field(default_factory=list)
     charts: list[Chart] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
@@ -90,7 +110,7 @@ def thumb_uri(picture: np.ndarray) -> str:
 
 
 def write_report(report: Report, path: Path) -> None:
-    """Write one HTML file that needs nothing beside it."""
+    """Write one HTML file that needs no other file."""
     write_page("page.html", path, report=report)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lookalike.report.page import Table
@@ -31,6 +32,7 @@ SHORT = {
     "frames_another_of_kind": "frames, another of its kind",
     "frames_other_cameras": "frames, other cameras",
     "frames_state": "frames, state again",
+    "crops_same_track_later": "crops, same track later",
 }
 
 Evaluation = dict[str, Any]
@@ -46,6 +48,21 @@ def evaluation_tables(evaluation: Evaluation) -> list[Table]:
     if "finetune" in evaluation:
         tables.append(finetune_table(evaluation["finetune"]))
     return tables
+
+
+def summary_table(evaluation: Evaluation, names: Sequence[str], note: str) -> Table:
+    """Only the named rows, with their mAP in every measure on footage that has queries."""
+    measures = [one for one in evaluation["measures"] if one["queries"]]
+    values = [{row["name"]: row for row in one["rows"]} for one in measures]
+    shown = [name for name in names if all(name in rows for rows in values)] if measures else []
+    rows = [[name, *(_both_lights(rows[name]) for rows in values)] for name in shown]
+    own = [number for number, name in enumerate(shown) if values[0][name]["role"] == "own"]
+    header = ["", *(f"{SHORT[one['name']]} ({one['queries']:,} queries)" for one in measures)]
+    return Table("Side by side", header, rows, note=f"mAP of queries in other light (as they are). {note}", strong=own)
+
+
+def _both_lights(row: Row) -> str:
+    return f"{row['map']:.2f}" + (f" ({row['map_clean']:.2f})" if "map_clean" in row else "")
 
 
 def judged_tables(evaluation: Evaluation) -> list[Table]:

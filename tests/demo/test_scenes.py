@@ -15,6 +15,7 @@ import pytest
 
 from lookalike.demo import scenes, schedule
 from lookalike.demo.schedule import CAMERAS, Camera, Event
+from lookalike.demo.tracks import read_tracks
 
 DURATION_S, FPS, SEED, SIZE_PX = 12, 10, 0, (320, 180)
 by_camera = pytest.mark.parametrize("camera", CAMERAS, ids=lambda camera: camera.name)
@@ -29,12 +30,26 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event
 
 def test_four_cameras_and_their_events_are_written(rendered) -> None:
     folder, events, progress = rendered
-    assert sorted(path.name for path in folder.iterdir()) == "dock.mp4 events.csv gate.mp4 hall.mp4 road.mp4".split()
+    assert sorted(path.name for path in folder.iterdir()) == (
+        "dock.mp4 events.csv gate.mp4 hall.mp4 road.mp4 tracks.csv".split()
+    )
     with (folder / "events.csv").open(newline="") as file:
         header, *rows = csv.reader(file)
     assert header == ["clip", "start_s", "end_s", "label"]
     assert [Event(clip, float(start), float(end), label) for clip, start, end, label in rows] == events
     assert progress == [(done, 4 * DURATION_S * FPS) for done in range(1, 4 * DURATION_S * FPS + 1)]
+
+
+def test_tracks_say_where_each_thing_is_in_each_frame(rendered) -> None:
+    expected = {
+        (camera.clip, index / FPS, f"{camera.name}-{number + 1:02d}", passes[number].label)
+        for camera in CAMERAS
+        for passes in [schedule.plan_passes(camera, DURATION_S, SEED)]
+        for index in range(DURATION_S * FPS)
+        for number in schedule.shown_at(camera, passes, index / FPS)
+    }
+    tracks = read_tracks(rendered[0] / "tracks.csv")
+    assert {(track.clip, track.time_s, track.pass_id, track.label) for track in tracks} == expected
 
 
 @by_camera

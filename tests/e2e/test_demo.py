@@ -33,9 +33,20 @@ def test_the_demo_leaves_what_it_promises(home: Path, tmp_path: Path) -> None:
         (own,) = (hit for hit in search["hits"] if hit["source"] == first["source"] and holds(hit, search["time_s"]))
         assert own["score"] >= TWINS * first["score"]
 
+    examples = results["retrieval"]["examples"]
+    assert 0 < len(examples) <= 6
+    for example in examples:
+        assert [row["name"] for row in example["rows"]] == [
+            "HSV histogram",
+            "pretrained, same head",
+            "this encoder",
+        ]
+
     report = (out / "report.html").read_text(encoding="utf-8")
     assert report.count('class="sheet"') == len(results["searches"])
-    assert results["retrieval"]["verdict"] in report
+    assert report.count('class="comparison"') == len(examples)
+    assert all(line in report for line in results["retrieval"]["verdict"].splitlines())
+    assert "Side by side" in report
     assert "http://127.0.0.1:3000/ui" in process.stderr
 
 

@@ -13,7 +13,18 @@ import pytest
 from PIL import Image
 
 from lookalike.report.charts import training_charts
-from lookalike.report.page import THUMB_PX, Meter, Report, Sheet, Table, Thumb, thumb_uri, write_report
+from lookalike.report.page import (
+    THUMB_PX,
+    Comparison,
+    HitRow,
+    Meter,
+    Report,
+    Sheet,
+    Table,
+    Thumb,
+    thumb_uri,
+    write_report,
+)
 
 EVIL = "<script>alert('x')</script> & \"gate\""
 PICTURE = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)
@@ -138,6 +149,28 @@ def test_a_sheet_shows_the_query_and_its_hits(html):
     text = " ".join(Page(html).text.split())
     assert f"query · {EVIL} · 12.3 s" in text
     assert f"0.988 · dock · 7.0 s{EVIL}" in text
+
+
+def test_the_first_line_of_a_verdict_is_its_summary(tmp_path):
+    write_report(Report("T", f"Wins 1 of 2.\nCrops: won.\nFrames: {EVIL}", []), tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert '<p class="verdict">Wins 1 of 2.</p>' in html
+    assert "<li>Crops: won.</li><li>Frames: &lt;script&gt;" in html
+
+
+def test_a_comparison_has_a_row_for_each_and_marks_hits_in_words(tmp_path):
+    uri = thumb_uri(PICTURE)
+    hits = [Thumb(uri, "gate", 3.0, right=True), Thumb(uri, "dock", 4.25, right=False), Thumb(uri, "hall", 5.0)]
+    rows = [HitRow("HSV histogram", "1 right of 2 possible", hits), HitRow(EVIL, "", [])]
+    comparison = Comparison(Thumb(uri, "gate", 1.0, note="red_car"), rows)
+    write_report(Report("T", "V", [], comparisons=[comparison], comparisons_note=EVIL), tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    text = " ".join(Page(html).text.split())
+    assert "red_car · gate · 1.0 s HSV histogram · 1 right of 2 possible" in text
+    assert "✓ right gate · 3.0 s" in text
+    assert "✗ wrong dock · 4.2 s hall · 5.0 s" in text
+    assert text.count(" ".join(EVIL.split())) == 2
+    assert [html.count(f'class="{kind}"') for kind in ("query", "right", "wrong", "hits")] == [1, 1, 1, 2]
 
 
 def test_a_report_without_parts_has_only_its_head(tmp_path):

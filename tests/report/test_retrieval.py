@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lookalike.report.page import Table
-from lookalike.report.retrieval import SHORT, evaluation_tables
+from lookalike.report.retrieval import SHORT, evaluation_tables, summary_table
 from lookalike.report.text import table_lines
 
 
@@ -53,6 +53,22 @@ def test_every_measure_has_a_table_and_the_encoder_stands_out() -> None:
     ]
     assert crops.strong == [0]
     assert crops.note == "Asked. 2 queries of 2 passes."
+
+
+def test_a_summary_has_the_named_rows_in_their_order_and_a_column_for_each_measure() -> None:
+    """A measure without queries has no column; one that is not asked as it is has one number."""
+    later = measure(name="crops_same_track_later", queries=1200, rows=[row("HSV histogram", "baseline", map=0.25)])
+    later["rows"].append(row("this encoder", "own", map=0.3))
+    none = measure(name="frames_state", queries=0, rows=[])
+    table = summary_table(footage(measure(), later, none), ["HSV histogram", "not there", "this encoder"], "Note.")
+    assert table.header == ["", "crops, another pass (2 queries)", "crops, same track later (1,200 queries)"]
+    assert table.rows == [["HSV histogram", "0.50 (1.00)", "0.25"], ["this encoder", "0.61 (0.70)", "0.30"]]
+    assert table.strong == [1]
+    assert table.note == "mAP of queries in other light (as they are). Note."
+
+
+def test_a_summary_of_nothing_is_empty() -> None:
+    assert summary_table(footage(), ["this encoder"], "").rows == []
 
 
 def test_several_seeds_show_their_deviation_where_there_is_one() -> None:

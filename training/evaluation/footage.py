@@ -10,6 +10,7 @@ import numpy as np
 
 from lookalike.errors import FootageError
 from training.evaluation.contenders import HISTOGRAM, Contender
+from training.evaluation.examples import find_examples
 from training.evaluation.gallery import Gallery, whole_frames
 from training.evaluation.labels import Labelled, by_kind, label_gallery
 from training.evaluation.later import Tracks, find_tracks, same_track_later
@@ -66,7 +67,8 @@ def evaluate_footage(
     track: int64 (N,), of each region; None links them. on_seed: called with how many seeds are done.
     Raises: FootageError if there are events, but none within this footage.
     """
-    tasks = footage_tasks(gallery, labelled, find_tracks(gallery) if track is None else track, protocol.tracks)
+    track = find_tracks(gallery) if track is None else track
+    tasks = footage_tasks(gallery, labelled, track, protocol.tracks)
     panel = Panel(contenders, gallery.pictures)
     frames = np.flatnonzero(gallery.whole)
     sample = frames[np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().astype(int)]
@@ -95,6 +97,7 @@ def evaluate_footage(
         "tracks": protocol.tracks,
         "measures": measures,
         "moments": {"frames": len(sample), "rows": _moment_rows(panel, gallery, moments)},
+        "examples": find_examples(panel, gallery, label_gallery(gallery, labelled) if labelled else None, track),
         "verdict": conclusion([one["verdict"] for one in spoken], sum(one["won"] for one in spoken)),
     }
 
