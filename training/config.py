@@ -45,7 +45,7 @@ class TrainConfig:
     """Frames are cached at this many times --input-px, so that crops keep detail."""
     fps: float = 4.0
     """Frames taken from each second of video."""
-    steps: int = 600
+    steps: int = 700
     """Optimiser steps of the whole run; 0 for none: the weights that it starts from, with a head fitted to the
     footage."""
     batch: int = 48
@@ -56,7 +56,7 @@ class TrainConfig:
     """Fill each batch from one camera, so that batch norm in the heads takes out what all its frames share."""
     novelty: bool = True
     """Show frames in which something changes more often than idle ones, so that quiet hours do not fill the epoch."""
-    region_share: float = 0.5
+    region_share: float = 0.8
     """Share of a batch that is regions in which something moves, where there are any; the rest is whole frames."""
     track_s: float = 2.5
     """Second views of a region show the same thing at most this many seconds away, where it was followed; 0 for the

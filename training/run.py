@@ -13,19 +13,21 @@ import torch
 from lookalike.errors import TrainingError
 from lookalike.footage import Frame
 from lookalike.report.page import write_report
-from training.checkpoint import CHECKPOINT
+from training.checkpoint import CHECKPOINT, ENCODER, load_encoder, save_encoder
+from training.choose import Choice, choose
 from training.config import CONFIG, TrainConfig
 from training.data import FrameCache, build_cache, load_cache
 from training.distributed import ALONE, World
+from training.encoders import build_encoder
 from training.evaluation.labels import read_events
 from training.health import effective_rank
 from training.pictures import sample_frames
 from training.probe import find_labelled
 from training.record import METRICS, TENSORBOARD, read_metrics
-from training.summary import measure_run, neighbour_sheets, run_report
+from training.summary import measure_run, neighbour_sheets, run_report, sample_gallery
 from training.train import Progress, first_encoder, train
 from training.trained import load_trained
-from training.warm_start import settle
+from training.warm_start import NONE, settle
 
 
 def start_run(
@@ -87,8 +89,9 @@ def finish_run(run: Path) -> dict[str, Any]:
     Returns: its last measurements, if it has trained, `verdict`, and `evaluation`: what `lookalike evaluate` would
     print of a sample.
     """
-    served, config = load_trained(run)
     cache, metrics = load_cache(run / "cache"), read_metrics(run / METRICS)
+    choice = keep_better(run, cache)
+    served, config = load_trained(run)
     rows, pictures = sample_frames(cache, config.input_px)
     of_parts = served.features(torch.from_numpy(pictures))
     vectors = served.join(of_parts)
@@ -101,15 +104,33 @@ def finish_run(run: Path) -> dict[str, Any]:
         "regions": len(cache.regions),
         "effective_rank": effective_rank(features - features.mean(0)),
         "rank_at_most": min(features.shape),
-        "verdict": evaluation["verdict"],
+        "verdict": f"{choice} {evaluation['verdict']}" if choice else evaluation["verdict"],
         "evaluation": evaluation,
     }
+    if choice:
+        found["choice"] = dataclasses.asdict(choice) | {"kept": "start" if choice.keep_start else "trained"}
     if metrics:
         found |= {name: metrics[-1][name] for name in ("loss", "spread")}
         found["images_per_s"] = float(np.median([line["images_per_s"] for line in metrics]))
     sheets = neighbour_sheets(cache, rows.tolist(), vectors.numpy())
     write_report(run_report(run, found, cache, config, sheets), run / "report.html")
     return found
+
+
+def keep_better(run: Path, cache: FrameCache) -> Choice | None:
+    """Let the run's encoder be the better of what it began from and what it trained; the checkpoint stays as it is.
+
+    Returns: how they compare; None if it began from random weights, or did not train.
+    """
+    config = TrainConfig.load(run / CONFIG)
+    if not config.steps or config.init == NONE:
+        return None
+    start, trained = first_encoder(config), build_encoder(config.arch, config.light)
+    load_encoder(run / ENCODER, trained)
+    choice = choose(start, trained, config, cache, *sample_gallery(cache, config.fps, None))
+    if choice.keep_start:
+        save_encoder(run / ENCODER, start)
+    return choice
 
 
 def pretrain(

@@ -76,7 +76,7 @@ def test_settings_that_cannot_be_read_are_told(tmp_path: Path, text: str | None)
 
 
 def test_the_recipes_that_ship_are_whole_settings_in_range() -> None:
-    assert RECIPES == ["cifar10", "footage-cpu", "footage-gpu"]
+    assert RECIPES == ["cifar10", "footage-compact", "footage-cpu", "footage-gpu"]
     for name in RECIPES:
         TrainConfig(**read_recipe(find_recipe(name))).check()
 
@@ -105,7 +105,8 @@ def test_a_recipe_that_is_no_toml_and_one_that_is_not_there_are_told(tmp_path: P
     with pytest.raises(TrainingError, match=r"mine\.toml: cannot read the recipe"):
         read_recipe(find_recipe(str(tmp_path / "mine.toml")))
     with pytest.raises(
-        TrainingError, match="--recipe none: no such file, expected cifar10, footage-cpu, footage-gpu, or a"
+        TrainingError,
+        match="--recipe none: no such file, expected cifar10, footage-compact, footage-cpu, footage-gpu, or a",
     ):
         find_recipe("none")
 

@@ -19,11 +19,12 @@ from lookalike.encoder import Encoder
 from lookalike.errors import TrainingError
 from lookalike.parts import CROP, FRAME, Part, Weights, weigh
 from training.config import DEFAULT_ARCH, BuiltIn, Light, TrainConfig
-from training.data import untracked
+from training.data import RegionCache
 from training.encoders import TIMM, Standardize, build_encoder
 from training.evaluation.baselines import Embedder, hsv_histogram, raw_pixels
 from training.evaluation.gallery import Gallery
-from training.fit import FRAMES, REGIONS, fit_head
+from training.evaluation.later import find_tracks
+from training.fit import FRAMES, REGIONS, fit_head, sample_regions
 from training.head import EncoderWithHead, embed_pixels
 from training.pictures import fit_all, sample_rows
 from training.train import pick_device
@@ -97,13 +98,12 @@ def baselines(
         Contender("raw pixels 32x32", raw_pixels(32)),
         Contender(HISTOGRAM, hsv_histogram),
     ]
-    whole = gallery.whole
-    frames, regions = (_sample(gallery, rows, most, config) for rows, most in ((whole, FRAMES), (~whole, REGIONS)))
+    frames, regions = _fitted_to(gallery, config)
     for name, network in _networks(config).items():
         if name == UNTRAINED and not untrained:
             continue
         try:
-            head = fit_head(network().to(pick_device(device)), frames, config, untracked(regions))
+            head = fit_head(network().to(pick_device(device)), frames, config, regions)
         except TrainingError as error:
             say(f"no baseline {name}: {error}")
             continue
@@ -111,13 +111,17 @@ def baselines(
     return found
 
 
-def _sample(gallery: Gallery, wanted: np.ndarray, most: int, config: TrainConfig) -> np.ndarray:
-    """An even sample of those rows, bool (N,), as a run caches pictures: uint8 (M, C, C, 3)."""
-    rows = np.flatnonzero(wanted)[sample_rows(int(wanted.sum()), most)]
+def _fitted_to(gallery: Gallery, config: TrainConfig) -> tuple[np.ndarray, RegionCache]:
+    """A sample of frames, uint8 (M, C, C, 3), and of regions with their tracks, as a run has them cached."""
+    track = find_tracks(gallery)
+    frames, regions = np.flatnonzero(gallery.whole), np.flatnonzero(~gallery.whole)
+    frames, regions = frames[sample_rows(len(frames), FRAMES)], regions[sample_regions(track[regions], REGIONS)]
     side = config.cache_px
-    return (
+    small = [
         fit_all((gallery.pictures[row] for row in rows), side) if len(rows) else np.empty((0, side, side, 3), np.uint8)
-    )
+        for rows in (frames, regions)
+    ]
+    return small[0], RegionCache(small[1], gallery.frame[regions], gallery.box[regions], track[regions])
 
 
 def _networks(config: TrainConfig) -> dict[str, Callable[[], nn.Module]]:

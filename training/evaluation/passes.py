@@ -17,6 +17,7 @@ from training.evaluation.task import Task, Unasked
 QUERIES = 60  # asked at most, of each label at each camera, evenly spaced
 
 Pair = tuple[int, int]  # a row of the gallery and a label that it shows
+Masks = tuple[np.ndarray, np.ndarray]  # what is right, and what is searched: bool (M, N), for M rows that are asked
 
 
 def another_pass(gallery: Gallery, shown: Shown, crops: bool, states: bool = False, of_kind: bool = False) -> Task:
@@ -27,10 +28,12 @@ def another_pass(gallery: Gallery, shown: Shown, crops: bool, states: bool = Fal
     states: ask for states of the scene, and not for what passes. of_kind: `shown` has kinds for labels.
     """
 
-    def masks(row: int, label: int) -> tuple[np.ndarray, np.ndarray]:
-        elsewhere = gallery.camera != gallery.camera[row]
-        other = ~(shown.during & shown.during[row]).any(1)
-        searched = _stored(gallery, shown, crops) & other & ~(shown.shows[:, label] & elsewhere)
+    during = shown.during.astype(np.float32)
+
+    def masks(rows: np.ndarray, label: int) -> Masks:
+        elsewhere = gallery.camera[rows, None] != gallery.camera
+        own = during[rows] @ during.T > 0  # (M, N): taken during an interval in common
+        searched = _stored(gallery, shown, crops) & ~own & ~(shown.shows[:, label] & elsewhere)
         return searched & shown.shows[:, label], searched
 
     what, again = _what(crops), "in another interval" if states else "at another pass"
@@ -52,8 +55,8 @@ def another_pass(gallery: Gallery, shown: Shown, crops: bool, states: bool = Fal
 def other_cameras(gallery: Gallery, shown: Shown, crops: bool, of_kind: bool = False) -> Task:
     """Find a thing, or with kinds for labels its kind, at other cameras: the query's own is not searched."""
 
-    def masks(row: int, label: int) -> tuple[np.ndarray, np.ndarray]:
-        searched = _stored(gallery, shown, crops) & (gallery.camera != gallery.camera[row])
+    def masks(rows: np.ndarray, label: int) -> Masks:
+        searched = _stored(gallery, shown, crops) & (gallery.camera[rows, None] != gallery.camera)
         return searched & shown.shows[:, label], searched
 
     def reason(rows: np.ndarray, label: int) -> str:
@@ -84,7 +87,7 @@ def _task(
     shown: Shown,
     crops: bool,
     states: bool,
-    masks: Callable[[int, int], tuple[np.ndarray, np.ndarray]],
+    masks: Callable[[np.ndarray, int], Masks],
     reason: Callable[[np.ndarray, int], str],
     about: tuple[str, str, str],
 ) -> Task:
@@ -97,27 +100,27 @@ def _task(
     askable = _largest(gallery, shown) if crops else gallery.whole
     for camera, label, rows in _by_camera(gallery, shown, states):
         asked = rows[askable[rows]]
-        found = [(row, *masks(row, label)) for row in asked.tolist()]
-        found = [one for one in found if one[1].any()]
-        if not found:
+        right, among = masks(asked, label)
+        found = np.flatnonzero(right.any(1))
+        if not len(found):
             why = reason(rows, label) if len(asked) else f"no {'region' if crops else 'frame'} shows it"
             unasked.append(Unasked(shown.names[label], camera, why))
             continue
         possible[shown.names[label], camera] = len(found)
-        for at in np.linspace(0, len(found) - 1, min(QUERIES, len(found))).round().astype(int).tolist():
-            pairs.append((found[at][0], label))
-            relevant.append(found[at][1])
-            searched.append(found[at][2])
+        chosen = found[np.linspace(0, len(found) - 1, min(QUERIES, len(found))).round().astype(int)]
+        pairs += [(int(row), label) for row in asked[chosen]]
+        relevant.append(right[chosen])
+        searched.append(among[chosen])
     query = np.array([row for row, _ in pairs], np.int64)
-    shape = (len(query), len(gallery))
+    none = np.empty((0, len(gallery)), bool)
     return Task(
         *about,
         units="intervals" if states else "passes",
         crops=crops,
         clean=True,
         query=query,
-        relevant=np.array(relevant, bool).reshape(shape),
-        searched=np.array(searched, bool).reshape(shape),
+        relevant=np.concatenate([none, *relevant]),
+        searched=np.concatenate([none, *searched]),
         label=np.array([shown.names[label] for _, label in pairs], object),
         camera=gallery.camera[query].astype(object),
         unit=np.array([_interval(shown, row, label) for row, label in pairs], np.int64),
