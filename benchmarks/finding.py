@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from cyclopts import App, Parameter
@@ -41,7 +41,7 @@ from training.trained import load_trained
 from training.warm_start import settle
 
 RENDERED = "rendered"
-COMPACT = {"arch": "compact", "init": "none", "input_px": 64, "batch": 64}
+COMPACT = "footage-compact"
 Variant = Literal["content", "content+colour", "layout", "both+colour", "colour"]
 VARIANTS: dict[Variant, Weights] = {
     "content": Weights(colour=0, layout=0),
@@ -60,7 +60,7 @@ def main(
     events: Path | None = None,
     variants: Annotated[tuple[Variant, ...], Parameter(consume_multiple=True)] = tuple(VARIANTS),
     steps: int = 0,
-    recipe: str | None = None,
+    recipe: str = "footage-cpu",
     compact: bool = False,
     seeds: int = 3,
     seed: int = 0,
@@ -70,18 +70,19 @@ def main(
     """Measure, and print Markdown.
 
     sources: footage, or `rendered`. variants: how the parts of the pretrained encoder are weighed, a row each.
-    steps: of training. recipe: its settings, else those that `lookalike pretrain` has; heads of baselines have its
-    lengths, too. compact: train a compact encoder from random weights, too. seeds: draws of the light, from `seed` on;
-    `seed` decides what is rendered and how training begins, too. duration_s: of each rendered camera.
+    steps: of training. recipe: its settings; heads of the baselines have its lengths, too. compact: train that from
+    random weights, too. seeds: draws of the light, from `seed` on; `seed` decides what is rendered and how training
+    begins, too. duration_s: of each rendered camera.
     """
-    settings: dict[str, Any] = read_recipe(find_recipe(recipe)) if recipe else {}
-    settings |= {"steps": steps, "seed": seed, "device": device, "monitor_every": 0}
-    configs = {f"trained, {steps} steps": TrainConfig(**settings)} if steps else {}
-    configs |= {f"compact, {steps} steps": TrainConfig(**settings | COMPACT)} if steps and compact else {}
+    given = {"steps": steps, "seed": seed, "device": device, "monitor_every": 0}
+    config = TrainConfig(**read_recipe(find_recipe(recipe)) | given)
+    configs = {f"trained, {steps} steps": config} if steps else {}
+    if steps and compact:
+        configs[f"compact, {steps} steps"] = TrainConfig(**read_recipe(find_recipe(COMPACT)) | given)
     protocol = Protocol(seeds=tuple(range(seed, seed + seeds)))
     print(describe(pick_device(device)))
     with _footage(sources, events, duration_s, seed) as (footage, known):
-        print("\n".join(measure(footage, known, settle(TrainConfig(**settings)), configs, variants, protocol)))
+        print("\n".join(measure(footage, known, settle(config), configs, variants, protocol)))
 
 
 def measure(

@@ -13,7 +13,7 @@ from tests.clips import write_clip
 def test_vectors_of_each_kind_are_counted(
     tiny_encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One a frame; nine more with a grid. Of images, which are not followed, none with `motion` or `auto`."""
+    """One a frame, and nine more with a grid."""
     clip = write_clip(tmp_path / "a.mp4", range(0, 3000, 250))
     main(tiny_encoder, str(clip))
     rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")][1:]
