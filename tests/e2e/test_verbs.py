@@ -81,6 +81,13 @@ def test_search_keeps_to_the_camera_and_the_times_asked_for(home: Path) -> None:
     assert all(3 <= hit["time_s"] <= 8 for hit in hits)
 
 
+@pytest.fixture(scope="module")
+def whole(home: Path) -> Path:
+    """The user's folder, with an index of whole frames next to the other."""
+    run_verb("index", "recordings", "--encoder", "encoder.onnx", "--index", "whole", *WHOLE, cwd=home)
+    return home
+
+
 def hits(home: Path, *words: str, index: str = "index") -> list[dict]:
     found = run_verb("search", *words, "--encoder", "encoder.onnx", "--index", index, "--json", cwd=home)
     assert found.returncode == 0, found.stderr
@@ -89,55 +96,53 @@ def hits(home: Path, *words: str, index: str = "index") -> list[dict]:
 
 def score_of(home: Path, camera: str, second: float, *words: str) -> float:
     """Of the one frame that a recording has at this time, as a whole."""
-    if not (home / "whole").exists():
-        run_verb("index", "recordings", "--encoder", "encoder.onnx", "--index", "whole", *WHOLE, cwd=home)
     at = ["--camera", camera, "--since", str(second), "--until", str(second)]
     (hit,) = hits(home, *words, *at, index="whole")
     assert (hit["source"], hit["time_s"]) == (f"recordings/{camera}.mp4", second)
     return hit["score"]
 
 
-def test_a_stored_frame_and_a_moment_are_that_very_frame(home: Path) -> None:
+def test_a_stored_frame_and_a_moment_are_that_very_frame(whole: Path) -> None:
     moment = "recordings/gate.mp4@5"
-    first = hits(home, "--at", moment)[0]  # itself, or one that looks the same to the last digits
+    first = hits(whole, "--at", moment, index="whole")[0]  # itself, or one that looks the same to the last digits
     assert (first["source"], first["score"]) == ("recordings/gate.mp4", pytest.approx(1, abs=1e-4))
-    assert score_of(home, "gate", 5, "--at", moment) == pytest.approx(1, abs=1e-4)
-    assert score_of(home, "gate", first["time_s"], "--id", first["id"]) == pytest.approx(1, abs=1e-4)
+    assert score_of(whole, "gate", 5, "--at", moment) == pytest.approx(1, abs=1e-4)
+    assert score_of(whole, "gate", first["time_s"], "--id", first["id"]) == pytest.approx(1, abs=1e-4)
 
 
-def test_a_region_is_as_the_picture_that_it_cuts_out(home: Path, tmp_path: Path) -> None:
+def test_a_region_is_as_the_picture_that_it_cuts_out(whole: Path, tmp_path: Path) -> None:
     """Of a moment and of a stored frame, in shares and in pixels, all of it and a quarter; weighed alike."""
     alike = ["--colour", ".2", "--layout", ".5"]
-    picture, scores = frame_at(str(home / "recordings" / "gate.mp4"), 5), []
-    (found,) = hits(home, "crop.jpg", "--camera", "gate", "--since", "5", "--until", "5", index="whole")
+    picture, scores = frame_at(str(whole / "recordings" / "gate.mp4"), 5), []
+    (found,) = hits(whole, "crop.jpg", "--camera", "gate", "--since", "5", "--until", "5", index="whole")
     for shares, pixels in (("0,0,1,1", "0,0,160,90"), ("0,0,.5,.5", "0,0,80,45")):
         width, height = (int(number) for number in pixels.split(",")[2:])
         Image.fromarray(picture[:height, :width]).save(tmp_path / "cut.png")
-        scores.append(score_of(home, "gate", 5, str(tmp_path / "cut.png"), *alike))
+        scores.append(score_of(whole, "gate", 5, str(tmp_path / "cut.png"), *alike))
         for words in (["--at", "recordings/gate.mp4@5", "--region", shares], ["--id", found["id"], "--region", pixels]):
-            assert score_of(home, "gate", 5, *words, *alike) == pytest.approx(scores[-1], abs=1e-4)
+            assert score_of(whole, "gate", 5, *words, *alike) == pytest.approx(scores[-1], abs=1e-4)
     assert scores[1] < scores[0] - 1e-3
 
 
-def test_likes_and_unlikes_move_the_answer(home: Path) -> None:
+def test_likes_and_unlikes_move_the_answer(whole: Path) -> None:
     """By arithmetic, of content alone, among whole frames. Of frames whose cosine is c, the mean of both is at a cosine
     of sqrt((1 + c) / 2) to each.
 
-    Away from u, which it is at a cosine c to, a picture p becomes (2 - c) p - u; that is at ((2 - c) c - 1) / its length
-    to u.
+    Away from u, to which it is at a cosine c, a picture p becomes (2 - c) p - u; that is at ((2 - c) c - 1) / its
+    length to u.
     """
     one, other = "recordings/gate.mp4@2", "recordings/road.mp4@8"
     content = ["--colour", "0", "--layout", "0"]
-    between = math.sqrt((1 + score_of(home, "road", 8, "--at", one, *content)) / 2)
+    between = math.sqrt((1 + score_of(whole, "road", 8, "--at", one, *content)) / 2)
     for camera, second in (("gate", 2), ("road", 8)):
-        found = score_of(home, camera, second, "--like", one, "--like", other, *content)
+        found = score_of(whole, camera, second, "--like", one, "--like", other, *content)
         assert found == pytest.approx(between, abs=1e-4)
-    c = score_of(home, "road", 8, "crop.jpg", *content)
-    after = score_of(home, "road", 8, "crop.jpg", "--unlike", other, *content)
+    c = score_of(whole, "road", 8, "crop.jpg", *content)
+    after = score_of(whole, "road", 8, "crop.jpg", "--unlike", other, *content)
     length = math.sqrt((2 - c) ** 2 + 1 - 2 * (2 - c) * c)
     assert after == pytest.approx(((2 - c) * c - 1) / length, abs=1e-4)
     assert after < c
-    assert after < score_of(home, "gate", 5, "crop.jpg", "--unlike", other, *content)
+    assert after < score_of(whole, "gate", 5, "crop.jpg", "--unlike", other, *content)
 
 
 @pytest.mark.parametrize("verb", ["outliers", "duplicates", "cluster"])
