@@ -72,4 +72,5 @@ def test_a_hit_survives_json():
         "moments": 1,
         "percentile": 0.0,
         "region": None,
+        "asked": None,
     }
