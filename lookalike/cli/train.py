@@ -70,7 +70,7 @@ def pretrain(
         elif world.first:
             with frame_counter("reading") as count:
                 found = find_sources(sources, Naming(camera))
-                frames = read_frames(found, config.fps, warn_skipped, regions="motion")
+                frames = read_frames(found, config.fps, warn_skipped, regions="auto")
                 start_run(frames, config, out, lambda frame: count([frame]), say, are_photos(found))
         world.barrier()
         cache, config = join_run(out)
@@ -140,7 +140,7 @@ def export(
     if run and footage:
         config = TrainConfig.load(run / CONFIG)
         with tempfile.TemporaryDirectory() as folder, frame_counter("reading") as count:
-            frames = read_frames(find_sources(footage), config.fps, warn_skipped, regions="motion")
+            frames = read_frames(find_sources(footage), config.fps, warn_skipped, regions="auto")
             cache = build_cache(Path(folder), frames, config.cache_px, lambda frame: count([frame]))
             exported = export_run(run, out, precision, say, min_top10, cache)
     elif run:
@@ -152,7 +152,7 @@ def export(
         except ValueError as error:
             fail(str(error), code=2)
         with frame_counter("reading") as count:
-            frames = read_frames(find_sources(footage), config.fps, warn_skipped, regions="motion")
+            frames = read_frames(find_sources(footage), config.fps, warn_skipped, regions="auto")
             exported = export_weights(config, frames, out, precision, lambda frame: count([frame]), say, min_top10)
     print_data(exported.to_json())
 
@@ -181,7 +181,7 @@ def refit(
         fail(f"--fps is {fps:g}, expected more than 0", code=2)
     with frame_counter("reading") as count:
         found = find_sources(footage)
-        frames = read_frames(found, fps, warn_skipped, regions="motion")
+        frames = read_frames(found, fps, warn_skipped, regions="auto")
         views = "photo" if are_photos(found) else "camera"
         exported = refit(encoder, frames, out, lambda frame: count([frame]), views)
     print_data(exported.to_json())
