@@ -17,6 +17,8 @@ setup: $(VENV)/.ready
 demo: $(VENV)/.ready
 	$(BIN)/lookalike demo $(SOURCES) --out $(OUT)
 
+# One thread for each process: there are as many of them as CPUs, and threads that wait for each other take a multiple.
+test: export OMP_NUM_THREADS ?= 1
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest $(ARGS)
 
