@@ -113,9 +113,10 @@ def test_labelled_pictures_say_how_many_were_learned_from() -> None:
     assert tuned.note.startswith("5 epochs, 1,955 steps of 128, on 50,000 pictures; accuracy on 10,000 others.")
 
 
-def test_pictures_of_one_folder_have_no_note() -> None:
-    [table] = evaluation_tables({"images": 24, "rows": [row("this encoder", "own", knn10=0.5)]})
-    assert (table.header, table.note) == (["", "kNN, 10"], "")
+def test_pictures_of_one_folder_say_how_many_and_of_how_many_classes() -> None:
+    rows = [row("this encoder", "own", knn10=0.5)]
+    [table] = evaluation_tables({"images": 24, "classes": ["cat", "dog"], "rows": rows})
+    assert (table.header, table.note) == (["", "kNN, 10"], "Leave-one-out on 24 pictures of 2 classes.")
 
 
 def test_a_table_for_a_terminal_is_aligned() -> None:
