@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import copy
-import logging
-import warnings
 
 import onnx
 import torch
 from torch import Tensor, nn
 
 from lookalike.contract import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, EncoderSpec
+from training.graph import trace
 from training.head import EncoderWithHead
-
-OPSET = 18  # the oldest that the exporter writes without conversion: more runtimes read it
 
 
 class HalfNetwork(nn.Module):
@@ -42,21 +39,7 @@ def in_half(served: EncoderWithHead) -> EncoderWithHead:
 def to_onnx(served: EncoderWithHead, spec: EncoderSpec) -> onnx.ModelProto:
     """The whole way from uint8 (N, S, S, 3) to unit float32 (N, D), for any N, checked, with its spec."""
     example = torch.zeros(2, spec.input_px, spec.input_px, 3, dtype=torch.uint8)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's notes to its own authors
-        program = torch.onnx.export(
-            served,
-            (example,),
-            input_names=[INPUT_NAME],
-            output_names=[OUTPUT_NAME],
-            dynamic_shapes={"pixels": {0: torch.export.Dim("batch")}},
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-    assert program is not None  # None only for the old exporter
-    model = program.model_proto
+    model = trace(served, example, INPUT_NAME, OUTPUT_NAME)
     # The exporter records this machine's paths and a stack trace for every node: nobody else's business.
     for node in model.graph.node:
         del node.metadata_props[:]

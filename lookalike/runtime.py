@@ -24,15 +24,17 @@ REMEDIES: dict[RunDevice, str] = {
 }
 
 
-def open_session(path: Path, device: RunDevice, threads: int | None) -> ort.InferenceSession:
-    """Open an ONNX file on the device asked for, never on another.
+def open_session(model: Path | bytes, device: RunDevice, threads: int | None) -> ort.InferenceSession:
+    """Open an ONNX file, or what one holds, on the device asked for, never on another.
 
     device: `auto` takes cuda where there is a driver for it, else cpu; the other two are only taken when asked for,
     since TensorRT builds an engine first, which takes minutes. threads: cores for one run on a CPU; None takes all.
     Raises: DeviceError if it is not there, saying what is missing; what onnxruntime raises on a broken file.
     """
     chosen = pick(device)
-    session = ort.InferenceSession(str(path), _options(threads), providers=_providers(chosen))
+    session = ort.InferenceSession(
+        str(model) if isinstance(model, Path) else model, _options(threads), providers=_providers(chosen)
+    )
     if (got := session.get_providers()[0]) != PROVIDERS[chosen]:
         raise DeviceError(f"asked for {chosen}, onnxruntime gave {got}: {REMEDIES[chosen]}; or use --device cpu")
     return session

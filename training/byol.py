@@ -81,14 +81,19 @@ class Byol(nn.Module):
         self.predictor = mlp(projection, hidden, projection)
         self.target = copy.deepcopy(self.online).requires_grad_(False)
         self._freeze_norms, self._frozen_stages = freeze_norms, frozen_stages
+        self.past_frozen = False  # whether views come as what the frozen stages give of them
         for parameter in self.frozen_parameters():
             parameter.requires_grad_(False)
         self.train()
 
-    def frozen_parameters(self) -> list[nn.Parameter]:
-        """Of the online encoder, those that never change."""
+    @property
+    def frozen(self) -> nn.Module | None:
+        """What of the online encoder never changes: the normalisation and the frozen stages; None if nothing is."""
         parts = _in_two(self.encoder, self._frozen_stages)
-        return list(parts[0].parameters()) if parts else []
+        return parts[0] if parts else None
+
+    def frozen_parameters(self) -> list[nn.Parameter]:
+        return list(self.frozen.parameters()) if self.frozen else []
 
     def train(self, mode: bool = True) -> Byol:
         super().train(mode)
@@ -110,16 +115,17 @@ class Byol(nn.Module):
         return self.online[0]
 
     def forward(self, view: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-        """Both directions of the loss on two views, float (B, 3, S, S) in [0, 1].
+        """Both directions of the loss on two views, float (B, 3, S, S) in [0, 1]; or (B, C, H, W), see `past_frozen`.
 
         Returns: the scalar loss, the SUM over both directions, in [0, 8]; and the online projection of `view`,
         (B, P) float32 without gradient, for the collapse meter.
         The views go through separately, so that batch statistics do not mix. Source: section 3.1.
         """
         online, target = self.online, self.target
-        if parts := _in_two(self.encoder, self._frozen_stages):
-            with torch.no_grad():
-                view, other = parts[0](view), parts[0](other)
+        if frozen := self.frozen:
+            if not self.past_frozen:
+                with torch.no_grad():
+                    view, other = frozen(view), frozen(other)
             online, target = (_after(branch, self._frozen_stages) for branch in (self.online, self.target))
         projection = online(view)
         prediction, prediction_other = self.predictor(projection), self.predictor(online(other))

@@ -84,6 +84,9 @@ class TrainConfig:
     """Steps in which projector and predictor train alone, before they change weights that exist."""
     frozen_stages: int = 5
     """First stages of a network of timm that keep weights that exist: edges and textures are the same everywhere."""
+    frozen_views: int = 16
+    """On CPUs: views of each picture that are made before training, where stages are frozen, so that a step computes
+    the others alone; 0 draws new ones at every step."""
     freeze_norms: bool = True
     """Keep the encoder's batch norm as weights that exist have it: a batch of one camera says little about others."""
     weight_decay: float = 1e-4
@@ -144,7 +147,7 @@ class TrainConfig:
         for name in ("crop_area_min", "tau0", "tau_end", "warmup", "region_share"):
             if not 0 <= (getattr(self, name) or 0) <= 1:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected 0 to 1")
-        for name in ("steps", "heads_first", "frozen_stages", "track_s", "content", "layout", "colour"):
+        for name in ("steps", "heads_first", "frozen_stages", "frozen_views", "track_s", "content", "layout", "colour"):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}, expected 0 or more")
         if self.head and not (self.content or self.layout):

@@ -12,6 +12,7 @@ import numpy as np
 from lookalike import pixels
 from lookalike.errors import TrainingError
 from lookalike.footage import Frame
+from training.config import TEMPORAL_MIN_S
 from training.tracks import link_regions
 
 PATCHES = 8  # a side, for telling whether something happens
@@ -189,7 +190,11 @@ def batch_indices(
     The order depends on the seed and the epoch alone, so a resumed run goes on exactly where it was.
     """
     weight = np.ones(len(camera)) if weight is None else weight
-    groups = [np.flatnonzero(camera == one) for one in np.unique(camera)] if by_camera else [np.arange(len(camera))]
+    groups = (
+        [np.flatnonzero(camera == one) for one in np.unique(camera[weight > 0])]
+        if by_camera
+        else [np.arange(len(camera))]
+    )
     epoch, number = 0, 0
     while True:
         rng = np.random.default_rng((seed, epoch))
@@ -253,3 +258,18 @@ def partners(cache: FrameCache, rows: np.ndarray, gap_s: tuple[float, float], rn
     nearest = np.where(wanted - keys[after - 1] < keys[after] - wanted, after - 1, after)
     same = cache.source[nearest] == cache.source[rows]
     return np.where(same & (rng.random(len(rows)) < 0.5), nearest, rows)
+
+
+def second_rows(
+    cache: FrameCache, rows: np.ndarray, temporal_s: float, track_s: float, rng: np.random.Generator
+) -> np.ndarray:
+    """What second views are made from, as rows of Pictures: the same pictures, another moment, or the same thing.
+
+    temporal_s, track_s: as in TrainConfig. Returns: int64, the shape of `rows`.
+    """
+    moved, whole = rows.copy(), rows < len(cache)
+    if temporal_s:
+        moved[whole] = partners(cache, rows[whole], (TEMPORAL_MIN_S, temporal_s), rng)
+    if track_s and not whole.all():
+        moved[~whole] = track_partners(cache, rows[~whole] - len(cache), track_s, rng) + len(cache)
+    return moved

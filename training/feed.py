@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from training.augment import Draw, ViewPolicy, draw_view, make_view, send
-from training.config import TEMPORAL_MIN_S, TrainConfig
-from training.data import FrameCache, Pictures, batch_indices, partners, pictures_of, track_partners
+from training.config import TrainConfig
+from training.data import FrameCache, Pictures, batch_indices, pictures_of, second_rows
 from training.distributed import ALONE, World
 
 RESIDENT_BYTES = 4 << 30  # footage up to this size lives on the GPU as a whole
@@ -60,7 +60,8 @@ def batches(
     with ThreadPoolExecutor(1, "feed") as thread:
         for step, rows in enumerate(order, first):
             frames = other_frames = thread.submit(read, rows[share])
-            moved = _second(cache, rows, config, np.random.default_rng((config.seed, step)))
+            rng = np.random.default_rng((config.seed, step))
+            moved = second_rows(cache, rows, config.temporal_s, config.track_s, rng)
             if not np.array_equal(moved, rows):
                 other_frames = thread.submit(read, moved[share])
             ahead.append((step, frames, other_frames))
@@ -74,16 +75,6 @@ def draw_views(step: int, config: TrainConfig, policies: tuple[ViewPolicy, ViewP
     """The draws of the whole batch of a step, for all processes."""
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
     return draw_view(config.batch, policies[0], generator), draw_view(config.batch, policies[1], generator)
-
-
-def _second(cache: FrameCache, rows: np.ndarray, config: TrainConfig, rng: np.random.Generator) -> np.ndarray:
-    """What second views are made from, as rows of Pictures: the same pictures, another moment, or the same thing."""
-    moved, whole = rows.copy(), rows < len(cache)
-    if config.temporal_s:
-        moved[whole] = partners(cache, rows[whole], (TEMPORAL_MIN_S, config.temporal_s), rng)
-    if config.track_s and not whole.all():
-        moved[~whole] = track_partners(cache, rows[~whole] - len(cache), config.track_s, rng) + len(cache)
-    return moved
 
 
 def _reader(pictures: Pictures, device: torch.device) -> Callable[[np.ndarray], Tensor]:

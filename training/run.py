@@ -20,6 +20,7 @@ from training.data import FrameCache, build_cache, load_cache
 from training.distributed import ALONE, World
 from training.encoders import build_encoder
 from training.evaluation.labels import read_events
+from training.frozen import VIEWS
 from training.health import effective_rank
 from training.photos import settle_views
 from training.pictures import sample_frames
@@ -151,6 +152,8 @@ def pretrain(
         done = train(cache, config, run, resume, on_progress, world)
     except OSError as error:
         raise TrainingError(f"{run}: cannot write ({error.strerror}); the last checkpoint is kept") from error
+    except KeyboardInterrupt:
+        raise TrainingError(f"interrupted; go on with `lookalike pretrain --out {run} --resume`") from None
     if done < config.steps:
         raise TrainingError(
             f"interrupted at step {done} of {config.steps}, checkpoint saved;"
@@ -160,5 +163,5 @@ def pretrain(
 
 def _foreign(folder: Path) -> bool:
     """Whether a folder holds anything but what an earlier start of a run left."""
-    left = (CONFIG, METRICS, TENSORBOARD, "cache", f"{CHECKPOINT}.partial")
+    left = (CONFIG, METRICS, TENSORBOARD, VIEWS, "cache", f"{CHECKPOINT}.partial")
     return any(entry.name not in left for entry in folder.iterdir())

@@ -24,6 +24,7 @@ from training.head import EncoderWithHead
 from training.health import rank_in_words, spread_in_words
 from training.probe import find_labelled
 from training.record import METRICS
+from training.tracks import sample_whole_tracks
 from training.warm_start import NONE
 
 FRAMES, STRETCH = 180, 15  # frames measured, in stretches of so many
@@ -71,7 +72,7 @@ def sample_gallery(cache: FrameCache, fps: float, labelled: Labelled | None) -> 
     in time is there too; up to half as many more of those with an event; and those that the regions are parts of.
     Returns: the gallery, and the track of each of its rows, int64 (N,), as the cache has it; -1 for frames.
     """
-    regions = _sample_regions(cache)
+    regions = sample_whole_tracks(cache.regions.track, REGIONS)
     frames = np.union1d(_sample_frames(cache, fps, labelled), cache.regions.frame[regions])
     parts = cache.regions
     pairs = [(row, -1) for row in frames.tolist()] + [(int(parts.frame[row]), row) for row in regions.tolist()]
@@ -103,20 +104,6 @@ def _sample_frames(cache: FrameCache, fps: float, labelled: Labelled | None) -> 
     shown = rows[np.any(seen, 0)] if seen else rows[:0]
     spaced = np.linspace(0, len(shown) - 1, min(FRAMES // 2, len(shown))).round().astype(int)
     return np.union1d(chosen, shown[spaced])
-
-
-def _sample_regions(cache: FrameCache) -> np.ndarray:
-    """Rows of the cache's regions, int64, rising: whole tracks, evenly spaced, then an even sample of the others."""
-    track = cache.regions.track
-    if len(track) <= REGIONS:
-        return np.arange(len(track))
-    numbers, counts = np.unique(track[track >= 0], return_counts=True)
-    share = min(1.0, REGIONS / 2 / max(1, counts.sum()))
-    kept = numbers[np.linspace(0, len(numbers) - 1, int(share * len(numbers))).round().astype(int)]
-    inside = np.isin(track, kept) & (track >= 0)
-    others = np.flatnonzero(~inside)
-    spaced = np.linspace(0, len(others) - 1, min(len(others), max(0, REGIONS - int(inside.sum())))).round().astype(int)
-    return np.union1d(np.flatnonzero(inside), others[spaced])
 
 
 def run_report(run: Path, found: dict[str, Any], cache: FrameCache, config: TrainConfig, sheets: list[Sheet]) -> Report:

@@ -59,6 +59,22 @@ def link_regions(boxes: np.ndarray, source: np.ndarray, time_s: np.ndarray) -> n
     return _renumber(found)
 
 
+def sample_whole_tracks(track: np.ndarray, most: int) -> np.ndarray:
+    """Up to so many rows, rising: half of them, or fewer, of evenly spaced whole tracks, then an even sample of others.
+
+    track: int64 (R,), as link_regions gives it. Returns: int64.
+    """
+    if len(track) <= most:
+        return np.arange(len(track))
+    numbers, counts = np.unique(track[track >= 0], return_counts=True)
+    share = min(1.0, most / 2 / max(1, counts.sum()))
+    kept = numbers[np.linspace(0, len(numbers) - 1, int(share * len(numbers))).round().astype(int)]
+    inside = np.isin(track, kept) & (track >= 0)
+    others = np.flatnonzero(~inside)
+    spaced = np.linspace(0, len(others) - 1, min(len(others), max(0, most - int(inside.sum())))).round().astype(int)
+    return np.union1d(np.flatnonzero(inside), others[spaced])
+
+
 def _pairs(active: list[_Track], boxes: np.ndarray, rows: np.ndarray, now_s: float) -> list[tuple[int, _Track]]:
     misfits = sorted(
         ((track.misfit(boxes[row], now_s), int(row), track) for row in rows for track in active),

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,7 +24,8 @@ from training.config import Precision, Switch, TrainConfig
 from training.data import FrameCache
 from training.distributed import ALONE, World, share_batch_norm, without_exchange
 from training.encoders import build_encoder, embedding_dim, grid_of
-from training.feed import batches
+from training.feed import Batch, batches
+from training.frozen import VIEWS, ViewBatch, build_pool, pool_batches
 from training.health import COLLAPSED, spread
 from training.monitor import Monitor
 from training.optim import build_optimizer, lr_at
@@ -68,6 +69,9 @@ def train(
     Raises: TrainingError if the loss is not finite, a checkpoint does not fit, or a file cannot be written.
     """
     config, device = settle(config), pick_device(config.device)
+    if not resume:
+        (run / VIEWS).unlink(missing_ok=True)
+    resume = resume and (run / CHECKPOINT).exists()  # it may have been stopped while views were made
     encoder = first_encoder(config) if not resume else build_encoder(config.arch, config.light)
     cells = grid_of(encoder) ** 2 if config.pooled else 1
     dim = embedding_dim(encoder, config.input_px)
@@ -82,7 +86,7 @@ def train(
     torch.backends.cudnn.benchmark = device.type == "cuda"  # shapes stay the same: algorithms are tried once
     wrapped = world.wrap(network, parts_rest=config.heads_first > 0)
     forward = pick_forward(wrapped, config, device, world)
-    feed = batches(cache, config, policies(config.views, config.crop_area_min, config.blur), device, world, start)
+    feed = _feed(cache, config, run, network, device, world, start)
     step, since, clock, loss = start, start, time.perf_counter(), torch.zeros((), device=device)
 
     recorded = closing(Recorder(run, start)) if world.first else nullcontext()
@@ -129,7 +133,20 @@ def train(
         if recorder:
             recorder.flush()
             _save(run, network, optimizer, config, step)
+    if step == config.steps and world.first:
+        (run / VIEWS).unlink(missing_ok=True)
     return step
+
+
+def _feed(
+    cache: FrameCache, config: TrainConfig, run: Path, network: Byol, device: torch.device, world: World, first: int
+) -> Generator[Batch] | Generator[ViewBatch]:
+    """Steps from `first` on; on a CPU of views that have passed the frozen stages, where that takes less."""
+    frozen = network.frozen if device.type == "cpu" and world.size == 1 else None
+    if frozen and (pool := build_pool(cache, config, frozen, run)):
+        network.past_frozen = True
+        return pool_batches(cache, config, pool, first)
+    return batches(cache, config, policies(config.views, config.crop_area_min, config.blur), device, world, first)
 
 
 def first_encoder(config: TrainConfig) -> nn.Sequential:

@@ -1,0 +1,119 @@
+"""Views that have passed an encoder's frozen stages, made once before training: a step then computes the rest alone.
+
+On CPUs that is most of a step. The price is that each picture has a number of views, not new ones for ever.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lookalike.console import step_bar
+from lookalike.runtime import open_session
+from training.augment import draw_view, make_view, policies
+from training.config import TrainConfig
+from training.data import FrameCache, Pictures, batch_indices, pictures_of, second_rows
+from training.graph import trace
+from training.tracks import sample_whole_tracks
+
+VIEWS = "views.f16"  # of a run, until it is trained
+MOST = 80_000  # views: .65 gigabytes at 96 px
+BATCH = 16  # pictures at a time
+
+
+@dataclass(frozen=True)
+class ViewPool:
+    """features: float16 (P, V, C, H, W), V views of each picture. place: int64 (N + R,), of each row of Pictures among
+    them; -1 for one that has no views.
+    """
+
+    features: np.ndarray
+    place: np.ndarray
+
+    def draw(self, rows: np.ndarray, others: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """A view of each of two lists of rows, int64 (B,): float32 (B, C, H, W) each, never the same view twice."""
+        count = self.features.shape[1]
+        one = rng.integers(count, size=len(rows))
+        other = (one + rng.integers(1, count, size=len(rows))) % count
+        return self._read(rows, one), self._read(others, other)
+
+    def _read(self, rows: np.ndarray, views: np.ndarray) -> Tensor:
+        features = torch.from_numpy(self.features[self.place[rows], views]).float()
+        return features.contiguous(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True)
+class ViewBatch:
+    """A step's views, float32 (B, C, H, W) each."""
+
+    view: Tensor
+    other: Tensor
+
+    def views(self, size_px: int, parts: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+        """As feed.Batch.views, of what the frozen stages give."""
+        return zip(self.view.chunk(parts), self.other.chunk(parts), strict=True)
+
+
+def build_pool(cache: FrameCache, config: TrainConfig, frozen: nn.Module, run: Path) -> ViewPool | None:
+    """Make `config.frozen_views` views of each picture, of an even sample where there are many; resumes.
+
+    frozen: the normalisation and the frozen stages. Returns: None where the run would see no view twice, or where the
+    two views of a picture are not made alike.
+    """
+    pictures, each = pictures_of(cache, config.novelty, config.region_share), config.frozen_views
+    rows = _sample(pictures, MOST // max(each, 1), config.region_share)
+    policy, other = policies(config.views, config.crop_area_min, config.blur)
+    if policy != other or each < 2 or len(rows) * each >= config.steps * config.batch * 2:
+        return None
+    encode = _as_function(frozen, config.input_px)
+    shape = (each, *encode(torch.zeros(1, 3, config.input_px, config.input_px)).shape[1:])  # of one picture's views
+    path, batch_bytes = run / VIEWS, BATCH * int(np.prod(shape)) * 2
+    path.touch()
+    done = path.stat().st_size // batch_bytes
+    with path.open("r+b") as file, step_bar("views of pictures", len(rows)) as update:
+        file.truncate(done * batch_bytes)
+        file.seek(done * batch_bytes)
+        for start in range(done * BATCH, len(rows), BATCH):
+            frames = torch.from_numpy(pictures.read(rows[start : start + BATCH])).repeat_interleave(each, 0)
+            generator = torch.Generator().manual_seed(config.seed * 1_000_003 + start)
+            views = make_view(frames, draw_view(len(frames), policy, generator), config.input_px)
+            file.write(encode(views).astype(np.float16).tobytes())
+            update(min(start + BATCH, len(rows)), "")
+    place = np.full(len(pictures.camera), -1)
+    place[rows] = np.arange(len(rows))
+    return ViewPool(np.memmap(path, np.float16, "r", shape=(len(rows), *shape)), place)
+
+
+def pool_batches(cache: FrameCache, config: TrainConfig, pool: ViewPool, first: int = 0) -> Generator[ViewBatch]:
+    """Yield every step from number `first` on, for ever, as feed.batches does; of pictures that have views."""
+    pictures = pictures_of(cache, config.novelty, config.region_share)
+    weight = np.where(pool.place < 0, 0.0, pictures.weight)
+    order = batch_indices(pictures.camera, config.batch, config.camera_batches, config.seed, first, weight)
+    for step, rows in enumerate(order, first):
+        rng = np.random.default_rng((config.seed, step))
+        others = second_rows(cache, rows, config.temporal_s, config.track_s, rng)
+        yield ViewBatch(*pool.draw(rows, np.where(pool.place[others] < 0, rows, others), rng))
+
+
+def _sample(pictures: Pictures, most: int, region_share: float) -> np.ndarray:
+    """Up to so many rows, rising: of frames the more the more often they are shown, of regions whole tracks."""
+    frames, regions = len(pictures.cache), len(pictures.camera) - len(pictures.cache)
+    if frames + regions <= most:
+        return np.arange(frames + regions)
+    of_regions = min(regions, round(most * region_share))
+    upto = np.cumsum(pictures.weight[:frames])
+    of_frames = np.unique(np.searchsorted(upto, np.linspace(0, upto[-1], min(most - of_regions, frames))))
+    return np.concatenate([of_frames, frames + sample_whole_tracks(pictures.cache.regions.track, of_regions)])
+
+
+def _as_function(frozen: nn.Module, input_px: int) -> Callable[[Tensor], np.ndarray]:
+    """float (B, 3, S, S) -> float32 (B, C, H, W), by onnxruntime: three times as fast as torch on a CPU."""
+    model = trace(copy.deepcopy(frozen).cpu().eval(), torch.zeros(2, 3, input_px, input_px), "pictures", "features")
+    session = open_session(model.SerializeToString(), "cpu", torch.get_num_threads())
+    return lambda pictures: np.asarray(session.run(None, {"pictures": pictures.contiguous().numpy()})[0])
