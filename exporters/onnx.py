@@ -103,6 +103,7 @@ def describe(
         light=config.light,
         whitened=config.head,
         parts=served.parts if len(served.parts) > 1 else (),
+        frame=config.frame_weights,
         fitted_to=in_words(sources),
     )
 

@@ -13,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from lookalike.contract import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, EncoderSpec
-from lookalike.parts import Part, join
+from lookalike.parts import Part, Weights, join
 
 INPUT_PX = 32
 GRID = 4
@@ -53,7 +53,7 @@ def tiny_embedding(pixels: np.ndarray) -> np.ndarray:
 
 
 PARTS = (Part("content", 3), Part("layout", 4), Part("colour", 2))
-PARTS_SPEC = EncoderSpec("parts", INPUT_PX, 9, "1" * 64, 0, 0, parts=PARTS)
+PARTS_SPEC = EncoderSpec("parts", INPUT_PX, 9, "1" * 64, 0, 0, parts=PARTS, frame=Weights(colour=0.2, layout=0.5))
 GREY, WARMTH = 127.5, 64.0  # what is taken off brightness; what a picture without colour has in its place
 
 

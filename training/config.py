@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from lookalike.contract import Device
 from lookalike.errors import TrainingError
+from lookalike.parts import FRAME, PHOTO, Weights
 
 BuiltIn = Literal["compact", "resnet18", "resnet18-small", "resnet50"]
 Optimizer = Literal["lars", "sgd", "adamw"]
@@ -137,6 +138,11 @@ class TrainConfig:
     def cache_px(self) -> int:
         """Side of the cached frames, pixels."""
         return round(self.input_px * self.cache_scale)
+
+    @property
+    def frame_weights(self) -> Weights:
+        """How the parts of a whole picture are weighed in a search that does not say."""
+        return PHOTO if self.views == "photo" else FRAME
 
     def check(self) -> None:
         """Raises: ValueError that names the flag whose value is out of range."""

@@ -23,7 +23,7 @@ from training.graph import trace
 from training.tracks import sample_whole_tracks
 
 VIEWS = "views.f16"  # of a run, until it is trained
-MOST = 80_000  # views: .65 gigabytes at 96 px
+MOST_BYTES = 768 << 20  # on disk: of longer footage, so many pictures stand for all
 BATCH = 16  # pictures at a time
 
 
@@ -63,17 +63,21 @@ class ViewBatch:
 def build_pool(cache: FrameCache, config: TrainConfig, frozen: nn.Module, run: Path) -> ViewPool | None:
     """Make `config.frozen_views` views of each picture, of an even sample where there are many; resumes.
 
-    frozen: the normalisation and the frozen stages. Returns: None where the run would see no view twice, or where the
-    two views of a picture are not made alike.
+    frozen: the normalisation and the frozen stages. Returns: None where the run would see no view twice, where the two
+    views of a picture are not made alike, or where the frozen stages' batch norm moves.
     """
     pictures, each = pictures_of(cache, config.novelty, config.region_share), config.frozen_views
-    rows = _sample(pictures, MOST // max(each, 1), config.region_share)
     policy, other = policies(config.views, config.crop_area_min, config.blur)
-    if policy != other or each < 2 or len(rows) * each >= config.steps * config.batch * 2:
+    if policy != other or each < 2 or not config.freeze_norms:
+        return None
+    with torch.no_grad():
+        shape = (each, *frozen(torch.zeros(1, 3, config.input_px, config.input_px)).shape[1:])  # of a picture's views
+    picture_bytes = int(np.prod(shape)) * 2
+    rows = _sample(pictures, MOST_BYTES // picture_bytes, config.region_share)
+    if len(rows) * each >= config.steps * config.batch * 2:
         return None
     encode = _as_function(frozen, config.input_px)
-    shape = (each, *encode(torch.zeros(1, 3, config.input_px, config.input_px)).shape[1:])  # of one picture's views
-    path, batch_bytes = run / VIEWS, BATCH * int(np.prod(shape)) * 2
+    path, batch_bytes = run / VIEWS, BATCH * picture_bytes
     path.touch()
     done = path.stat().st_size // batch_bytes
     with path.open("r+b") as file, step_bar("views of pictures", len(rows)) as update:

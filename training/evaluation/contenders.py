@@ -201,7 +201,7 @@ def _with_head(
     def embed(batch: np.ndarray) -> np.ndarray:
         return embed_pixels(head, torch.from_numpy(batch).to(where)).cpu().numpy()
 
-    return Contender(name, _prepared(embed, config.input_px), role, head.parts)
+    return Contender(name, _prepared(embed, config.input_px), role, head.parts, frame=config.frame_weights)
 
 
 def _prepared(run: Callable[[np.ndarray], np.ndarray], input_px: int) -> Embedder:

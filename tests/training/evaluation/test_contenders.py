@@ -9,15 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from exporters.onnx import describe
 from lookalike import pixels
 from lookalike.errors import TrainingError
-from lookalike.parts import Part, Weights
+from lookalike.parts import FRAME, PHOTO, Part, Weights
 from tests.tiny import SPEC, tiny_embedding, write_tiny_encoder
 from tests.training.evaluation.footage import blind, gallery_of, plain
 from tests.training.small import noise_frames, small_config, untrained_run
+from training.config import Views
 from training.evaluation.contenders import Contender, contenders
 from training.evaluation.gallery import Gallery, of_pictures
 from training.evaluation.panel import Panel
+from training.trained import load_trained
 
 PLAIN = ["raw pixels 8x8", "raw pixels 32x32", "HSV histogram"]
 WITH_HEAD = ["untrained, same head", "16x16 pixels, same head", "pretrained, same head"]
@@ -92,3 +95,13 @@ def test_baselines_without_colour_stand_once_more_with_it() -> None:
     assert [one.name for one in Panel(rivals, [plain(0)]).entries] == [
         *("this encoder", "other", "raw", "raw, with colour", "with parts", "HSV histogram")
     ]
+
+
+@pytest.mark.parametrize(("views", "weights"), [("camera", FRAME), ("photo", PHOTO)])
+def test_whole_pictures_are_weighed_as_what_was_trained_on_asks_for(
+    tmp_path: Path, views: Views, weights: Weights
+) -> None:
+    run = untrained_run(tmp_path / "run", small_config(views=views))
+    assert {one.frame for one in contenders(run, noise(4, 40)) if one.role == "own"} == {weights}
+    head, config = load_trained(run)
+    assert describe(head, config, 0, 24, []).frame == weights
