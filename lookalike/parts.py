@@ -58,7 +58,7 @@ class Weights:
 
 CROP = Weights(colour=0.2, layout=0.0)  # a part of a picture: it may appear anywhere
 FRAME = Weights(colour=0.0, layout=0.25)  # a whole picture: its colours are mostly the light's; docs/footage.md
-PHOTO = Weights(colour=0.2, layout=0.5)  # a photo of one thing, whose colour is part of what it is; docs/images.md
+PHOTO = Weights(colour=0.2, layout=0.25)  # a photo of one thing, whose colour is part of what it is; docs/images.md
 
 
 def join(parts: Sequence[np.ndarray]) -> np.ndarray:

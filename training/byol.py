@@ -67,11 +67,13 @@ class Byol(nn.Module):
         pooled_cells: int = 1,
         freeze_norms: bool = False,
         frozen_stages: int = 0,
+        teacher_dim: int = 0,
     ) -> None:
         """dim: D, what the encoder gives. pooled_cells: of the encoder's grid, where its mean is what is projected.
 
         freeze_norms: whether the encoder's batch norm stays in eval mode. frozen_stages: of the encoder, that stay as
         they are, if it is built in stages: online and target share what they give, and nothing flows back into them.
+        teacher_dim: T, of the targets of a teacher; 0 without one.
         """
         super().__init__()
         projector = mlp(dim // pooled_cells, hidden, projection)
@@ -79,6 +81,7 @@ class Byol(nn.Module):
             projector.insert(0, CellMean(pooled_cells))
         self.online = nn.Sequential(encoder, projector)
         self.predictor = mlp(projection, hidden, projection)
+        self.student = nn.Linear(dim, teacher_dim) if teacher_dim else None
         self.target = copy.deepcopy(self.online).requires_grad_(False)
         self._freeze_norms, self._frozen_stages = freeze_norms, frozen_stages
         self.past_frozen = False  # whether views come as what the frozen stages give of them
@@ -114,11 +117,13 @@ class Byol(nn.Module):
         """The online encoder: all that is kept after training."""
         return self.online[0]
 
-    def forward(self, view: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, view: Tensor, other: Tensor, *targets: Tensor) -> tuple[Tensor, Tensor]:
         """Both directions of the loss on two views, float (B, 3, S, S) in [0, 1]; or (B, C, H, W), see `past_frozen`.
 
-        Returns: the scalar loss, the SUM over both directions, in [0, 8]; and the online projection of `view`,
-        (B, P) float32 without gradient, for the collapse meter.
+        targets: of a teacher, for each view, float32 (B, T): a linear map of the features is regressed onto them, which
+        counts as much again.
+        Returns: the scalar loss, the SUM over both directions, in [0, 8], or 16 with targets; and the online projection
+        of `view`, (B, P) float32 without gradient, for the collapse meter.
         The views go through separately, so that batch statistics do not mix. Source: section 3.1.
         """
         online, target = self.online, self.target
@@ -127,12 +132,16 @@ class Byol(nn.Module):
                 with torch.no_grad():
                     view, other = frozen(view), frozen(other)
             online, target = (_after(branch, self._frozen_stages) for branch in (self.online, self.target))
-        projection = online(view)
-        prediction, prediction_other = self.predictor(projection), self.predictor(online(other))
+        features, features_other = online[0](view), online[0](other)
+        projection = online[1](features)
+        prediction, prediction_other = self.predictor(projection), self.predictor(online[1](features_other))
         with torch.no_grad():
             z, z_other = target(view), target(other)
         loss = regression_loss(prediction.float(), z_other.float())
         loss = loss + regression_loss(prediction_other.float(), z.float())
+        if self.student:
+            for given, target_of in zip((features, features_other), targets, strict=True):
+                loss = loss + regression_loss(self.student(given).float(), target_of)
         return loss, projection.detach().float()
 
     @torch.no_grad()

@@ -46,6 +46,8 @@ class TrainConfig:
     """Frames are cached at this many times --input-px, so that crops keep detail."""
     fps: float = 4.0
     """Frames taken from each second of video."""
+    teacher: str | None = None
+    """An exported encoder (.onnx) whose embeddings are predicted, too: for a smaller network that learns from it."""
     steps: int = 900
     """Optimiser steps of the whole run; 0 for none: the weights that it starts from, with a head fitted to the
     footage."""

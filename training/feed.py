@@ -15,6 +15,7 @@ from training.augment import Draw, ViewPolicy, draw_view, make_view, send
 from training.config import TrainConfig
 from training.data import FrameCache, Pictures, batch_indices, pictures_of, second_rows
 from training.distributed import ALONE, World
+from training.teacher import targets_of
 
 RESIDENT_BYTES = 4 << 30  # footage up to this size lives on the GPU as a whole
 AHEAD = 3  # steps whose frames are read before they are asked for
@@ -22,14 +23,21 @@ AHEAD = 3  # steps whose frames are read before they are asked for
 
 @dataclass(frozen=True)
 class Batch:
-    """One process's share of a step. frames, other_frames: uint8 (B, C, C, 3) on the device. draws: of their views."""
+    """One process's share of a step.
+
+    frames, other_frames: uint8 (B, C, C, 3) on the device. draws: of their views. targets: of the teacher, if there is
+    one, float32 (B, T) for each.
+    """
 
     frames: Tensor
     other_frames: Tensor
     draws: tuple[Draw, Draw]
+    targets: tuple[Tensor, ...] = ()
 
-    def views(self, size_px: int, parts: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
-        """Both views, in equal parts: float32 (B / parts, 3, size_px, size_px) in [0, 1], channels last."""
+    def views(self, size_px: int, parts: int = 1) -> Iterator[tuple[Tensor, ...]]:
+        """What Byol.forward takes, in equal parts: both views, float32 (B / parts, 3, size_px, size_px) in [0, 1],
+        channels last, and their targets.
+        """
         share = len(self.frames) // parts
         for rows in (slice(number * share, (number + 1) * share) for number in range(parts)):
             view = make_view(self.frames[rows], self.draws[0][rows], size_px)
@@ -37,6 +45,7 @@ class Batch:
             yield (
                 view.contiguous(memory_format=torch.channels_last),
                 other.contiguous(memory_format=torch.channels_last),
+                *(target[rows] for target in self.targets),
             )
 
 
@@ -47,16 +56,17 @@ def batches(
     device: torch.device,
     world: World = ALONE,
     first: int = 0,
+    teacher: Tensor | None = None,
 ) -> Generator[Batch]:
     """Yield this process's share of every step from number `first` on, for ever; frames are read in a thread ahead.
 
     Order, partners and views depend on the seed and the step alone: a resumed run goes on as it would have, and
-    several processes together train on what one alone would have trained on.
+    several processes together train on what one alone would have trained on. teacher: as teacher.teacher_targets.
     """
     pictures = pictures_of(cache, config.novelty, config.region_share)
     share, read = world.part(config.batch, config.accumulate), _reader(pictures, device)
     order = batch_indices(pictures.camera, config.batch, config.camera_batches, config.seed, first, pictures.weight)
-    ahead: deque[tuple[int, Future[Tensor], Future[Tensor]]] = deque()
+    ahead: deque[tuple[int, Future[Tensor], Future[Tensor], tuple[Tensor, ...]]] = deque()
     with ThreadPoolExecutor(1, "feed") as thread:
         for step, rows in enumerate(order, first):
             frames = other_frames = thread.submit(read, rows[share])
@@ -64,11 +74,12 @@ def batches(
             moved = second_rows(cache, rows, config.temporal_s, config.track_s, rng)
             if not np.array_equal(moved, rows):
                 other_frames = thread.submit(read, moved[share])
-            ahead.append((step, frames, other_frames))
+            targets = tuple(send(one, device) for one in targets_of(teacher, rows[share], moved[share]))
+            ahead.append((step, frames, other_frames, targets))
             if len(ahead) == AHEAD:
-                step, frames, other_frames = ahead.popleft()
+                step, frames, other_frames, targets = ahead.popleft()
                 one, other = draw_views(step, config, policies)
-                yield Batch(frames.result(), other_frames.result(), (one[share], other[share]))
+                yield Batch(frames.result(), other_frames.result(), (one[share], other[share]), targets)
 
 
 def draw_views(step: int, config: TrainConfig, policies: tuple[ViewPolicy, ViewPolicy]) -> tuple[Draw, Draw]:

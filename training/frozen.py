@@ -20,6 +20,7 @@ from training.augment import draw_view, make_view, policies
 from training.config import TrainConfig
 from training.data import FrameCache, Pictures, batch_indices, pictures_of, second_rows
 from training.graph import trace
+from training.teacher import targets_of
 from training.tracks import sample_whole_tracks
 
 VIEWS = "views.f16"  # of a run, until it is trained
@@ -50,14 +51,15 @@ class ViewPool:
 
 @dataclass(frozen=True)
 class ViewBatch:
-    """A step's views, float32 (B, C, H, W) each."""
+    """A step's views, float32 (B, C, H, W) each, and their targets, as in feed.Batch."""
 
     view: Tensor
     other: Tensor
+    targets: tuple[Tensor, ...] = ()
 
-    def views(self, size_px: int, parts: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+    def views(self, size_px: int, parts: int = 1) -> Iterator[tuple[Tensor, ...]]:
         """As feed.Batch.views, of what the frozen stages give."""
-        return zip(self.view.chunk(parts), self.other.chunk(parts), strict=True)
+        return zip(*(one.chunk(parts) for one in (self.view, self.other, *self.targets)), strict=True)
 
 
 def build_pool(cache: FrameCache, config: TrainConfig, frozen: nn.Module, run: Path) -> ViewPool | None:
@@ -94,7 +96,9 @@ def build_pool(cache: FrameCache, config: TrainConfig, frozen: nn.Module, run: P
     return ViewPool(np.memmap(path, np.float16, "r", shape=(len(rows), *shape)), place)
 
 
-def pool_batches(cache: FrameCache, config: TrainConfig, pool: ViewPool, first: int = 0) -> Generator[ViewBatch]:
+def pool_batches(
+    cache: FrameCache, config: TrainConfig, pool: ViewPool, first: int = 0, teacher: Tensor | None = None
+) -> Generator[ViewBatch]:
     """Yield every step from number `first` on, for ever, as feed.batches does; of pictures that have views."""
     pictures = pictures_of(cache, config.novelty, config.region_share)
     weight = np.where(pool.place < 0, 0.0, pictures.weight)
@@ -102,7 +106,8 @@ def pool_batches(cache: FrameCache, config: TrainConfig, pool: ViewPool, first: 
     for step, rows in enumerate(order, first):
         rng = np.random.default_rng((config.seed, step))
         others = second_rows(cache, rows, config.temporal_s, config.track_s, rng)
-        yield ViewBatch(*pool.draw(rows, np.where(pool.place[others] < 0, rows, others), rng))
+        others = np.where(pool.place[others] < 0, rows, others)
+        yield ViewBatch(*pool.draw(rows, others, rng), tuple(targets_of(teacher, rows, others)))
 
 
 def _sample(pictures: Pictures, most: int, region_share: float) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lookalike.encoder import Encoder
 from lookalike.errors import TrainingError
 from lookalike.footage import Frame
 from lookalike.report.page import write_report
@@ -59,6 +60,9 @@ def start_run(
         read_events(Path(config.events))
     if config.labelled:
         find_labelled(Path(config.labelled))
+    if config.teacher:
+        side = Encoder(Path(config.teacher), config.device).spec.input_px  # it is asked for what is cached
+        config = dataclasses.replace(config, cache_scale=max(config.cache_scale, side / config.input_px))
     try:
         run.mkdir(parents=True, exist_ok=True)
         config.save(run / CONFIG)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lookalike.contract import Device
 from lookalike.errors import TrainingError
@@ -30,6 +30,7 @@ from training.health import COLLAPSED, spread
 from training.monitor import Monitor
 from training.optim import build_optimizer, lr_at
 from training.record import Recorder
+from training.teacher import teacher_targets
 from training.warm_start import settle, warm_start
 
 RECORD_EVERY = 10  # steps between lines of metrics.jsonl; reading the loss waits for the device
@@ -75,7 +76,17 @@ def train(
     encoder = first_encoder(config) if not resume else build_encoder(config.arch, config.light)
     cells = grid_of(encoder) ** 2 if config.pooled else 1
     dim = embedding_dim(encoder, config.input_px)
-    network = Byol(encoder, dim, config.hidden, config.projection, cells, config.freeze_norms, config.frozen_stages)
+    teacher = teacher_targets(Path(config.teacher), cache, config.device) if config.teacher else None
+    network = Byol(
+        encoder,
+        dim,
+        config.hidden,
+        config.projection,
+        cells,
+        config.freeze_norms,
+        config.frozen_stages,
+        teacher_dim=teacher.shape[1] if teacher is not None else 0,
+    )
     network.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     if world.size > 1:
         share_batch_norm(network, device.type == "cuda")
@@ -86,7 +97,7 @@ def train(
     torch.backends.cudnn.benchmark = device.type == "cuda"  # shapes stay the same: algorithms are tried once
     wrapped = world.wrap(network, parts_rest=config.heads_first > 0)
     forward = pick_forward(wrapped, config, device, world)
-    feed = _feed(cache, config, run, network, device, world, start)
+    feed = _feed(cache, config, run, network, device, world, start, teacher)
     step, since, clock, loss = start, start, time.perf_counter(), torch.zeros((), device=device)
 
     recorded = closing(Recorder(run, start)) if world.first else nullcontext()
@@ -98,10 +109,10 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = lr_at(step, config)
             optimizer.zero_grad(set_to_none=True)
-            for part, (view, other) in enumerate(batch.views(config.input_px, config.accumulate), 1):
+            for part, views in enumerate(batch.views(config.input_px, config.accumulate), 1):
                 with without_exchange(wrapped, part < config.accumulate):
                     with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16):
-                        part_loss, projection = forward(view, other)
+                        part_loss, projection = forward(*views)
                     (part_loss / config.accumulate).backward()
                 loss += part_loss.detach() / config.accumulate
             optimizer.step()
@@ -139,14 +150,22 @@ def train(
 
 
 def _feed(
-    cache: FrameCache, config: TrainConfig, run: Path, network: Byol, device: torch.device, world: World, first: int
+    cache: FrameCache,
+    config: TrainConfig,
+    run: Path,
+    network: Byol,
+    device: torch.device,
+    world: World,
+    first: int,
+    teacher: Tensor | None,
 ) -> Generator[Batch] | Generator[ViewBatch]:
     """Steps from `first` on; on a CPU of views that have passed the frozen stages, where that takes less."""
     frozen = network.frozen if device.type == "cpu" and world.size == 1 else None
     if frozen and (pool := build_pool(cache, config, frozen, run)):
         network.past_frozen = True
-        return pool_batches(cache, config, pool, first)
-    return batches(cache, config, policies(config.views, config.crop_area_min, config.blur), device, world, first)
+        return pool_batches(cache, config, pool, first, teacher)
+    both = policies(config.views, config.crop_area_min, config.blur)
+    return batches(cache, config, both, device, world, first, teacher)
 
 
 def first_encoder(config: TrainConfig) -> nn.Sequential:
