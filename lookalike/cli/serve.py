@@ -75,7 +75,7 @@ def _check_free(host: str, port: int) -> None:
 def demo(
     *sources: Annotated[str, Parameter(help="Your own footage; without any, four cameras are rendered.")],
     out: Annotated[Path, Parameter(help="Folder to write encoder.onnx, index/, results.json and report.html to.")],
-    steps: Annotated[int, Parameter(help="Training steps.")] = 120,
+    steps: Annotated[int, Parameter(help="Training steps.")] = 500,
 ) -> None:
     """Do all of it once: pretrain, export, index, serve, search, evaluate; and write a report to look at."""
     from lookalike.demo.tour import run_demo
