@@ -134,7 +134,7 @@ class FrameIndex:
         return [there[number] for number in spread(np.array([hit.score for hit in there]), vectors, top, diverse)]
 
     def _moving(self, example: QueryExample) -> Moving:
-        """What moves in the stored frame that an example is of; of another picture, what is usual where it was taken."""
+        """What moves in the stored frame that an example is of; of another picture, the usual view of its camera."""
         if example.is_region:
             return Moving()
         fields, vectors = self._near(example.moment)
