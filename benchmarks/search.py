@@ -1,13 +1,15 @@
 """Searches over 200,000 frames: how long, how many of the nearest are found, and what an index costs to open.
 
     python -m benchmarks.search
+    python -m benchmarks.search weights
 
 Frames are made: 50 cameras, each a random direction; clips of 400 frames, two a second, each near its camera's
 direction (two clips of a camera have a cosine of about .8); within a clip a random walk, so that neighbours have a
 cosine of .99 and frames 100 s apart one of .83. Beside the embedded engine: the Qdrant client's local mode, on fewer
 frames (it takes minutes for all), and exact search in numpy, which is also what recall is measured against. At the end
 the index of a service takes 20,000 more frames and builds its graph anew, while searches come at a steady rate, timed
-from when each was due.
+from when each was due. `weights` measures recall where the parts of an embedding are weighed at query time, though the
+graph was built for all of them alike: each part is made as above, at random and apart from the others.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +37,7 @@ from lookalike.index import FrameIndex, Where, open_index
 from lookalike.index.engine import Engine
 from lookalike.index.live import LiveEngine
 from lookalike.ingest import BATCH, FLUSH_EVERY
+from lookalike.parts import FRAME, Part, Weights, join, weigh
 from training.train import pick_device
 
 if TYPE_CHECKING:
@@ -47,6 +50,14 @@ IMAGE = np.zeros((2, 2, 3), np.uint8)
 RATE = 20  # searches a second, while frames come in
 INGEST = 1000  # frames a second that come in: about what an encoder gives on a CPU
 IDLE_S = 10.0  # before anything happens
+PARTS = (Part("content", 172), Part("layout", 128), Part("colour", 36))  # as of the pretrained encoder
+PARTS_SPEC = replace(SPEC, dim=sum(part.dim for part in PARTS), parts=PARTS)
+WEIGHTS = {
+    "a whole picture": FRAME,
+    "content alone": Weights(colour=0, layout=0),
+    "layout alone": Weights(colour=0, layout=1),
+    "colour alone": Weights(colour=1, layout=0),
+}
 
 Opened = tuple[float, float, float]  # seconds, MB of its own, MB of files that it maps
 Question = Callable[[np.ndarray, Where], list[float]]  # float32 (D,) -> the scores of the TOP nearest, best first
@@ -83,20 +94,36 @@ def main(frames: int = 200_000, peer_frames: int = 20_000, ingest: int = 20_000,
             watch(index, vectors, frames, asked)
 
 
-def clustered(frames: int, seed: int = 0) -> np.ndarray:
-    """float32 (frames, DIM), each of length 1, as the module says."""
+@app.command
+def weights(frames: int = 20_000, queries: int = 200) -> None:
+    """Measure recall by the weights of a search, and print a Markdown table."""
+    parts = [clustered(frames, seed, part.dim) for seed, part in enumerate(PARTS)]
+    asked = join([near(part, queries) for part in parts])
+    vectors = join(parts)
+    print(f"{describe(pick_device('cpu'))}; {frames:,} frames of {PARTS_SPEC.dim} dimensions, {queries} queries\n")
+    print("| weights | p50 ms | recall@10 |\n|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder, filled(Path(folder, "index"), vectors, PARTS_SPEC) as index:
+        for name, one in WEIGHTS.items():
+            weighed = _unit(np.stack([weigh(query, PARTS, one) for query in asked]))
+            took_s, found = zip(*(_timed(by_engine(index.engine), query, Where()) for query in weighed), strict=True)
+            recall = recall_of(found, vectors, weighed)
+            print(f"| {name} | {np.median(took_s) * 1e3:.2f} | {recall:.4f} |", flush=True)
+
+
+def clustered(frames: int, seed: int = 0, dim: int = DIM) -> np.ndarray:
+    """float32 (frames, dim), each of length 1, as the module says."""
     random = np.random.default_rng(seed)
-    cameras = _unit(random.standard_normal((CAMERAS, DIM)))
-    made = np.empty((frames, DIM), np.float32)
+    cameras = _unit(random.standard_normal((CAMERAS, dim)))
+    made = np.empty((frames, dim), np.float32)
     for clip, start in enumerate(range(0, frames, CLIP)):
-        scene = _unit(cameras[clip % CAMERAS] + 0.5 * _unit(random.standard_normal(DIM)))
-        steps, noise = random.standard_normal((2, min(CLIP, frames - start), DIM)) / np.sqrt(DIM)
+        scene = _unit(cameras[clip % CAMERAS] + 0.5 * _unit(random.standard_normal(dim)))
+        steps, noise = random.standard_normal((2, min(CLIP, frames - start), dim)) / np.sqrt(dim)
         made[start : start + CLIP] = _unit(scene + np.cumsum(0.05 * steps, axis=0) + 0.12 * noise)
     return made
 
 
 def near(vectors: np.ndarray, queries: int, seed: int = 1) -> np.ndarray:
-    """float32 (queries, DIM): frames that were disturbed; the nearest has a cosine of about .95."""
+    """float32 (queries, D): frames that were disturbed; the nearest has a cosine of about .95."""
     random = np.random.default_rng(seed)
     chosen = vectors[random.integers(0, len(vectors), queries)]
     return _unit(chosen + 0.3 * _unit(random.standard_normal(chosen.shape))).astype(np.float32)
@@ -174,9 +201,9 @@ def by_peer(folder: Path) -> Question:
     return lambda query, where: [one.score for one in engine.nearest(query, TOP, where)]
 
 
-def filled(folder: Path, vectors: np.ndarray) -> FrameIndex:
+def filled(folder: Path, vectors: np.ndarray, spec: EncoderSpec = SPEC) -> FrameIndex:
     """An embedded index whose graph is built."""
-    index = open_index(folder, SPEC, create=True)
+    index = open_index(folder, spec, create=True)
     _fill(index, vectors)
     say("embedded: building the graph")
     index.optimize()

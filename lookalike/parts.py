@@ -59,6 +59,7 @@ class Weights:
 CROP = Weights(colour=0.2, layout=0.0)  # a part of a picture: it may appear anywhere
 FRAME = Weights(colour=0.0, layout=0.25)  # a whole picture: its colours are mostly the light's; docs/footage.md
 PHOTO = Weights(colour=0.2, layout=0.25)  # a photo of one thing, whose colour is part of what it is; docs/images.md
+LAYOUT = Weights(colour=0.0, layout=1.0)  # whether the same camera took it
 
 
 def join(parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -74,6 +75,13 @@ def split(embedding: np.ndarray, parts: Sequence[Part]) -> list[np.ndarray]:
         piece / length if length > SMALLEST else piece * 0
         for piece, length in zip(np.split(embedding, ends), lengths, strict=True)
     ]
+
+
+def span(parts: Sequence[Part], name: PartName) -> slice:
+    """Where a part is in an embedding; all of it, if the encoder does not have that part."""
+    ends = np.cumsum([part.dim for part in parts]).tolist()
+    found = [slice(end - part.dim, end) for part, end in zip(parts, ends, strict=True) if part.name == name]
+    return found[0] if found else slice(None)
 
 
 def weigh(embedding: np.ndarray, parts: Sequence[Part], weights: Weights) -> np.ndarray:

@@ -158,7 +158,8 @@ _SCHEMAS: dict[str, Any] = {
                         "asked": {
                             "type": "string",
                             "nullable": True,
-                            "description": "x,y,w,h in shares, of the part of the query that found it; null for all",
+                            "description": "x,y,w,h in shares, of the part of the query that found it; null for all;"
+                            " `difference`: what a picture that is not stored shows beyond its camera's usual view",
                         },
                     },
                 },
@@ -227,6 +228,7 @@ def _search() -> dict[str, Any]:
         "summary": "Where else does this appear?",
         "description": "By an image or by the id of an earlier hit, or a part of it, or by `like` alone."
         " A stored frame in which something moves is asked by that, too."
+        " A picture of a stored camera, far from its usual view, is asked by what differs."
         " The query string may hold what a form may.",
         "operationId": "search",
         # Without defaults: a generated client would send them beside those of the body, and be told so.

@@ -61,7 +61,8 @@ def search(
 ) -> None:
     """Find the moments that look most like a picture. Neighbouring frames are answered as one hit with its span.
 
-    A stored frame in which something moves (--id, --at) is asked by that; --region asks by another part of it.
+    A stored frame in which something moves (--id, --at) is asked by that; --region asks by another part of it. A
+    picture of a stored camera, far from the camera's usual view, is asked by what differs from that.
     """
     from lookalike.console import print_data, say
     from lookalike.encoder import Encoder

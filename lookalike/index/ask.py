@@ -4,19 +4,21 @@ A stored frame in which something moves that does not always, as a burned-in clo
 moving regions is looked for anywhere, and the whole frame by what it shows beyond its camera's usual view. Of a moment
 that several questions find, the best score counts. Why: frames of one camera are alike whatever happens in them, so
 that next to the whole frame as it is, every empty frame of the same camera would score higher than the same thing
-anywhere else.
+anywhere else. A picture that is not stored has no regions: if a stored camera took it, and it is far from that camera's
+usual view, it is asked by what it shows beyond that view.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from lookalike.contract import EncoderSpec
 from lookalike.errors import QueryError
-from lookalike.index.schema import Choice, Where
+from lookalike.index.schema import DIFFERENCE, Choice, Where
 from lookalike.parts import SMALLEST, Part, Weights, split, weigh
 
 MOST_REGIONS = 3  # of a frame that are asked by; with the whole, a search is four questions at most
@@ -39,7 +41,7 @@ class QueryExample:
     """What to look for.
 
     vector: float32 (D,), of length 1. is_region: a part of a picture. moment: of what recording it is a whole frame,
-    if it is one whose moving regions may be stored.
+    if it is one whose moving regions may be stored; without one a whole picture is of an unknown camera.
     """
 
     vector: np.ndarray
@@ -93,9 +95,11 @@ class SearchRequest:
 
 @dataclass(frozen=True, eq=False)
 class Moving:
-    """What moves in a stored frame. regions: as stored, with their vectors, float32 (D,), the largest first.
+    """What moves in a frame. regions: as stored, with their vectors, float32 (D,), the largest first; none of a picture
+    that is not stored.
 
-    usual: what its camera usually shows, float32 (D,), of length 1; None if that is not known.
+    usual: what its camera usually shows, float32 (D,), of length 1; None if that is not known, or a picture that is not
+    stored is near to it.
     """
 
     regions: Sequence[tuple[str, np.ndarray]] = ()
@@ -107,8 +111,8 @@ class Question:
     """One of the searches that a request becomes.
 
     vector: float32 (D,), weighed: the dot product with a stored embedding is the score. asked: the region of the query
-    that it is of; None for the whole. scale: float32 (D,), what embeddings are multiplied by so that the dot product of
-    two is their similarity as this question weighs it; None leaves them.
+    that it is of; DIFFERENCE; None for the whole. scale: float32 (D,), what embeddings are multiplied by so that the
+    dot product of two is their similarity as this question weighs it; None leaves them.
     """
 
     vector: np.ndarray
@@ -123,12 +127,17 @@ class Question:
 def questions_of(request: SearchRequest, moving: Moving, spec: EncoderSpec) -> list[Question]:
     """The searches that answer a request: one for each moving region of what is liked, and one for the whole.
 
-    moving: of the one example that is liked; empty where several are.
+    moving: of the one example that is liked; empty where several are. A picture without regions is asked by its
+    difference alone: next to the whole as it is, which scores higher everywhere, that would change nothing.
     Raises: QueryError if the examples cancel out, or for weights that leave nothing to compare by.
     """
     request.weights.check(spec)
     crop, frame = request.weights.over(spec.crop), request.weights.over(spec.frame)
     like = [one.vector for one in request.like]
+    usual = [moving.usual] if moving.usual is not None else []
+    if not moving.regions and usual and not request.unlike:
+        with suppress(QueryError):  # by these weights it is as usual
+            return [_question(combine(like, usual, spec.parts), DIFFERENCE, frame, spec.parts)]
     if not moving.regions:
         weights = crop if all(one.is_region for one in request.like) else frame
         return [_question(combine(like, request.unlike, spec.parts), None, weights, spec.parts)]
@@ -136,7 +145,6 @@ def questions_of(request: SearchRequest, moving: Moving, spec: EncoderSpec) -> l
         _question(combine([vector], request.unlike, spec.parts), region, crop, spec.parts)
         for region, vector in moving.regions[:MOST_REGIONS]
     ]
-    usual = [moving.usual] if moving.usual is not None else []
     try:
         whole = combine(like, request.unlike or usual, spec.parts)
     except QueryError:  # nothing of it but the regions is unlike the usual view

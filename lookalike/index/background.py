@@ -15,6 +15,7 @@ import numpy as np
 from lookalike.index.engine import Engine
 from lookalike.index.moments import MOMENT_S
 from lookalike.index.schema import Hit, Where
+from lookalike.parts import SMALLEST
 from lookalike.region import Region
 
 logger = logging.getLogger("lookalike.index")
@@ -24,7 +25,11 @@ CAMERAS = 64  # whose samples are kept: 1 MB each, for vectors of 256
 REFRESH_S = 60.0  # then a camera's frames are drawn again, since an index may grow
 FULL_REFRESH_S = 600.0  # the same for as many as are ever drawn: more frames make no better sample
 LEAST_USUAL = 8  # whole frames that say what a camera usually shows
+# Beyond the usual: farther from it than this share of the frames, and than a multiple of what this share keeps within.
+# The second is for cameras where little happens, whose frames differ by noise alone (docs/regions.md).
+MOST, QUIET, TIMES = 0.6, 0.2, 4.0
 ALWAYS, SAME_PLACE = 0.2, 0.5  # share of frames; intersection over union of boxes
+NOISE = 0.01  # of a cosine distance: as much as encoding a picture again may change
 ROUNDING = 1e-6  # the engine's cosine and ours differ by less
 
 
@@ -73,6 +78,19 @@ class Background:
         """What a camera usually shows: float32 (D,), of length 1; None if too few of its frames are stored."""
         return self._sample(camera).usual
 
+    def usual_beyond(self, camera: str, vector: np.ndarray, part: slice) -> np.ndarray | None:
+        """What a camera usually shows, float32 (D,), if a picture that it took is far from that; else None.
+
+        vector: float32 (D,), of the picture. part: of an embedding, what is compared.
+        """
+        sample = self._sample(camera)
+        if sample.usual is None:
+            return None
+        whole = sample.vectors[np.isnan(sample.boxes[:, 0])]
+        distance, *stored = 1 - _cosines(np.vstack([vector, whole])[:, part], sample.usual[part])
+        quiet, most = np.quantile(stored, [QUIET, MOST])
+        return sample.usual if distance >= max(most, TIMES * quiet, NOISE) else None
+
     def moves_always(self, camera: str, region: Region) -> bool:
         """Whether more than ALWAYS of the camera's frames have a region in this place, as of a burned-in clock."""
         boxes = self._sample(camera).boxes
@@ -85,10 +103,10 @@ class Background:
 
         vectors: float32 (D,), or (Q, D) where the best of several scores counts; the dot product is the score.
 
-        100 k / (N + 1), where k of the N sampled frames of the hit's camera, those of its own moment aside, are less
-        similar to the query than the hit: what is left to 100 is the chance that a frame which belongs to the rest
-        comes as near. A frame that stands for a run counts as all of it. From few frames little can be said, and from
-        none nothing: 0.
+        100 (N - n) / (N + 1), where N whole frames of the hit's camera were sampled, those of its own moment aside, and
+        n frames, or n regions if the hit is one, are as similar to the query as the hit: what is left to 100 is the
+        chance that a frame which belongs to the rest comes as near. A frame that stands for a run counts as all of it.
+        Where more regions than frames come as near, and of no frames, nothing can be said: 0.
         Source: conformal p-values; (k + 1) / (N + 1) as in Phipson and Smyth, "Permutation P-values Should Never Be
         Zero", 2010.
         """
@@ -160,6 +178,12 @@ def _overlap(region: Region, boxes: np.ndarray) -> np.ndarray:
     return shared / (boxes[:, 2:].prod(1) + region.w * region.h - shared)
 
 
+def _cosines(vectors: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """vectors: (N, D). other: (D,). Returns: (N,); 0 where one of the two says nothing."""
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(other)
+    return vectors @ other / np.maximum(lengths, SMALLEST)
+
+
 def _usual(vectors: np.ndarray) -> np.ndarray | None:
     """vectors: float32 (N, D), of whole frames."""
     if len(vectors) < LEAST_USUAL:
@@ -172,5 +196,7 @@ def _usual(vectors: np.ndarray) -> np.ndarray | None:
 def _percentile(hit: Hit, sample: _Sample, scores: np.ndarray) -> float:
     apart_s = np.maximum(sample.times_s - hit.time_s, hit.time_s - sample.ends_s)
     own = (sample.sources == sample.numbers.get(hit.source, -1)) & (apart_s <= MOMENT_S)
-    others = np.where(own, 0, sample.stand_for)
-    return 100 * float(others[scores < hit.score - ROUNDING].sum()) / (float(others.sum()) + 1)
+    others, whole = np.where(own, 0, sample.stand_for), np.isnan(sample.boxes[:, 0])
+    as_near = others[(whole == (hit.region is None)) & (scores >= hit.score - ROUNDING)].sum()
+    frames = others[whole].sum()
+    return 100 * float(max(frames - as_near, 0)) / (float(frames) + 1)

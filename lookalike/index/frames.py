@@ -34,6 +34,7 @@ from lookalike.index.generations import Place, open_generation
 from lookalike.index.moments import collapse
 from lookalike.index.schema import REMOTE, Choice, Finished, Hit, Scored, Where, first_not_unit, payload
 from lookalike.index.spread import spread
+from lookalike.parts import LAYOUT, SMALLEST, span, weigh
 from lookalike.region import Region
 from lookalike.server_options import ONE_NODE, ServerOptions
 
@@ -41,10 +42,11 @@ DEFAULT_COLLECTION = "lookalike"
 FIRST_FETCH = 500  # neighbouring frames fill a page: fetch many, then collapse
 LAST_FETCH = 8000
 CANDIDATES = 5  # hits to choose each of those from that shall differ from each other
-EVERYWHERE = Where()
+EVERYWHERE, WHOLE = Where(), Where(whole=True)
 EVERY_MOMENT = Choice()
 PAGE = 1000  # frames whose embeddings are read at a time
 DIGITS = 6  # of scores that tell: engines differ in the seventh
+SAME_CAMERA = 0.5  # cosine, of the layout of frames: of one camera they have more, of two less (docs/regions.md)
 SAME_S = 1e-6  # times that are less apart are the same
 _GRID = {str(region) for region in GRID}  # regions that are cut whether or not something moves in them
 
@@ -82,7 +84,7 @@ class FrameIndex:
 
         Raises: QueryError if the examples cancel out, or for weights that the encoder cannot follow.
         """
-        moving = self._moving(request.like[0].moment) if len(request.like) == 1 else Moving()
+        moving = self._moving(request.like[0]) if len(request.like) == 1 else Moving()
         questions = questions_of(request, moving, self.spec)
         return self._search(questions, request.top, request.where, request.choice)
 
@@ -131,15 +133,14 @@ class FrameIndex:
             vectors = vectors * question.scale
         return [there[number] for number in spread(np.array([hit.score for hit in there]), vectors, top, diverse)]
 
-    def _moving(self, moment: FrameMoment | None) -> Moving:
-        """What moves in the stored frame that is nearest to a moment of its recording; nothing if none is near."""
-        if moment is None:
+    def _moving(self, example: QueryExample) -> Moving:
+        """What moves in the stored frame that an example is of; of another picture, the usual view of its camera."""
+        if example.is_region:
             return Moving()
-        since, until = moment.time_s - moment.within_s, moment.time_s + moment.within_s
-        near = dataclasses.replace(moment.where, since=since, until=until)
-        fields, vectors = next(self._engine.vectors(near, PAGE), ([], np.empty((0, 0), np.float32)))
-        nearest_s = min((one["time_s"] for one in fields), key=lambda time_s: abs(time_s - moment.time_s), default=0.0)
-        rows = [row for row, one in enumerate(fields) if one["time_s"] == nearest_s and self._moves(one)]
+        fields, vectors = self._near(example.moment)
+        if not fields:
+            return Moving(usual=self._usual_beyond(example.vector))
+        rows = [row for row, one in enumerate(fields) if self._moves(one)]
         if not rows:
             return Moving()
         areas = {row: _area(fields[row]["region"]) for row in rows}
@@ -147,6 +148,31 @@ class FrameIndex:
         large = sorted((row for row in rows if areas[row] >= least), key=lambda row: -areas[row])
         regions = [(fields[row]["region"], vectors[row]) for row in large[:MOST_REGIONS]]
         return Moving(regions, self._background.usual(fields[rows[0]]["camera"]))
+
+    def _near(self, moment: FrameMoment | None) -> tuple[list[dict[str, Any]], np.ndarray]:
+        """The frame that is nearest to a moment of its recording, and its regions; with vectors, float32 (N, D)."""
+        nothing: tuple[list[dict[str, Any]], np.ndarray] = [], np.empty((0, 0), np.float32)
+        if moment is None:
+            return nothing
+        since, until = moment.time_s - moment.within_s, moment.time_s + moment.within_s
+        near = dataclasses.replace(moment.where, since=since, until=until)
+        fields, vectors = next(self._engine.vectors(near, PAGE), nothing)
+        nearest_s = min((one["time_s"] for one in fields), key=lambda time_s: abs(time_s - moment.time_s), default=0.0)
+        rows = [row for row, one in enumerate(fields) if one["time_s"] == nearest_s]
+        return [fields[row] for row in rows], vectors[rows]
+
+    def _usual_beyond(self, vector: np.ndarray) -> np.ndarray | None:
+        """The usual view of the camera that took a picture, if it is far from that; None if no stored camera did.
+
+        vector: float32 (D,). Frames of one camera are alike in layout; encoders of one piece compare all of it.
+        """
+        parts = self.spec.parts
+        has_layout = any(part.name == "layout" for part in parts)
+        question = Question(weigh(vector, parts, LAYOUT) if has_layout else vector)
+        found = self._nearest(question, 1, WHOLE, SAME_CAMERA) if question.length >= SMALLEST else []
+        if not found:
+            return None
+        return self._background.usual_beyond(found[0].payload["camera"], vector, span(parts, "layout"))
 
     def _moves(self, fields: dict[str, Any]) -> bool:
         """Whether it is a region because something moves in it that does not always: no whole frame, and no cell."""

@@ -15,6 +15,7 @@ from lookalike.index.clock import TimeOfDay, UtcRange
 
 By = Literal["moment", "clip"]
 REMOTE = "remote"  # a field of frames whose source was named over HTTP
+DIFFERENCE = "difference"  # what a picture shows beyond its camera's usual view: `asked` of what that found
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ HIT_FIELDS = ("source", "source_id", "camera", "time_s", "end_s", "stands_for", 
 class Scored:
     """One stored frame, those of HIT_FIELDS that it has, and its similarity to the query, from -1 to 1.
 
-    asked: the region of the query that found it; None for the whole.
+    asked: the region of the query that found it, or DIFFERENCE; None for the whole.
     """
 
     id: str
@@ -115,7 +116,7 @@ class Hit:
     frames: how many were found of that run, and those that they stand for. moments: 1, or how many a whole clip has.
     percentile: the share, 0 to 100, of the other frames of its camera that are less similar to the query.
     region: the part of the picture that was found, x,y,w,h in shares; None for the whole. asked: the same of the query:
-    the part of it that found this. source_id: SHA-256 of the source's bytes.
+    the part of it that found this, or DIFFERENCE. source_id: SHA-256 of the source's bytes.
     """
 
     id: str

@@ -12,7 +12,7 @@ import { parse } from "./examples.js"
  * @property {[number, number]} span_s
  * @property {string|null} captured_at
  * @property {string|null} [region]
- * @property {string|null} [asked] the part of the query that found it
+ * @property {string|null} [asked] the part of the query that found it, or "difference"
  * @property {number} [score]
  * @property {number} [percentile]
  *

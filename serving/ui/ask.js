@@ -7,7 +7,7 @@ import { parse, readRegion, withRegion } from "./examples.js"
 import * as format from "./format.js"
 import { recordingOf } from "./library.js"
 import { knownMoment, momentIn, momentOf } from "./moments.js"
-import { askedParts } from "./search.js"
+import { askedDifference, askedParts } from "./search.js"
 import { change, current, differs } from "./state.js"
 
 const BOX_WAIT_MS = 250 // a box that is moved by keys is searched for when it rests
@@ -151,9 +151,11 @@ function renderStage() {
 /** What was asked: the parts of the one example in which something moves; a box that is drawn asks by another. */
 export function renderAsked() {
   const { like } = current()
-  const parts = like.length === 1 && onStage === like[0] && !pending ? askedParts() : []
+  const isShown = like.length === 1 && onStage === like[0] && !pending
+  const parts = isShown ? askedParts() : []
   by("stage-asked").replaceChildren(...parts.map(part => element("span", { className: "found", "data-test": "asked", "data-region": part, style: inset(readRegion(part)) })))
   by("asked-note").hidden = !parts.length
+  by("difference-note").hidden = !isShown || !askedDifference()
 }
 
 /** The part of a stored frame that stands for it, where that is not all of it. */

@@ -85,8 +85,14 @@ function asked(state) {
   return [...examples, ...["colour", "layout"].filter(name => state[name]).map(name => [name, state[name]])]
 }
 
+const DIFFERENCE = "difference" // from the usual view of the camera that took the picture
+const askedBy = () => (answers.phase === "answered" ? [...new Set(answers.unfiltered.map(hit => hit.asked).filter(Boolean))] : [])
+
 /** The parts of the picture that the answers were found by, as x,y,w,h; none where all of it was asked. */
-export const askedParts = () => (answers.phase === "answered" ? [...new Set(answers.unfiltered.map(hit => hit.asked).filter(Boolean))] : [])
+export const askedParts = () => askedBy().filter(part => part !== DIFFERENCE)
+
+/** Was it asked by what it shows beyond the usual view of its camera? */
+export const askedDifference = () => askedBy().includes(DIFFERENCE)
 
 function filters(state) {
   const bounds = ["since", "until", "time_of_day"].filter(name => state[name]).map(name => [name, state[name]])

@@ -47,6 +47,13 @@ def test_recall_is_the_share_of_the_exact_answer_that_was_found() -> None:
     assert search.recall_of((exact[:7] + [0.0] * 3,), vectors, vectors[5:6]) == pytest.approx(0.7)
 
 
+def test_recall_is_measured_for_each_weighing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of frames so few that all are looked at, the ten nearest are found by any weights."""
+    search.weights(frames=800, queries=5)
+    rows = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert {row[1].strip(): float(row[3]) for row in rows[2:]} == dict.fromkeys(search.WEIGHTS, 1.0)
+
+
 @pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
 def test_it_runs_and_finds_nearly_all(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "IDLE_S", 1.0)

@@ -256,6 +256,57 @@ def test_what_always_moves_is_not_asked_by(index: FrameIndex) -> None:
     assert by_car[0].region == str(CAR)
 
 
+def a_gate(index: FrameIndex) -> None:
+    """Nine empty frames of a gate, whose usual view is at 0 degrees, and three of a road."""
+    index.add([frame(f"empty{n}", 0) for n in range(9)], np.stack([parts_at(0, n - 4, 0) for n in range(9)]))
+    index.add([frame(f"road{n}", 0, "road") for n in range(3)], np.stack([parts_at(90 - n, 180, 90) for n in range(3)]))
+
+
+def test_a_picture_of_a_stored_camera_is_asked_by_what_differs_from_its_usual_view(index: FrameIndex) -> None:
+    """Of the picture content and colour differ by 90 degrees, layout by 30: it is looked for by 2a - b of the first
+    two, at 116.6 degrees, and away from the usual view. Asked as it is, the empty frames would come first."""
+    a_gate(index)
+    hits = index.ask(SearchRequest([QueryExample(parts_at(90, 30, 90))], top=20))
+    assert {hit.asked for hit in hits} == {"difference"}
+    assert [hit.camera for hit in hits] == ["road"] * 3 + ["gate"] * 9
+    layout = np.degrees(np.arctan2(1.134 * np.sin(np.radians(30)), 1.134 * np.cos(np.radians(30)) - 1))
+    expected = 0.6 * np.cos(np.radians(26.565)) + 0.4 * np.cos(np.radians(180 - layout))
+    assert hits[0].score == pytest.approx(expected, abs=1e-3)
+    assert all(-1 <= hit.score <= 0 for hit in hits[3:])
+
+
+@pytest.mark.parametrize(
+    ("example", "given", "unlike"),
+    [
+        (QueryExample(parts_at(0, 5, 0)), GivenWeights(), []),
+        (QueryExample(parts_at(90, 100, 90)), GivenWeights(), []),
+        (QueryExample(parts_at(90, 30, 90), is_region=True), GivenWeights(), []),
+        (QueryExample(parts_at(90, 30, 90)), GivenWeights(), [parts_at(0, 90, 0)]),
+        (QueryExample(parts_at(90, 30, 0)), GivenWeights(colour=1), []),
+    ],
+    ids=["a usual view", "another camera", "a crop", "what to keep away from is given", "as usual by these weights"],
+)
+def test_other_pictures_are_asked_as_they_are(
+    index: FrameIndex, example: QueryExample, given: GivenWeights, unlike: list[np.ndarray]
+) -> None:
+    a_gate(index)
+    hits = index.ask(SearchRequest([example], unlike, weights=given))
+    assert {hit.asked for hit in hits} == {None}
+
+
+def test_the_usual_view_of_a_camera_of_few_frames_is_not_known(index: FrameIndex) -> None:
+    index.add([frame(f"empty{number}", 0) for number in range(7)], np.stack([parts_at(0, 0, 0)] * 7))
+    hits = index.ask(SearchRequest([QueryExample(parts_at(90, 30, 90))]))
+    assert {hit.asked for hit in hits} == {None}
+
+
+def test_a_moment_that_is_not_stored_is_a_picture(index: FrameIndex) -> None:
+    a_gate(index)
+    elsewhere = FrameMoment(Where(source_ids=("new",)), 3)
+    hits = index.ask(SearchRequest([QueryExample(parts_at(90, 30, 90), moment=elsewhere)]))
+    assert {hit.asked for hit in hits} == {"difference"}
+
+
 def test_of_two_questions_nothing_is_missed_behind_what_one_of_them_brings(index: FrameIndex) -> None:
     """700 moments are near by the region, more than one fetch; those of the whole, farther, come after all of them."""
     asked, near, far = frame("q", 0), [frame("n", 10 * n) for n in range(700)], [frame("f", 10 * n) for n in range(3)]

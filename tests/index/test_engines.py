@@ -402,6 +402,18 @@ def test_a_percentile_is_the_share_of_the_cameras_other_frames_that_are_less_sim
     assert index.search(QUERY, where=Where(sources=("gate/a.mp4",))) == [first]  # of all its camera, whatever is asked
 
 
+def test_frames_are_compared_with_frames_and_regions_with_regions(index):
+    """Behind frame a are all ten others of its camera, whatever their regions: 10 of 10 + 1. As near as the region of c
+    are the regions of two of ten frames, and no matter a: 8 of 10 + 1."""
+    part, others = Region(0, 0, 0.2, 0.2), [frame(f"b{number}", 0) for number in range(1, 10)]
+    index.add([frame("a", 0), frame("c", 0), *others], at(2, 90, *range(20, 110, 10)))
+    regions = [dataclasses.replace(one, region=part) for one in (frame("c", 0), *others[:2])]
+    index.add(regions, at(3, 1, 1))
+    found = {hit.source: (hit.region, hit.percentile) for hit in index.search(QUERY)}
+    assert found["gate/a.mp4"] == (None, pytest.approx(100 * 10 / 11))
+    assert found["gate/c.mp4"] == (str(part), pytest.approx(100 * 8 / 11))
+
+
 def test_frames_as_similar_as_the_hit_are_not_below_it(index):
     """A still picture, at moments of its own: none is nearer than the others."""
     index.add([frame("a", second) for second in range(0, 100, 10)], at(*[7] * 10))
