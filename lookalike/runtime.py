@@ -23,6 +23,9 @@ REMEDIES: dict[RunDevice, str] = {
     "openvino": "it takes onnxruntime-openvino in the place of onnxruntime or onnxruntime-gpu",
 }
 
+# It quantises the weights of convolutions that an int8 file keeps in fp32, and by one scale for all channels.
+UNWANTED = ["WeightBiasQuantization"]
+
 
 def open_session(path: Path, device: RunDevice, threads: int | None) -> ort.InferenceSession:
     """Open an ONNX file on the device asked for, never on another.
@@ -32,7 +35,9 @@ def open_session(path: Path, device: RunDevice, threads: int | None) -> ort.Infe
     Raises: DeviceError if it is not there, saying what is missing; what onnxruntime raises on a broken file.
     """
     chosen = pick(device)
-    session = ort.InferenceSession(str(path), _options(threads), providers=_providers(chosen))
+    session = ort.InferenceSession(
+        str(path), _options(threads), providers=_providers(chosen), disabled_optimizers=UNWANTED
+    )
     if (got := session.get_providers()[0]) != PROVIDERS[chosen]:
         raise DeviceError(f"asked for {chosen}, onnxruntime gave {got}: {REMEDIES[chosen]}; or use --device cpu")
     return session
@@ -56,6 +61,8 @@ def _options(threads: int | None) -> ort.SessionOptions:
     options.log_severity_level = 3
     # Idle worker threads would spin and take the cores that decode the next batch.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # CPUs without VNNI add products of int8 in 16 bits, which overflow: there, let weights be uint8, which do not.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     if threads:
         options.intra_op_num_threads = threads
     return options
