@@ -211,8 +211,8 @@ def chain(path: Path) -> None:
     """Three convolutions in a row, a, b and c, of 4 channels: b makes them 1, .1, .01 and .001 of what they were, and
     c brings them back, so that all count the same.
     """
-    node, sizes = helper.make_node, np.float32([1, 0.1, 0.01, 0.001])
-    first = np.float32([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]])
+    node, sizes = helper.make_node, np.array([1, 0.1, 0.01, 0.001], np.float32)
+    first = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]], np.float32)
     weights = {"a": first, "b": np.diag(sizes), "c": np.diag(1 / sizes)}
     nodes = [
         node("Cast", ["pixels"], ["numbers"], to=TensorProto.FLOAT),
@@ -243,6 +243,16 @@ def test_the_runtime_leaves_what_is_kept_as_it_is(tmp_path: Path) -> None:
     )
     # A sum that rounds to the other side is one step of 256.
     assert np.abs(got - wanted).max() <= 1.5 * (wanted.max() - wanted.min()) / 255
+
+
+@pytest.mark.parametrize(("flags", "exact"), [("avx2 avx512f", "1"), ("avx2 avx512_vnni", "0"), ("avx_vnni", "0")])
+def test_slow_kernels_are_asked_for_only_where_fast_ones_overflow(
+    flags: str, exact: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fp32: Path
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"flags\t\t: fpu {flags}\n")
+    monkeypatch.setattr("lookalike.runtime.CPU_INFO", tmp_path / "cpuinfo")
+    options = open_session(fp32, "cpu", threads=1).get_session_options()
+    assert options.get_session_config_entry("session.x64quantprecision") == exact
 
 
 def test_a_run_is_exported_in_the_precision_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
