@@ -118,8 +118,8 @@ class Quantizer:
                 _Batches(self._frames),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
-                # Seven bits of weights: with eight, CPUs without VNNI add products in 16 bits, which overflow.
-                reduce_range=True,
+                # Eight bits of weights: lookalike.runtime keeps them from overflowing on CPUs without VNNI.
+                reduce_range=False,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 op_types_to_quantize=["Conv", *CARRIES],

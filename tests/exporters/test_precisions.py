@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 import torch
 from onnx import TensorProto, helper
@@ -22,6 +23,7 @@ from lookalike import cli
 from lookalike.contract import EncoderSpec
 from lookalike.encoder import Encoder
 from lookalike.errors import ExportError
+from lookalike.runtime import open_session
 from tests.conftest import TEST_SEED
 from tests.exporters.test_export import GOOD
 from tests.training.small import noise_frames, untrained_run
@@ -106,8 +108,8 @@ def test_int8_quantises_every_convolution_and_what_lies_between(
     assert exported.parity.top10 >= 0.95
     weights = kernels(exported.path)
     assert [tensor.data_type for tensor in weights] == [TensorProto.INT8] * 3
-    for tensor in weights:  # seven bits
-        assert np.abs(onnx.numpy_helper.to_array(tensor)).max() <= 64
+    for tensor in weights:  # eight bits, each channel by its own scale
+        assert (np.abs(onnx.numpy_helper.to_array(tensor).astype(int)).max((1, 2, 3)) == 127).all()
     assert Encoder(exported.path, "cpu").spec == exported.spec
     assert [path.name for path in tmp_path.iterdir()] == ["int8.onnx"]
 
@@ -203,6 +205,54 @@ def test_a_layer_that_is_kept_keeps_its_very_weights(fp32: Path, frames: np.ndar
     [kept] = [tensor for tensor in kernels(path) if tensor.data_type == TensorProto.FLOAT]
     before = [onnx.numpy_helper.to_array(tensor) for tensor in kernels(fp32)]
     assert any(np.array_equal(onnx.numpy_helper.to_array(kept), one) for one in before)
+
+
+def chain(path: Path) -> None:
+    """Three convolutions in a row, a, b and c, of 4 channels: b makes them 1, .1, .01 and .001 of what they were, and
+    c brings them back, so that all count the same.
+    """
+    node, sizes = helper.make_node, np.array([1, 0.1, 0.01, 0.001], np.float32)
+    first = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]], np.float32)
+    weights = {"a": first, "b": np.diag(sizes), "c": np.diag(1 / sizes)}
+    nodes = [
+        node("Cast", ["pixels"], ["numbers"], to=TensorProto.FLOAT),
+        node("Transpose", ["numbers"], ["x"], perm=[0, 3, 1, 2]),
+        node("Conv", ["x", "a"], ["p"], "a"),
+        node("Relu", ["p"], ["q"], "relu a"),
+        node("Conv", ["q", "b"], ["r"], "b"),
+        node("Relu", ["r"], ["s"], "relu b"),
+        node("Conv", ["s", "c"], ["embedding"], "c"),
+    ]
+    pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["N", 4, 4, 3])
+    embedding = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["N", 4, 4, 4])
+    constants = [onnx.numpy_helper.from_array(one[:, :, None, None], name) for name, one in weights.items()]
+    graph = helper.make_graph(nodes, "chain", [pixels], [embedding], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+
+
+def test_the_runtime_leaves_what_is_kept_as_it_is(tmp_path: Path) -> None:
+    """onnxruntime would quantise the kept layer's weights, with one scale: the channels of .01 and .001 would be 0."""
+    chain(tmp_path / "fp32.onnx")
+    frames = np.random.default_rng(0).integers(0, 256, (16, 4, 4, 3), dtype=np.uint8)
+    path = Quantizer(tmp_path / "fp32.onnx", frames, tmp_path).write(Recipe(kept=("b",)))
+    as_written = ort.SessionOptions()
+    as_written.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    plain = ort.InferenceSession(str(path), as_written, providers=["CPUExecutionProvider"])
+    wanted, got = (
+        np.asarray(one.run(None, {"pixels": frames})[0]) for one in (plain, open_session(path, "cpu", threads=1))
+    )
+    # A sum that rounds to the other side is one step of 256.
+    assert np.abs(got - wanted).max() <= 1.5 * (wanted.max() - wanted.min()) / 255
+
+
+@pytest.mark.parametrize(("flags", "exact"), [("avx2 avx512f", "1"), ("avx2 avx512_vnni", "0"), ("avx_vnni", "0")])
+def test_slow_kernels_are_asked_for_only_where_fast_ones_overflow(
+    flags: str, exact: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fp32: Path
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"flags\t\t: fpu {flags}\n")
+    monkeypatch.setattr("lookalike.runtime.CPU_INFO", tmp_path / "cpuinfo")
+    options = open_session(fp32, "cpu", threads=1).get_session_options()
+    assert options.get_session_config_entry("session.x64quantprecision") == exact
 
 
 def test_a_run_is_exported_in_the_precision_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
