@@ -187,7 +187,7 @@ def report(found: Found, seconds: dict[str, float]) -> list[str]:
     for measure, table in zip(measures, judged_tables(found), strict=True):
         lines += [f"\n### {table.title}\n", table.note, "", *markdown(table)]
         if measure["labels"]:
-            lines += ["\nmAP in other light, by label (queries)\n", *markdown(by_label(measure))]
+            lines += ["\nmAP, P@5 in other light, by label (queries)\n", *markdown(by_label(measure))]
     lines += [f"\nNot measured: {one['title']}: {one['reason']}." for one in found["measures"] if not one["queries"]]
     return [*lines, "", found["verdict"]]
 
@@ -210,7 +210,7 @@ def _deviation(row: Found) -> str:
 
 
 def by_label(measure: Found) -> Table:
-    """mAP in other light of each label, over its queries at all cameras."""
+    """mAP and P@5 in other light of each label, over its queries at all cameras."""
     labels: dict[str, list[Found]] = {}
     for one in measure["labels"]:
         if one["queries"]:
@@ -218,10 +218,14 @@ def by_label(measure: Found) -> Table:
     counts = {label: [one["queries"] for one in many] for label, many in labels.items()}
     header = ["", *(f"{label} ({sum(count)})" for label, count in counts.items())]
     rows = [
-        [name, *(f"{_mean([one['map'][name] for one in labels[label]], counts[label]):.3f}" for label in labels)]
+        [name, *(_both_scores(name, many, counts[label]) for label, many in labels.items())]
         for name in (row["name"] for row in measure["rows"])
     ]
     return Table("", header, rows)
+
+
+def _both_scores(name: str, many: Sequence[Found], weights: Sequence[int]) -> str:
+    return ", ".join(f"{_mean([one[score][name] for one in many], weights):.3f}" for score in ("map", "p5"))
 
 
 def _mean(values: Sequence[float], weights: Sequence[int]) -> float:

@@ -43,7 +43,7 @@ KINDS = {  # of kernels, by a part of their names; the first that fits
     "convolution, other": ("ImplicitGemm", "nhwcToNchw", "nchwToNhwc"),
     "batch norm, with what is fused to it": ("batch_norm",),
 }
-Views = tuple[Tensor, Tensor]
+Views = tuple[Tensor, ...]  # what Byol.forward takes
 Wrap = Callable[[nn.Module], Callable[..., Any]]
 
 app = App(name="benchmarks.step_parts", help=__doc__)

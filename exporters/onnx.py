@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 import torch
 
-from exporters.graph import in_half, to_onnx, write_spec
+from exporters.graph import in_half, quick_to_trace, to_onnx, write_spec
 from exporters.int8 import Judge, quantize
 from exporters.parity import LIMITS, Limits, Parity, agreement, check_parity
 from lookalike.contract import EncoderSpec, Precision, RunDevice
@@ -71,10 +71,11 @@ def export_run(
     """
     served, config = load_trained(run)
     steps = int(load_checkpoint(run / CHECKPOINT)["step"])
-    cache = footage or load_cache(run / "cache")
+    trained_on = load_cache(run / "cache")
+    cache = footage or trained_on
     if footage:
         served = fit_head(served.encoder, footage.frames, config, footage.regions)
-    spec = describe(served, config, steps, len(load_cache(run / "cache")), cache.sources)
+    spec = describe(served, config, steps, len(trained_on), cache.sources)
     return export(served, spec, cache.frames, out, precision, on_attempt, min_top10)
 
 
@@ -134,7 +135,8 @@ def export(
 
     def make(folder: Path) -> tuple[Path, str]:
         path = folder / "encoder.onnx"
-        onnx.save(to_onnx(in_half(served) if precision == "fp16" else served, spec), path)
+        quick = quick_to_trace(served, spec.input_px)
+        onnx.save(to_onnx(in_half(quick) if precision == "fp16" else quick, spec), path)
         if precision == "int8":
             return quantize(path, fit_all(frames[between], spec.input_px), judge, on_attempt)
         return path, ""

@@ -14,7 +14,8 @@ from training.augment import ViewPolicy, draw_view, head_policy, make_view
 from training.config import TrainConfig
 from training.data import NO_REGIONS, RegionCache
 from training.encoders import device_of, embedding_dim
-from training.head import BATCH, EncoderWithHead, Features, as_images, gather
+from training.fused import with_fused_encoder
+from training.head import CPU_BATCH, EncoderWithHead, Features, as_images, batch_size, gather
 from training.pictures import fit_all, sample_rows
 from training.whiten import fit_whitening
 
@@ -40,7 +41,10 @@ def fit_head(
     head = head.to(device_of(encoder)).eval()
     lengths: dict[PartName, int | None] = {name: getattr(config, name) if config.head else None for name in head.names}
     policy = head_policy(config.views)
-    for name, layer in fit_layers(head.features_of, lengths, frames, regions, config.input_px, copies, policy).items():
+    batch = batch_size(encoder)
+    features_of = with_fused_encoder(head, config.input_px).features_of
+    layers = fit_layers(features_of, lengths, frames, regions, config.input_px, copies, policy, batch)
+    for name, layer in layers.items():
         head.layer(name).set(*layer)
     return head
 
@@ -54,12 +58,13 @@ def fit_layers(
     input_px: int,
     copies: int = COPIES,
     policy: ViewPolicy = OF_CAMERAS,
+    batch: int = CPU_BATCH,
 ) -> dict[PartName, tuple[Tensor, Tensor]]:
     """The layers of a head for these pictures; a bar counts, it may take a minute.
 
     features_of: float (B, 3, S, S) in [0, 1] -> unit (B, D_i) of each part. lengths: of the parts; None takes out the
     mean of the features, and changes nothing else. frames, regions, copies: as in `fit_head`. policy: how copies are
-    perturbed.
+    perturbed. batch: pictures that `features_of` gets at a time.
     content and colour are fitted to frames and regions, since they are asked for by regions; layout to frames alone:
     where a thing is in a region says nothing.
     Returns: centre, float32 (D_i,), and weight, float32 (length or less, D_i), of each part.
@@ -68,9 +73,9 @@ def fit_layers(
     pictures = torch.from_numpy(np.stack([*frames, *regions.pictures[chosen]]))
     track = torch.from_numpy(np.concatenate([np.full(len(frames), -1), regions.track[chosen]]))
     plain = torch.from_numpy(fit_all(pictures.numpy(), input_px))
-    seen = [gather(features_of(as_images(part)) for part in plain.split(BATCH))]
+    seen = [gather(features_of(as_images(part)) for part in plain.split(batch))]
     if any(lengths.values()):
-        seen += _perturbed(features_of, pictures, input_px, copies, policy)
+        seen += _perturbed(features_of, pictures, input_px, copies, policy, batch)
     layers: dict[PartName, tuple[Tensor, Tensor]] = {}
     for name, length in lengths.items():
         rows = slice(len(frames)) if name == "layout" else slice(None)
@@ -83,7 +88,12 @@ def fit_layers(
 
 
 def _perturbed(
-    features_of: Callable[[Tensor], Features], pictures: Tensor, input_px: int, copies: int, policy: ViewPolicy
+    features_of: Callable[[Tensor], Features],
+    pictures: Tensor,
+    input_px: int,
+    copies: int,
+    policy: ViewPolicy,
+    batch: int,
 ) -> Iterator[Features]:
     """Features of copies of the pictures, uint8 (N, C, C, 3), each perturbed by itself."""
     generator = torch.Generator().manual_seed(0)
@@ -91,10 +101,10 @@ def _perturbed(
         for copy in range(copies):
             draw = draw_view(len(pictures), policy, generator)
             found: list[Features] = []
-            for start in range(0, len(pictures), BATCH):
-                part = slice(start, start + BATCH)
+            for start in range(0, len(pictures), batch):
+                part = slice(start, start + batch)
                 found.append(features_of(make_view(pictures[part], draw[part], input_px)))
-                tell(copy * len(pictures) + min(start + BATCH, len(pictures)), "")
+                tell(copy * len(pictures) + min(start + batch, len(pictures)), "")
             yield gather(found)
 
 

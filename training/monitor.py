@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -40,12 +41,16 @@ class Monitor:
         self._gallery = whole_frames(pictures, clips[cache.source[rows]], cache.time_s[rows], cameras)
         self._cached, self._config = np.stack(pictures), config
         self._frames = _tensor(pictures, config.input_px)
-        self._perturbed = _tensor(perturb_all(pictures, Perturbation(), seed=0), config.input_px)
         self._events = read_events(Path(config.events)) if config.events else []
         self._labelled: tuple[Tensor, np.ndarray] | None = None
         if config.labelled:
             labelled, labels, _ = read_labelled(Path(config.labelled), LABELLED)
             self._labelled = _tensor(labelled, config.input_px), labels
+
+    @cached_property
+    def _perturbed(self) -> Tensor:
+        """uint8 (N, S, S, 3), made when they are first measured: a run that does not train measures none."""
+        return _tensor(perturb_all(self._gallery.pictures, Perturbation(), seed=0), self._config.input_px)
 
     def measure(self, encoder: nn.Module) -> dict[str, float]:
         """Names and values for a line of metrics.jsonl. The encoder is left as it was."""

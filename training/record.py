@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 METRICS, TENSORBOARD = "metrics.jsonl", "tensorboard"
 
@@ -14,12 +18,17 @@ class Recorder:
 
     def __init__(self, run: Path, start: int) -> None:
         """start: the steps done before; lines of later ones, which will be done again, are dropped."""
-        from torch.utils.tensorboard import SummaryWriter
-
         kept = [line for line in read_metrics(run / METRICS) if line["step"] <= start] if start else []
         (run / METRICS).write_text("".join(json.dumps(line) + "\n" for line in kept))
         self._lines = (run / METRICS).open("a")
-        self._board = SummaryWriter(str(run / TENSORBOARD), purge_step=start + 1)
+        self._folder, self._start = str(run / TENSORBOARD), start
+
+    @cached_property
+    def _board(self) -> SummaryWriter:
+        """Opened by the first line: what does not train waits for no TensorBoard."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        return SummaryWriter(self._folder, purge_step=self._start + 1)
 
     def write(self, line: dict[str, Any]) -> None:
         """line: `step`, and a number for each measurement."""
@@ -30,11 +39,13 @@ class Recorder:
 
     def flush(self) -> None:
         self._lines.flush()
-        self._board.flush()
+        if "_board" in self.__dict__:
+            self._board.flush()
 
     def close(self) -> None:
         self._lines.close()
-        self._board.close()
+        if "_board" in self.__dict__:
+            self._board.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:

@@ -22,6 +22,7 @@ from training.distributed import ALONE, World
 from training.encoders import build_encoder
 from training.evaluation.labels import read_events
 from training.frozen import VIEWS
+from training.fused import with_fused_encoder
 from training.health import effective_rank
 from training.photos import settle_views
 from training.pictures import sample_frames
@@ -100,7 +101,7 @@ def finish_run(run: Path) -> dict[str, Any]:
     choice = keep_better(run, cache)
     served, config = load_trained(run)
     rows, pictures = sample_frames(cache, config.input_px)
-    of_parts = served.features(torch.from_numpy(pictures))
+    of_parts = with_fused_encoder(served, config.input_px).features(torch.from_numpy(pictures))
     vectors = served.join(of_parts)
     features = of_parts[served.names[0]]  # (N, D), before the head, which evens them out
     evaluation = measure_run(served, config, cache)

@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -114,12 +115,17 @@ def _packaged(name: str) -> dict[str, Tensor] | None:
         return None
     if not (lite and package):
         return None
+    given = _read(Path(getattr(package, f"EfficientnetLite{lite[1]}ModelFile").get_model_file_path()))
+    return dict(zip(_names_in_timm(name), given.values(), strict=True))
+
+
+@cache
+def _names_in_timm(name: str) -> tuple[str, ...]:
+    """Of the tensors of a network, in order."""
     import timm
 
-    given = _read(Path(getattr(package, f"EfficientnetLite{lite[1]}ModelFile").get_model_file_path()))
-    with torch.device("meta"):  # its names alone are wanted
-        names = timm.create_model(name, pretrained=False).state_dict()
-    return dict(zip(names, given.values(), strict=True))
+    with torch.device("meta"):  # without their values
+        return tuple(timm.create_model(name, pretrained=False).state_dict())
 
 
 def _of_timm(name: str) -> dict[str, Tensor] | None:

@@ -16,12 +16,12 @@ from lookalike.report.retrieval import evaluation_tables, summary_table
 COMPARED = ("HSV histogram", "pretrained, same head", "this encoder")  # rows of an evaluation
 
 OF_PASSES = (
-    "Left: the largest crop of something that passes, drawn evenly from all that pass a camera more than once, not"
+    "Left: a crop of something that passes, drawn evenly from all that pass a camera more than once, not"
     " chosen by result. Right: the first hits among the crops of all cameras, at most one of each pass; the query's own"
     " pass is left out. A hit is right if it has the query's label."
 )
 OF_TRACKS = (
-    "Left: the largest crop of a track, drawn evenly from all tracks, not chosen by result. Right: the first hits among"
+    "Left: a crop of a track, drawn evenly from all tracks, not chosen by result. Right: the first hits among"
     " the crops of all cameras, at most one in 5 s; the query's own track is left out. There are no labels, so which"
     " hits are right is for you to say."
 )

@@ -79,7 +79,7 @@ def judged_tables(evaluation: Evaluation) -> list[Table]:
 
 
 def label_tables(evaluation: Evaluation) -> list[Table]:
-    """Every label of every camera, with its queries and the encoder's mAP in each measure, or why it is not asked.
+    """Every label of every camera, with its queries and the encoder's mAP and P@5, or why it is not asked.
 
     Measures without a single query are a table of their own, with their reason.
     """
@@ -130,10 +130,10 @@ def finetune_table(finetune: Evaluation) -> Table:
     return _table("Fine-tuned", finetune["rows"], _ON_PICTURES, note)
 
 
-_COLUMNS = 3  # measures side by side, so that a terminal's line holds them
+_COLUMNS = 2  # measures side by side, so that a terminal's line holds them
 _BY_LABEL = (
-    "Queries, and this encoder's mAP in other light (as they are). 0: no query, and why. A label that passes is asked"
-    " for at other passes, a state of the scene apart from those."
+    "Queries, and this encoder's mAP, P@5 in other light (as they are). 0: no query, and why. A label that passes is"
+    " asked for at other passes, a state of the scene apart from those."
 )
 
 
@@ -141,8 +141,8 @@ def _asked(label: Row, measure: Row) -> str:
     if not label["queries"]:
         return f"0: {label['reason'].split(':')[0]}"
     own = next(row["name"] for row in measure["rows"] if row["role"] == "own")
-    clean = f" ({label['map_clean'][own]:.2f})" if "map_clean" in label else ""
-    return f"{label['queries']}: {label['map'][own]:.2f}{clean}"
+    clean = f" ({label['map_clean'][own]:.2f}, {label['p5_clean'][own]:.2f})" if "map_clean" in label else ""
+    return f"{label['queries']}: {label['map'][own]:.2f}, {label['p5'][own]:.2f}{clean}"
 
 
 def _table(title: str, rows: list[Row], names: dict[str, str], note: str) -> Table:

@@ -97,11 +97,11 @@ def test_pictures_are_embedded_once_for_all_variants() -> None:
 
 
 def test_a_label_at_several_cameras_is_one_column() -> None:
-    """Three queries of .5 and one of 1: .625. A label without queries is left out."""
+    """Three queries of .5 and one of 1: .625; P@5 of .2 and .6: .3. A label without queries is left out."""
     labels = [
-        {"label": "car", "queries": 3, "map": {"plain": 0.5}},
-        {"label": "car", "queries": 1, "map": {"plain": 1.0}},
+        {"label": "car", "queries": 3, "map": {"plain": 0.5}, "p5": {"plain": 0.2}},
+        {"label": "car", "queries": 1, "map": {"plain": 1.0}, "p5": {"plain": 0.6}},
         {"label": "dog", "queries": 0, "reason": "one camera only"},
     ]
     table = by_label({"labels": labels, "rows": [{"name": "plain"}]})
-    assert (table.header, table.rows) == (["", "car (4)"], [["plain", "0.625"]])
+    assert (table.header, table.rows) == (["", "car (4)"], [["plain", "0.625, 0.300"]])

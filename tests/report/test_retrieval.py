@@ -26,6 +26,8 @@ def measure(**changes: Any) -> dict[str, Any]:
             "queries": 2,
             "map": {"this encoder": 0.6},
             "map_clean": {"this encoder": 1.0},
+            "p5": {"this encoder": 0.4},
+            "p5_clean": {"this encoder": 0.8},
         },
         {"label": "dog", "camera": "gate", "queries": 0, "reason": "one interval only"},
         {"label": "empty", "camera": "gate", "queries": 0, "reason": "a state: nothing is there"},
@@ -86,11 +88,18 @@ def test_every_label_is_listed_with_its_queries_or_why_there_are_none() -> None:
     [_, labels, missing, _] = evaluation_tables(footage(measure(), none))
     assert labels.header == ["", "camera", "crops, another pass", "crops, other cameras"]
     assert labels.rows == [
-        ["car", "gate", "2: 0.60 (1.00)", "0: one camera only"],
+        ["car", "gate", "2: 0.60, 0.40 (1.00, 0.80)", "0: one camera only"],
         ["dog", "gate", "0: one interval only", ""],
         ["empty", "gate", "0: a state", ""],
     ]
+    assert labels.note.startswith("Queries, and this encoder's mAP, P@5 in other light (as they are).")
     assert (missing.title, missing.rows) == ("Not measured", [["Crops, other cameras", "no label has a query"]])
+
+
+def test_a_label_that_is_asked_in_other_light_only_has_two_numbers() -> None:
+    label = {"label": "car", "camera": "gate", "queries": 60, "map": {"this encoder": 0.5}, "p5": {"this encoder": 0.2}}
+    [_, labels, _] = evaluation_tables(footage(measure(labels=[label])))
+    assert labels.rows == [["car", "gate", "60: 0.50, 0.20"]]
 
 
 def test_moments_stand_last_and_say_that_they_are_not_judged() -> None:
@@ -146,12 +155,9 @@ def test_all_of_an_evaluation_fits_120_columns() -> None:
     values = dict.fromkeys(("map", "p5", "map_clean", "p5_clean"), 0.5)
     names = ["this encoder", "16x16 pixels, same head, with colour"]
     rows = [row(name, "baseline" if number else "own", **values, std=std) for number, name in enumerate(names)]
-    label = {
-        "label": "person2_black_hoodie",
-        "camera": "one-by-one-person-detection",
-        "queries": 0,
-        "reason": "one interval only",
-    }
-    measures = [measure(name=name, rows=rows, labels=[label]) for name in SHORT]
+    label = {"label": "person2_black_hoodie", "camera": "one-by-one-person-detection"}
+    none = label | {"queries": 0, "reason": "one interval only"}
+    asked = label | {"label": "person1_white_hoodie", "queries": 60} | {name: {"this encoder": 1.0} for name in values}
+    measures = [measure(name=name, rows=rows, labels=[none, asked]) for name in SHORT]
     lines = [line for table in evaluation_tables(footage(*measures)) for line in table_lines(table)]
     assert max(map(len, lines)) <= 120

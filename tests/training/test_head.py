@@ -13,7 +13,7 @@ from lookalike.parts import Part
 from tests.training.small import small_config
 from training.data import untracked
 from training.fit import fit_head, sample_regions
-from training.head import BATCH, EncoderWithHead, embed_pixels
+from training.head import BATCH, CPU_BATCH, EncoderWithHead, embed_pixels
 
 RED, BLUE = [255, 0, 0], [0, 0, 255]
 
@@ -92,6 +92,21 @@ def test_embedding_in_slices_gives_every_row() -> None:
     served = EncoderWithHead(nn.Flatten(), 3)
     found = embed_pixels(served, pixels_of(*colours))
     assert torch.allclose(found, nn.functional.normalize(torch.tensor(colours).float(), dim=1), atol=1e-6)
+
+
+def test_on_a_cpu_pictures_go_through_the_network_in_small_batches() -> None:
+    """Three more than two batches, embedded, and then as features."""
+    sizes: list[int] = []
+
+    class Counting(nn.Flatten):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            sizes.append(len(images))
+            return super().forward(images)
+
+    served, pixels = EncoderWithHead(Counting(), 3), pixels_of(*[RED] * (2 * CPU_BATCH + 3))
+    embed_pixels(served, pixels)
+    served.features(pixels)
+    assert sizes == [CPU_BATCH, CPU_BATCH, 3] * 2
 
 
 def test_content_is_what_is_shown_wherever_it_is_and_layout_where() -> None:

@@ -25,6 +25,7 @@ from training.evaluation.baselines import Embedder, hsv_histogram, raw_pixels
 from training.evaluation.gallery import Gallery
 from training.evaluation.later import find_tracks
 from training.fit import FRAMES, REGIONS, fit_head, sample_regions
+from training.fused import with_fused_encoder
 from training.head import EncoderWithHead, embed_pixels
 from training.pictures import fit_all, sample_rows
 from training.train import pick_device
@@ -197,9 +198,10 @@ def _with_head(
 ) -> Contender:
     where = pick_device(device)
     head = head.to(where)
+    quick = with_fused_encoder(head, config.input_px)
 
     def embed(batch: np.ndarray) -> np.ndarray:
-        return embed_pixels(head, torch.from_numpy(batch).to(where)).cpu().numpy()
+        return embed_pixels(quick, torch.from_numpy(batch).to(where)).cpu().numpy()
 
     return Contender(name, _prepared(embed, config.input_px), role, head.parts, frame=config.frame_weights)
 

@@ -54,20 +54,24 @@ def find_examples(panel: Panel, gallery: Gallery, shown: Shown | None, track: np
 
 
 def choose_crops(gallery: Gallery, shown: Shown | None, track: np.ndarray) -> list[Crop]:
-    """The largest crop of each of an even sample: of labels that pass a camera more than once, else of tracks."""
+    """A crop for each of an even sample: of labels that pass a camera more than once, else of tracks.
+
+    It is the one of median area: the largest may be all of a frame, where a lamp goes on.
+    """
     if shown and len(task := another_pass(gallery, shown, crops=True)):
         groups = [f"{camera} {label}" for camera, label in zip(task.camera, task.label, strict=True)]
-        return [_labelled(gallery, shown, row, task.label[at]) for at, row in _largest(gallery, task.query, groups)]
+        return [_labelled(gallery, shown, row, task.label[at]) for at, row in _typical(gallery, task.query, groups)]
     task = same_track_later(gallery, track)
-    return [_tracked(gallery, track, row) for _, row in _largest(gallery, task.query, task.unit.tolist())]
+    return [_tracked(gallery, track, row) for _, row in _typical(gallery, task.query, task.unit.tolist())]
 
 
-def _largest(gallery: Gallery, query: np.ndarray, groups: list[Any]) -> Iterator[tuple[int, int]]:
-    """The query with the largest box in each of CROPS groups: its number, and its row."""
+def _typical(gallery: Gallery, query: np.ndarray, groups: list[Any]) -> Iterator[tuple[int, int]]:
+    """The query of median area in each of CROPS groups: its number, and its row."""
     names = sorted(set(groups))
     for at in np.linspace(0, len(names) - 1, min(CROPS, len(names))).round().astype(int).tolist():
         inside = [number for number, group in enumerate(groups) if group == names[at]]
-        number = max(inside, key=lambda number: gallery.box[query[number], 2] * gallery.box[query[number], 3])
+        areas = gallery.box[query[inside], 2] * gallery.box[query[inside], 3]
+        number = inside[np.argsort(areas, kind="stable")[len(inside) // 2]]
         yield number, int(query[number])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -46,12 +46,12 @@ class _Asked:
     perturbed: list[Scores]
     clean: Scores | None
 
-    def values(self, clean: bool) -> np.ndarray:
-        """Average precision of each query, float64 (Q,)."""
+    def values(self, clean: bool, score: Literal["ap", "p5"] = "ap") -> np.ndarray:
+        """Average precision of each query, or precision among its first five, float64 (Q,)."""
         if clean:
             assert self.clean is not None
-            return self.clean.ap
-        return np.mean([one.ap for one in self.perturbed], 0)
+            return getattr(self.clean, score)
+        return np.mean([getattr(one, score) for one in self.perturbed], 0)
 
 
 def evaluate_footage(
@@ -197,13 +197,20 @@ def _labels(task: Task, asked: list[_Asked]) -> list[Found]:
         rows = (task.label == label) & (task.camera == camera)
         about = {"label": label, "camera": camera, "queries": int(rows.sum()), "possible": possible}
         about["units"] = {task.units: len(np.unique(task.unit[rows]))}
-        values = {"map": {one.entry.name: float(one.values(clean=False)[rows].mean()) for one in asked}}
+        found.append(about | _label_means(asked, rows, clean=False))
         if task.clean:
-            values["map_clean"] = {one.entry.name: float(one.values(clean=True)[rows].mean()) for one in asked}
-        found.append(about | values)
+            found[-1] |= {f"{name}_clean": means for name, means in _label_means(asked, rows, clean=True).items()}
     return found + [
         {"label": one.label, "camera": one.camera, "queries": 0, "reason": one.reason} for one in task.unasked
     ]
+
+
+def _label_means(asked: list[_Asked], rows: np.ndarray, clean: bool) -> dict[str, dict[str, float]]:
+    """Means over some of the queries, of each entry. rows: bool (Q,)."""
+    return {
+        "map": {one.entry.name: float(one.values(clean)[rows].mean()) for one in asked},
+        "p5": {one.entry.name: float(one.values(clean, "p5")[rows].mean()) for one in asked},
+    }
 
 
 def _moments(

@@ -12,7 +12,7 @@ from training.evaluation.gallery import Gallery
 from training.evaluation.labels import Event, Labelled, label_gallery
 from training.evaluation.panel import Panel
 
-SMALL, LARGE = (0.0, 0.0, 0.25, 0.25), (0.5, 0.5, 0.5, 0.5)
+SMALL, LARGE, ALL = (0.0, 0.0, 0.25, 0.25), (0.5, 0.5, 0.5, 0.5), (0.0, 0.0, 1.0, 1.0)
 CAR, DOG = 20, 60  # levels
 
 
@@ -36,7 +36,7 @@ def panel(gallery: Gallery) -> Panel:
     return Panel([Contender("this encoder", exact, "own"), *rivals], gallery.pictures)
 
 
-def test_the_largest_crop_of_each_label_is_searched_for_outside_its_own_pass() -> None:
+def test_the_crop_of_median_size_of_each_label_is_searched_for_outside_its_own_pass() -> None:
     gallery, labelled = passing()
     found = find_examples(panel(gallery), gallery, label_gallery(gallery, labelled), np.full(len(gallery), -1))
     places = [(one["label"], one["camera"], one["clip"], one["time_s"], one["box"]) for one in found]
@@ -47,6 +47,13 @@ def test_the_largest_crop_of_each_label_is_searched_for_outside_its_own_pass() -
         (PUBLIC, "baseline"),
         ("this encoder", "own"),
     ]
+
+
+def test_a_frame_that_changes_as_a_whole_is_not_what_is_searched_for() -> None:
+    own = [("gate", 0), ("gate", 0, SMALL), ("gate", 3), ("gate", 3, LARGE), ("gate", 6), ("gate", 6, ALL)]
+    gallery = gallery_of(*own, ("gate", 20), ("gate", 20, SMALL))
+    [found] = find_examples(panel(gallery), gallery, None, np.array([-1, 0, -1, 0, -1, 0, -1, -1]))
+    assert found["box"] == list(LARGE)
 
 
 def test_each_other_pass_is_one_hit_and_is_right_if_it_has_the_label() -> None:

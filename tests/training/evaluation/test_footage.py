@@ -87,16 +87,18 @@ def test_every_label_has_its_queries_or_its_reason() -> None:
     assert all(
         set(of) == {"car", "dog", "cat", "empty"} for name, of in found.items() if "pass" in name or "other" in name
     )
-    assert found["crops_another_pass"]["car"] | {"map": {}, "map_clean": {}} == {
+    scored = {"map": {}, "map_clean": {}, "p5": {}, "p5_clean": {}}
+    assert found["crops_another_pass"]["car"] | scored == scored | {
         "label": "car",
         "camera": "gate",
         "queries": 2,
         "possible": 2,
         "units": {"passes": 2},
-        "map": {},
-        "map_clean": {},
     }
-    assert found["crops_another_pass"]["car"]["map"]["this encoder"] == 1
+    car = found["crops_another_pass"]["car"]
+    assert {name: car[name]["this encoder"] for name in scored} == dict.fromkeys(scored, 1)
+    # The blind one finds the first car first: of the second query all is right, of the first (dog, cat) nothing.
+    assert car["p5"]["HSV histogram"] == 0.5
     assert found["crops_other_cameras"]["car"] == {
         "label": "car",
         "camera": "gate",
