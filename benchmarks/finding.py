@@ -42,12 +42,12 @@ from training.warm_start import settle
 
 RENDERED = "rendered"
 COMPACT = "footage-compact"
-Variant = Literal["content", "content+colour", "layout", "both+colour", "colour"]
+Variant = Literal["content", "content+colour", "content+layout", "layout", "colour"]
 VARIANTS: dict[Variant, Weights] = {
     "content": Weights(colour=0, layout=0),
     "content+colour": Weights(colour=0.2, layout=0),
+    "content+layout": Weights(colour=0, layout=0.25),
     "layout": Weights(colour=0, layout=1),
-    "both+colour": Weights(colour=0.2, layout=0.5),
     "colour": Weights(colour=1, layout=0),
 }
 

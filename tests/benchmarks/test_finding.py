@@ -47,7 +47,7 @@ def tables(printed: str) -> dict[str, list[list[str]]]:
     """By the heading above: the rows of the first table below it, without its header."""
     found: dict[str, list[list[str]]] = {}
     for section in printed.split("\n### "):
-        lines = [line for line in section.split("\n\nmAP in other light, by label")[0].split("\n") if line[:2] == "| "]
+        lines = [line for line in section.split("\n\nmAP, P@5 in other light, by label")[0].split("\n") if line[:2] == "| "]
         found[section.splitlines()[0]] = [line.strip("| ").split(" | ") for line in lines[1:]]
     return found
 
@@ -70,7 +70,7 @@ def test_it_measures_what_is_pretrained_and_trained(tmp_path: Path, capsys: pyte
     plain = [name for one in ("8x8", "32x32") for name in (f"raw pixels {one}", f"raw pixels {one}, with colour")]
     rows = [*plain, "HSV histogram", "untrained, same head", "16x16 pixels, same head", START]
     assert list(frames) == [*rows, *(f"pretrained, {name}" for name in VARIANTS), "trained, 2 steps"]
-    assert frames["pretrained, both+colour"] == frames[START]  # as a search weighs whole frames, and crops
+    assert frames["pretrained, content+layout"] == frames[START]  # as a search weighs whole frames, and crops
     assert crops["pretrained, content+colour"] == crops[START]
 
 

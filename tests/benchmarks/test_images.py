@@ -67,7 +67,7 @@ def test_flags_are_taken_instead_of_the_recipes_settings() -> None:
 
 def test_an_encoder_is_embedded_once_and_weighed_in_turn() -> None:
     """Two pictures of the same content and of opposite colour: cosines 1 and 0, so the share of content. Where layout
-    has half of the rest, and there is none, that is .4 of .6."""
+    has a quarter of the rest, and there is none, that is .6 of .8."""
     calls: list[int] = []
     vectors = join([np.array([[1, 0], [1, 0]], np.float32), np.array([[1, 0], [0, 1]], np.float32)])
 
@@ -78,7 +78,7 @@ def test_an_encoder_is_embedded_once_and_weighed_in_turn() -> None:
     one = Contender("x", embed, parts=(Part("content", 2), Part("colour", 2)))
     found = list(weighed_in_turn(one, [np.zeros((4, 4, 3), np.uint8)] * 2, "trained", "own"))
     assert calls == [2]
-    assert [float(of[0] @ of[1]) for _, of in found] == pytest.approx([1, 0.8, 2 / 3, 0.5])
+    assert [float(of[0] @ of[1]) for _, of in found] == pytest.approx([1, 0.8, 0.75, 0.5])
     assert {one.name: one.role for one, _ in found}[f"trained: {MAIN}"] == "own"
     assert [one.role for one, _ in found].count("own") == 1
     assert weighed(vectors, (Part("layout", 4),), WAYS[MAIN]) is vectors
