@@ -47,7 +47,8 @@ def tables(printed: str) -> dict[str, list[list[str]]]:
     """By the heading above: the rows of the first table below it, without its header."""
     found: dict[str, list[list[str]]] = {}
     for section in printed.split("\n### "):
-        lines = [line for line in section.split("\n\nmAP, P@5 in other light, by label")[0].split("\n") if line[:2] == "| "]
+        first = section.split("\n\nmAP, P@5 in other light, by label")[0]
+        lines = [line for line in first.split("\n") if line[:2] == "| "]
         found[section.splitlines()[0]] = [line.strip("| ").split(" | ") for line in lines[1:]]
     return found
 
