@@ -74,7 +74,7 @@ def export_run(
     trained_on = load_cache(run / "cache")
     cache = footage or trained_on
     if footage:
-        served = fit_head(served.encoder, footage.frames, config, footage.regions)
+        served = fit_head(served.encoder, footage.frames, config, footage.regions, camera=footage.camera)
     spec = describe(served, config, steps, len(trained_on), cache.sources)
     return export(served, spec, cache.frames, out, precision, on_attempt, min_top10)
 

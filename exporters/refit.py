@@ -24,7 +24,7 @@ from lookalike.errors import ExportError
 from lookalike.footage import Frame
 from lookalike.parts import Part, PartName
 from training.augment import head_policy
-from training.config import TrainConfig, Views
+from training.config import TrainConfig, Views, frame_weights
 from training.data import FrameCache, build_cache
 from training.fit import fit_layers
 from training.head import Features
@@ -54,7 +54,16 @@ def refit(
         side = TrainConfig(input_px=spec.input_px).cache_px
         cache = build_cache(Path(folder), frames, side, on_frame)
         lengths: dict[PartName, int | None] = {part.name: part.dim for part in parts}
-        layers = fit_layers(features, lengths, cache.frames, cache.regions, spec.input_px, policy=head_policy(views))
+        spec = dataclasses.replace(spec, frame=frame_weights(views))
+        layers = fit_layers(
+            features,
+            lengths,
+            cache.frames,
+            cache.regions,
+            spec.input_px,
+            policy=head_policy(views),
+            camera=None if views == "photo" else cache.camera,
+        )
         padded: Layers = {part.name: (layers[part.name][0], _padded(layers[part.name][1], part.dim)) for part in parts}
         for name, (center, weight) in padded.items():
             _replace(model, f"{LAYERS}.{name}.center", center)

@@ -33,7 +33,7 @@ def export_weights(
     encoder = first_encoder(config)
     with tempfile.TemporaryDirectory() as folder:
         cache = build_cache(Path(folder), frames, config.cache_px, on_frame)
-        served = fit_head(encoder, cache.frames, config, cache.regions)
+        served = fit_head(encoder, cache.frames, config, cache.regions, camera=cache.camera)
         return export(
             served, describe(served, config, 0, 0, cache.sources), cache.frames, out, precision, on_attempt, min_top10
         )

@@ -80,7 +80,7 @@ def _of_other_tracks(regions: RegionCache) -> RegionCache:
 def _mean_ap(
     encoder: nn.Module, config: TrainConfig, cache: FrameCache, regions: RegionCache, sample: Gallery, task: Task
 ) -> float:
-    contender = of_run(fit_head(encoder, cache.frames, config, regions), config, "cpu")
+    contender = of_run(fit_head(encoder, cache.frames, config, regions, camera=cache.camera), config, "cpu")
     rows = np.flatnonzero(~sample.whole)  # what is searched is among them
     vectors = contender.embed([sample.pictures[row] for row in rows])
     asked = contender.embed(perturb_rows(sample.pictures, task.query, Perturbation(), SEED))

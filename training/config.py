@@ -143,8 +143,7 @@ class TrainConfig:
 
     @property
     def frame_weights(self) -> Weights:
-        """How the parts of a whole picture are weighed in a search that does not say."""
-        return PHOTO if self.views == "photo" else FRAME
+        return frame_weights(self.views)
 
     def check(self) -> None:
         """Raises: ValueError that names the flag whose value is out of range."""
@@ -184,6 +183,11 @@ class TrainConfig:
             return cls(**json.loads(path.read_text()))
         except (OSError, ValueError, TypeError) as error:
             raise TrainingError(f"{path}: cannot read the run's config ({error})") from error
+
+
+def frame_weights(views: Views) -> Weights:
+    """How the parts of a whole picture are weighed in a search that does not say."""
+    return PHOTO if views == "photo" else FRAME
 
 
 RECIPE_FOLDER = Path(__file__).parents[1] / "recipes"

@@ -39,7 +39,7 @@ class Monitor:
         clips = np.array([Path(name).name for name in cache.sources])
         cameras = np.array(cache.cameras)[cache.camera[rows]]
         self._gallery = whole_frames(pictures, clips[cache.source[rows]], cache.time_s[rows], cameras)
-        self._cached, self._config = np.stack(pictures), config
+        self._cached, self._camera, self._config = np.stack(pictures), cache.camera[rows], config
         self._frames = _tensor(pictures, config.input_px)
         self._events = read_events(Path(config.events)) if config.events else []
         self._labelled: tuple[Tensor, np.ndarray] | None = None
@@ -65,7 +65,7 @@ class Monitor:
         }
         served = plain
         if self._config.head:
-            served = fit_head(encoder, self._cached, self._config, copies=COPIES)
+            served = fit_head(encoder, self._cached, self._config, copies=COPIES, camera=self._camera)
             vectors, queries = (embed_pixels(served, part.to(device)).cpu() for part in (self._frames, self._perturbed))
         gallery = self._gallery
         found["self_retrieval"] = self_retrieval(queries.numpy(), vectors.numpy(), gallery, OWN_MOMENT_S)

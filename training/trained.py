@@ -37,7 +37,7 @@ def load_trained(run: Path) -> tuple[EncoderWithHead, TrainConfig]:
             head.layer(name).set(tensors[f"{name}.center"], tensors[f"{name}.weight"])
         return head, config
     cache = load_cache(run / "cache")
-    head = fit_head(encoder, cache.frames, config, cache.regions)
+    head = fit_head(encoder, cache.frames, config, cache.regions, camera=cache.camera)
     write_atomically(run / HEAD, save(head.layers.state_dict(), {"encoder": digest}))
     return head, config
 

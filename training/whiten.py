@@ -14,14 +14,18 @@ SHRINKAGE = 0.01  # of the mean variance, added to each: directions in which no 
 
 
 TRACKS = 0.2  # how much the variance within tracks counts, next to that of perturbed copies
+LIGHT = 0.5  # the same where frames of a camera are a track: how its light changes
 
 
-def fit_whitening(copies: Tensor, dim: int, track: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def fit_whitening(
+    copies: Tensor, dim: int, track: Tensor | None = None, tracks: float = TRACKS
+) -> tuple[Tensor, Tensor]:
     """Fit the layer on frames that were seen several times, each time disturbed in another way.
 
     copies: float (K, N, D), K at least 2: what the encoder gives for K copies of each of N frames.
     dim: how many directions to keep, the most telling ones; at most D. track: int (N,), which pictures show the same
     thing at other moments, -1 for one that is in no track: how a thing changes while it passes is weighed down, too.
+    tracks: how much that counts, next to the disturbance.
     Returns: centre, float32 (D,), and weight, float32 (dim or fewer, D): an embedding is weight @ (features - centre).
     Along each kept direction the disturbed copies of a frame have variance 1, before it is scaled by the root of
     s / (s + 1), s the variance of frames there: the share of what is seen that is signal. It is that of their means
@@ -35,7 +39,7 @@ def fit_whitening(copies: Tensor, dim: int, track: Tensor | None = None) -> tupl
     moved = (frames - centre).double().T / len(frames) ** 0.5  # (D, N); moved @ moved.T is the covariance of frames
     within = _within_tracks(frames, track)
     if within is not None:
-        nuisance = (1 - TRACKS) * nuisance + TRACKS * within
+        nuisance = (1 - tracks) * nuisance + tracks * within
     size, signal = len(nuisance), moved.square().sum()
     if not signal > 0:
         return centre, torch.eye(size)[:dim]

@@ -57,10 +57,11 @@ def wanted(run: Path, folder: Path, in_bytes: bool = False) -> tuple[np.ndarray,
         def seen(images: torch.Tensor) -> Features:
             return head.features_of((images * 255).round() / 255)
 
-        for name, layer in fit_layers(seen, lengths, cache.frames, NO_REGIONS, CONFIG.input_px).items():
+        layers = fit_layers(seen, lengths, cache.frames, NO_REGIONS, CONFIG.input_px, camera=cache.camera)
+        for name, layer in layers.items():
             head.layer(name).set(*layer)
     else:
-        head = fit_head(head.encoder, cache.frames, CONFIG)
+        head = fit_head(head.encoder, cache.frames, CONFIG, camera=cache.camera)
     pixels = fit_all(cache.frames, CONFIG.input_px)
     return pixels, embed_pixels(head, torch.from_numpy(pixels)).numpy()
 

@@ -11,9 +11,10 @@ from torch import nn
 
 from lookalike.parts import Part
 from tests.training.small import small_config
+from training.augment import ViewPolicy
 from training.data import untracked
-from training.fit import fit_head, sample_regions
-from training.head import BATCH, CPU_BATCH, EncoderWithHead, embed_pixels
+from training.fit import fit_head, fit_layers, sample_regions
+from training.head import BATCH, CPU_BATCH, EncoderWithHead, Features, embed_pixels
 
 RED, BLUE = [255, 0, 0], [0, 0, 255]
 
@@ -190,3 +191,25 @@ def test_a_mirrored_photo_shows_the_same_and_a_mirrored_scene_does_not() -> None
         found[views] = float(embedded[0] @ embedded[1])
     assert found["photo"] > 0.8
     assert abs(found["camera"]) < 0.5
+
+
+def test_what_a_cameras_light_changes_counts_less_in_colour() -> None:
+    """Frames of one camera differ in red alone, regions in red and in blue. As frames of a camera, red is its light;
+    as photos, of which each is by itself, red and blue tell as much.
+    """
+    frames, regions = np.full((8, 8, 8, 3), 100, np.uint8), np.full((4, 8, 8, 3), 100, np.uint8)
+    frames[::2, ..., 0] = 200
+    regions[1::2, ..., 0] = regions[2:, ..., 2] = 200
+
+    def features_of(images: torch.Tensor) -> Features:
+        return {"colour": images.mean((2, 3)) - 0.5}
+
+    def fitted(camera: np.ndarray | None) -> torch.Tensor:
+        policy = ViewPolicy(jitter_p=0, grey_p=0, blur_p=0, gain=0.3)
+        layers = fit_layers(
+            features_of, {"colour": 3}, frames, untracked(regions), 8, copies=8, policy=policy, camera=camera
+        )
+        return layers["colour"][1].norm(dim=0)  # how much red, green and blue count
+
+    light, none = fitted(np.zeros(8, int)), fitted(None)
+    assert light[0] / light[2] < 0.8 * none[0] / none[2]

@@ -40,7 +40,9 @@ def test_the_head_is_fitted_once_and_kept_until_the_encoder_changes(
     served, _ = load_trained(run)
     assert served.parts == (Part("content", 6), Part("layout", 8), Part("colour", 4))
     fits: list[int] = []
-    monkeypatch.setattr("training.trained.fit_head", lambda *given: (fits.append(1), fit_head(*given))[1])
+    monkeypatch.setattr(
+        "training.trained.fit_head", lambda *given, **named: (fits.append(1), fit_head(*given, **named))[1]
+    )
     again, _ = load_trained(run)
     assert (fits, weights_digest(again)) == ([], weights_digest(served))
     torch.manual_seed(5)

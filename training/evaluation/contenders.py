@@ -115,12 +115,12 @@ def baselines(
         Contender("raw pixels 32x32", raw_pixels(32)),
         Contender(HISTOGRAM, hsv_histogram),
     ]
-    frames, regions = _fitted_to(gallery, config)
+    frames, camera, regions = _fitted_to(gallery, config)
     for name, network in _networks(config).items():
         if name not in networks:
             continue
         try:
-            head = fit_head(network().to(pick_device(device)), frames, config, regions)
+            head = fit_head(network().to(pick_device(device)), frames, config, regions, camera=camera)
         except TrainingError as error:
             say(f"no baseline {name}: {error}")
             continue
@@ -128,8 +128,10 @@ def baselines(
     return found
 
 
-def _fitted_to(gallery: Gallery, config: TrainConfig) -> tuple[np.ndarray, RegionCache]:
-    """A sample of frames, uint8 (M, C, C, 3), and of regions with their tracks, as a run has them cached."""
+def _fitted_to(gallery: Gallery, config: TrainConfig) -> tuple[np.ndarray, np.ndarray, RegionCache]:
+    """A sample of frames, uint8 (M, C, C, 3), their cameras, int64 (M,), and regions with their tracks, as a run has
+    them cached.
+    """
     track = find_tracks(gallery)
     frames, regions = np.flatnonzero(gallery.whole), np.flatnonzero(~gallery.whole)
     frames, regions = frames[sample_rows(len(frames), FRAMES)], regions[sample_regions(track[regions], REGIONS)]
@@ -138,7 +140,8 @@ def _fitted_to(gallery: Gallery, config: TrainConfig) -> tuple[np.ndarray, Regio
         fit_all((gallery.pictures[row] for row in rows), side) if len(rows) else np.empty((0, side, side, 3), np.uint8)
         for rows in (frames, regions)
     ]
-    return small[0], RegionCache(small[1], gallery.frame[regions], gallery.box[regions], track[regions])
+    _, camera = np.unique(gallery.camera[frames], return_inverse=True)
+    return small[0], camera, RegionCache(small[1], gallery.frame[regions], gallery.box[regions], track[regions])
 
 
 def _networks(config: TrainConfig) -> dict[str, Callable[[], nn.Module]]:
