@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from training.checkpoint import load_encoder
 from training.config import TrainConfig
 from training.data import FrameCache, build_cache
 from training.encoders import build_encoder
-from training.frozen import BATCH, VIEWS, ViewPool, build_pool, pool_batches
+from training.frozen import BATCH, VIEWS, ViewPool, _as_function, build_pool, pool_batches
 from training.run import pretrain
 from training.train import first_encoder, train
 
@@ -47,6 +48,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> FrameCache:
 def frozen() -> nn.Module:
     encoder = first_encoder(CONFIG).eval()
     return nn.Sequential(encoder[0], encoder[1].in_two(5)[0])  # pyright: ignore[reportCallIssue]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def traced_once(frozen: nn.Module) -> Iterator[None]:
+    """All runs here begin with the same weights: their frozen stages are exported once, which takes seconds."""
+    encode = _as_function(frozen, CONFIG.input_px)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.frozen._as_function", lambda *given: encode)
+        yield
 
 
 def made(cache: FrameCache, frozen: nn.Module, folder: Path, config: TrainConfig = CONFIG) -> ViewPool:
