@@ -46,6 +46,7 @@ EVERYWHERE, WHOLE = Where(), Where(whole=True)
 EVERY_MOMENT = Choice()
 PAGE = 1000  # frames whose embeddings are read at a time
 DIGITS = 6  # of scores that tell: engines differ in the seventh
+SAME_PICTURE = 0.98  # cosine of a picture and a stored frame that it was cut from, compressed again
 SAME_CAMERA = 0.5  # cosine, of the layout of frames: of one camera they have more, of two less (docs/regions.md)
 SAME_S = 1e-6  # times that are less apart are the same
 _GRID = {str(region) for region in GRID}  # regions that are cut whether or not something moves in them
@@ -139,6 +140,8 @@ class FrameIndex:
             return Moving()
         fields, vectors = self._near(example.moment)
         if not fields:
+            fields, vectors = self._near(self._stored_as(example.vector))
+        if not fields:
             return Moving(usual=self._usual_beyond(example.vector))
         rows = [row for row, one in enumerate(fields) if self._moves(one)]
         if not rows:
@@ -160,6 +163,15 @@ class FrameIndex:
         nearest_s = min((one["time_s"] for one in fields), key=lambda time_s: abs(time_s - moment.time_s), default=0.0)
         rows = [row for row, one in enumerate(fields) if one["time_s"] == nearest_s]
         return [fields[row] for row in rows], vectors[rows]
+
+    def _stored_as(self, vector: np.ndarray) -> FrameMoment | None:
+        """The stored frame that a picture is a copy of, float32 (D,); None if it is not stored."""
+        question = Question(weigh(vector, self.spec.parts, self.spec.frame))
+        found = self._nearest(question, 1, WHOLE, SAME_PICTURE) if question.length >= SMALLEST else []
+        if not found:
+            return None
+        stored = found[0].payload
+        return FrameMoment(Where(source_ids=(stored["source_id"],)), stored["time_s"], SAME_S)
 
     def _usual_beyond(self, vector: np.ndarray) -> np.ndarray | None:
         """The usual view of the camera that took a picture, if it is far from that; None if no stored camera did.

@@ -293,7 +293,7 @@ def test_weights_from_elsewhere_become_a_file(
     order = sorted(range(12), key=str)  # as the folder is read
     frames = fit_all([noise_frames(12)[row].image for row in order], round(32 * 1.15))
     config = TrainConfig(arch="compact", init="none", light="absolute", input_px=32, device="cpu")
-    wanted = fit_head(nn.Sequential(Normalize(), network), frames, config)
+    wanted = fit_head(nn.Sequential(Normalize(), network), frames, config, camera=np.zeros(12, int))
     own = torch.from_numpy(fit_all(frames, 32))
     assert np.allclose(Encoder(out, "cpu").embed(own.numpy()), embed_pixels(wanted, own).numpy(), atol=1e-3)
 

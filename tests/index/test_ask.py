@@ -204,7 +204,8 @@ def test_a_moment_is_asked_by_what_moves_in_the_frame_nearest_to_it(
     first, second = frame("a", 10), frame("a", 10.5)
     index.add([first, moving(first), second], np.stack([parts_at(0, 0, 0), parts_at(90, 0, 0), parts_at(10, 0, 0)]))
     moment = FrameMoment(Where(source_ids=("a",)), time_s)
-    hit = index.ask(SearchRequest([QueryExample(parts_at(0, 0, 0), moment=moment)]))[0]
+    elsewhere = 40 if time_s == 12 else 0  # of what is not stored, its picture is asked
+    hit = index.ask(SearchRequest([QueryExample(parts_at(elsewhere, 0, 0), moment=moment)]))[0]
     assert hit.asked == asked
 
 
@@ -292,6 +293,22 @@ def test_other_pictures_are_asked_as_they_are(
     a_gate(index)
     hits = index.ask(SearchRequest([example], unlike, weights=given))
     assert {hit.asked for hit in hits} == {None}
+
+
+def test_a_copy_of_a_stored_frame_is_asked_as_that_frame(index: FrameIndex) -> None:
+    """Though it is far from the usual view: by its moving region, if one is stored, else as it is. It comes first."""
+    a_gate(index)
+    still, car = frame("still", 0), frame("car", 0)
+    index.add([still, car], np.stack([parts_at(60, 30, 60), parts_at(90, 30, 90)]))
+    copied = index.ask(SearchRequest([QueryExample(parts_at(62, 32, 62))]))
+    assert {hit.asked for hit in copied} == {None}
+    assert copied[0].source_id == "still"
+    assert copied[0].score > 0.98
+    index.add([moving(car)], parts_at(120, 0, 90)[None])
+    by_car = index.ask(SearchRequest([QueryExample(parts_at(92, 32, 92))]))
+    assert by_car[0].source_id == "car"
+    assert by_car[0].asked == str(CAR)
+    assert by_car[0].score == pytest.approx(1, abs=1e-5)
 
 
 def test_the_usual_view_of_a_camera_of_few_frames_is_not_known(index: FrameIndex) -> None:
