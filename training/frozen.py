@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lookalike.console import step_bar
 from lookalike.runtime import open_session
-from training.augment import draw_view, make_view, policies
+from training.augment import ViewPolicy, draw_view, make_view, policies
 from training.config import TrainConfig
 from training.data import FrameCache, Pictures, batch_indices, pictures_of, second_rows
 from training.fused import fused
@@ -79,22 +79,37 @@ def build_pool(cache: FrameCache, config: TrainConfig, frozen: nn.Module, run: P
     rows = _sample(pictures, MOST_BYTES // picture_bytes, config.region_share)
     if len(rows) * each >= config.steps * config.batch * 2:
         return None
-    encode = _as_function(frozen, config.input_px)
-    path, batch_bytes = run / VIEWS, BATCH * picture_bytes
+    write_views(run / VIEWS, pictures, rows, policy, config, _as_function(frozen, config.input_px), picture_bytes)
+    place = np.full(len(pictures.camera), -1)
+    place[rows] = np.arange(len(rows))
+    return ViewPool(np.memmap(run / VIEWS, np.float16, "r", shape=(len(rows), *shape)), place)
+
+
+def write_views(
+    path: Path,
+    pictures: Pictures,
+    rows: np.ndarray,
+    policy: ViewPolicy,
+    config: TrainConfig,
+    encode: Callable[[Tensor], np.ndarray],
+    picture_bytes: int,
+) -> None:
+    """Write what `encode` gives of the views of these rows, float16; what is there of whole batches stays.
+
+    rows: int64 (P,), of `pictures`. picture_bytes: of all views of one. A batch's draws depend on its place alone.
+    """
     path.touch()
-    done = path.stat().st_size // batch_bytes
+    done = path.stat().st_size // (BATCH * picture_bytes)
     with path.open("r+b") as file, step_bar("views of pictures", len(rows)) as update:
-        file.truncate(done * batch_bytes)
-        file.seek(done * batch_bytes)
+        file.truncate(done * BATCH * picture_bytes)
+        file.seek(done * BATCH * picture_bytes)
         for start in range(done * BATCH, len(rows), BATCH):
-            frames = torch.from_numpy(pictures.read(rows[start : start + BATCH])).repeat_interleave(each, 0)
+            part = torch.from_numpy(pictures.read(rows[start : start + BATCH]))
+            frames = part.repeat_interleave(config.frozen_views, 0)
             generator = torch.Generator().manual_seed(config.seed * 1_000_003 + start)
             views = make_view(frames, draw_view(len(frames), policy, generator), config.input_px)
             file.write(encode(views).astype(np.float16).tobytes())
             update(min(start + BATCH, len(rows)), "")
-    place = np.full(len(pictures.camera), -1)
-    place[rows] = np.arange(len(rows))
-    return ViewPool(np.memmap(path, np.float16, "r", shape=(len(rows), *shape)), place)
 
 
 def pool_batches(
