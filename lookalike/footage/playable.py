@@ -21,6 +21,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from lookalike.errors import FootageError
+from lookalike.footage.container import open_video
 from lookalike.footage.decode import decode, has_no_timestamps, recorded, video_stream
 from lookalike.footage.picture import Converter, size_px
 
@@ -57,7 +58,7 @@ class Playable:
 def judge(path: str) -> Playable:
     """Look at a recording. Raises: FootageError if it is no readable video."""
     try:
-        with av.open(path) as container:
+        with open_video(path) as container:
             stream = video_stream(container)
             fps = float(stream.average_rate) if stream.average_rate else None
             began = _first_shown(container, stream)
@@ -115,10 +116,10 @@ def _first_shown(container: InputContainer, stream: VideoStream) -> Fraction | N
 
 def _rewrap(path: str, out: Path, progress: Progress) -> bool:
     """Returns: whether that could be done; AVI, for one, does not say when its pictures are shown."""
-    with av.open(path) as source:
+    with open_video(path) as source:
         began = _first_shown(source, video_stream(source))
     try:
-        with av.open(path) as source, _mp4(out) as target:
+        with open_video(path) as source, _mp4(out) as target:
             copies = _copied(source, target)
             for packet in _from_key_frame(source, list(copies)):
                 copied = copies[packet.stream]
@@ -175,7 +176,7 @@ def _date(undated: list[Packet], following: Packet) -> None:
 
 
 def _encode(path: str, out: Path, progress: Progress) -> None:
-    with av.open(path) as source, _mp4(out) as target:
+    with open_video(path) as source, _mp4(out) as target:
         stream = target.add_stream(ENCODER, rate=source.streams.video[0].average_rate or 25, options=SETTINGS)
         last, prepare = -1, _Prepare()
         try:

@@ -18,6 +18,7 @@ from lookalike import pixels
 from lookalike.errors import FootageError
 from lookalike.footage import exif
 from lookalike.footage.archive import read_bytes, size_bytes
+from lookalike.footage.container import open_video
 from lookalike.footage.decode import Damaged, recorded
 from lookalike.footage.faults import Fault, is_black
 from lookalike.footage.frame import Frame
@@ -108,7 +109,7 @@ def read_source(
 def duration_s(path: str) -> float | None:
     """What a video's header states; None if it states nothing, or is none."""
     try:
-        with av.open(path) as container:
+        with open_video(path) as container:
             return container.duration / 1e6 if container.duration else None
     except (FFmpegError, OSError, ValueError):
         return None
@@ -143,7 +144,7 @@ def _read_one(
     elif source_id is None:
         yield from _read_stream(source, sampling, fit_px, on_reconnect, spent)
     else:
-        with av.open(source.path) as container:
+        with open_video(source.path) as container:
             captured_from = source.captured_at or _creation_time(container, source)
             yield from _sample(
                 recorded(container, sampling.keyframes), source, source_id, captured_from, sampling, fit_px, spent

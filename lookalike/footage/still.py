@@ -8,7 +8,6 @@ from itertools import dropwhile
 from pathlib import Path
 from typing import Self
 
-import av
 import numpy as np
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
@@ -16,6 +15,7 @@ from av.video.frame import VideoFrame
 from lookalike import pixels
 from lookalike.errors import FootageError
 from lookalike.footage.archive import inside, read_bytes
+from lookalike.footage.container import open_video
 from lookalike.footage.decode import decode, timed, video_stream
 from lookalike.footage.picture import Converter, within
 from lookalike.footage.sources import IMAGE_SUFFIXES
@@ -31,7 +31,7 @@ class Recording:
 
     def __init__(self, path: str) -> None:
         """Raises: FootageError if it has no pictures; FFmpegError."""
-        self._path, self._container = path, av.open(path)
+        self._path, self._container = path, open_video(path)
         try:
             self._stream = video_stream(self._container)
             self.first = next(decode(self._container.demux(self._stream), []), None)
@@ -76,7 +76,7 @@ class Recording:
                 self._begin(timed(whole, self._container, first.pts * first.time_base))
                 yield
         self._container.close()
-        self._container = av.open(self._path)
+        self._container = open_video(self._path)
         self._stream = video_stream(self._container)
         self._begin(timed(decode(self._container.demux(self._stream), []), self._container))
         yield
