@@ -15,11 +15,10 @@ import dataclasses
 import sys
 import tempfile
 import time
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -28,9 +27,10 @@ from cyclopts import App, Parameter
 from torch import nn
 
 from benchmarks.machine import describe
+from benchmarks.varied import with_settings
 from lookalike import pixels
 from lookalike.contract import Device
-from lookalike.errors import FootageError, TrainingError
+from lookalike.errors import FootageError
 from lookalike.footage import Frame
 from training.checkpoint import ENCODER, load_encoder
 from training.config import TrainConfig, find_recipe, read_recipe
@@ -139,31 +139,6 @@ def main(
     runs = [train_and_measure(labelled, dataclasses.replace(config, seed=seed)) for seed in seeds]
     floors = measure_floors(labelled, config, seeds[0])
     print("\n".join([*_accuracies(floors, runs), "", *_course(runs), "", *_time_to_goal(runs)]))
-
-
-def with_settings(config: TrainConfig, settings: tuple[str, ...]) -> TrainConfig:
-    """The config with each NAME=VALUE in place; values are written as in a recipe, quotes may be left out.
-
-    Raises: TrainingError if there is no such setting, or if its value is of another type.
-    """
-    for setting in settings:
-        name, _, text = setting.partition("=")
-        if name not in {one.name for one in dataclasses.fields(config)}:
-            raise TrainingError(f"--set {setting}: unknown setting {name}, expected NAME=VALUE, as in a recipe")
-        value, now = _value(text), getattr(config, name)
-        if isinstance(now, float) and type(value) is int:
-            value = float(value)
-        if now is not None and type(value) is not type(now):
-            raise TrainingError(f"--set {setting}: got {text}, expected {type(now).__name__}")
-        config = dataclasses.replace(config, **{name: value})
-    return config
-
-
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def _is_whole(config: TrainConfig) -> bool:

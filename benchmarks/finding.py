@@ -2,6 +2,7 @@
 
     python -m benchmarks.finding rendered
     python -m benchmarks.finding recordings/ --events recordings/events.csv --steps 300
+    python -m benchmarks.finding rendered --steps 500 --vary frozen_views=6 --vary init=none,steps=300
 
 `rendered` renders the footage of lookalike.demo.benchmark. Without --steps nothing is trained: the encoder in question
 is the pretrained one, as it is, with a head fitted to the footage. Prints Markdown: mAP of every measure side by side,
@@ -22,6 +23,7 @@ import numpy as np
 from cyclopts import App, Parameter
 
 from benchmarks.machine import describe
+from benchmarks.varied import with_settings
 from lookalike.console import frame_counter, say, step_bar, warn_skipped
 from lookalike.contract import Device
 from lookalike.demo.benchmark import render_benchmark
@@ -62,6 +64,7 @@ def main(
     steps: int = 0,
     recipe: str = "footage-cpu",
     compact: bool = False,
+    vary: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     seeds: int = 3,
     seed: int = 0,
     duration_s: float = 120,
@@ -71,7 +74,8 @@ def main(
 
     sources: footage, or `rendered`. variants: how the parts of the pretrained encoder are weighed, a row each.
     steps: of training. recipe: its settings; heads of the baselines have its lengths, too. compact: train that from
-    random weights, too. seeds: draws of the light, from `seed` on; `seed` decides what is rendered and how training
+    random weights, too. vary: NAME=VALUE[,NAME=VALUE], settings of one more run of the recipe; may be given several
+    times. seeds: draws of the light, from `seed` on; `seed` decides what is rendered and how training
     begins, too. duration_s: of each rendered camera.
     """
     given = {"steps": steps, "seed": seed, "device": device, "monitor_every": 0}
@@ -79,6 +83,7 @@ def main(
     configs = {f"trained, {steps} steps": config} if steps else {}
     if steps and compact:
         configs[f"compact, {steps} steps"] = TrainConfig(**read_recipe(find_recipe(COMPACT)) | given)
+    configs |= {f"trained, {one}": with_settings(config, one.split(",")) for one in vary} if steps else {}
     protocol = Protocol(seeds=tuple(range(seed, seed + seeds)))
     print(describe(pick_device(device)))
     with _footage(sources, events, duration_s, seed) as (footage, known):

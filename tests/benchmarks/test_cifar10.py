@@ -12,10 +12,9 @@ from PIL import Image
 from torch import nn
 
 from benchmarks import cifar10
-from benchmarks.cifar10 import Knn, Labelled, Run, embedder, main, read, with_settings
+from benchmarks.cifar10 import Knn, Labelled, Run, embedder, main, read
 from benchmarks.narrow import resnet10
-from lookalike.errors import FootageError, TrainingError
-from training.config import TrainConfig
+from lookalike.errors import FootageError
 
 CPU = torch.device("cpu")
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
@@ -77,27 +76,6 @@ def test_sets_of_other_classes_and_a_single_set_are_refused(tmp_path: Path) -> N
         read([train, test], 32)
     with pytest.raises(FootageError, match=r"got 1 set\(s\) of pictures, expected one or more to train on, then"):
         read([train], 32)
-
-
-def test_settings_are_written_as_in_a_recipe() -> None:
-    given = ("views=simclr", "tau_end=0.99", "decay_norms=true", "lr=1.5", "hidden=64")
-    config = with_settings(TrainConfig(), given)
-    assert config == TrainConfig(views="simclr", tau_end=0.99, decay_norms=True, lr=1.5, hidden=64)
-
-
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ("stepz=5", "--set stepz=5: unknown setting stepz, expected NAME=VALUE, as in a recipe"),
-        ("steps", "--set steps: got , expected int"),
-        ("decay_norms=yes", "--set decay_norms=yes: got yes, expected bool"),
-        ("steps=1.5", "--set steps=1.5: got 1.5, expected int"),
-    ],
-)
-def test_a_setting_that_does_not_fit_is_told(setting: str, message: str) -> None:
-    with pytest.raises(TrainingError) as caught:
-        with_settings(TrainConfig(), (setting,))
-    assert str(caught.value) == message
 
 
 def test_the_small_resnet_halves_its_input_three_times() -> None:

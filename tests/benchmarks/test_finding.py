@@ -57,7 +57,15 @@ def test_it_measures_what_is_pretrained_and_trained(tmp_path: Path, capsys: pyte
     """68 frames at 4 a second. Of those, 13 lie within each of the two passes, both ends included."""
     events, recipe = write_passes(tmp_path), tmp_path / "small.toml"
     recipe.write_text(RECIPE)
-    main(str(tmp_path), events=events, recipe=str(recipe), steps=2, seeds=2, device="cpu")
+    main(
+        str(tmp_path),
+        events=events,
+        recipe=str(recipe),
+        steps=2,
+        vary=("region_share=0,steps=1",),
+        seeds=2,
+        device="cpu",
+    )
     printed = capsys.readouterr().out
     assert "68 frames (4 a second)" in printed
     assert "of 1 camera(s); 2 draw(s) of the light" in printed
@@ -70,7 +78,12 @@ def test_it_measures_what_is_pretrained_and_trained(tmp_path: Path, capsys: pyte
     crops = {name: cells for name, *cells in found["Crops of what moves, another pass"]}
     plain = [name for one in ("8x8", "32x32") for name in (f"raw pixels {one}", f"raw pixels {one}, with colour")]
     rows = [*plain, "HSV histogram", "untrained, same head", "16x16 pixels, same head", START]
-    assert list(frames) == [*rows, *(f"pretrained, {name}" for name in VARIANTS), "trained, 2 steps"]
+    assert list(frames) == [
+        *rows,
+        *(f"pretrained, {name}" for name in VARIANTS),
+        "trained, 2 steps",
+        "trained, region_share=0,steps=1",
+    ]
     assert frames["pretrained, content+layout"] == frames[START]  # as a search weighs whole frames, and crops
     assert crops["pretrained, content+colour"] == crops[START]
 
