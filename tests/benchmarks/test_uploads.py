@@ -16,8 +16,8 @@ COLOURS = {"red": (220, 40, 40), "blue": (40, 40, 220)}
 def test_pictures_of_what_is_not_stored_find_what_is_alike(
     tiny_encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Twelve times red and blue in turn, four frames each with twelve of grey after them. Six of each are stored, so all
-    of the first five hits can be right; of each of the others the second and the third frame are asked."""
+    """Twelve times red and blue in turn, four frames each, with twelve of grey after them. Six of each are stored, so
+    all of the first five hits can be right; of each of the others the second and the third frame are asked."""
     names = ["red", "blue"] * 12
     pictures = [
         np.full((48, 64, 3), colour, np.uint8) for name in names for colour in [COLOURS[name]] * 4 + [(70, 70, 70)] * 12
