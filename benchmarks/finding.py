@@ -30,7 +30,7 @@ from lookalike.demo.benchmark import render_benchmark
 from lookalike.footage import Frame, find_sources, read_frames
 from lookalike.parts import Weights
 from lookalike.report.page import Table
-from lookalike.report.retrieval import judged_tables
+from lookalike.report.retrieval import judged_tables, moments_table
 from training.config import TrainConfig, find_recipe, read_recipe
 from training.evaluation.baselines import Embedder
 from training.evaluation.contenders import PUBLIC, Contender, Role, baselines, of_run
@@ -193,6 +193,8 @@ def report(found: Found, seconds: dict[str, float]) -> list[str]:
         lines += [f"\n### {table.title}\n", table.note, "", *markdown(table)]
         if measure["labels"]:
             lines += ["\nmAP, P@5 in other light, by label (queries)\n", *markdown(by_label(measure))]
+    moments = moments_table(found)
+    lines += [f"\n### {moments.title}\n", moments.note, "", *markdown(moments)]
     lines += [f"\nNot measured: {one['title']}: {one['reason']}." for one in found["measures"] if not one["queries"]]
     return [*lines, "", found["verdict"]]
 
