@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from lookalike.encoder import Encoder
 from lookalike.footage import find_sources
@@ -22,6 +22,8 @@ from tests.browser.person import address, answer, ask, draw, drop, hits, hook
 from tests.passes import RED, RED_PASSES, empty_view, pass_at, write_passes
 from tests.serving.running import ROOT, bentoml_env, served
 from tests.tiny import PARTS_SPEC
+
+NEARLY_WHITE = 240  # of 255: a side may lie between two pixels
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,24 @@ def test_the_part_that_was_asked_by_is_drawn_on_the_picture(page: Page, passing:
         draw(page, hook(page, "box"), 0.1, 0.1, 0.9, 0.9)
     expect(asked).to_have_count(0)
     expect(page.get_by_text("Searched by what moves in this frame")).to_be_hidden()
+
+
+def test_boxes_that_reach_the_edges_of_a_picture_have_four_sides(page: Page, passing: tuple[Shown, str, str]) -> None:
+    _, moving, _ = passing
+    ask_by(page, moving)
+    assert_four_white_sides(hook(page, "asked"))
+    with answer(page):
+        draw(page, hook(page, "box"), 0.1, 0.1, 0.9, 0.9)
+    assert_four_white_sides(page.locator(".box-frame:visible"))
+
+
+def assert_four_white_sides(box: Locator) -> None:
+    """The box is made as large as what it lies on; two pixels of each side are white then."""
+    box.evaluate("box => Object.assign(box.style, {left: 0, top: 0, width: '100%', height: '100%'})")
+    rgb = np.asarray(Image.open(io.BytesIO(box.screenshot())).convert("RGB"))
+    y, x = rgb.shape[0] // 2, rgb.shape[1] // 2
+    sides = rgb[:2, x], rgb[-2:, x], rgb[y, :2], rgb[y, -2:]
+    assert min(side.min() for side in sides) >= NEARLY_WHITE
 
 
 def test_an_empty_moment_is_asked_as_a_whole(page: Page, passing: tuple[Shown, str, str]) -> None:
