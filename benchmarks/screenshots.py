@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 from cyclopts import App
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
@@ -21,7 +24,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, exp
 from benchmarks.serve import server
 from lookalike.console import say
 from lookalike.demo.scenes import encode, scene_frames
-from lookalike.demo.schedule import CAMERAS, scene_events
+from lookalike.demo.schedule import CAMERAS, Camera, scene_events
 from lookalike.encoder import Encoder
 from lookalike.footage import find_sources, frame_at
 from lookalike.index import open_index
@@ -39,6 +42,15 @@ COLOURS = 256  # of the report's picture, so that it stays small
 LOOKED_FOR = "red_car"
 WAIT_MS = 60_000
 
+
+@dataclass(frozen=True)
+class Pictures:
+    """Frames of the first camera as somebody would upload them, PNG: one that is stored, and one of a later day."""
+
+    stored: bytes
+    later: bytes
+
+
 app = App(name="benchmarks.screenshots", help=__doc__, help_format="plaintext")
 
 
@@ -48,14 +60,14 @@ def main(encoder: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        picture = write_recordings(folder / "recordings")
+        pictures = write_recordings(folder / "recordings")
         with open_index(folder / "index", (model := Encoder(encoder, "cpu")).spec, create=True) as index:
             index_footage(find_sources([folder / "recordings"]), model, index, Sampling(fps=4), lambda batch: None)
         flags = ["--encoder", str(encoder), "--index", str(folder / "index"), "--cache", str(folder / "cache")]
         command = [sys.executable, "-m", "lookalike", "serve", *flags, "--device", "cpu", "--port", str(PORT)]
         with server(command, PORT), chromium() as browser:
             for view, reach in VIEWS.items():
-                for width, scheme, shot in shots(browser, reach, picture):
+                for width, scheme, shot in shots(browser, reach, pictures):
                     say(f"{view}, {width} px, {scheme}")
                     shot.save(out / f"{view}-{width}-{scheme}.webp", quality=QUALITY, method=6)
 
@@ -71,25 +83,43 @@ def report(page: Path, out: Path) -> None:
     shot.quantize(COLOURS, dither=Image.Dither.NONE).save(out, optimize=True)
 
 
-def write_recordings(folder: Path) -> bytes:
-    """Four cameras on four days, and a part of one recording again, encoded anew. Returns: a frame of it as a PNG."""
+def write_recordings(folder: Path) -> Pictures:
+    """Four cameras on four days, and a part of one recording again, encoded anew."""
     for camera in CAMERAS:
         (folder / camera.name).mkdir(parents=True)
         for day in range(DAYS):
             say(f"rendering {camera.name}, day {day + 1} of {DAYS}")
-            recorded_at = (datetime.fromisoformat(camera.recorded_at) + timedelta(days=day)).isoformat()
-            frames = scene_frames(dataclasses.replace(camera, recorded_at=recorded_at), LENGTH_S, FPS, day, SIZE_PX)
+            recorded_at, frames = recording(camera, day)
             list(encode(folder / camera.name / f"{day + 1}.mp4", frames, FPS, SIZE_PX, recorded_at))
     first = folder / CAMERAS[0].name / "1.mp4"
     (folder / "copies").mkdir()
     write_copy(first, folder / "copies" / "copy.mp4", 8.0, 12.0)
-    passing = next(one for one in scene_events(CAMERAS[0], LENGTH_S, FPS, 0) if one.label == LOOKED_FOR)
+    _, later = recording(CAMERAS[0], DAYS)
+    frame = next(itertools.islice(later, round(passing_s(DAYS) * FPS), None))
+    return Pictures(png(frame_at(str(first), passing_s(0))), png(frame))
+
+
+def recording(camera: Camera, day: int) -> tuple[str, Iterator[np.ndarray]]:
+    """Returns: when it began; its frames, uint8 (H, W, 3)."""
+    recorded_at = (datetime.fromisoformat(camera.recorded_at) + timedelta(days=day)).isoformat()
+    dated = dataclasses.replace(camera, recorded_at=recorded_at)
+    return recorded_at, iter(scene_frames(dated, LENGTH_S, FPS, day, SIZE_PX))
+
+
+def passing_s(day: int) -> float:
+    """When what is looked for is in the middle of its way past the first camera."""
+    passing = next(one for one in scene_events(CAMERAS[0], LENGTH_S, FPS, day) if one.label == LOOKED_FOR)
+    return (passing.start_s + passing.end_s) / 2
+
+
+def png(rgb: np.ndarray) -> bytes:
+    """rgb: uint8 (H, W, 3)."""
     file = io.BytesIO()
-    Image.fromarray(frame_at(str(first), (passing.start_s + passing.end_s) / 2)).save(file, "PNG")
+    Image.fromarray(rgb).save(file, "PNG")
     return file.getvalue()
 
 
-def shots(browser: Browser, reach: Reach, picture: bytes) -> Iterator[tuple[int, str, Image.Image]]:
+def shots(browser: Browser, reach: Reach, pictures: Pictures) -> Iterator[tuple[int, str, Image.Image]]:
     """A view is reached once, and seen in each width and scheme."""
     context = browser.new_context(base_url=f"http://127.0.0.1:{PORT}", locale="en-GB", timezone_id="UTC")
     context.set_default_timeout(WAIT_MS)
@@ -97,7 +127,7 @@ def shots(browser: Browser, reach: Reach, picture: bytes) -> Iterator[tuple[int,
     page = context.new_page()
     for width, size in SIZES.items():
         page.set_viewport_size(size)
-        reach(page, context, picture)
+        reach(page, context, pictures)
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             settle(page)
@@ -112,37 +142,38 @@ def settle(page: Page) -> None:
       || !image.checkVisibility() || image.getBoundingClientRect().top > innerHeight)""")
 
 
-Reach = Callable[[Page, BrowserContext, bytes], object]
+Reach = Callable[[Page, BrowserContext, Pictures], object]
 
 
-def empty(page: Page, context: BrowserContext, picture: bytes) -> None:
+def empty(page: Page, context: BrowserContext, pictures: Pictures) -> None:
     page.goto("/ui", wait_until="networkidle")
 
 
-def grid(page: Page, context: BrowserContext, picture: bytes) -> None:
-    ask(page, picture)
+def grid(page: Page, context: BrowserContext, pictures: Pictures) -> None:
+    ask(page, pictures.later)
 
 
-def timeline(page: Page, context: BrowserContext, picture: bytes) -> None:
-    ask(page, picture)
+def timeline(page: Page, context: BrowserContext, pictures: Pictures) -> None:
+    ask(page, pictures.stored)
     hook(page, "view-timeline").click()
 
 
-def look(page: Page, context: BrowserContext, picture: bytes) -> None:
-    ask(page, picture)
+def look(page: Page, context: BrowserContext, pictures: Pictures) -> None:
+    ask(page, pictures.stored)
     hook(page, "hit").first.get_by_role("button").first.click()
+    page.mouse.move(0, 0)
     page.wait_for_function("() => document.querySelector('[data-test=look-video]').readyState >= 2")
 
 
-def failed(page: Page, context: BrowserContext, picture: bytes) -> None:
-    ask(page, picture)
+def failed(page: Page, context: BrowserContext, pictures: Pictures) -> None:
+    ask(page, pictures.stored)
     context.set_offline(True)
-    drop(page, picture, "car.png")
+    drop(page, pictures.stored, "car.png")
     expect(hook(page, "error")).to_be_visible()
 
 
 def browse(kind: str, item: str) -> Reach:
-    def reach(page: Page, context: BrowserContext, picture: bytes) -> None:
+    def reach(page: Page, context: BrowserContext, pictures: Pictures) -> None:
         page.goto(f"/ui?browse={kind}", wait_until="networkidle")
         expect(hook(page, item).first).to_be_visible()
 

@@ -26,10 +26,16 @@ def write_passes(folder: Path) -> dict[str, Path]:
     return paths
 
 
-def _shown(camera: str, time_s: float) -> np.ndarray:
+def empty_view(camera: str) -> np.ndarray:
+    """Returns: uint8 (H, W, 3), what a camera shows while nothing passes."""
     width, height = SIZE_PX
     rgb = np.full((height, width, 3), GROUNDS[camera], np.uint8)
     rgb[: height // 3] += 25  # the sky
+    return rgb
+
+
+def _shown(camera: str, time_s: float) -> np.ndarray:
+    width, rgb = SIZE_PX[0], empty_view(camera)
     for from_s, colour in PASSES[camera]:
         share = (time_s - from_s) / PASS_S
         if 0 <= share < 1:

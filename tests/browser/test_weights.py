@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
 
 from lookalike.encoder import Encoder
 from lookalike.footage import find_sources
 from lookalike.index import open_index
 from lookalike.ingest import index_footage
 from lookalike.sampling import Sampling
-from tests.browser.conftest import Shown
-from tests.browser.person import address, answer, draw, hits, hook
-from tests.passes import RED_PASSES, pass_at, write_passes
+from tests.browser.conftest import NARROW, Shown
+from tests.browser.person import address, answer, ask, draw, drop, hits, hook
+from tests.passes import RED, RED_PASSES, empty_view, pass_at, write_passes
 from tests.serving.running import ROOT, bentoml_env, served
 from tests.tiny import PARTS_SPEC
+
+NEARLY_WHITE = 240  # of 255: a side may lie between two pixels
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +77,24 @@ def test_the_part_that_was_asked_by_is_drawn_on_the_picture(page: Page, passing:
     expect(page.get_by_text("Searched by what moves in this frame")).to_be_hidden()
 
 
+def test_boxes_that_reach_the_edges_of_a_picture_have_four_sides(page: Page, passing: tuple[Shown, str, str]) -> None:
+    _, moving, _ = passing
+    ask_by(page, moving)
+    assert_four_white_sides(hook(page, "asked"))
+    with answer(page):
+        draw(page, hook(page, "box"), 0.1, 0.1, 0.9, 0.9)
+    assert_four_white_sides(page.locator(".box-frame:visible"))
+
+
+def assert_four_white_sides(box: Locator) -> None:
+    """The box is made as large as what it lies on; two pixels of each side are white then."""
+    box.evaluate("box => Object.assign(box.style, {left: 0, top: 0, width: '100%', height: '100%'})")
+    rgb = np.asarray(Image.open(io.BytesIO(box.screenshot())).convert("RGB"))
+    y, x = rgb.shape[0] // 2, rgb.shape[1] // 2
+    sides = rgb[:2, x], rgb[-2:, x], rgb[y, :2], rgb[y, -2:]
+    assert min(side.min() for side in sides) >= NEARLY_WHITE
+
+
 def test_an_empty_moment_is_asked_as_a_whole(page: Page, passing: tuple[Shown, str, str]) -> None:
     _, _, empty = passing
     ask_by(page, empty)
@@ -110,3 +133,64 @@ def test_a_part_of_a_picture_may_be_anywhere(page: Page, passing: tuple[Shown, s
     ask_by(page, moving, "%230.1,0.4,0.4,0.5")
     expect(hook(page, "weight-layout")).to_have_value("0")
     expect(page.get_by_text(re.compile("same place"))).to_be_visible()
+
+
+def test_a_picture_that_is_asked_by_what_differs_says_so(page: Page) -> None:
+    """Something large and red before the gate finds what is red. A box, or an empty picture, is asked otherwise."""
+    found = ask(page, something_red())
+    assert {pass_at(hit.camera, hit.time_s) for hit in found[:3]} == RED_PASSES
+    note = hook(page, "difference-note")
+    expect(note).to_be_visible()
+    expect(note).to_have_text(
+        "Searched by what differs from the usual view of this camera. Draw a box to search by a part."
+    )
+    expect(hook(page, "asked")).to_have_count(0)
+    expect(hook(page, "asked-note")).to_be_hidden()
+    with answer(page):
+        draw(page, hook(page, "box"), 0.3, 0.4, 0.9, 0.9)
+    expect(note).to_be_hidden()
+    page.get_by_role("button", name="Whole picture").click()
+    expect(note).to_be_visible()
+    with answer(page):
+        drop(page, png(empty_view("gate")))
+    expect(note).to_be_hidden()
+
+
+def test_the_note_can_be_read_on_a_telephone(page: Page) -> None:
+    page.set_viewport_size(NARROW)
+    ask(page, something_red())
+    expect(hook(page, "difference-note")).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.parametrize("rgb", [empty_view("gate"), 255 - empty_view("gate")], ids=["as usual", "of another camera"])
+def test_other_pictures_are_not_said_to_differ(page: Page, rgb: np.ndarray) -> None:
+    ask(page, png(rgb))
+    expect(hook(page, "difference-note")).to_be_hidden()
+    expect(hook(page, "asked-note")).to_be_hidden()
+
+
+def test_stored_frames_and_what_to_keep_away_from_take_the_place_of_the_usual_view(
+    page: Page, passing: tuple[Shown, str, str]
+) -> None:
+    _, moving, empty = passing
+    ask(page, something_red())
+    expect(hook(page, "difference-note")).to_be_visible()
+    ask_by(page, address(page)["like"][0], f"&unlike={empty}")
+    expect(hook(page, "difference-note")).to_be_hidden()
+    ask_by(page, moving)
+    expect(hook(page, "asked-note")).to_be_visible()
+    expect(hook(page, "difference-note")).to_be_hidden()
+
+
+def something_red() -> bytes:
+    """A picture of the gate, PNG, with something red before it that is larger than all that passes."""
+    rgb = empty_view("gate")
+    rgb[20:48, 20:52] = RED
+    return png(rgb)
+
+
+def png(rgb: np.ndarray) -> bytes:
+    """rgb: uint8 (H, W, 3)."""
+    file = io.BytesIO()
+    Image.fromarray(rgb).save(file, "PNG")
+    return file.getvalue()
