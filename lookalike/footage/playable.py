@@ -23,7 +23,7 @@ from av.video.stream import VideoStream
 from lookalike.errors import FootageError
 from lookalike.footage.container import open_video
 from lookalike.footage.decode import decode, has_no_timestamps, recorded, video_stream
-from lookalike.footage.picture import Converter, size_px
+from lookalike.footage.picture import AS_STORED, Converter, display_of, size_px
 
 How = Literal["as it is", "rewrapped", "encoded"]
 Progress = Callable[[float], None]  # told the share that is done; what it raises ends the work
@@ -61,11 +61,13 @@ def judge(path: str) -> Playable:
         with open_video(path) as container:
             stream = video_stream(container)
             fps = float(stream.average_rate) if stream.average_rate else None
-            began = _first_shown(container, stream)
+            first = _first_frame(container, stream)
+            began = _shown_at(first, container)
             kind = _media_type(container, path)
-            if began is not None and kind and _plays(container, stream, kind):
+            copies = began is not None and not display_of(first).reflects  # players that rotate may not mirror
+            if began is not None and copies and kind and _plays(container, stream, kind):
                 return Playable("as it is", kind, float(began), fps)
-            rewraps = began is not None and _codec(stream) in CODECS[MP4] and stream.pix_fmt in PIXEL_FORMATS
+            rewraps = copies and _codec(stream) in CODECS[MP4] and stream.pix_fmt in PIXEL_FORMATS
             return Playable("rewrapped" if rewraps else "encoded", MP4, 0.0, fps)
     except FFmpegError as error:
         raise FootageError(f"{path}: not a readable video ({error.strerror})") from error
@@ -104,11 +106,15 @@ def _plays(container: InputContainer, stream: VideoStream, kind: str) -> bool:
     )
 
 
-def _first_shown(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """When the first frame is shown, seconds; None where frames have no times."""
+def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
     first = next(decode(container.demux(stream), []), None)
     if first is None:
         raise FootageError(f"{container.name}: no frame could be decoded")
+    return first
+
+
+def _shown_at(first: VideoFrame, container: InputContainer) -> Fraction | None:
+    """When the first frame is shown, seconds; None where frames have no times."""
     if has_no_timestamps(container) or first.pts is None or first.time_base is None:
         return None
     return first.pts * first.time_base
@@ -117,7 +123,7 @@ def _first_shown(container: InputContainer, stream: VideoStream) -> Fraction | N
 def _rewrap(path: str, out: Path, progress: Progress) -> bool:
     """Returns: whether that could be done; AVI, for one, does not say when its pictures are shown."""
     with open_video(path) as source:
-        began = _first_shown(source, video_stream(source))
+        began = _shown_at(_first_frame(source, video_stream(source)), source)
     try:
         with open_video(path) as source, _mp4(out) as target:
             copies = _copied(source, target)
@@ -208,7 +214,8 @@ class _Prepare:
 
     def __call__(self, frame: VideoFrame) -> VideoFrame:
         self._size = self._size or _fitting(*size_px(frame))
-        upright = VideoFrame.from_ndarray(np.ascontiguousarray(self._rgb(frame))) if frame.rotation else frame
+        turned = display_of(frame) != AS_STORED
+        upright = VideoFrame.from_ndarray(np.ascontiguousarray(self._rgb(frame))) if turned else frame
         return self._reformat.reformat(upright, *self._size, "yuv420p")
 
 
