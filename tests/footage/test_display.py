@@ -1,4 +1,4 @@
-"""The display matrix, mirrors included: all eight ways in which a picture may be shown, of a landscape and a portrait."""
+"""The display matrix, mirrors included: all eight ways to show a picture, of a landscape and a portrait."""
 
 from __future__ import annotations
 
