@@ -261,4 +261,4 @@ def _reason(error: Exception, source: Source) -> str:
     """One line, without the path that it is reported beside."""
     if isinstance(error, FFmpegError):
         return f"not a readable {source.kind} ({error.strerror})"
-    return str(error).removeprefix(f"{source.path}: ").strip() or type(error).__name__
+    return str(error).removeprefix(f"{source.name}: ").removeprefix(f"{source.path}: ").strip() or type(error).__name__

@@ -81,7 +81,7 @@ def _leave(container: InputContainer, path: str, track: int) -> None:
     """Leave one recording: the demuxer drops all other pictures."""
     films = _films(container, path)
     if track > max(len(films), 1):
-        raise FootageError(f"no video track {track}, it has {len(films)}")
+        raise FootageError(f"{path}#{track}: no video track {track}, it has {len(films)}")
     for stream in container.streams.video:
         if not films or stream.index != films[track - 1].index:
             stream.discard = Discard.all

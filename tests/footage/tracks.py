@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import OutputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
@@ -56,7 +57,7 @@ def write_tracks(path: Path, tracks: Iterable[Track], options: dict[str, str] | 
     return path
 
 
-def _add(container: av.container.OutputContainer, track: Track) -> VideoStream:
+def _add(container: OutputContainer, track: Track) -> VideoStream:
     stream = container.add_stream(track.codec, rate=25, options=track.options)
     assert isinstance(stream, VideoStream)
     stream.width, stream.height = track.size_px
