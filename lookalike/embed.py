@@ -20,6 +20,7 @@ from lookalike.contract import EncoderSpec
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.footage import Frame, Source, read_source
+from lookalike.footage.playlist import stamp
 from lookalike.footage.tracks import every_track
 from lookalike.index.schema import payload
 from lookalike.ingest import BATCH, QUEUE_FRAMES, OnFrames, OnReconnect, Summary
@@ -136,10 +137,10 @@ def _embed_source(source: Source, job: Job, parts: Path) -> Path | None:
 def _stamp(source: Source) -> str:
     """Changes when the file does; empty where there is none."""
     try:
-        stat = Path(source.path).stat()
-    except OSError:
+        stat, segments = Path(source.path).stat(), stamp(source.path)
+    except (FootageError, OSError):
         return ""
-    return f"{stat.st_size}|{stat.st_mtime_ns}"
+    return f"{stat.st_size}|{stat.st_mtime_ns}|{segments}"
 
 
 def _join(parts: Sequence[Path], out: Path, spec: EncoderSpec) -> None:

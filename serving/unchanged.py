@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lookalike.errors import FootageError
 from lookalike.footage.archive import inside
+from lookalike.footage.playlist import stamp
 from lookalike.footage.read import identify
 from lookalike.footage.sources import STREAM_SCHEMES, split_track, stored_source
 
@@ -29,9 +30,10 @@ class Unchanged:
         in_zip = inside(source)
         try:
             about = (in_zip[0] if in_zip else Path(split_track(source)[0])).stat()
+            times = about.st_size, about.st_mtime_ns, about.st_ino, *stamp(split_track(source)[0])
         except OSError as error:
             raise FootageError(f"{source}: no such file; it was moved or removed after it was indexed") from error
-        if self._id_of(source, about.st_size, about.st_mtime_ns, about.st_ino) != source_id:
+        if self._id_of(source, *times) != source_id:
             raise FootageError(f"{source}: another file than the one that was indexed; index it again")
 
 

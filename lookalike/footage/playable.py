@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 from lookalike.errors import FootageError
 from lookalike.footage.decode import decode, has_no_timestamps, recorded, video_stream
 from lookalike.footage.picture import AS_STORED, Converter, display_of, size_px
+from lookalike.footage.playlist import is_playlist
 from lookalike.footage.tracks import film, open_named
 
 How = Literal["as it is", "rewrapped", "encoded"]
@@ -63,7 +64,7 @@ def judge(path: str) -> Playable:
             fps = float(stream.average_rate) if stream.average_rate else None
             first = _first_frame(container, stream)
             began = _shown_at(first, container)
-            kind = _media_type(container, path) if _is_alone(stream, container) else None
+            kind = _media_type(container, path) if _is_alone(stream, container) and not is_playlist(path) else None
             copies = began is not None and not display_of(first).reflects  # players that rotate may not mirror
             if began is not None and copies and kind and _plays(container, stream, kind):
                 return Playable("as it is", kind, float(began), fps)

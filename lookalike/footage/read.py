@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import av
 import av.container
@@ -22,6 +21,7 @@ from lookalike.footage.decode import Damaged, recorded
 from lookalike.footage.faults import Fault, is_black
 from lookalike.footage.frame import Frame
 from lookalike.footage.picture import Converter, luma, size_px
+from lookalike.footage.playlist import is_playlist, open_bytes, read_playlist
 from lookalike.footage.sampler import GRID, Spent, take
 from lookalike.footage.sources import Source
 from lookalike.footage.stream import stream_frames
@@ -128,20 +128,20 @@ def duration_s(path: str) -> float | None:
 
 
 def identify(source: Source) -> str:
-    """SHA-256 of a file's bytes, or of that and the number of a further track.
+    """SHA-256 of a file's bytes, of a playlist's segments' bytes, or of that and the number of a further track.
 
     Raises: FootageError if it cannot be a source.
     """
     if source.path != source.path.encode(errors="replace").decode():
         raise FootageError("its name is not UTF-8 and cannot be stored; rename it")
-    size = size_bytes(source.path)
+    size = read_playlist(source.path).size_bytes if is_playlist(source.path) else size_bytes(source.path)
     if source.kind == "image":
         if size > MAX_IMAGE_BYTES:
             raise FootageError(f"{size:,} bytes, at most {MAX_IMAGE_BYTES:,} for an image")
         return hashlib.sha256(read_bytes(source.path)).hexdigest()
     if size == 0:
         raise FootageError("empty file")
-    with Path(source.path).open("rb") as file:
+    with open_bytes(source.path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     later = source.track is not None and source.track > 1
     return hashlib.sha256(f"{digest}#{source.track}".encode()).hexdigest() if later else digest

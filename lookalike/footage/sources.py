@@ -12,12 +12,13 @@ from typing import Literal
 
 from lookalike.errors import FootageError
 from lookalike.footage.archive import members
+from lookalike.footage.playlist import segments_of
 from lookalike.naming import Naming
 
 IMAGE_SUFFIXES = frozenset([".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"])
 VIDEO_SUFFIXES = frozenset(
-    ".3gp .asf .avi .dav .flv .h264 .h265 .hevc .m2ts .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts"
-    " .vob .webm .wmv".split()
+    ".3gp .asf .avi .dav .flv .h264 .h265 .hevc .m2ts .m3u8 .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv"
+    " .ts .vob .webm .wmv".split()
 )
 STREAM_SCHEMES = ("http://", "https://", "rtmp://", "rtsp://", "rtsps://", "srt://", "udp://")
 
@@ -137,7 +138,13 @@ def _find_below(folder: Path) -> list[Source]:
             kind = _kind_by_suffix(path)
             if kind and not name.startswith("."):
                 found.append(Source(str(path), kind, _folder_camera(folder, path, kind)))
-    return found
+    return _without_segments(found)
+
+
+def _without_segments(found: list[Source]) -> list[Source]:
+    """Without what a playlist among them is made of."""
+    parts = segments_of(source.path for source in found)
+    return [source for source in found if os.path.realpath(source.path) not in parts] if parts else found
 
 
 def _find_in_zip(archive: str) -> list[Source]:

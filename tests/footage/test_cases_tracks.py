@@ -6,6 +6,7 @@ import asyncio
 import io
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import av
@@ -169,7 +170,7 @@ def test_a_stored_name_leads_to_its_track_unless_a_file_is_named_so(front_rear: 
     shutil.copy(front_rear, second)
     assert split_track(second) == (second, 1)
     assert number_of(frame_at(second, 0)) == 0
-    odd = shutil.copy(front_rear, tmp_path / "gate #4.mp4")
+    odd = Path(shutil.copy(front_rear, tmp_path / "gate #4.mp4"))
     assert list(cameras_of(odd)) == ["gate #4", "gate #4#2"]
     assert number_of(frame_at(f"{odd}#2", 0)) == 20
 
@@ -262,21 +263,11 @@ def test_reindex_takes_the_tracks_that_are_stored(
     with open_index(tmp_path / "index", SPEC) as index:
         index.forget(Where(sources=(str(front_rear),)))
         assert names(index) == {f"{front_rear}#2": 12}
-    outcome = reindex(indexed, new, lambda sources: _silent())
+    outcome = reindex(indexed, new, lambda sources: nullcontext(done))
     assert (outcome.sources, outcome.frames, outcome.switched, outcome.missing) == (1, 12, True, [])
     assert generation_of(NEW_SPEC.space) in indexed.generations()
     with open_index(tmp_path / "index", NEW_SPEC) as index:
         assert names(index) == {f"{front_rear}#2": 12}
-
-
-class _silent:
-    """A progress bar that shows nothing."""
-
-    def __enter__(self):
-        return done
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
 
 def test_embedding_to_a_file_takes_both_cameras(front_rear: Path, tiny: Encoder, tmp_path: Path) -> None:
