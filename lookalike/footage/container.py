@@ -25,5 +25,5 @@ def open_video(path: str) -> InputContainer:
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
     if is_playlist(path):
         playlist = read_playlist(path)
-        return av.open(Joined(playlist, path), format=playlist.format, options=options)
+        return av.open(Joined(playlist, path), "r", format=playlist.format, options=options)
     return av.open(f"file:{Path(path).absolute()}", options=options)

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -102,10 +102,9 @@ def stamp(path: str) -> tuple[int, int]:
     return playlist.size_bytes, max(os.stat(piece.path).st_mtime_ns for piece in playlist.pieces)
 
 
-def segments_of(paths: Iterable[str]) -> set[str]:
+def segments_of(paths: Sequence[str]) -> set[str]:
     """What of a folder is no recording of its own, by real path: segments of the playlists among `paths`, and master
     playlists whose variants are among them. Of playlists that cannot be read nothing: reading them says why."""
-    paths = list(paths)
     parts = set[str]()
     playlists = {os.path.realpath(path): path for path in paths if is_playlist(path)}
     for real, path in playlists.items():
@@ -117,6 +116,21 @@ def segments_of(paths: Iterable[str]) -> set[str]:
         except (FootageError, OSError, ValueError):
             continue
     return parts
+
+
+def without_segments(paths: Sequence[str]) -> set[str]:
+    """Those of a folder that are recordings: not segments of a playlist among them, nor masters of others."""
+    parts, folders = segments_of(paths), dict[str, str]()
+    if not parts:
+        return set(paths)
+
+    def real(path: str) -> str:
+        folder, name = os.path.split(path)
+        if folder not in folders:  # links are followed once a folder: a camera leaves thousands of segments in it
+            folders[folder] = os.path.realpath(folder)
+        return os.path.join(folders[folder], name)
+
+    return {path for path in paths if real(path) not in parts}
 
 
 def _variant(master: str, name: str) -> str:
@@ -182,6 +196,7 @@ class _Reader:
     pieces: list[Piece] = field(default_factory=list)
     _range: str | None = None
     _gap: bool = False
+    _folder: Path | None = None  # its real path
 
     def take(self, line: str) -> None:
         tag, _, value = line.partition(":")
@@ -220,9 +235,11 @@ class _Reader:
         """The real path of a segment, and its size."""
         if not name or "\0" in name or REMOTE.match(name):
             raise FootageError(f"{self.path}: the segment {name!r}, expected the name of a file next to the playlist")
-        folder = Path(os.path.realpath(Path(self.path).parent))
+        folder = self._folder = self._folder or Path(os.path.realpath(Path(self.path).parent))
         for written in (name, unquote(name)):
-            path = Path(os.path.realpath(folder / written))
+            path = folder / written
+            if "/" in written or path.is_symlink():
+                path = Path(os.path.realpath(path))
             if not path.is_relative_to(folder):
                 raise FootageError(f"{self.path}: the segment {name!r} leads out of the playlist's folder")
             try:

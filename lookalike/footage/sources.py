@@ -12,7 +12,7 @@ from typing import Literal
 
 from lookalike.errors import FootageError
 from lookalike.footage.archive import members
-from lookalike.footage.playlist import segments_of
+from lookalike.footage.playlist import without_segments
 from lookalike.naming import Naming
 
 IMAGE_SUFFIXES = frozenset([".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"])
@@ -143,8 +143,8 @@ def _find_below(folder: Path) -> list[Source]:
 
 def _without_segments(found: list[Source]) -> list[Source]:
     """Without what a playlist among them is made of."""
-    parts = segments_of(source.path for source in found)
-    return [source for source in found if os.path.realpath(source.path) not in parts] if parts else found
+    kept = without_segments([source.path for source in found])
+    return [source for source in found if source.path in kept]
 
 
 def _find_in_zip(archive: str) -> list[Source]:
