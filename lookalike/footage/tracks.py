@@ -48,11 +48,15 @@ def open_named(name: str) -> InputContainer:
 
 
 def film(container: InputContainer) -> VideoStream:
-    """The recording of a container: what `open_track` left, else the first. Raises: FootageError if there is none."""
-    for stream in container.streams.video:
-        if stream.discard != Discard.all and not stream.disposition.value & NOT_A_FILM:
-            return stream
-    raise FootageError("no video stream" + (", only a picture" if container.streams.video else ""))
+    """The recording of a container: what `open_track` left; of a stream the first, by what its header says.
+
+    Raises: FootageError if there is none.
+    """
+    streams = [stream for stream in _candidates(container) if stream.discard != Discard.all]
+    if not streams:
+        raise FootageError("no video stream" + (", only a picture" if container.streams.video else ""))
+    counts = {stream.index: stream.frames for stream in streams}
+    return next((stream for stream in streams if not _is_preview(stream, streams, counts)), streams[0])
 
 
 def every_track(sources: Iterable[Source]) -> Iterator[Source]:
@@ -89,7 +93,7 @@ def _leave(container: InputContainer, path: str, track: int) -> None:
 
 def _films(container: InputContainer, path: str) -> list[VideoStream]:
     """The tracks that are recordings, in the order in which they are stored."""
-    streams = [stream for stream in container.streams.video if not stream.disposition.value & NOT_A_FILM]
+    streams = _candidates(container)
     if len(streams) < 2:
         return streams
     counts = {stream.index: stream.frames for stream in streams}
@@ -97,6 +101,10 @@ def _films(container: InputContainer, path: str) -> list[VideoStream]:
         counts = _count(streams, lambda: open_video(path))
     films = [stream for stream in streams if not _is_preview(stream, streams, counts)]
     return [stream for stream in films if counts[stream.index]] or streams[:1]
+
+
+def _candidates(container: InputContainer) -> list[VideoStream]:
+    return [stream for stream in container.streams.video if not stream.disposition.value & NOT_A_FILM]
 
 
 def _is_preview(stream: VideoStream, streams: Sequence[VideoStream], counts: Mapping[int, int]) -> bool:

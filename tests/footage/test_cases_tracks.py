@@ -23,6 +23,7 @@ from lookalike.footage.playable import judge, make_playable
 from lookalike.footage.read import duration_s, identify
 from lookalike.footage.sources import split_track, stored_source
 from lookalike.footage.still import pictures_of
+from lookalike.footage.tracks import film as film_of
 from lookalike.index import FrameIndex, open_index
 from lookalike.index.folder import FolderPlace
 from lookalike.index.generations import generation_of
@@ -292,3 +293,12 @@ def test_the_collected_files_give_their_films(name: str, cameras: list[str]) -> 
     found = [frame for frame in read_frames(find_sources([CASES / "video" / name])) if frame.region is None]
     assert [frame.camera for frame in found] == [camera for camera in cameras for _ in range(40)]
     assert {frame.size_px for frame in found} == {(320, 180)}
+
+
+def test_of_a_stream_the_film_is_taken_by_what_its_header_says(tmp_path: Path) -> None:
+    """A stream is not opened a second time to count."""
+    for tracks in ([preview(), film(0, 60)], [preview(3), film(0, 60)], [film(0, 60), SECOND]):
+        path = write_tracks(tmp_path / "a.mp4", tracks)
+        with av.open(str(path)) as container:
+            frames = [number_of(frame.to_ndarray(format="rgb24")) for frame in container.decode(film_of(container))]
+        assert frames == list(range(60))
