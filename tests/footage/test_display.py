@@ -14,6 +14,7 @@ from lookalike.footage.picture import size_px, within
 from lookalike.footage.playable import judge, make_playable
 from lookalike.footage.still import pictures_of
 from tests.clips import turn, write_clip
+from tests.conftest import SHARED_DATA
 
 # a, b, c, d of the matrix, and what ffmpeg's autorotate does with it, which inserts these filters.
 # Source: fftools/ffmpeg_filter.c, configure_input_video_filter; libavfilter, transpose.
@@ -28,6 +29,7 @@ SHOWN = {
     (0, -1, -1, 0): lambda rgb: np.rot90(rgb, 2).transpose(1, 0, 2),  # clock_flip
 }
 MIRRORS = list(SHOWN)[4:]
+CASES = SHARED_DATA / "cases"
 CORNERS = (16, 90, 160, 235)  # brightness, from the top left, row by row
 
 
@@ -83,3 +85,11 @@ def test_rotated_recordings_are_played_as_they_are(tmp_path: Path, matrix: tuple
 def test_a_frame_without_a_matrix_is_as_it_is_stored() -> None:
     frame = VideoFrame.from_ndarray(corners(64, 48), "rgb24")
     assert size_px(frame) == (64, 48)
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="NO CASES: the shared inputs are not beside the checkout")
+def test_the_collected_mirror_is_mirrored() -> None:
+    """Frame 3 is marked by ten blocks, the last two white; mirrored these are the first two."""
+    rgb = frame_at(str(CASES / "video" / "hflip.mp4"), 0.3)
+    blocks = [rgb[12:30, 32 * block + 10 : 32 * block + 22].mean() > 128 for block in range(10)]
+    assert blocks == [True, True] + [False] * 8
