@@ -20,6 +20,8 @@ from lookalike.contract import EncoderSpec
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.footage import Frame, Source, read_source
+from lookalike.footage.playlist import stamp
+from lookalike.footage.tracks import every_track
 from lookalike.index.schema import payload
 from lookalike.ingest import BATCH, QUEUE_FRAMES, OnFrames, OnReconnect, Summary
 from lookalike.runs import Runs
@@ -79,11 +81,10 @@ def embed_footage(sources: Sequence[Source], job: Job, out: Path) -> Summary:
     """
     if out.is_dir():
         raise FootageError(f"{out}: a folder, expected a file to write, such as frames.parquet")
-    job.summary.sources += len(sources)
     parts = out.with_name(out.name + ".parts")
     try:
         parts.mkdir(parents=True, exist_ok=True)
-        paths = [_embed_source(source, job, parts) for source in sources]
+        paths = [_embed_source(source, job, parts) for source in every_track(sources)]
         written = [path for path in dict.fromkeys(paths) if path is not None]
         if not written:
             raise FootageError("no frame could be read from any source; nothing written")
@@ -96,8 +97,8 @@ def embed_footage(sources: Sequence[Source], job: Job, out: Path) -> Summary:
 
 def embed_rows(sources: Sequence[Source], job: Job) -> Iterator[dict[str, Any]]:
     """One JSON object for each frame, as it is embedded: what an index stores of it, its id, space and embedding."""
-    job.summary.sources += len(sources)
-    for source in sources:
+    for source in every_track(sources):
+        job.summary.sources += 1
         for frames, embeddings in job.embed(source):
             for frame, vector in zip(frames, embeddings, strict=True):
                 yield _row(frame, job.encoder.spec) | {"embedding": vector.tolist()}
@@ -113,6 +114,7 @@ def _batches(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
 def _embed_source(source: Source, job: Job, parts: Path) -> Path | None:
     """Returns: the part; None if nothing could be read."""
     summary, spec = job.summary, job.encoder.spec
+    summary.sources += 1
     key = f"{source}|{job.sampling}|{spec.space}|{_stamp(source)}"
     path = parts / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.parquet"
     if path.exists():
@@ -135,10 +137,10 @@ def _embed_source(source: Source, job: Job, parts: Path) -> Path | None:
 def _stamp(source: Source) -> str:
     """Changes when the file does; empty where there is none."""
     try:
-        stat = Path(source.path).stat()
-    except OSError:
+        stat, segments = Path(source.path).stat(), stamp(source.path)
+    except (FootageError, OSError):
         return ""
-    return f"{stat.st_size}|{stat.st_mtime_ns}"
+    return f"{stat.st_size}|{stat.st_mtime_ns}|{segments}"
 
 
 def _join(parts: Sequence[Path], out: Path, spec: EncoderSpec) -> None:

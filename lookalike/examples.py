@@ -10,7 +10,7 @@ from lookalike import pixels
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.footage import duration_s, frame_at
-from lookalike.footage.sources import VIDEO_SUFFIXES
+from lookalike.footage.sources import VIDEO_SUFFIXES, split_track
 from lookalike.index import FrameIndex, Where, is_frame_id
 from lookalike.index.ask import FrameMoment, QueryExample
 from lookalike.region import Region
@@ -27,7 +27,7 @@ def example_of(example: str, encoder: Encoder, index: FrameIndex, region: Region
     if is_frame_id(example) and region is None:
         return index.example(example)
     side = encoder.spec.input_px
-    if Path(example).suffix.lower() in VIDEO_SUFFIXES and Path(example).is_file():
+    if _is_video(example) and Path(split_track(example)[0]).is_file():
         raise FootageError(f"{example}: a video; name a moment of it as --at {example}@12.5, or `lookalike locate` it")
     if region is None and Path(example).is_file():
         return QueryExample(encoder.embed(pixels.decode_to_fit(Path(example).read_bytes(), side, example)[None])[0])
@@ -60,9 +60,13 @@ def _picture(example: str, index: FrameIndex, fit_px: int | None) -> np.ndarray:
     return pixels.decode(Path(example).read_bytes(), example)
 
 
+def _is_video(source: str) -> bool:
+    return Path(split_track(source)[0]).suffix.lower() in VIDEO_SUFFIXES
+
+
 def _check_within(source: str, time_s: float) -> None:
     """Past its end a recording would show its last frame, and before its start the first."""
-    length_s = duration_s(source) if Path(source).suffix.lower() in VIDEO_SUFFIXES else None
+    length_s = duration_s(source) if _is_video(source) else None
     if time_s < 0 or (length_s is not None and time_s > length_s + BEYOND_S):
         until = "" if length_s is None else f" to {length_s:.1f} s"
         raise FootageError(f"{source}: nothing at {time_s:g} s, expected a moment from 0 s{until}")

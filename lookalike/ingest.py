@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +16,8 @@ from lookalike.ahead import read_ahead
 from lookalike.encoder import Encoder
 from lookalike.footage import Ended, Frame, Skipped, Source, read_source
 from lookalike.footage.archive import inside
+from lookalike.footage.sources import split_track
+from lookalike.footage.tracks import every_track
 from lookalike.index import Finished, FrameIndex
 from lookalike.index.schema import utc_text
 from lookalike.runs import Runs
@@ -99,15 +101,17 @@ def index_footage(
     writers = [_Writer(encoder, index, summary, sampling, on_frames)]
     writers += [_Writer(encoder, index, summary, sampling, on_frames, live=True) for _ in streams]
     first, *beside = (
-        zip(itertools.repeat(writer), _read_unfinished(part, sampling, index, on_reconnect))
+        zip(itertools.repeat(writer), itertools.chain(_read_unfinished(part, sampling, index, on_reconnect), [None]))
         for writer, part in zip(writers, (files, *streams), strict=True)
     )
-    files_left = len(files)
+    files_left, given = bool(files), frozenset(sources)
     try:
         for writer, item in read_ahead(first, QUEUE_FRAMES, beside):
-            writer.take(item)
-            if not isinstance(item, Frame) and item.source.kind != "stream":
-                files_left -= 1
+            if item is not None:
+                writer.take(item)
+                summary.sources += not isinstance(item, Frame) and _is_further(item.source, given)
+            elif writer is writers[0]:
+                files_left = False
     except KeyboardInterrupt:
         if files_left:
             raise KeyboardInterrupt(f"{summary.frames:,} frames read, {summary.added:,} new") from None
@@ -116,6 +120,11 @@ def index_footage(
     if summary.added:
         index.optimize()
     return summary
+
+
+def _is_further(source: Source, given: Collection[Source]) -> bool:
+    """Whether it is a second camera of a file, or a third, that was not given as a source of its own."""
+    return source.track is not None and source.track > 1 and source not in given
 
 
 def import_frames(path: Path, index: FrameIndex, on_frames: OnFrames) -> Summary:
@@ -146,8 +155,11 @@ class Known:
 def _read_unfinished(
     sources: Sequence[Source], sampling: Sampling, index: FrameIndex, on_reconnect: OnReconnect
 ) -> Iterator[Frame | Ended | Known]:
-    """Yield what `read_source` does, pictures made small; of a source that the index has whole, what it knows of it."""
-    for source in sources:
+    """Yield what `read_source` does, pictures made small; of a source that the index has whole, what it knows of it.
+
+    A file of several cameras is as many sources.
+    """
+    for source in every_track(sources):
         known: list[Finished] = []
 
         def wanted(source_id: str, known: list[Finished] = known) -> bool:
@@ -166,7 +178,7 @@ def _began_at(frame: Frame) -> str | None:
 
 def _moved(known: Finished, source: Source) -> bool:
     """Whether a source is found under a new name, and no longer under the old one; else it is a copy."""
-    return known.source != source.name and not Path(known.source).exists() and inside(known.source) is None
+    return known.source != source.name and not Path(split_track(known.source)[0]).exists() and not inside(known.source)
 
 
 class _Writer:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
+from lookalike.errors import FootageError
 from lookalike.footage import Frame, Source, duration_s
 from lookalike.footage.archive import size_bytes
+from lookalike.footage.playlist import is_playlist, read_playlist
 
 
 class Pace:
@@ -67,8 +69,10 @@ class Pace:
 
 def _size(source: Source) -> int:
     try:
+        if is_playlist(source.path):
+            return read_playlist(source.path).size_bytes
         return 0 if source.kind == "stream" else size_bytes(source.path)
-    except (OSError, KeyError):
+    except (FootageError, OSError, KeyError):
         return 0  # it will be named when it is read
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lookalike.footage import Source
+from lookalike.footage.sources import split_track
 from lookalike.ingest import Summary
 
 POLL_S = 2.0
@@ -102,5 +103,5 @@ def _groups(sources: Sequence[Source]) -> Iterator[list[Source]]:
 
 def _without_vanished(taken: TakenIn) -> TakenIn:
     """What was removed before it could be opened is no recording that could not be read."""
-    taken.summary.skipped = [one for one in taken.summary.skipped if Path(one.source).exists()]
+    taken.summary.skipped = [one for one in taken.summary.skipped if Path(split_track(one.source)[0]).exists()]
     return taken

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from lookalike.errors import FootageError
 from lookalike.footage.archive import inside
+from lookalike.footage.playlist import stamp
 from lookalike.footage.read import identify
-from lookalike.footage.sources import IMAGE_SUFFIXES, STREAM_SCHEMES, Source
+from lookalike.footage.sources import STREAM_SCHEMES, split_track, stored_source
 
 RECORDINGS = 100_000  # whose ids are known
 
@@ -28,15 +29,16 @@ class Unchanged:
             raise FootageError(f"{source}: a stream, of which nothing was recorded")
         in_zip = inside(source)
         try:
-            about = (in_zip[0] if in_zip else Path(source)).stat()
+            about = (in_zip[0] if in_zip else Path(split_track(source)[0])).stat()
+            times = about.st_size, about.st_mtime_ns, about.st_ino, *stamp(split_track(source)[0])
         except OSError as error:
             raise FootageError(f"{source}: no such file; it was moved or removed after it was indexed") from error
-        if self._id_of(source, about.st_size, about.st_mtime_ns, about.st_ino) != source_id:
+        if self._id_of(source, *times) != source_id:
             raise FootageError(f"{source}: another file than the one that was indexed; index it again")
 
 
 def _id_of(source: str, *_: int) -> str:
     try:
-        return identify(Source(source, "image" if Path(source).suffix.lower() in IMAGE_SUFFIXES else "video", ""))
+        return identify(stored_source(source))
     except (OSError, KeyError) as error:
         raise FootageError(f"{source}: cannot be read ({error})") from error

@@ -39,6 +39,7 @@ def write_clip(
     metadata: dict[str, str] | None = None,
     options: dict[str, str] | None = None,
     codec_options: dict[str, str] | None = None,
+    size_px: tuple[int, int] = SIZE_PX,
 ) -> Path:
     """Write frame i at exactly pts[i] * time_base."""
     pictures = [picture(number) for number in range(len(pts))] if pictures is None else pictures
@@ -46,7 +47,7 @@ def write_clip(
         container.metadata.update(metadata or {})
         stream = container.add_stream(codec, rate=rate, options=codec_options or {})
         assert isinstance(stream, VideoStream)
-        stream.width, stream.height = SIZE_PX
+        stream.width, stream.height = size_px
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = time_base
         for moment, rgb in zip(pts, pictures, strict=True):

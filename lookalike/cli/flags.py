@@ -30,7 +30,12 @@ app = App(
 )
 
 Source_ = Annotated[
-    str, Parameter(name="SOURCE", help="Images, folders (searched recursively), videos or stream URLs.")
+    str,
+    Parameter(
+        name="SOURCE",
+        help="Images, folders (searched recursively), videos, HLS playlists or stream URLs. FILE#2 is the second camera"
+        " of a file that holds several.",
+    ),
 ]
 EncoderFile = Annotated[Path, Parameter(name="--encoder", help="ONNX file made by `lookalike export`.")]
 IndexAt = Annotated[

@@ -48,6 +48,7 @@ def read_clip(path: str, encoder: Encoder, sampling: Sampling) -> Clip:
     source, *more = find_sources([path])
     if more:
         raise FootageError(f"{path}: {1 + len(more)} files, expected one video")
+    source = source if source.kind != "video" else replace(source, track=source.track or 1)
     watch, sampling = Watch(), replace(sampling, regions=None)  # copies are compared as wholes
     clip = _embed(source, encoder, sampling, [lambda rgb: rgb], watch.look)
     if len(clip.times_s) < 2:

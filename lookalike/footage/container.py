@@ -1,4 +1,7 @@
-"""The only place where a file is opened as a video: that file alone, whatever its name or its content says."""
+"""The only place where a file is opened as a video: that file alone, whatever its name or its content says.
+
+A playlist's segments are found by `playlist`, and FFmpeg gets their bytes.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
+
+from lookalike.footage.playlist import Joined, is_playlist, read_playlist
 
 # Formats that hold a recording. Not among them: scripts and playlists (concat, HLS, DASH, SDP), which open other files;
 # image2, lavfi and tty. A format has several names where libavformat has one reader for them.
@@ -16,6 +21,9 @@ FORMATS = (
 
 
 def open_video(path: str) -> InputContainer:
-    """Open a file. Its name is only a name, also with a colon in it. Raises: FFmpegError; OSError."""
+    """Open a file. Its name is only a name, also with a colon in it. Raises: FootageError, FFmpegError; OSError."""
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+    if is_playlist(path):
+        playlist = read_playlist(path)
+        return av.open(Joined(playlist, path), "r", format=playlist.format, options=options)
     return av.open(f"file:{Path(path).absolute()}", options=options)

@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from lookalike.errors import FootageError
+from lookalike.footage.tracks import film
 
 
 class Damaged(FootageError):
@@ -24,10 +25,8 @@ class Damaged(FootageError):
 
 
 def video_stream(container: InputContainer, keyframes: bool = False) -> VideoStream:
-    """The first one, decoded in threads. keyframes: nothing else. Raises: FootageError if there is none."""
-    if not container.streams.video:
-        raise FootageError("no video stream")
-    stream = container.streams.video[0]
+    """The recording, decoded in threads. keyframes: nothing else. Raises: FootageError if there is none."""
+    stream = film(container)
     stream.thread_type = "AUTO"
     if keyframes:
         stream.codec_context.skip_frame = "NONKEY"
@@ -64,7 +63,7 @@ def timed(
 
     Raw streams (.h264) carry no timestamps: only there the rate that they state counts.
     """
-    stream, untimed = container.streams.video[0], has_no_timestamps(container)
+    stream, untimed = film(container), has_no_timestamps(container)
     for number, frame in enumerate(frames):
         if frame.pts is not None and frame.time_base is not None:
             shown = frame.pts * frame.time_base

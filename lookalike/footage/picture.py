@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
@@ -10,6 +12,41 @@ from lookalike import pixels
 from lookalike.footage.faults import thinned
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue. Source: ITU-R BT.601
+
+
+@dataclass(frozen=True)
+class Display:
+    """What is done to a stored picture before it is shown: rows and columns are exchanged first, then it is flipped.
+
+    mirrored: left and right. Each of the eight is a rotation, or with `reflects` a rotation and a mirror.
+    """
+
+    transposed: bool = False
+    mirrored: bool = False
+    upside_down: bool = False
+
+    @property
+    def reflects(self) -> bool:
+        """Whether no rotation gives the same: text is read from right to left."""
+        return self.transposed ^ self.mirrored ^ self.upside_down
+
+
+AS_STORED = Display()
+
+
+def display_of(frame: VideoFrame) -> Display:
+    """Read the display matrix: a stored point (x, y) is shown at (a x + c y, b x + d y), by the nearest quarter turn.
+
+    `frame.rotation` does not do: it is an angle, and takes a mirror for a half turn. Source: ISO/IEC 14496-12, 6.2.2;
+    libavutil/display.h.
+    """
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return AS_STORED
+    a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), np.int32).tolist()
+    transposed = abs(b) + abs(c) > abs(a) + abs(d)
+    across, down = (c, b) if transposed else (a, d)
+    return Display(transposed, mirrored=across < 0, upside_down=down < 0)
 
 
 class Converter:
@@ -21,7 +58,7 @@ class Converter:
         self._average, self._convert = VideoReformatter(), VideoReformatter()
 
     def __call__(self, frame: VideoFrame) -> np.ndarray:
-        """The picture with the display rotation applied: PyAV reports it, counter-clockwise, but does not apply it.
+        """The picture with the display matrix applied, which PyAV does not do.
 
         Returns: uint8 (H, W, 3) or (fit_px, fit_px, 3).
         """
@@ -53,7 +90,7 @@ def within(frame: VideoFrame, longest_px: int) -> np.ndarray:
 
 def size_px(frame: VideoFrame) -> tuple[int, int]:
     """Width and height of the upright picture."""
-    return (frame.height, frame.width) if round(frame.rotation / 90) % 2 else (frame.width, frame.height)
+    return (frame.height, frame.width) if display_of(frame).transposed else (frame.width, frame.height)
 
 
 def luma(rgb: np.ndarray) -> float:
@@ -62,5 +99,9 @@ def luma(rgb: np.ndarray) -> float:
 
 
 def _upright(rgb: np.ndarray, frame: VideoFrame) -> np.ndarray:
-    quarter_turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(rgb, quarter_turns)) if quarter_turns else rgb
+    display = display_of(frame)
+    if display == AS_STORED:
+        return rgb
+    turned = rgb.transpose(1, 0, 2) if display.transposed else rgb
+    down, across = (-1 if flipped else 1 for flipped in (display.upside_down, display.mirrored))
+    return np.ascontiguousarray(turned[::down, ::across])

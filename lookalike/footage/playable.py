@@ -15,15 +15,16 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
-from av.stream import Stream
+from av.stream import Disposition, Stream
 from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from lookalike.errors import FootageError
-from lookalike.footage.container import open_video
 from lookalike.footage.decode import decode, has_no_timestamps, recorded, video_stream
-from lookalike.footage.picture import Converter, size_px
+from lookalike.footage.picture import AS_STORED, Converter, display_of, size_px
+from lookalike.footage.playlist import is_playlist
+from lookalike.footage.tracks import film, open_named
 
 How = Literal["as it is", "rewrapped", "encoded"]
 Progress = Callable[[float], None]  # told the share that is done; what it raises ends the work
@@ -58,14 +59,16 @@ class Playable:
 def judge(path: str) -> Playable:
     """Look at a recording. Raises: FootageError if it is no readable video."""
     try:
-        with open_video(path) as container:
+        with open_named(path) as container:
             stream = video_stream(container)
             fps = float(stream.average_rate) if stream.average_rate else None
-            began = _first_shown(container, stream)
-            kind = _media_type(container, path)
-            if began is not None and kind and _plays(container, stream, kind):
+            first = _first_frame(container, stream)
+            began = _shown_at(first, container)
+            kind = _media_type(container, path) if _is_alone(stream, container) and not is_playlist(path) else None
+            copies = began is not None and not display_of(first).reflects  # players that rotate may not mirror
+            if began is not None and copies and kind and _plays(container, stream, kind):
                 return Playable("as it is", kind, float(began), fps)
-            rewraps = began is not None and _codec(stream) in CODECS[MP4] and stream.pix_fmt in PIXEL_FORMATS
+            rewraps = copies and _codec(stream) in CODECS[MP4] and stream.pix_fmt in PIXEL_FORMATS
             return Playable("rewrapped" if rewraps else "encoded", MP4, 0.0, fps)
     except FFmpegError as error:
         raise FootageError(f"{path}: not a readable video ({error.strerror})") from error
@@ -88,6 +91,12 @@ def _codec(stream: Stream) -> str:
     return stream.codec_context.codec.canonical_name
 
 
+def _is_alone(stream: VideoStream, container: InputContainer) -> bool:
+    """Whether a browser has no other track to choose; a cover is none, as it is stored apart."""
+    others = (other for other in container.streams.video if other.index != stream.index)
+    return all(other.disposition == Disposition.attached_pic for other in others)
+
+
 def _media_type(container: InputContainer, path: str) -> str | None:
     if container.format.name.startswith("mov,"):
         return MP4
@@ -104,11 +113,15 @@ def _plays(container: InputContainer, stream: VideoStream, kind: str) -> bool:
     )
 
 
-def _first_shown(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """When the first frame is shown, seconds; None where frames have no times."""
+def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
     first = next(decode(container.demux(stream), []), None)
     if first is None:
         raise FootageError(f"{container.name}: no frame could be decoded")
+    return first
+
+
+def _shown_at(first: VideoFrame, container: InputContainer) -> Fraction | None:
+    """When the first frame is shown, seconds; None where frames have no times."""
     if has_no_timestamps(container) or first.pts is None or first.time_base is None:
         return None
     return first.pts * first.time_base
@@ -116,10 +129,10 @@ def _first_shown(container: InputContainer, stream: VideoStream) -> Fraction | N
 
 def _rewrap(path: str, out: Path, progress: Progress) -> bool:
     """Returns: whether that could be done; AVI, for one, does not say when its pictures are shown."""
-    with open_video(path) as source:
-        began = _first_shown(source, video_stream(source))
+    with open_named(path) as source:
+        began = _shown_at(_first_frame(source, video_stream(source)), source)
     try:
-        with open_video(path) as source, _mp4(out) as target:
+        with open_named(path) as source, _mp4(out) as target:
             copies = _copied(source, target)
             for packet in _from_key_frame(source, list(copies)):
                 copied = copies[packet.stream]
@@ -141,7 +154,7 @@ def _rewrap(path: str, out: Path, progress: Progress) -> bool:
 def _copied(source: InputContainer, target: OutputContainer) -> dict[Stream, Stream]:
     """The streams that are kept, and what they become."""
     sounds = [sound for sound in source.streams.audio if _codec(sound) in MP4_SOUND]
-    kept: list[Stream] = [source.streams.video[0], *sounds[:1]]
+    kept: list[Stream] = [film(source), *sounds[:1]]
     return {stream: target.add_stream_from_template(cast(VideoStream, stream)) for stream in kept}
 
 
@@ -176,8 +189,8 @@ def _date(undated: list[Packet], following: Packet) -> None:
 
 
 def _encode(path: str, out: Path, progress: Progress) -> None:
-    with open_video(path) as source, _mp4(out) as target:
-        stream = target.add_stream(ENCODER, rate=source.streams.video[0].average_rate or 25, options=SETTINGS)
+    with open_named(path) as source, _mp4(out) as target:
+        stream = target.add_stream(ENCODER, rate=film(source).average_rate or 25, options=SETTINGS)
         last, prepare = -1, _Prepare()
         try:
             for frame, pts_us in recorded(source):
@@ -208,7 +221,8 @@ class _Prepare:
 
     def __call__(self, frame: VideoFrame) -> VideoFrame:
         self._size = self._size or _fitting(*size_px(frame))
-        upright = VideoFrame.from_ndarray(np.ascontiguousarray(self._rgb(frame))) if frame.rotation else frame
+        turned = display_of(frame) != AS_STORED
+        upright = VideoFrame.from_ndarray(np.ascontiguousarray(self._rgb(frame))) if turned else frame
         return self._reformat.reformat(upright, *self._size, "yuv420p")
 
 

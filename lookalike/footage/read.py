@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import av
 import av.container
@@ -18,14 +17,15 @@ from lookalike import pixels
 from lookalike.errors import FootageError
 from lookalike.footage import exif
 from lookalike.footage.archive import read_bytes, size_bytes
-from lookalike.footage.container import open_video
 from lookalike.footage.decode import Damaged, recorded
 from lookalike.footage.faults import Fault, is_black
 from lookalike.footage.frame import Frame
 from lookalike.footage.picture import Converter, luma, size_px
+from lookalike.footage.playlist import is_playlist, open_bytes, read_playlist
 from lookalike.footage.sampler import GRID, Spent, take
 from lookalike.footage.sources import Source
 from lookalike.footage.stream import stream_frames
+from lookalike.footage.tracks import every_track, open_named, open_track
 from lookalike.naming import Naming
 from lookalike.region import Region
 from lookalike.sampling import ALL, Regions, Sampling
@@ -78,7 +78,7 @@ def read_frames(
             if isinstance(item, Frame):
                 yield item
             elif item.reason:
-                on_skip(Skipped(source.name, item.reason, item.frames))
+                on_skip(Skipped(item.source.name, item.reason, item.frames))
 
 
 def read_source(
@@ -88,12 +88,24 @@ def read_source(
     wanted: Callable[[str], bool] = lambda source_id: True,
     on_reconnect: Callable[[str], None] = lambda message: None,
 ) -> Iterator[Frame | Ended]:
-    """Yield the frames of one source, each followed by its regions, then how it ended.
+    """Yield the frames of one source, each followed by its regions, then how it ended; of a file of several cameras,
+    of one after the other.
 
     fit_px: side of the square that an encoder looks at; pictures are made so small where they are decoded.
     wanted: asked with the source's id before anything is decoded; if not, no frame is read.
     on_reconnect: told in a line when a stream has dropped and is taken up again.
     """
+    for track in every_track([source]):
+        yield from _read_track(track, sampling, fit_px, wanted, on_reconnect)
+
+
+def _read_track(
+    source: Source,
+    sampling: Sampling,
+    fit_px: int | None,
+    wanted: Callable[[str], bool],
+    on_reconnect: Callable[[str], None],
+) -> Iterator[Frame | Ended]:
     count, regions, source_id, reason, damaged, spent = 0, 0, None, None, 0, Spent()
     try:
         source_id = None if source.kind == "stream" else identify(source)
@@ -109,25 +121,30 @@ def read_source(
 def duration_s(path: str) -> float | None:
     """What a video's header states; None if it states nothing, or is none."""
     try:
-        with open_video(path) as container:
+        with open_named(path) as container:
             return container.duration / 1e6 if container.duration else None
-    except (FFmpegError, OSError, ValueError):
+    except (FootageError, FFmpegError, OSError, ValueError):
         return None
 
 
 def identify(source: Source) -> str:
-    """SHA-256 of a file's bytes. Raises: FootageError if it cannot be a source."""
+    """SHA-256 of a file's bytes, of a playlist's segments' bytes, or of that and the number of a further track.
+
+    Raises: FootageError if it cannot be a source.
+    """
     if source.path != source.path.encode(errors="replace").decode():
         raise FootageError("its name is not UTF-8 and cannot be stored; rename it")
-    size = size_bytes(source.path)
+    size = read_playlist(source.path).size_bytes if is_playlist(source.path) else size_bytes(source.path)
     if source.kind == "image":
         if size > MAX_IMAGE_BYTES:
             raise FootageError(f"{size:,} bytes, at most {MAX_IMAGE_BYTES:,} for an image")
         return hashlib.sha256(read_bytes(source.path)).hexdigest()
     if size == 0:
         raise FootageError("empty file")
-    with Path(source.path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with open_bytes(source.path) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    later = source.track is not None and source.track > 1
+    return hashlib.sha256(f"{digest}#{source.track}".encode()).hexdigest() if later else digest
 
 
 def _read_one(
@@ -144,7 +161,7 @@ def _read_one(
     elif source_id is None:
         yield from _read_stream(source, sampling, fit_px, on_reconnect, spent)
     else:
-        with open_video(source.path) as container:
+        with open_track(source.path, source.track or 1) as container:
             captured_from = source.captured_at or _creation_time(container, source)
             yield from _sample(
                 recorded(container, sampling.keyframes), source, source_id, captured_from, sampling, fit_px, spent
@@ -244,4 +261,4 @@ def _reason(error: Exception, source: Source) -> str:
     """One line, without the path that it is reported beside."""
     if isinstance(error, FFmpegError):
         return f"not a readable {source.kind} ({error.strerror})"
-    return str(error).removeprefix(f"{source.path}: ").strip() or type(error).__name__
+    return str(error).removeprefix(f"{source.name}: ").removeprefix(f"{source.path}: ").strip() or type(error).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
@@ -11,12 +12,13 @@ from typing import Literal
 
 from lookalike.errors import FootageError
 from lookalike.footage.archive import members
+from lookalike.footage.playlist import without_segments
 from lookalike.naming import Naming
 
 IMAGE_SUFFIXES = frozenset([".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"])
 VIDEO_SUFFIXES = frozenset(
-    ".3gp .asf .avi .dav .flv .h264 .h265 .hevc .m2ts .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts"
-    " .vob .webm .wmv".split()
+    ".3gp .asf .avi .dav .flv .h264 .h265 .hevc .m2ts .m3u8 .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv"
+    " .ts .vob .webm .wmv".split()
 )
 STREAM_SCHEMES = ("http://", "https://", "rtmp://", "rtsp://", "rtsps://", "srt://", "udp://")
 
@@ -30,6 +32,7 @@ class Source:
     """One file or stream. path: as a user would type it. camera: the name that searches filter by.
 
     captured_at: when it began, in UTC, if that is told from outside. zone: of times inside it that state none.
+    track: which recording of a file that holds several, from 1; None for all of them.
     """
 
     path: str
@@ -37,11 +40,32 @@ class Source:
     camera: str
     captured_at: datetime | None = None
     zone: tzinfo = UTC
+    track: int | None = None
 
     @property
     def name(self) -> str:
-        """The path as it is stored and shown: a URL without its user, password and query."""
-        return f"{self.path.split('://')[0]}://{_stream_camera(self.path)}" if self.kind == "stream" else self.path
+        """The path as it is stored and shown: a URL without its user, password and query; PATH#2 of a second track."""
+        if self.kind == "stream":
+            return f"{self.path.split('://')[0]}://{_stream_camera(self.path)}"
+        return f"{self.path}#{self.track}" if self.track and self.track > 1 else self.path
+
+
+def split_track(name: str) -> tuple[str, int]:
+    """The file and the track that a stored name stands for: front_rear.mp4#2 is the second of front_rear.mp4.
+
+    Unless there is a file of that very name, or no such file without the number.
+    """
+    found = re.fullmatch(r"(.+)#([2-9]|[1-9]\d{1,3})", name, re.DOTALL)
+    if found and not os.path.lexists(name) and Path(found[1]).is_file():
+        return found[1], int(found[2])
+    return name, 1
+
+
+def stored_source(name: str, camera: str = "", captured_at: datetime | None = None) -> Source:
+    """The file that frames are stored under that name of, and no other track of it."""
+    path, track = split_track(name)
+    kind = "image" if Path(path).suffix.lower() in IMAGE_SUFFIXES else "video"
+    return Source(path, kind, camera, captured_at, track=track)
 
 
 def find_sources(given: Iterable[str | Path], naming: Naming = UNNAMED) -> list[Source]:
@@ -65,6 +89,8 @@ def find_sources(given: Iterable[str | Path], naming: Naming = UNNAMED) -> list[
             kind = "image" if path.suffix.lower() in IMAGE_SUFFIXES else "video"
             own = path.absolute().parent.name if kind == "image" else path.stem
             found.append(Source(entry, kind, own))
+        elif split_track(entry)[1] > 1:
+            found.append(stored_source(entry, Path(split_track(entry)[0]).stem))
         else:
             raise FootageError(f"{entry}: no such file or folder; expected an image, a folder, a video or a stream URL")
     if not found:
@@ -93,6 +119,8 @@ def find_in_folders(
 
 def _named(source: Source, naming: Naming) -> Source:
     camera, captured_at = naming.camera_of(source.path, source.camera), naming.captured_of(source.path)
+    if source.track and source.track > 1:
+        camera = f"{camera}#{source.track}"
     return replace(source, camera=camera, captured_at=captured_at, zone=naming.zone)
 
 
@@ -110,7 +138,13 @@ def _find_below(folder: Path) -> list[Source]:
             kind = _kind_by_suffix(path)
             if kind and not name.startswith("."):
                 found.append(Source(str(path), kind, _folder_camera(folder, path, kind)))
-    return found
+    return _without_segments(found)
+
+
+def _without_segments(found: list[Source]) -> list[Source]:
+    """Without what a playlist among them is made of."""
+    kept = without_segments([source.path for source in found])
+    return [source for source in found if source.path in kept]
 
 
 def _find_in_zip(archive: str) -> list[Source]:

@@ -15,10 +15,10 @@ from av.video.frame import VideoFrame
 from lookalike import pixels
 from lookalike.errors import FootageError
 from lookalike.footage.archive import inside, read_bytes
-from lookalike.footage.container import open_video
 from lookalike.footage.decode import decode, timed, video_stream
 from lookalike.footage.picture import Converter, within
-from lookalike.footage.sources import IMAGE_SUFFIXES
+from lookalike.footage.sources import IMAGE_SUFFIXES, split_track
+from lookalike.footage.tracks import open_named
 
 SEEK_BACK_S = (0, 2, 10, 50)  # how far before a moment to start decoding, where less did not reach it
 GO_ON_US = 2_000_000  # how far to decode on rather than to seek, where the format does not say where key frames are
@@ -31,7 +31,7 @@ class Recording:
 
     def __init__(self, path: str) -> None:
         """Raises: FootageError if it has no pictures; FFmpegError."""
-        self._path, self._container = path, open_video(path)
+        self._path, self._container = path, open_named(path)
         try:
             self._stream = video_stream(self._container)
             self.first = next(decode(self._container.demux(self._stream), []), None)
@@ -76,7 +76,7 @@ class Recording:
                 self._begin(timed(whole, self._container, first.pts * first.time_base))
                 yield
         self._container.close()
-        self._container = open_video(self._path)
+        self._container = open_named(self._path)
         self._stream = video_stream(self._container)
         self._begin(timed(decode(self._container.demux(self._stream), []), self._container))
         yield
@@ -153,7 +153,7 @@ def frame_at(source: str, time_s: float, fit_px: int | None = None) -> np.ndarra
 
 
 def _check_there(source: str) -> None:
-    if not Path(source).is_file() and inside(source) is None:
+    if not Path(split_track(source)[0]).is_file() and inside(source) is None:
         raise FootageError(f"{source}: no such file")
 
 

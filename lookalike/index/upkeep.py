@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.footage.archive import inside, members
+from lookalike.footage.sources import split_track
 from lookalike.index.frames import FrameIndex
 from lookalike.index.schema import Finished
 
@@ -87,7 +88,7 @@ def verify(index: FrameIndex) -> Verdict:
 
 def is_there(source: str) -> bool:
     """Whether a source can still be read under its name; a stream is taken to be there."""
-    if "://" in source or Path(source).exists():
+    if "://" in source or Path(split_track(source)[0]).exists():
         return True
     found = inside(source)
     return found is not None and found[1] in members(found[0])
