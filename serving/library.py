@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from lookalike.footage.sources import IMAGE_SUFFIXES, STREAM_SCHEMES
+from lookalike.footage.sources import IMAGE_SUFFIXES
+from lookalike.footage.url import is_stream
 from lookalike.index import Where
 from lookalike.index.schema import REMOTE, utc_text
 from serving.once import Once
@@ -129,4 +130,4 @@ def _begun(fields: Mapping[str, Any]) -> Recorded:
 
 
 def _is_served(fields: Mapping[str, Any]) -> bool:
-    return not fields.get(REMOTE) and not fields["source"].startswith(STREAM_SCHEMES)
+    return not fields.get(REMOTE) and not is_stream(fields["source"])

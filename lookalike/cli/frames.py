@@ -162,7 +162,7 @@ def _find(sources: tuple[str, ...], naming: NamingFlags) -> list[Source]:
     from lookalike.footage import find_sources
 
     found = find_sources(sources, naming.read())
-    unmatched = [source.path for source in found if naming.name_pattern and not naming.matches(source.path)]
+    unmatched = [source.name for source in found if naming.name_pattern and not naming.matches(source.name)]
     if unmatched:
         say(f"--name-pattern is not found in {len(unmatched)} of {len(found)} path(s), such as {unmatched[0]}")
     return found

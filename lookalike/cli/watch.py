@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike.cli.flags import fail
+from lookalike.footage.url import shown_url
 
 if TYPE_CHECKING:
     from lookalike.encoder import Encoder
@@ -24,7 +25,7 @@ def check_watch(folders: tuple[str, ...], settle_s: float) -> None:
         fail(f"--settle-s is {settle_s:g}, expected 0 or more", code=2)
     for one in folders:
         if not Path(one).is_dir():
-            fail(f"{one}: no folder; --watch takes folders that recordings arrive in", code=2)
+            fail(f"{shown_url(one)}: no folder; --watch takes folders that recordings arrive in", code=2)
 
 
 def watch_folders(

@@ -111,7 +111,7 @@ def duration_s(path: str) -> float | None:
     try:
         with open_video(path) as container:
             return container.duration / 1e6 if container.duration else None
-    except (FFmpegError, OSError, ValueError):
+    except (FFmpegError, FootageError, OSError, ValueError):
         return None
 
 
@@ -156,7 +156,7 @@ def _read_stream(
 ) -> Iterator[Frame]:
     """A stream is a source of its own each time that it is read; across connections it is one."""
     started = datetime.now(UTC)
-    source_id = hashlib.sha256(f"{source.path}|{started.isoformat()}".encode()).hexdigest()
+    source_id = hashlib.sha256(f"{source.name}|{started.isoformat()}".encode()).hexdigest()
     frames = stream_frames(source.path, sampling.keyframes, lambda told: on_reconnect(f"{source.name}: {told}"))
     yield from _sample(frames, source, source_id, started, sampling, fit_px, spent)
 
@@ -244,4 +244,4 @@ def _reason(error: Exception, source: Source) -> str:
     """One line, without the path that it is reported beside."""
     if isinstance(error, FFmpegError):
         return f"not a readable {source.kind} ({error.strerror})"
-    return str(error).removeprefix(f"{source.path}: ").strip() or type(error).__name__
+    return str(error).removeprefix(f"{source.name}: ").strip() or type(error).__name__

@@ -11,6 +11,8 @@ from typing import Literal
 
 from lookalike.errors import FootageError
 from lookalike.footage.archive import members
+from lookalike.footage.url import check_url, is_stream, shown_url, stream_camera
+from lookalike.limits import LIMITS, Limits
 from lookalike.naming import Naming
 
 IMAGE_SUFFIXES = frozenset([".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"])
@@ -18,7 +20,6 @@ VIDEO_SUFFIXES = frozenset(
     ".3gp .asf .avi .dav .flv .h264 .h265 .hevc .m2ts .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts"
     " .vob .webm .wmv".split()
 )
-STREAM_SCHEMES = ("http://", "https://", "rtmp://", "rtsp://", "rtsps://", "srt://", "udp://")
 
 Kind = Literal["image", "video", "stream"]
 
@@ -30,6 +31,7 @@ class Source:
     """One file or stream. path: as a user would type it. camera: the name that searches filter by.
 
     captured_at: when it began, in UTC, if that is told from outside. zone: of times inside it that state none.
+    limits: how much of it is read.
     """
 
     path: str
@@ -37,11 +39,12 @@ class Source:
     camera: str
     captured_at: datetime | None = None
     zone: tzinfo = UTC
+    limits: Limits = LIMITS
 
     @property
     def name(self) -> str:
         """The path as it is stored and shown: a URL without its user, password and query."""
-        return f"{self.path.split('://')[0]}://{_stream_camera(self.path)}" if self.kind == "stream" else self.path
+        return shown_url(self.path) if self.kind == "stream" else self.path
 
 
 def find_sources(given: Iterable[str | Path], naming: Naming = UNNAMED) -> list[Source]:
@@ -54,8 +57,9 @@ def find_sources(given: Iterable[str | Path], naming: Naming = UNNAMED) -> list[
     given = [str(entry) for entry in given]
     found: list[Source] = []
     for entry in given:
-        if entry.startswith(STREAM_SCHEMES):
-            found.append(Source(entry, "stream", _stream_camera(entry)))
+        if is_stream(entry):
+            check_url(entry)
+            found.append(Source(entry, "stream", stream_camera(entry)))
         elif Path(entry).is_dir():
             found.extend(_find_below(Path(entry)))
         elif Path(entry).is_file() and entry.lower().endswith(".zip"):
@@ -66,7 +70,8 @@ def find_sources(given: Iterable[str | Path], naming: Naming = UNNAMED) -> list[
             own = path.absolute().parent.name if kind == "image" else path.stem
             found.append(Source(entry, kind, own))
         else:
-            raise FootageError(f"{entry}: no such file or folder; expected an image, a folder, a video or a stream URL")
+            expected = "expected an image, a folder, a video or a stream URL"
+            raise FootageError(f"{shown_url(entry)}: no such file or folder; {expected}")
     if not found:
         raise FootageError(
             f"no images or videos in {', '.join(given)}; expected files such as .mp4, .mkv, .jpg or .png"
@@ -92,7 +97,7 @@ def find_in_folders(
 
 
 def _named(source: Source, naming: Naming) -> Source:
-    camera, captured_at = naming.camera_of(source.path, source.camera), naming.captured_of(source.path)
+    camera, captured_at = naming.camera_of(source.name, source.camera), naming.captured_of(source.name)
     return replace(source, camera=camera, captured_at=captured_at, zone=naming.zone)
 
 
@@ -130,9 +135,3 @@ def _folder_camera(folder: Path, path: Path, kind: Kind) -> str:
     if len(inside) > 1:
         return inside[0]
     return folder.absolute().name if kind == "image" else path.stem
-
-
-def _stream_camera(url: str) -> str:
-    """Host and path, without user, password and query."""
-    rest = url.split("://", 1)[1].split("?", 1)[0]
-    return rest.rsplit("@", 1)[-1].rstrip("/")
