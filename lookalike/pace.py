@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
+from lookalike.errors import FootageError
 from lookalike.footage import Frame, Source, duration_s
 from lookalike.footage.archive import size_bytes
 
@@ -68,7 +69,7 @@ class Pace:
 def _size(source: Source) -> int:
     try:
         return 0 if source.kind == "stream" else size_bytes(source.path)
-    except (OSError, KeyError):
+    except (OSError, FootageError):
         return 0  # it will be named when it is read
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike.cli.flags import fail
-from lookalike.footage.url import shown_url
+from lookalike.limits import LIMITS, Limits
 
 if TYPE_CHECKING:
     from lookalike.encoder import Encoder
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 
 def check_watch(folders: tuple[str, ...], settle_s: float) -> None:
+    from lookalike.footage.url import shown_url
+
     if settle_s < 0:
         fail(f"--settle-s is {settle_s:g}, expected 0 or more", code=2)
     for one in folders:
@@ -29,7 +32,13 @@ def check_watch(folders: tuple[str, ...], settle_s: float) -> None:
 
 
 def watch_folders(
-    folders: tuple[str, ...], naming: Naming, encoder: Encoder, index: FrameIndex, sampling: Sampling, settle_s: float
+    folders: tuple[str, ...],
+    naming: Naming,
+    encoder: Encoder,
+    index: FrameIndex,
+    sampling: Sampling,
+    settle_s: float,
+    limits: Limits = LIMITS,
 ) -> Summary:
     """Returns: what was taken in, when SIGINT or SIGTERM ended it: that is how a watch ends."""
     from lookalike.console import say
@@ -38,7 +47,8 @@ def watch_folders(
     from lookalike.watch import watch
 
     def take(sources: Sequence[Source]) -> Summary:
-        return index_footage(sources, encoder, index, sampling, lambda frames: None)
+        bounded = [replace(source, limits=limits) for source in sources]
+        return index_footage(bounded, encoder, index, sampling, lambda frames: None)
 
     def skip_misnamed(message: str) -> None:
         if message not in misnamed:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from lookalike.errors import FootageError
-from lookalike.footage.archive import members
+from lookalike.footage.archive import is_below, members
 from lookalike.footage.url import check_url, is_stream, shown_url, stream_camera
 from lookalike.limits import LIMITS, Limits
 from lookalike.naming import Naming
@@ -119,8 +119,16 @@ def _find_below(folder: Path) -> list[Source]:
 
 
 def _find_in_zip(archive: str) -> list[Source]:
-    images = [Path(archive, name) for name in members(Path(archive)) if _kind_by_suffix(Path(name)) == "image"]
-    return [Source(str(path), "image", _folder_camera(Path(archive), path, "image")) for path in images]
+    """Those whose names lead out of it, too: reading says so of each."""
+    names = [name for name in members(Path(archive)) if _kind_by_suffix(Path(name)) == "image"]
+    return [Source(*_in_zip(archive, name)) for name in names]
+
+
+def _in_zip(archive: str, name: str) -> tuple[str, Kind, str]:
+    if not is_below(name):
+        return f"{archive}/{name}", "image", Path(archive).absolute().name
+    path = Path(archive, name)
+    return str(path), "image", _folder_camera(Path(archive), path, "image")
 
 
 def _kind_by_suffix(path: Path) -> Kind | None:
