@@ -24,8 +24,8 @@ SHARE = 20  # it is made anew at most for one part in so many of the time
 class Recorded:
     """One recording. began_at: its first moment, RFC 3339 UTC, or None. length_s: until the end of its last frame.
 
-    frames: whole ones that are stored. served: whether its pictures are shown: not if it was named over
-    HTTP, or is a stream.
+    frames: whole ones that are stored. served: whether its pictures are shown: not if it was named from
+    elsewhere, or is a stream.
     """
 
     source_id: str

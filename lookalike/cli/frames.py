@@ -130,6 +130,8 @@ def index(
     print_data(json.dumps({"index": index, "points": points} | _report(summary, named=watch)))
     if summary.skipped and not summary.frames and not watch:
         fail("no frame could be read from any source")
+    if summary.refused:
+        fail(f"{summary.refused:,} rows of tables were refused; the others are stored")
 
 
 def _index_all(
