@@ -60,16 +60,18 @@ def export_run(
     on_attempt: Callable[[str], None] = _nothing,
     min_top10: float | None = None,
     footage: FrameCache | None = None,
+    arch: str | None = None,
 ) -> Exported:
     """Export the online encoder of a training run.
 
+    arch: as for `TrainConfig.load`.
     footage: what its head is fitted to, and verified on, if that is not what the run was trained on.
     on_attempt: gets a line for each way of quantising that is tried. min_top10: the share of nearest neighbours that
     must agree, where it is not parity.LIMITS that says so.
     Raises: TrainingError if the run is incomplete; ExportError if the file does not agree with the encoder:
     then nothing is left at `out`.
     """
-    served, config = load_trained(run)
+    served, config = load_trained(run, arch)
     steps = int(load_checkpoint(run / CHECKPOINT)["step"])
     trained_on = load_cache(run / "cache")
     cache = footage or trained_on

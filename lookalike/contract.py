@@ -64,6 +64,17 @@ class EncoderSpec:
         identity = f"{self.weights_sha256}|{self.input_px}|{self.resize}|{self.precision}"
         return f"{self.name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
+    def _check(self) -> None:
+        """Raises: ValueError, TypeError for a value that no export writes."""
+        bounds = {"input_px": (1, 4096), "dim": (1, 65_536), "steps": (0, 2**53), "frames": (0, 2**53)}
+        for name, (least, most) in bounds.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+                raise ValueError(f"{name} is {str(value)[:50]!r}, expected {least:,} to {most:,}")
+        for name in ("name", "weights_sha256", "precision", "arch", "light", "fitted_to", "resize"):
+            if not isinstance(getattr(self, name), str):
+                raise TypeError(f"{name} is {str(getattr(self, name))[:50]!r}, expected text")
+
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self) | {"space": self.space}, sort_keys=True)
 
@@ -84,6 +95,7 @@ class EncoderSpec:
             entry["parts"] = tuple(Part(**part) for part in entry.get("parts", ()))
             entry |= {name: Weights(**entry[name]) for name in ("crop", "frame") if name in entry}
             spec = cls(**entry)
+            spec._check()
             if spec.parts and sum(part.dim for part in spec.parts) != spec.dim:
                 raise ValueError(f"its parts have {sum(part.dim for part in spec.parts)} numbers, expected {spec.dim}")
         except (ValueError, KeyError, TypeError, AttributeError) as error:

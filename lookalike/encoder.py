@@ -8,7 +8,8 @@ import numpy as np
 import onnxruntime as ort
 
 from lookalike.contract import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, EncoderSpec, RunDevice
-from lookalike.errors import DeviceError, EncoderError
+from lookalike.errors import EncoderError
+from lookalike.graph_check import check_graph
 from lookalike.runtime import open_session
 
 MAX_BATCH = 64  # larger inputs are run in slices, so memory stays bounded
@@ -21,19 +22,23 @@ class Encoder:
         """Load and check an encoder.
 
         threads: cores for one run; None takes all.
-        Raises: EncoderError if the file is not a Lookalike encoder; DeviceError if `device` is not there.
+        Raises: EncoderError if the file is not a Lookalike encoder, or asks for too much, see graph_check;
+        DeviceError if `device` is not there.
         """
         self.path = Path(path)
         if not self.path.is_file():
             raise EncoderError(f"{self.path}: no such file, expected an encoder; make one with `lookalike export`")
         try:
+            check_graph(self.path)
             self._session = open_session(self.path, device, threads)
-        except DeviceError:
+        except EncoderError:
             raise
         except Exception as error:  # onnxruntime raises a family of its own, not exported by name
             raise EncoderError(f"{self.path}: not a readable ONNX file ({_first_line(error)})") from error
         self.provider = self._session.get_providers()[0]
         self.spec = _read_spec(self._session, self.path)
+        if (side := self._session.get_inputs()[0].shape[1]) != self.spec.input_px:
+            raise EncoderError(f"{self.path}: takes {side} px, its metadata says {self.spec.input_px}; export it again")
 
     def embed(self, pixels: np.ndarray) -> np.ndarray:
         """Embed a batch.
@@ -52,7 +57,10 @@ class Encoder:
 
 
 def _read_spec(session: ort.InferenceSession, path: Path) -> EncoderSpec:
-    entry = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    try:
+        entry = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    except UnicodeDecodeError as error:
+        raise EncoderError(f"{path}: unreadable encoder metadata (not UTF-8); export it again") from error
     if entry is None:
         raise EncoderError(f"{path}: an ONNX file without Lookalike metadata; make one with `lookalike export`")
     return EncoderSpec.from_json(entry, str(path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -22,11 +22,12 @@ from lookalike.index import Finished, FrameIndex
 from lookalike.index.schema import utc_text
 from lookalike.runs import Runs
 from lookalike.sampling import Sampling
-from lookalike.table import from_table, read_tables
+from lookalike.table import checked, read_tables
 
 BATCH = 32
 FLUSH_EVERY = 64  # batches between making the index durable
 FLUSH_EVERY_S = 30.0  # and seconds, of a stream that gives few frames
+NAMED_ROWS = 5  # of a table, of those that are refused
 QUEUE_FRAMES = 128  # small frames waiting for the encoder: bounds memory whatever the length of the footage
 
 OnFrames = Callable[[Sequence[Frame]], None]
@@ -38,6 +39,8 @@ class Summary:
     """What a job did. frames: read. added: newly stored, with their regions. skipped: what could not be read.
 
     regions: parts of frames among what was read. regions_s: seconds of work on them: to find, to cut and to embed them.
+
+    refused: rows of tables that were left out.
 
     black, frozen: frames that show nothing. damaged: packets or frames that did not decode. All of what was read now.
     """
@@ -51,6 +54,7 @@ class Summary:
     skipped: list[Skipped] = field(default_factory=list)
     regions: int = 0
     regions_s: float = 0.0
+    refused: int = 0
 
     def __add__(self, other: Summary) -> Summary:
         return Summary(
@@ -63,6 +67,12 @@ class Summary:
         self.regions += len(frames) - len(faults)
         self.black += faults.count("black")
         self.frozen += faults.count("frozen")
+
+    def refuse(self, path: Path, rows: Mapping[int, str]) -> None:
+        """rows: of a table, by number from 0, why they are left out; the first few are named."""
+        named = list(rows.items())[: max(NAMED_ROWS - self.refused, 0)]
+        self.skipped += [Skipped(f"{path}, row {number}", reason, 0) for number, reason in named]
+        self.refused += len(rows)
 
     def ended(self, source: Source, frames: int, reason: str | None, damaged: int = 0, regions_s: float = 0.0) -> None:
         self.damaged += damaged
@@ -128,16 +138,22 @@ def _is_further(source: Source, given: Collection[Source]) -> bool:
 
 
 def import_frames(path: Path, index: FrameIndex, on_frames: OnFrames) -> Summary:
-    """Store the frames of a Parquet file that `lookalike embed` wrote.
+    """Store the frames of a Parquet file that `lookalike embed` wrote. Bad rows are left out, and counted.
 
+    A service opens no recording that only a table names: its frames are marked, see `FrameIndex.add`.
     Raises: FootageError, SpaceMismatch as `read_tables`.
     """
-    summary = Summary(sources=1)
+    summary, row = Summary(sources=1), 0
     for table in read_tables(path, index.spec):
-        frames, embeddings = from_table(table)
-        summary.added += _add_missing(index, frames, embeddings)
-        summary.saw(frames)
-        on_frames(frames)
+        rows = checked(table, index.spec.dim, row)
+        row += table.num_rows
+        summary.refuse(path, rows.refused)
+        if rows.frames:
+            summary.added += _add_missing(index, rows.frames, rows.embeddings, remote=True)
+            summary.saw(rows.frames)
+            on_frames(rows.frames)
+    if (more := summary.refused - NAMED_ROWS) > 0:
+        summary.skipped.append(Skipped(str(path), f"{more:,} more rows refused", 0))
     index.finish([])
     if summary.added:
         index.optimize()
@@ -258,8 +274,11 @@ class _Writer:
             return
         if self._runs:
             self._put(*self._runs.push(batch, self._summary.embedded(batch, self._encoder)))
-        elif missing := self._index.missing(batch):
-            self._index.add(missing, self._summary.embedded(missing, self._encoder))
+        else:
+            missing = self._index.missing(batch)
+            if missing:
+                self._index.add(missing, self._summary.embedded(missing, self._encoder))
+            self._index.claim(_without(batch, missing))
             self._summary.added += len(missing)
         self._summary.saw(batch)
         self._stored += 1
@@ -270,13 +289,21 @@ class _Writer:
         self._summary.added += _add_missing(self._index, frames, embeddings)
 
 
-def _add_missing(index: FrameIndex, frames: Sequence[Frame], embeddings: np.ndarray) -> int:
-    """Store those that are not there yet. Returns: how many."""
-    missing = {frame.id for frame in index.missing(frames)} if frames else set()
-    rows = [row for row, frame in enumerate(frames) if frame.id in missing]
+def _add_missing(index: FrameIndex, frames: Sequence[Frame], embeddings: np.ndarray, remote: bool = False) -> int:
+    """Store those that are not there yet. remote: as for `FrameIndex.add`. Returns: how many."""
+    missing = index.missing(frames) if frames else []
+    new = {frame.id for frame in missing}
+    rows = [row for row, frame in enumerate(frames) if frame.id in new]
     if rows:
-        index.add([frames[row] for row in rows], embeddings[rows])
+        index.add([frames[row] for row in rows], embeddings[rows], remote)
+    if not remote:
+        index.claim(_without(frames, missing))
     return len(rows)
+
+
+def _without(frames: Sequence[Frame], missing: Sequence[Frame]) -> list[Frame]:
+    new = {frame.id for frame in missing}
+    return [frame for frame in frames if frame.id not in new]
 
 
 def embed_small(encoder: Encoder, frames: Sequence[Frame]) -> np.ndarray:

@@ -52,6 +52,25 @@ def decode_within(data: bytes, longest_px: int, name: str = "image") -> np.ndarr
     return np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=GAP))
 
 
+def decoding_cost(data: bytes) -> int:
+    """Estimate, from its header, how many pixels an image costs to decode; 0 for what `decode` refuses.
+
+    A JPEG is decoded at a fraction and counts an eighth, unless it is progressive; samples of 16 bits count twice.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                pixels = image.width * image.height
+                if pixels > MAX_PIXELS:
+                    return 0
+                if image.format == "JPEG" and not image.info.get("progressive"):
+                    return pixels // 8
+                return pixels * 2 if image.mode[0] in "IF" else pixels
+    except Exception:  # noqa: BLE001 (whatever it is, decoding says so)
+        return 0
+
+
 def _decode(data: bytes, name: str, least_px: int | None) -> Image.Image:
     """least_px: a side that is enough; a JPEG decoder can leave out detail beyond it. Source: Pillow, Image.draft."""
     if not data:

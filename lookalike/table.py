@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from lookalike.contract import EncoderSpec
 from lookalike.errors import FootageError, SpaceMismatch
 from lookalike.footage import Frame
 from lookalike.region import Region
+from lookalike.table_check import check_columns, embeddings_of, fault_of, values
 
 SPEC = b"lookalike"  # the key of the encoder's spec in the file's metadata
 NO_PICTURE = np.empty((0, 0, 3), np.uint8)
@@ -62,10 +64,33 @@ def from_table(table: pa.Table) -> tuple[list[Frame], np.ndarray]:
     return [_frame(row) for row in rows], vectors.reshape(len(rows), -1)
 
 
-def read_tables(path: Path, spec: EncoderSpec) -> Iterator[pa.Table]:
-    """The rows of a Parquet file that `lookalike embed` wrote, a part at a time.
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Some rows of a table from elsewhere. frames, embeddings: of the good ones, float32 (N, D).
 
-    Raises: FootageError if it is none; SpaceMismatch if another encoder made it.
+    refused: by its number in the file, from 0, why a row cannot be stored.
+    """
+
+    frames: list[Frame]
+    embeddings: np.ndarray
+    refused: dict[int, str]
+
+
+def checked(table: pa.Table, dim: int, first: int = 0) -> Rows:
+    """first: the number of the table's first row."""
+    columns = {name: values(table.column(name)) for name, _ in _COLUMNS if name != "id"}
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    vectors = embeddings_of(table.column("embedding"), dim)
+    faults = [fault_of(row, vector) for row, vector in zip(rows, vectors, strict=True)]
+    good = [number for number, fault in enumerate(faults) if fault is None]
+    refused = {first + number: fault for number, fault in enumerate(faults) if fault is not None}
+    return Rows([_frame(rows[number]) for number in good], vectors[good], refused)
+
+
+def read_tables(path: Path, spec: EncoderSpec) -> Iterator[pa.Table]:
+    """The rows of a Parquet file that `lookalike embed` wrote, a part at a time; what they hold is not checked.
+
+    Raises: FootageError if it is none, or has other columns; SpaceMismatch if another encoder made it.
     """
     try:
         with pq.ParquetFile(path) as file:
@@ -77,9 +102,10 @@ def read_tables(path: Path, spec: EncoderSpec) -> Iterator[pa.Table]:
             found = EncoderSpec.from_json(stated.decode(), str(path))
             if found.space != spec.space:
                 raise SpaceMismatch(f"{path}: made by encoder {found.space}, this one is {spec.space}; embed it again")
+            check_columns(file.schema_arrow, schema(spec), str(path))
             for batch in file.iter_batches(ROWS):
                 yield pa.Table.from_batches([batch])
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise FootageError(f"{path}: not a readable Parquet file ({' '.join(str(error).split())})") from error
 
 

@@ -30,21 +30,22 @@ class Body:
     fields: list[tuple[str, str]]
 
 
-class HeldBytes:
-    """How many bytes of all requests may be in memory or on disk at a time."""
+class Budget:
+    """How much of something all requests may take at a time: bytes in memory or on disk, pixels to decode."""
 
-    def __init__(self, limit: int) -> None:
-        self._free = limit
+    def __init__(self, limit: int, excess: str = "too many uploads are on their way") -> None:
+        """excess: what Busy says."""
+        self._free, self._excess = limit, excess
 
     @contextmanager
     def lease(self) -> Iterator[Callable[[int], None]]:
-        """Yields what a request calls with each count of bytes that it takes in. It raises Busy past the limit."""
+        """Yields what a request calls with each count that it takes. It raises Busy past the limit."""
         taken = 0
 
         def take(count: int) -> None:
             nonlocal taken
             if count > self._free:
-                raise Busy("too many uploads are on their way")
+                raise Busy(self._excess)
             self._free -= count
             taken += count
 

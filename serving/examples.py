@@ -27,7 +27,7 @@ class Examples:
         self._pipeline, self._gallery = pipeline, gallery
 
     async def embedded(self, examples: Sequence[Example]) -> list[QueryExample]:
-        """Raises: as `Pipeline.embed`; Refusal 404 for what is not known, 410 for what was named over HTTP, 400 for a
+        """Raises: as `Pipeline.embed`; Refusal 404 for what is not known, 410 for what was indexed elsewhere, 400 for a
         recording that is gone."""
         return list(await asyncio.gather(*(self._embedded(one) for one in examples)))
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from lookalike.errors import FootageError
 from lookalike.index import is_frame_id
-from lookalike.index.schema import REMOTE
+from lookalike.index.schema import FROM_ELSEWHERE, REMOTE
 from serving.explorer import Explorer
 from serving.kept import Kept, open_cache
 from serving.library import Library, Recorded
@@ -31,7 +31,7 @@ _SOURCE_ID = re.compile("[0-9a-f]{64}")
 class Gallery:
     """Used in the event loop that serves the requests. Close it when that ends.
 
-    Only recordings that the index knows, and that were not named over HTTP, are opened; never a path from a client.
+    Only recordings that were indexed here, not named over HTTP or by a table, are opened; never a path from a client.
     """
 
     def __init__(self, pipeline: Pipeline, cache: Path) -> None:
@@ -105,11 +105,11 @@ class Gallery:
 
 
 def moment_of(fields: Mapping[str, Any]) -> Moment:
-    """Where a stored frame is from. Raises: Refusal 410 if its source was named over HTTP."""
+    """Where a stored frame is from. Raises: Refusal 410 if its source was named from elsewhere."""
     if fields.get(REMOTE):
         raise Refusal(410, "gone", not_served(fields["source"]))
     return Moment(fields["source"], fields["source_id"], fields["time_s"])
 
 
 def not_served(source: str) -> str:
-    return f"{source}: named over HTTP, so not opened"
+    return f"{source}: named {FROM_ELSEWHERE}, so not opened; index it on this machine"

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from lookalike.footage.sources import IMAGE_SUFFIXES, STREAM_SCHEMES
+from lookalike.footage.sources import IMAGE_SUFFIXES
+from lookalike.footage.url import is_stream
 from lookalike.index import Where
 from lookalike.index.schema import REMOTE, utc_text
 from serving.once import Once
@@ -23,8 +24,8 @@ SHARE = 20  # it is made anew at most for one part in so many of the time
 class Recorded:
     """One recording. began_at: its first moment, RFC 3339 UTC, or None. length_s: until the end of its last frame.
 
-    frames: whole ones that are stored. served: whether its pictures are shown: not if it was named over
-    HTTP, or is a stream.
+    frames: whole ones that are stored. served: whether its pictures are shown: not if it was named from
+    elsewhere, or is a stream.
     """
 
     source_id: str
@@ -129,4 +130,4 @@ def _begun(fields: Mapping[str, Any]) -> Recorded:
 
 
 def _is_served(fields: Mapping[str, Any]) -> bool:
-    return not fields.get(REMOTE) and not fields["source"].startswith(STREAM_SCHEMES)
+    return not fields.get(REMOTE) and not is_stream(fields["source"])

@@ -7,6 +7,7 @@ MIB = 1024 * 1024
 MAX_IMAGES = 64  # per request: one full run of the encoder; more belongs in several requests, which share runs
 MAX_IMAGE_BYTES = 32 * MIB  # a 64-megapixel JPEG fits, and that is the decoder's own limit
 MAX_BODY_BYTES = 128 * MIB  # per request: 64 photographs of 2 MiB
+MAX_PIXELS = 128_000_000  # to decode, per request, by `decoding_cost`: two of the largest, 85 photographs of 12 MP
 MAX_TEXT_BYTES = 64 * 1024  # a JSON body or a form field: it names an id, some cameras, two times
 MAX_INDEX_BODY_BYTES = 16 * MIB  # MAX_POINTS vectors of 4096 numbers are 6 MiB in base64
 MAX_HELD_BYTES = 1024 * MIB  # bodies of all requests that are being read or decoded
@@ -18,6 +19,7 @@ MAX_TOP = 1000  # hits: what a person or a script can look through
 
 RETRY_AFTER_S = 1  # about one run on a small CPU
 DECODE_THREADS = os.cpu_count() or 1  # Pillow lets go of the GIL; one decode takes up to 0.5 GB at 64 megapixels
+MAX_HELD_PIXELS = 256_000_000 * DECODE_THREADS  # of all requests: about four seconds of decoding
 STILL_THREADS = min(os.cpu_count() or 1, 4)  # recordings that are cut at a time; each decoder has threads of its own
 PROXY_THREADS = 2  # so that one which is only rewrapped does not wait for one which is encoded
 SEARCH_THREADS = 4  # queries take milliseconds; a slow Qdrant server must not pile up threads

@@ -25,7 +25,7 @@ _ERRORS = {
     "503": "Too busy, or the encoder or the index failed; try again after Retry-After seconds",
 }
 
-_NOT_OPENED = "A part of a frame, or a moment, of a recording that was named over HTTP"
+_NOT_OPENED = "A part of a frame, or a moment, of a recording that was indexed elsewhere"
 _EXAMPLE = "the id of a hit, picture:ID or moment:SOURCE_ID@SECONDS, each with #x,y,w,h for a part of it, in shares"
 _CAMERA = {"type": "array", "items": {"type": "string"}, "description": "Any of these cameras"}
 _TIME = {"type": "string", "description": "Seconds into the clip, or ISO 8601"}

@@ -23,7 +23,10 @@ _RECORDING: dict[str, Any] = {
     "length_s": {"type": "number", "description": "Until the end of its last stored frame"},
     "frames": _WHOLE,
     "kind": {"type": "string", "enum": ["video", "picture"]},
-    "served": {"type": "boolean", "description": "False if it was named over HTTP, or is a stream: it is not opened"},
+    "served": {
+        "type": "boolean",
+        "description": "False if it was indexed elsewhere, or is a stream: it is not opened",
+    },
     "width": _WHOLE,
     "height": _WHOLE,
 }
@@ -77,7 +80,9 @@ SCHEMAS = {
 
 _BAD = {"400": "A parameter is none that is known"}
 _UNKNOWN = {"404": "Nothing has this id", "409": "The service was started without an index"}
-_GONE = {"410": "The recording is gone, is another now, cannot be read, or was named over HTTP; the message says which"}
+_GONE = {
+    "410": "The recording is gone, is another now, cannot be read, or was indexed elsewhere; the message says which"
+}
 _RANGE = {"416": "The range lies outside"}
 _BUSY = {"503": "Too busy, or the index failed; try again after Retry-After seconds", "504": "Not done in time"}
 

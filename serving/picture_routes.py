@@ -29,7 +29,8 @@ async def keep(request: Request) -> Response:
         check_fields(body.files, [name for name, _ in body.fields], "image")
         if len(body.files) > 1:
             raise Refusal(400, "bad_request", f"{len(body.files)} images, expected one")
-        jpeg, width, height = await pipeline.aside(_made_small, body.files[0])
+        async with pipeline.decoding(body.files):
+            jpeg, width, height = await pipeline.aside(_made_small, body.files[0])
     return json_answer({"id": await gallery.keep(jpeg), "width": width, "height": height}, {})
 
 

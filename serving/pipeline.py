@@ -18,11 +18,18 @@ from lookalike.errors import FootageError, ImageError, IndexStoreError, QueryErr
 from lookalike.index import FrameIndex, Hit, open_index
 from lookalike.index.ask import QueryExample, SearchRequest
 from lookalike.index.engine import Engine
-from lookalike.pixels import decode, decode_to_fit, fit
+from lookalike.pixels import decode, decode_to_fit, decoding_cost, fit
 from lookalike.region import Region
 from serving.batching import Batcher, Decode, RunFailed
-from serving.bodies import HeldBytes, Upload
-from serving.limits import DECODE_THREADS, MAX_HELD_BYTES, MAX_QUEUED_IMAGES, SEARCH_THREADS
+from serving.bodies import Budget, Upload
+from serving.limits import (
+    DECODE_THREADS,
+    MAX_HELD_BYTES,
+    MAX_HELD_PIXELS,
+    MAX_PIXELS,
+    MAX_QUEUED_IMAGES,
+    SEARCH_THREADS,
+)
 from serving.metrics import BATCH_IMAGES, ENCODER, IMAGES, RUN_SECONDS
 from serving.query import Query
 from serving.refusals import Refusal
@@ -41,7 +48,8 @@ class Pipeline:
     ) -> None:
         """capacity: images on their way at a time. writable: clients may add and remove frames."""
         self.spec, self.writable = encoder.spec, writable
-        self.held = HeldBytes(MAX_HELD_BYTES)
+        self.held = Budget(MAX_HELD_BYTES)
+        self._pixels_held = Budget(MAX_HELD_PIXELS, "too many large images are on their way")
         self._encoder, self._index = encoder, index
         self._decoders = ThreadPoolExecutor(DECODE_THREADS + 1, "decode")  # one of them runs the encoder
         self._searchers = ThreadPoolExecutor(SEARCH_THREADS, "search")
@@ -64,9 +72,24 @@ class Pipeline:
         """Decode, then embed: a broken upload never meets those that would share its batch.
 
         Returns: float32 (len(uploads), D), rows of length 1.
-        Raises: Busy; RunFailed; Refusal 400 or 413 that names the first image which is none.
+        Raises: Busy; RunFailed; Refusal 400 or 413 that names the first image which is none, or for too many pixels.
         """
-        return await self._embed(uploads, [partial(self._pixels, upload) for upload in uploads])
+        async with self.decoding(uploads):
+            return await self._embed(uploads, [partial(self._pixels, upload) for upload in uploads])
+
+    @asynccontextmanager
+    async def decoding(self, uploads: Sequence[Upload]) -> AsyncIterator[None]:
+        """Hold room for the pixels of images, known from their headers, while they are decoded.
+
+        Raises: Refusal 413 if one request has too many; Busy if all together have.
+        """
+        cost = await asyncio.to_thread(_cost, uploads)  # not behind images that are decoded
+        if len(uploads) > 1 and cost > MAX_PIXELS:
+            message = f"{len(uploads)} images of {cost:,} pixels to decode, at most {MAX_PIXELS:,} in one request"
+            raise Refusal(413, "too_large", message)
+        with self._pixels_held.lease() as take:
+            take(cost)
+            yield
 
     async def _embed(self, uploads: Sequence[Upload], decodes: Sequence[Decode]) -> np.ndarray:
         with self._batcher.admit(len(uploads)):
@@ -98,7 +121,8 @@ class Pipeline:
             raise Refusal(400, "bad_request", str(error)) from error
         if upload is not None:
             pixels = partial(pixels_of, upload.data, query.region, self.spec.input_px, upload.name)
-            vector = await self.embed_one(upload.name, pixels)
+            async with self.decoding([upload]):
+                vector = await self.embed_one(upload.name, pixels)
             like = [*like, QueryExample(vector, query.region is not None)]
         avoided = [one.vector for one in unlike]
         asked = SearchRequest(like, avoided, query.top, query.where, query.choice, query.weights)
@@ -161,6 +185,10 @@ class Pipeline:
     async def _ask(self, question: Callable[[], T]) -> T:
         """Put a question to the index, in a thread: an answer takes milliseconds, or a network round trip."""
         return await asyncio.get_running_loop().run_in_executor(self._searchers, _answered, question)
+
+
+def _cost(uploads: Sequence[Upload]) -> int:
+    return sum(decoding_cost(upload.data) for upload in uploads)
 
 
 def unreadable(error: BaseException, index: int, name: str) -> Refusal:

@@ -9,7 +9,8 @@ from lookalike.errors import FootageError
 from lookalike.footage.archive import inside
 from lookalike.footage.playlist import stamp
 from lookalike.footage.read import identify
-from lookalike.footage.sources import STREAM_SCHEMES, split_track, stored_source
+from lookalike.footage.sources import split_track, stored_source
+from lookalike.footage.url import is_stream
 
 RECORDINGS = 100_000  # whose ids are known
 
@@ -25,7 +26,7 @@ class Unchanged:
 
     def check(self, source: str, source_id: str) -> None:
         """Raises: FootageError if there is no such file, or if it holds other bytes now."""
-        if source.startswith(STREAM_SCHEMES):
+        if is_stream(source):
             raise FootageError(f"{source}: a stream, of which nothing was recorded")
         in_zip = inside(source)
         try:

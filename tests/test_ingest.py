@@ -159,6 +159,7 @@ def test_what_could_not_be_read_is_in_the_summary(two_clips, tiny, index):
         "damaged": 0,
         "regions": 0,
         "regions_s": 0,
+        "refused": 0,
         "skipped": [{"source": skipped.source, "reason": skipped.reason, "frames": 0}],
     }
 
@@ -210,7 +211,12 @@ def test_a_table_of_embeddings_is_taken_in(two_clips, tiny, index, tmp_path):
         expected = {one["id"]: one for one in direct.frames()}
         frame_id = next(iter(expected))
         np.testing.assert_allclose(index.vector(frame_id), direct.vector(frame_id), atol=1e-6)
-    assert {one["id"]: one for one in index.frames()} == expected
+    stored = {one["id"]: one for one in index.frames()}
+    assert stored == {frame_id: one | {"remote": True} for frame_id, one in expected.items()}
+    index_footage(find_sources([two_clips]), tiny, index, ALL, done)  # its recordings are here: they may be opened
+    assert {one["id"]: one for one in index.frames()} == {
+        frame_id: one | {"remote": False} for frame_id, one in expected.items()
+    }
 
 
 def test_only_tables_of_this_encoder_are_taken_in(two_clips, tiny, index, tmp_path):

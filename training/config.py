@@ -22,6 +22,7 @@ Light = Literal["relative", "absolute"]
 LightChoice = Literal["auto", "relative", "absolute"]
 _POSITIVE = ("input_px", "batch", "accumulate", "hidden", "projection", "checkpoint_every", "fps", "lr")
 CONFIG = "config.json"  # of a run
+TIMM = "timm:"
 DEFAULT_ARCH = "timm:tf_efficientnet_lite0"  # its pretrained weights come with a package
 TEMPORAL_MIN_S = 0.5  # nearer moments are the same picture
 
@@ -177,12 +178,37 @@ class TrainConfig:
         path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
     @classmethod
-    def load(cls, path: Path) -> TrainConfig:
-        """Raises: TrainingError if the file is missing, or was written by another version."""
+    def load(cls, path: Path, arch: str | None = None) -> TrainConfig:
+        """Read what `save` wrote.
+
+        arch: an architecture that is code, given by hand: no other is taken from a file, since to build it runs it.
+        Raises: TrainingError if the file is missing, was written by another version, or names such code.
+        """
         try:
-            return cls(**json.loads(path.read_text()))
+            config = cls(**json.loads(path.read_text()))
+            config._check_types()
         except (OSError, ValueError, TypeError) as error:
             raise TrainingError(f"{path}: cannot read the run's config ({error})") from error
+        if is_code(config.arch) and config.arch != arch:
+            code = config.arch.rpartition(":")[0]
+            raise TrainingError(
+                f"{path}: the run's architecture is code in {code}, which is not executed unasked;"
+                f" `--arch {config.arch}` allows it"
+            )
+        return config
+
+    def _check_types(self) -> None:
+        """Raises: TypeError for a value that no flag would give."""
+        for field in dataclasses.fields(self):
+            value, kind = getattr(self, field.name), type(field.default)
+            kinds = {type(None): (str, int, float, type(None)), float: (int, float)}.get(kind, (kind,))
+            if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
+                raise TypeError(f"{field.name} is {str(value)[:50]!r}")
+
+
+def is_code(arch: str) -> bool:
+    """Whether an architecture is a callable of one's own, `FILE.py:NAME` or `MODULE:NAME`."""
+    return ":" in arch and not arch.startswith(TIMM)
 
 
 def frame_weights(views: Views) -> Weights:
@@ -211,4 +237,6 @@ def read_recipe(path: Path) -> dict[str, Any]:
     known = {field.name for field in dataclasses.fields(TrainConfig)}
     if unknown := sorted(settings.keys() - known):
         raise TrainingError(f"{path}: unknown setting {unknown[0]}; expected {', '.join(sorted(known))}")
+    if is_code(str(settings.get("arch", ""))):
+        raise TrainingError(f"{path}: arch is code, {settings['arch']}; leave it out there, and give it as --arch")
     return settings

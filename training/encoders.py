@@ -16,12 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from lookalike.errors import TrainingError
-from training.config import BuiltIn, LightChoice
+from training.config import TIMM, BuiltIn, LightChoice
 
 # Of ImageNet, as torchvision's weights want it; timm says its own. They live in the graph and nowhere else.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
-TIMM = "timm:"
 GRID = 3  # cells a side: at 96 px, all that a network of stride 32 has
 GROUPS = 8  # channels are normalised in this many groups
 
@@ -114,6 +113,8 @@ class TimmNet(nn.Module):
         super().__init__()
         import timm
 
+        if set(":/") & set(name):
+            raise TrainingError(f"--arch {TIMM}{name}: expected the name of a network of timm; a hub is not asked")
         try:
             self.model = timm.create_model(name, pretrained=False, num_classes=0, global_pool="")
         except (RuntimeError, TypeError, ValueError) as error:

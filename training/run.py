@@ -72,9 +72,9 @@ def start_run(
         raise TrainingError(f"{run}: cannot write ({error.strerror}); choose another --out") from error
 
 
-def join_run(run: Path) -> tuple[FrameCache, TrainConfig]:
-    """Open a run that another process has started. Raises: TrainingError if there is none."""
-    return load_cache(run / "cache"), TrainConfig.load(run / CONFIG)
+def join_run(run: Path, arch: str | None = None) -> tuple[FrameCache, TrainConfig]:
+    """Open a run that another process has started. arch: as for `TrainConfig.load`. Raises: TrainingError."""
+    return load_cache(run / "cache"), TrainConfig.load(run / CONFIG, arch)
 
 
 def continue_run(run: Path, given: TrainConfig) -> tuple[FrameCache, TrainConfig]:
@@ -82,7 +82,7 @@ def continue_run(run: Path, given: TrainConfig) -> tuple[FrameCache, TrainConfig
 
     Raises: TrainingError if there is none, or if a flag was given that contradicts it.
     """
-    saved = TrainConfig.load(run / CONFIG)
+    saved = TrainConfig.load(run / CONFIG, given.arch)
     for field in dataclasses.fields(TrainConfig):
         asked, kept = getattr(given, field.name), getattr(saved, field.name)
         if asked not in (field.default, kept):
@@ -91,15 +91,16 @@ def continue_run(run: Path, given: TrainConfig) -> tuple[FrameCache, TrainConfig
     return load_cache(run / "cache"), saved
 
 
-def finish_run(run: Path) -> dict[str, Any]:
+def finish_run(run: Path, arch: str | None = None) -> dict[str, Any]:
     """Measure a finished run next to its baselines and write its report.
 
+    arch: as for `TrainConfig.load`.
     Returns: its last measurements, if it has trained, `verdict`, and `evaluation`: what `lookalike evaluate` would
     print of a sample.
     """
     cache, metrics = load_cache(run / "cache"), read_metrics(run / METRICS)
-    choice = keep_better(run, cache)
-    served, config = load_trained(run)
+    choice = keep_better(run, cache, arch)
+    served, config = load_trained(run, arch)
     rows, pictures = sample_frames(cache, config.input_px)
     of_parts = with_fused_encoder(served, config.input_px).features(torch.from_numpy(pictures))
     vectors = served.join(of_parts)
@@ -125,12 +126,12 @@ def finish_run(run: Path) -> dict[str, Any]:
     return found
 
 
-def keep_better(run: Path, cache: FrameCache) -> Choice | None:
+def keep_better(run: Path, cache: FrameCache, arch: str | None = None) -> Choice | None:
     """Let the run's encoder be the better of what it began from and what it trained; the checkpoint stays as it is.
 
     Returns: how they compare; None if it began from random weights, or did not train.
     """
-    config = TrainConfig.load(run / CONFIG)
+    config = TrainConfig.load(run / CONFIG, arch)
     if not config.steps or config.init == NONE:
         return None
     start, trained = first_encoder(config), build_encoder(config.arch, config.light)

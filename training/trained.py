@@ -19,15 +19,16 @@ from training.head import EncoderWithHead
 HEAD = "head.safetensors"  # of a run: the layers of its head, and in its metadata the digest of its encoder
 
 
-def load_trained(run: Path) -> tuple[EncoderWithHead, TrainConfig]:
+def load_trained(run: Path, arch: str | None = None) -> tuple[EncoderWithHead, TrainConfig]:
     """The trained encoder of a run with its head, in eval mode on the CPU, and the run's config.
 
+    arch: as for `TrainConfig.load`.
     The head is fitted when it is first asked for, and kept in the run.
     Raises: TrainingError if the run is incomplete.
     """
     if not run.is_dir():
         raise TrainingError(f"{run}: no such folder; expected a run made by `lookalike pretrain --out {run}`")
-    config = TrainConfig.load(run / CONFIG)
+    config = TrainConfig.load(run / CONFIG, arch)
     encoder = build_encoder(config.arch, config.light)
     load_encoder(run / ENCODER, encoder)
     digest = weights_digest(encoder)

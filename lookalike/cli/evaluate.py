@@ -100,6 +100,9 @@ def evaluate(
         int, Parameter(help="How many seeds, from --seed on: mean and deviation (kNN and probe draw nothing).")
     ] = 1,
     device: Annotated[Device, Parameter(help="Where to run the encoder.")] = "auto",
+    arch: Annotated[
+        str | None, Parameter(help="Of a run whose architecture is code: the same again, which allows it.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Measure an encoder next to its baselines: raw pixels, colour histogram, untrained and public encoders.
@@ -127,17 +130,17 @@ def evaluate(
     try:
         if train and test:
             result = _evaluate_transfer(
-                encoder, compare, train, test, limit, (seed, seeds) if finetune else None, device
+                encoder, compare, train, test, limit, (seed, seeds) if finetune else None, device, arch
             )
         elif images:
-            result = _evaluate_images(encoder, compare, images, limit, device)
+            result = _evaluate_images(encoder, compare, images, limit, device, arch)
         else:
             from training.evaluation.footage import Protocol
             from training.evaluation.labels import read_labelled
 
             protocol = Protocol(perturbation, tuple(range(seed, seed + seeds)), guard_s, window_s, tracks)
             labelled = read_labelled(events, states) if events else None
-            result = _evaluate_footage(encoder, compare, footage, labelled, fps, protocol, device)
+            result = _evaluate_footage(encoder, compare, footage, labelled, fps, protocol, device, arch)
     except KeyboardInterrupt:
         fail("interrupted; of an evaluation nothing is kept, run it again")
     if json_:
@@ -154,6 +157,7 @@ def _evaluate_footage(
     fps: float,
     protocol: Protocol,
     device: Device,
+    arch: str | None,
 ) -> dict[str, Any]:
     from lookalike.console import say, step_bar
     from training.evaluation.contenders import contenders
@@ -162,7 +166,7 @@ def _evaluate_footage(
     gallery = _read_gallery(footage, fps)
     frames, cameras = int(gallery.whole.sum()), len(set(gallery.camera.tolist()))
     say(f"{frames:,} frames of {cameras} camera(s), {len(gallery) - frames:,} regions in which something moves")
-    found = contenders(encoder, gallery, device, compare)
+    found = contenders(encoder, gallery, device, compare, arch=arch)
     with step_bar("asking", len(protocol.seeds)) as update:
         return evaluate_footage(
             found, gallery, labelled, protocol, on_seed=lambda done: update(done, "draw(s) of the light")
@@ -190,7 +194,7 @@ def _read_gallery(footage: tuple[str, ...], fps: float) -> Gallery:
 
 
 def _evaluate_images(
-    encoder: Path, compare: tuple[Path, ...], images: Path, limit: int | None, device: Device
+    encoder: Path, compare: tuple[Path, ...], images: Path, limit: int | None, device: Device, arch: str | None
 ) -> dict[str, Any]:
     from training.evaluation.contenders import contenders
     from training.evaluation.gallery import of_pictures
@@ -198,7 +202,7 @@ def _evaluate_images(
     from training.probe import find_labelled
 
     found = find_labelled(images, limit)
-    rivals = contenders(encoder, of_pictures(sample_pictures(found)), device, compare, "photo")
+    rivals = contenders(encoder, of_pictures(sample_pictures(found)), device, compare, "photo", arch)
     with _picture_counter(len(found)) as (count, skip):
         vectors, labels = embed_labelled(rivals, found, count, skip)
     return evaluate_images(rivals, vectors, labels, found.names)
@@ -212,6 +216,7 @@ def _evaluate_transfer(
     limit: int | None,
     tuning: tuple[int, int] | None,
     device: Device,
+    arch: str | None,
 ) -> dict[str, Any]:
     """tuning: seed and number of seeds of fine-tuning, if there is to be any."""
     from lookalike.console import step_bar
@@ -222,7 +227,7 @@ def _evaluate_transfer(
     from training.probe import find_pair
 
     known, asked = find_pair(train, test, limit)
-    rivals = contenders(encoder, of_pictures(pictures.sample_pictures(known)), device, compare, "photo")
+    rivals = contenders(encoder, of_pictures(pictures.sample_pictures(known)), device, compare, "photo", arch)
     with _picture_counter(len(known) + len(asked)) as (count, skip):
         of_known, of_asked = (pictures.embed_labelled(rivals, part, count, skip) for part in (known, asked))
     names = pictures.entry_names(rivals)
@@ -234,7 +239,14 @@ def _evaluate_transfer(
         seed, seeds = tuning
         with step_bar("fine-tuning", 2 * seeds * SCHEDULE.steps(len(of_known[1]))) as update:
             result["finetune"] = pictures.evaluate_finetune(
-                encoder, known, asked, seed, seeds, device, on_step=lambda done, loss: update(done, f"loss {loss:.3f}")
+                encoder,
+                known,
+                asked,
+                seed,
+                seeds,
+                device,
+                on_step=lambda done, loss: update(done, f"loss {loss:.3f}"),
+                arch=arch,
             )
     return result
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from lookalike.cli.flags import EncoderFile, IndexAt, RunOn, Source_, app, fail
+from lookalike.limits import LIMITS, Limits
 from lookalike.naming import NamingFlags
 from lookalike.sampling import USUAL, Sampling
 from lookalike.server_options import ONE_NODE, ServerOptions
@@ -28,6 +29,10 @@ def _check_sampling(type_: type[Sampling], sampling: Sampling) -> None:
     sampling.check()
 
 
+def _check_limits(type_: type[Limits], limits: Limits) -> None:
+    limits.check()
+
+
 def _check_naming(type_: type[NamingFlags], naming: NamingFlags) -> None:
     naming.read()
 
@@ -37,6 +42,7 @@ def _check_options(type_: type[ServerOptions], options: ServerOptions) -> None:
 
 
 Which = Annotated[Sampling, Parameter(name="*", group=WHICH, validator=_check_sampling)]
+HowMuch = Annotated[Limits, Parameter(name="*", group="Limits", validator=_check_limits)]
 NewCollection = Annotated[
     ServerOptions, Parameter(name="*", group="A new collection of a Qdrant server", validator=_check_options)
 ]
@@ -54,6 +60,7 @@ def embed(
     stdout: Annotated[bool, Parameter(negative="", help="Instead of a file: print JSON lines.")] = False,
     sampling: Which = USUAL,
     naming: WhereFrom = UNTOLD,
+    limits: HowMuch = LIMITS,
     device: RunOn = "auto",
 ) -> None:
     """Embed frames of footage into a file, or onto standard output. A file that was not done goes on where it was."""
@@ -66,7 +73,7 @@ def embed(
     if out and out.suffix not in (".parquet", ".npy"):
         fail(f"--out is {out}, expected a name that ends with .parquet or .npy", code=2)
     _check_given(sources)
-    found, model = _find(sources, naming), Encoder(encoder, device)
+    found, model = _find(sources, naming, limits), Encoder(encoder, device)
     sampling = _possible(sampling)
     with footage_bar("embedding", found) as saw:
         job = Job(model, sampling, saw, say)
@@ -87,6 +94,7 @@ def index(
     index: IndexAt,
     sampling: Which = USUAL,
     naming: WhereFrom = UNTOLD,
+    limits: HowMuch = LIMITS,
     collection: NewCollection = ONE_NODE,
     watch: Annotated[
         bool, Parameter(negative="", help="Keep folders indexed as recordings arrive in them, until Ctrl-C.")
@@ -109,19 +117,21 @@ def index(
     footage = tuple(one for one in sources if not one.endswith(".parquet"))
     if tables and not footage and (sampling, naming) != (USUAL, UNTOLD):
         fail("a table has its own frames, times and cameras; flags of them are for footage", code=2)
-    found = _find(footage, naming) if footage and not watch else []
+    found = _find(footage, naming, limits) if footage and not watch else []
     if footage:
         sampling = _possible(sampling)
     model = Encoder(encoder, device)
     with open_index(index, model.spec, create=True, options=collection) as store:
         if watch:
-            summary = watch_folders(sources, naming.read(), model, store, sampling, settle_s)
+            summary = watch_folders(sources, naming.read(), model, store, sampling, settle_s, limits)
         else:
             summary = _index_all(tables, found, model, store, sampling)
         points = store.count()
     print_data(json.dumps({"index": index, "points": points} | _report(summary, named=watch)))
     if summary.skipped and not summary.frames and not watch:
         fail("no frame could be read from any source")
+    if summary.refused:
+        fail(f"{summary.refused:,} rows of tables were refused; the others are stored")
 
 
 def _index_all(
@@ -157,15 +167,15 @@ def _check_given(sources: tuple[str, ...]) -> None:
         fail("no SOURCE given; expected images, folders, videos or stream URLs", code=2)
 
 
-def _find(sources: tuple[str, ...], naming: NamingFlags) -> list[Source]:
+def _find(sources: tuple[str, ...], naming: NamingFlags, limits: Limits) -> list[Source]:
     from lookalike.console import say
     from lookalike.footage import find_sources
 
     found = find_sources(sources, naming.read())
-    unmatched = [source.path for source in found if naming.name_pattern and not naming.matches(source.path)]
+    unmatched = [source.name for source in found if naming.name_pattern and not naming.matches(source.name)]
     if unmatched:
         say(f"--name-pattern is not found in {len(unmatched)} of {len(found)} path(s), such as {unmatched[0]}")
-    return found
+    return [dataclasses.replace(source, limits=limits) for source in found]
 
 
 def _report(summary: Summary, named: bool = False) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def pretrain(
 
     if not resume and not sources:
         fail("no SOURCE given; expected images, folders, videos or stream URLs, or --resume", code=2)
-    device = TrainConfig.load(out / CONFIG).device if resume else config.device
+    device = TrainConfig.load(out / CONFIG, config.arch).device if resume else config.device
     with joined(pick_device(device).type == "cuda") as world:
         if not resume:
             world.part(config.batch, config.accumulate)  # what cannot be shared out is told before footage is decoded
@@ -73,7 +73,7 @@ def pretrain(
                 frames = read_frames(found, config.fps, warn_skipped, regions="auto")
                 start_run(frames, config, out, lambda frame: count([frame]), say, are_photos(found))
         world.barrier()
-        cache, config = join_run(out)
+        cache, config = join_run(out, config.arch)
         if not world.first:
             pretrain(cache, config, out, resume, lambda now: None, world)
             return
@@ -87,7 +87,7 @@ def pretrain(
                 update(now.step, measured)
 
             pretrain(cache, config, out, resume, show, world)
-    print_data(json.dumps(finish_run(out)))
+    print_data(json.dumps(finish_run(out, config.arch)))
 
 
 @app.command(help_epilogue="Example: `lookalike export run --out encoder.onnx`")
@@ -118,7 +118,14 @@ def export(
             consume_multiple=True,
         ),
     ] = (),
-    arch: Annotated[str, Parameter(help="What the weights are of, as for pretrain.", group=ELSEWHERE)] = "resnet18",
+    arch: Annotated[
+        str | None,
+        Parameter(
+            help="What the weights of --from are of, as for pretrain; resnet18 if not given. Of a run whose"
+            " architecture is code: the same again, which allows it.",
+            group=ELSEWHERE,
+        ),
+    ] = None,
     input_px: Annotated[int, Parameter(help="Side of its square input, pixels.", group=ELSEWHERE)] = 224,
     light: Annotated[
         Light, Parameter(help="absolute if it was trained with ImageNet's mean and deviation.", group=ELSEWHERE)
@@ -138,16 +145,16 @@ def export(
     if min_top10 is not None and not 0 <= min_top10 <= 1:
         fail(f"--min-top10 is {min_top10:g}, expected 0 to 1", code=2)
     if run and footage:
-        config = TrainConfig.load(run / CONFIG)
+        config = TrainConfig.load(run / CONFIG, arch)
         with tempfile.TemporaryDirectory() as folder, frame_counter("reading") as count:
             frames = read_frames(find_sources(footage), config.fps, warn_skipped, regions="auto")
             cache = build_cache(Path(folder), frames, config.cache_px, lambda frame: count([frame]))
-            exported = export_run(run, out, precision, say, min_top10, cache)
+            exported = export_run(run, out, precision, say, min_top10, cache, arch)
     elif run:
-        exported = export_run(run, out, precision, say, min_top10)
+        exported = export_run(run, out, precision, say, min_top10, arch=arch)
     elif from_:
         try:
-            config = TrainConfig(arch, str(from_), input_px, light=light)
+            config = TrainConfig(arch or "resnet18", str(from_), input_px, light=light)
             config.check()
         except ValueError as error:
             fail(str(error), code=2)

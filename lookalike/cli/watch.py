@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike.cli.flags import fail
+from lookalike.limits import LIMITS, Limits
 
 if TYPE_CHECKING:
     from lookalike.encoder import Encoder
@@ -20,15 +22,23 @@ if TYPE_CHECKING:
 
 
 def check_watch(folders: tuple[str, ...], settle_s: float) -> None:
+    from lookalike.footage.url import shown_url
+
     if settle_s < 0:
         fail(f"--settle-s is {settle_s:g}, expected 0 or more", code=2)
     for one in folders:
         if not Path(one).is_dir():
-            fail(f"{one}: no folder; --watch takes folders that recordings arrive in", code=2)
+            fail(f"{shown_url(one)}: no folder; --watch takes folders that recordings arrive in", code=2)
 
 
 def watch_folders(
-    folders: tuple[str, ...], naming: Naming, encoder: Encoder, index: FrameIndex, sampling: Sampling, settle_s: float
+    folders: tuple[str, ...],
+    naming: Naming,
+    encoder: Encoder,
+    index: FrameIndex,
+    sampling: Sampling,
+    settle_s: float,
+    limits: Limits = LIMITS,
 ) -> Summary:
     """Returns: what was taken in, when SIGINT or SIGTERM ended it: that is how a watch ends."""
     from lookalike.console import say
@@ -37,7 +47,8 @@ def watch_folders(
     from lookalike.watch import watch
 
     def take(sources: Sequence[Source]) -> Summary:
-        return index_footage(sources, encoder, index, sampling, lambda frames: None)
+        bounded = [replace(source, limits=limits) for source in sources]
+        return index_footage(bounded, encoder, index, sampling, lambda frames: None)
 
     def skip_misnamed(message: str) -> None:
         if message not in misnamed:

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import re
+import struct
 import zipfile
+import zlib
 from functools import lru_cache
 from pathlib import Path
 
 from lookalike.errors import FootageError
+from lookalike.limits import LIMITS, MIB
+
+PART_BYTES = MIB  # inflated at a time
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of others `zipfile` does not bound what one read gives
+TAIL_BYTES = 1 << 17  # of a zip: its end record, a comment of at most 64 KiB, and what zip64 adds
+_BROKEN = (KeyError, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error, zipfile.BadZipFile)
 
 
 def members(archive: Path) -> list[str]:
-    """Names of the files inside, sorted. Raises: FootageError if it is no readable zip."""
+    """Names of the files inside, sorted, whatever they are: see `is_below`. Raises: FootageError if it is no zip."""
     return sorted(name for name in _opened(archive).namelist() if not name.endswith("/"))
+
+
+def is_below(name: str) -> bool:
+    """Whether a member's name stays inside: not absolute, no drive, no backslash, no `..` and no empty part."""
+    parts = name.split("/")
+    return not (re.match("[A-Za-z]:", name) or "\\" in name or {"", ".", ".."} & set(parts))
 
 
 def inside(path: str) -> tuple[Path, str] | None:
@@ -22,21 +37,59 @@ def inside(path: str) -> tuple[Path, str] | None:
     return None
 
 
-def read_bytes(path: str) -> bytes:
-    """The bytes of a file, or of a member of a zip. Raises: FootageError, OSError."""
+def check_member(path: str) -> None:
+    """Raises: FootageError if a path names a member of a zip by a name that leads out of it."""
+    for found in re.finditer("[.]zip/", path, re.IGNORECASE):
+        if not is_below(path[found.end() :]) and Path(path[: found.end() - 1]).is_file():
+            raise FootageError(f"{path}: its name leads out of the zip; it is not read")
+
+
+def read_bytes(path: str, limit: int = LIMITS.image_bytes) -> bytes:
+    """The bytes of a file, or of a member of a zip.
+
+    Raises: FootageError, also if there are more than `limit`, whatever a header states; OSError.
+    """
+    check_member(path)
     found = inside(path)
-    if found is None:
-        return Path(path).read_bytes()
     try:
-        return _opened(found[0]).read(found[1])
-    except (KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # the last: encrypted
+        if found is None:
+            with Path(path).open("rb") as file:
+                data = file.read(limit + 1)
+        else:
+            data = _inflated(*found, limit)
+    except _BROKEN as error:  # RuntimeError: encrypted
         raise FootageError(f"{path}: cannot read it from the zip ({error})") from error
+    if len(data) > limit:
+        raise FootageError(f"{path}: more than {limit:,} bytes, the most for an image")
+    return data
 
 
 def size_bytes(path: str) -> int:
-    """How many bytes `read_bytes` would give."""
+    """How many bytes `read_bytes` would give; of a member of a zip, how many its header states."""
     found = inside(path)
-    return Path(path).stat().st_size if found is None else _opened(found[0]).getinfo(found[1]).file_size
+    try:
+        return Path(path).stat().st_size if found is None else _opened(found[0]).getinfo(found[1]).file_size
+    except KeyError as error:
+        raise FootageError(f"{path}: not in the zip") from error
+
+
+def _inflated(archive: Path, name: str, limit: int) -> bytes:
+    """At most one byte more than the limit. In parts: a header that understates a size has all of it inflated at once.
+
+    Raises: FootageError, any of _BROKEN.
+    """
+    parts, left = list[bytes](), limit + 1
+    try:
+        opened = _opened(archive)
+        if (method := opened.getinfo(name).compress_type) not in METHODS:
+            raise FootageError(f"{archive}/{name}: compression method {method}, expected Deflate or none; zip it anew")
+        with opened.open(name) as file:
+            while left > 0 and (part := file.read(min(left, PART_BYTES))):
+                parts.append(part)
+                left -= len(part)
+    except (OSError, zlib.error) as error:
+        raise FootageError(f"{archive}/{name}: cannot read it from the zip ({error})") from error
+    return b"".join(parts)
 
 
 def _opened(archive: Path) -> zipfile.ZipFile:
@@ -45,7 +98,30 @@ def _opened(archive: Path) -> zipfile.ZipFile:
 
 @lru_cache(maxsize=4)  # a zip of 50,000 pictures takes a second to open
 def _open(archive: Path, changed_ns: int) -> zipfile.ZipFile:
+    if (listed := _directory_bytes(archive)) > LIMITS.zip_directory_bytes:
+        most = f"at most {LIMITS.zip_directory_bytes:,}"
+        raise FootageError(f"{archive}: its list of files has {listed:,} bytes, {most}; split it")
     try:
-        return zipfile.ZipFile(archive)
-    except zipfile.BadZipFile as error:
+        opened = zipfile.ZipFile(archive)
+    except _BROKEN as error:
         raise FootageError(f"{archive}: not a readable zip ({error})") from error
+    if (count := len(opened.filelist)) > LIMITS.zip_members:
+        opened.close()
+        raise FootageError(f"{archive}: {count:,} files, at most {LIMITS.zip_members:,}; split it")
+    return opened
+
+
+def _directory_bytes(archive: Path) -> int:
+    """What a zip states as the size of its list of files, which `ZipFile` reads whole; 0 if it is no zip.
+
+    Source: APPNOTE.TXT, 4.3.14 and 4.3.16.
+    """
+    with archive.open("rb") as file:
+        file.seek(max(archive.stat().st_size - TAIL_BYTES, 0))
+        tail = file.read()
+    sizes = [0]
+    if (at := tail.rfind(b"PK\x05\x06")) >= 0 and len(tail) >= at + 16:
+        sizes.append(int.from_bytes(tail[at + 12 : at + 16], "little"))
+    if sizes[-1] == 0xFFFFFFFF and (at := tail.rfind(b"PK\x06\x06")) >= 0:
+        sizes[-1] = int.from_bytes(tail[at + 40 : at + 48], "little")
+    return sizes[-1]

@@ -5,25 +5,54 @@ A playlist's segments are found by `playlist`, and FFmpeg gets their bytes.
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import av
 from av.container import InputContainer
 
+from lookalike.errors import FootageError
 from lookalike.footage.playlist import Joined, is_playlist, read_playlist
+from lookalike.limits import LIMITS
 
-# Formats that hold a recording. Not among them: scripts and playlists (concat, HLS, DASH, SDP), which open other files;
-# image2, lavfi and tty. A format has several names where libavformat has one reader for them.
+# Formats that hold a recording, of one file. Not among them: scripts and playlists (concat, HLS, DASH, SDP, IMF), which
+# open other files; MLV, which opens its neighbours; image2, lavfi and tty.
+# A format has several names where libavformat has one reader for them.
 FORMATS = (
-    "3gp,3g2,asf,avi,dhav,dv,flv,gif,h261,h263,h264,hevc,ivf,live_flv,m4a,m4v,matroska,mj2,mjpeg,mjpeg_2000,mov,mp4"
-    ",mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,rm,vc1,webm,wtv,yuv4mpegpipe"
+    "3gp,3g2,asf,av1,avi,cavsvideo,cine,dhav,dv,flv,gif,gxf,h261,h263,h264,hevc,hxvs,ivf,ivr,kux,live_flv,lxf,m4a,m4v"
+    ",matroska,mj2,mjpeg,mjpeg_2000,mov,mp4,mpeg,mpegts,mpegvideo,mpjpeg,mxf,nsv,nut,nuv,obu,ogg,pva,rm,vc1,vvc,webm"
+    ",wtv,yuv4mpegpipe"
 )
+# enable_drefs: tracks of a MOV that lie in other files.
+ONE_FILE = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "enable_drefs": "0"}
+MAX_PIXELS = {"max_pixels": str(LIMITS.frame_pixels)}  # decoders refuse larger frames before they allocate
 
 
 def open_video(path: str) -> InputContainer:
-    """Open a file. Its name is only a name, also with a colon in it. Raises: FootageError, FFmpegError; OSError."""
-    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+    """Open a file. Its name is only a name, also with a colon in it.
+
+    Raises: FFmpegError; OSError; FootageError if it is no regular file, or its frames are too large.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise FootageError(f"{path}: not a regular file")
+    options = ONE_FILE | MAX_PIXELS
     if is_playlist(path):
         playlist = read_playlist(path)
-        return av.open(Joined(playlist, path), "r", format=playlist.format, options=options)
-    return av.open(f"file:{Path(path).absolute()}", options=options)
+        return bounded(av.open(Joined(playlist, path), "r", format=playlist.format, options=options), path)
+    return bounded(av.open(f"file:{Path(path).absolute()}", options=options), path)
+
+
+def bounded(container: InputContainer, name: str) -> InputContainer:
+    """Let no decoder of a container make larger frames than the limit; a stream may change its size on the way.
+
+    name: for messages. Raises: FootageError if its header states larger ones; the container is closed.
+    """
+    for stream in container.streams.video:
+        width, height = stream.codec_context.width, stream.codec_context.height
+        if width * height > LIMITS.frame_pixels:
+            container.close()
+            size = f"frames of {width}x{height} are {width * height:,} pixels"
+            raise FootageError(f"{name}: {size}, at most {LIMITS.frame_pixels:,}")
+        stream.codec_context.options = MAX_PIXELS
+    return container

@@ -16,7 +16,8 @@ from av.video.frame import VideoFrame
 from lookalike import pixels
 from lookalike.errors import FootageError
 from lookalike.footage import exif
-from lookalike.footage.archive import read_bytes, size_bytes
+from lookalike.footage.archive import check_member, read_bytes, size_bytes
+from lookalike.footage.bounds import Stopped, within
 from lookalike.footage.decode import Damaged, recorded
 from lookalike.footage.faults import Fault, is_black
 from lookalike.footage.frame import Frame
@@ -26,11 +27,10 @@ from lookalike.footage.sampler import GRID, Spent, take
 from lookalike.footage.sources import Source
 from lookalike.footage.stream import stream_frames
 from lookalike.footage.tracks import every_track, open_named, open_track
+from lookalike.limits import LIMITS
 from lookalike.naming import Naming
 from lookalike.region import Region
 from lookalike.sampling import ALL, Regions, Sampling
-
-MAX_IMAGE_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Skipped:
 class Ended:
     """A source was read as far as it can be, or left out because it was not wanted.
 
-    source_id: SHA-256 of its bytes; None for a stream, and where it could not be read at all.
+    source_id: SHA-256 of its bytes; None for a stream, where it could not be read at all, and where a limit ended it.
     frames: how many were read. regions: how many parts of them. reason: why there are no more, or what is wrong with
     it; None if nothing is. damaged: how many packets or frames of it were left out. regions_s: seconds of work that
     finding and cutting the regions took.
@@ -113,8 +113,9 @@ def _read_track(
             for frame in _read_one(source, sampling, fit_px, source_id, on_reconnect, spent):
                 yield frame
                 count, regions = count + (frame.region is None), regions + (frame.region is not None)
-    except (FootageError, FFmpegError, OSError, ValueError) as error:
+    except (FootageError, FFmpegError, OSError, OverflowError, ValueError) as error:
         reason, damaged = _reason(error, source), error.count if isinstance(error, Damaged) else 0
+        source_id = None if isinstance(error, Stopped) else source_id  # with other limits there is more to read
     yield Ended(source, source_id, count, reason, damaged, regions, spent.seconds)
 
 
@@ -134,10 +135,11 @@ def identify(source: Source) -> str:
     """
     if source.path != source.path.encode(errors="replace").decode():
         raise FootageError("its name is not UTF-8 and cannot be stored; rename it")
+    check_member(source.path)
     size = read_playlist(source.path).size_bytes if is_playlist(source.path) else size_bytes(source.path)
     if source.kind == "image":
-        if size > MAX_IMAGE_BYTES:
-            raise FootageError(f"{size:,} bytes, at most {MAX_IMAGE_BYTES:,} for an image")
+        if size > LIMITS.image_bytes:
+            raise FootageError(f"{size:,} bytes, at most {LIMITS.image_bytes:,} for an image")
         return hashlib.sha256(read_bytes(source.path)).hexdigest()
     if size == 0:
         raise FootageError("empty file")
@@ -163,9 +165,8 @@ def _read_one(
     else:
         with open_track(source.path, source.track or 1) as container:
             captured_from = source.captured_at or _creation_time(container, source)
-            yield from _sample(
-                recorded(container, sampling.keyframes), source, source_id, captured_from, sampling, fit_px, spent
-            )
+            frames = within(recorded(container, sampling.keyframes), source.limits)
+            yield from _sample(frames, source, source_id, captured_from, sampling, fit_px, spent)
 
 
 def _read_stream(
@@ -173,7 +174,7 @@ def _read_stream(
 ) -> Iterator[Frame]:
     """A stream is a source of its own each time that it is read; across connections it is one."""
     started = datetime.now(UTC)
-    source_id = hashlib.sha256(f"{source.path}|{started.isoformat()}".encode()).hexdigest()
+    source_id = hashlib.sha256(f"{source.name}|{started.isoformat()}".encode()).hexdigest()
     frames = stream_frames(source.path, sampling.keyframes, lambda told: on_reconnect(f"{source.name}: {told}"))
     yield from _sample(frames, source, source_id, started, sampling, fit_px, spent)
 

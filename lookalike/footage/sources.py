@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 from lookalike.errors import FootageError
-from lookalike.footage.archive import members
+from lookalike.footage.archive import is_below, members
 from lookalike.footage.playlist import without_segments
+from lookalike.footage.url import check_url, is_stream, shown_url, stream_camera
+from lookalike.limits import LIMITS, Limits
 from lookalike.naming import Naming
 
 IMAGE_SUFFIXES = frozenset([".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"])
@@ -20,7 +22,6 @@ VIDEO_SUFFIXES = frozenset(
     ".3gp .asf .avi .dav .flv .h264 .h265 .hevc .m2ts .m3u8 .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv"
     " .ts .vob .webm .wmv".split()
 )
-STREAM_SCHEMES = ("http://", "https://", "rtmp://", "rtsp://", "rtsps://", "srt://", "udp://")
 
 Kind = Literal["image", "video", "stream"]
 
@@ -32,7 +33,7 @@ class Source:
     """One file or stream. path: as a user would type it. camera: the name that searches filter by.
 
     captured_at: when it began, in UTC, if that is told from outside. zone: of times inside it that state none.
-    track: which recording of a file that holds several, from 1; None for all of them.
+    track: which recording of a file that holds several, from 1; None for all of them. limits: how much of it is read.
     """
 
     path: str
@@ -41,12 +42,13 @@ class Source:
     captured_at: datetime | None = None
     zone: tzinfo = UTC
     track: int | None = None
+    limits: Limits = LIMITS
 
     @property
     def name(self) -> str:
         """The path as it is stored and shown: a URL without its user, password and query; PATH#2 of a second track."""
         if self.kind == "stream":
-            return f"{self.path.split('://')[0]}://{_stream_camera(self.path)}"
+            return shown_url(self.path)
         return f"{self.path}#{self.track}" if self.track and self.track > 1 else self.path
 
 
@@ -78,8 +80,9 @@ def find_sources(given: Iterable[str | Path], naming: Naming = UNNAMED) -> list[
     given = [str(entry) for entry in given]
     found: list[Source] = []
     for entry in given:
-        if entry.startswith(STREAM_SCHEMES):
-            found.append(Source(entry, "stream", _stream_camera(entry)))
+        if is_stream(entry):
+            check_url(entry)
+            found.append(Source(entry, "stream", stream_camera(entry)))
         elif Path(entry).is_dir():
             found.extend(_find_below(Path(entry)))
         elif Path(entry).is_file() and entry.lower().endswith(".zip"):
@@ -92,7 +95,8 @@ def find_sources(given: Iterable[str | Path], naming: Naming = UNNAMED) -> list[
         elif split_track(entry)[1] > 1:
             found.append(stored_source(entry, Path(split_track(entry)[0]).stem))
         else:
-            raise FootageError(f"{entry}: no such file or folder; expected an image, a folder, a video or a stream URL")
+            expected = "expected an image, a folder, a video or a stream URL"
+            raise FootageError(f"{shown_url(entry)}: no such file or folder; {expected}")
     if not found:
         raise FootageError(
             f"no images or videos in {', '.join(given)}; expected files such as .mp4, .mkv, .jpg or .png"
@@ -118,7 +122,8 @@ def find_in_folders(
 
 
 def _named(source: Source, naming: Naming) -> Source:
-    camera, captured_at = naming.camera_of(source.path, source.camera), naming.captured_of(source.path)
+    path = shown_url(source.path) if source.kind == "stream" else source.path
+    camera, captured_at = naming.camera_of(path, source.camera), naming.captured_of(path)
     if source.track and source.track > 1:
         camera = f"{camera}#{source.track}"
     return replace(source, camera=camera, captured_at=captured_at, zone=naming.zone)
@@ -148,8 +153,16 @@ def _without_segments(found: list[Source]) -> list[Source]:
 
 
 def _find_in_zip(archive: str) -> list[Source]:
-    images = [Path(archive, name) for name in members(Path(archive)) if _kind_by_suffix(Path(name)) == "image"]
-    return [Source(str(path), "image", _folder_camera(Path(archive), path, "image")) for path in images]
+    """Those whose names lead out of it, too: reading says so of each."""
+    names = [name for name in members(Path(archive)) if _kind_by_suffix(Path(name)) == "image"]
+    return [Source(*_in_zip(archive, name)) for name in names]
+
+
+def _in_zip(archive: str, name: str) -> tuple[str, Kind, str]:
+    if not is_below(name):
+        return f"{archive}/{name}", "image", Path(archive).absolute().name
+    path = Path(archive, name)
+    return str(path), "image", _folder_camera(Path(archive), path, "image")
 
 
 def _kind_by_suffix(path: Path) -> Kind | None:
@@ -164,9 +177,3 @@ def _folder_camera(folder: Path, path: Path, kind: Kind) -> str:
     if len(inside) > 1:
         return inside[0]
     return folder.absolute().name if kind == "image" else path.stem
-
-
-def _stream_camera(url: str) -> str:
-    """Host and path, without user, password and query."""
-    rest = url.split("://", 1)[1].split("?", 1)[0]
-    return rest.rsplit("@", 1)[-1].rstrip("/")

@@ -19,6 +19,7 @@ from lookalike.footage.decode import decode, timed, video_stream
 from lookalike.footage.picture import Converter, within
 from lookalike.footage.sources import IMAGE_SUFFIXES, split_track
 from lookalike.footage.tracks import open_named
+from lookalike.footage.url import shown_url
 
 SEEK_BACK_S = (0, 2, 10, 50)  # how far before a moment to start decoding, where less did not reach it
 GO_ON_US = 2_000_000  # how far to decode on rather than to seek, where the format does not say where key frames are
@@ -154,7 +155,7 @@ def frame_at(source: str, time_s: float, fit_px: int | None = None) -> np.ndarra
 
 def _check_there(source: str) -> None:
     if not Path(split_track(source)[0]).is_file() and inside(source) is None:
-        raise FootageError(f"{source}: no such file")
+        raise FootageError(f"{shown_url(source)}: no such file")
 
 
 def _is_image(source: str) -> bool:

@@ -17,9 +17,17 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from lookalike.errors import FootageError
+from lookalike.footage.container import FORMATS, MAX_PIXELS, bounded
 from lookalike.footage.decode import decode, has_no_timestamps, recorded, timed, video_stream
+from lookalike.footage.url import opened_url, scheme_of, shown_url
 
 OPTIONS = {"rtsp_transport": "tcp", "allowed_media_types": "video"}
+# What a stream may open, by its scheme; never a file. HTTP: playlists (HLS) name their parts, keys (crypto) and data.
+HTTP = "http,https,tcp,tls,httpproxy,crypto,data"
+RTSP = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy"
+RTMP = "rtmp,rtmps,rtmpt,rtmpts,rtmpe,rtmpte,ffrtmphttp,ffrtmpcrypt,tcp,tls,http,https"
+PROTOCOLS = {"http": HTTP, "https": HTTP, "rtsp": RTSP, "rtsps": RTSP, "rtmp": RTMP, "srt": "srt,udp", "udp": "udp,rtp"}
+STREAM_FORMATS = f"{FORMATS},hls,rtsp,aac,ac3,eac3,mp3,webvtt"  # sound and captions are formats of their own in HLS
 
 
 @dataclass(frozen=True)
@@ -81,10 +89,12 @@ def stream_frames(
 
 @contextmanager
 def _connected(url: str, patience: Patience) -> Iterator[InputContainer]:
-    """Raises: FootageError if data does not come for too long; FFmpegError."""
+    """Raises: FootageError if data does not come for too long, or frames are too large; FFmpegError."""
+    options = OPTIONS | MAX_PIXELS | {"protocol_whitelist": PROTOCOLS[scheme_of(url) or ""]}
+    options |= {"format_whitelist": STREAM_FORMATS}
     try:
-        with av.open(url, options=OPTIONS, timeout=patience.stall_s) as container:
-            yield container
+        with av.open(opened_url(url), options=options, timeout=patience.stall_s) as container:
+            yield bounded(container, shown_url(url))
     except ExitError as error:
         raise FootageError(f"no data for {patience.stall_s:g} s") from error
 

@@ -32,7 +32,7 @@ from lookalike.index.engine import Engine
 from lookalike.index.folder import FolderPlace
 from lookalike.index.generations import Place, open_generation
 from lookalike.index.moments import collapse
-from lookalike.index.schema import REMOTE, Choice, Finished, Hit, Scored, Where, first_not_unit, payload
+from lookalike.index.schema import FROM_ELSEWHERE, REMOTE, Choice, Finished, Hit, Scored, Where, first_not_unit, payload
 from lookalike.index.spread import spread
 from lookalike.parts import LAYOUT, SMALLEST, span, weigh
 from lookalike.region import Region
@@ -61,15 +61,29 @@ class FrameIndex:
         self._background = Background(engine)
         self.spec = spec
 
-    def add(self, frames: Sequence[Frame], embeddings: np.ndarray) -> None:
+    def add(self, frames: Sequence[Frame], embeddings: np.ndarray, remote: bool = False) -> None:
         """Store frames with their embeddings, float32 (N, D).
 
+        remote: their sources are named by a table from elsewhere: none is opened until it is indexed here, see `claim`.
         Raises: ValueError if an embedding is not finite or not of length 1 (the engine would take it silently).
         """
         if (worst := first_not_unit(embeddings)) is not None:
             length = np.linalg.norm(embeddings[worst])
             raise ValueError(f"embedding of {frames[worst].source} has length {length}, expected 1")
-        self._engine.upsert([frame.id for frame in frames], embeddings, [payload(frame) for frame in frames])
+        mark = {REMOTE: True} if remote else {}
+        self._engine.upsert([frame.id for frame in frames], embeddings, [payload(frame) | mark for frame in frames])
+
+    def claim(self, frames: Sequence[Frame]) -> None:
+        """Let stored frames of sources that are read here be opened from now on, if a table had brought them.
+
+        frames: some that are stored; one of each source counts.
+        """
+        of_sources = {frame.source_id: frame for frame in frames}
+        stored = self._engine.points([frame.id for frame in of_sources.values()]) if of_sources else {}
+        for frame in of_sources.values():
+            if frame.id in stored and stored[frame.id][1].get(REMOTE):
+                fields = {"source": frame.source, "camera": frame.camera, REMOTE: False}
+                self._engine.rename(frame.source_id, fields)
 
     def missing(self, frames: Sequence[Frame]) -> list[Frame]:
         """Those of `frames` that are not stored yet, each id once."""
@@ -208,12 +222,12 @@ class FrameIndex:
     def place(self, frame_id: str) -> tuple[str, float]:
         """Where a frame is from: its source, and seconds into it.
 
-        Raises: IndexStoreError if the id is unknown; FootageError if its source was named over HTTP: no such is opened.
+        Raises: IndexStoreError if the id is unknown; FootageError if its source was named from elsewhere.
         """
         fields = self._point(frame_id)[1]
         if fields.get(REMOTE):
             raise FootageError(
-                f"{fields['source']}: named over HTTP, so not opened; give the picture, or on its machine --at"
+                f"{fields['source']}: named {FROM_ELSEWHERE}, so not opened; give the picture, or on its machine --at"
             )
         return fields["source"], fields["time_s"]
 

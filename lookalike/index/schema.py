@@ -14,7 +14,8 @@ from lookalike.footage import Frame
 from lookalike.index.clock import TimeOfDay, UtcRange
 
 By = Literal["moment", "clip"]
-REMOTE = "remote"  # a field of frames whose source was named over HTTP
+REMOTE = "remote"  # a field of frames whose source was named from elsewhere: no such path is opened
+FROM_ELSEWHERE = "over HTTP or by an imported table"
 DIFFERENCE = "difference"  # what a picture shows beyond its camera's usual view: `asked` of what that found
 
 

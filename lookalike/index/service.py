@@ -13,7 +13,7 @@ import numpy as np
 
 from lookalike.client import Client
 from lookalike.errors import IndexStoreError, ServiceError, SpaceMismatch
-from lookalike.index.schema import Finished, Scored, Where
+from lookalike.index.schema import REMOTE, Finished, Scored, Where
 from lookalike.index.wire import MAX_POINTS, pack, read_finished, unpack, write_finished, write_where
 
 ASK_S = 10.0  # for an answer to whether a service is there
@@ -41,7 +41,8 @@ class ServiceEngine:
 
     def upsert(self, ids: Sequence[str], vectors: np.ndarray, payloads: Sequence[dict[str, Any]]) -> None:
         for part in _parts(len(ids)):
-            self._ask("upsert", ids=list(ids[part]), vectors=pack(vectors[part]), payloads=list(payloads[part]))
+            unmarked = [{name: value for name, value in one.items() if name != REMOTE} for one in payloads[part]]
+            self._ask("upsert", ids=list(ids[part]), vectors=pack(vectors[part]), payloads=unmarked)
 
     def existing(self, ids: Sequence[str]) -> set[str]:
         return {one for part in _parts(len(ids)) for one in self._ask("existing", ids=list(ids[part]))["ids"]}

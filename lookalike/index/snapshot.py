@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
+import shutil
+import sqlite3
 import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
-from lookalike.errors import IndexStoreError
+from lookalike.contract import EncoderSpec
+from lookalike.errors import EncoderError, IndexStoreError
+from lookalike.footage.archive import is_below
 from lookalike.index.folder import SIDECAR, FolderPlace
 from lookalike.index.generations import FIRST, existing_pointer
 from lookalike.index.ledger import LEDGER
@@ -24,6 +29,8 @@ from lookalike.index.shards import current_shard
 
 MANIFEST = "manifest.json"  # the first member: what the others are
 FORMAT = 1
+GZIP = b"\x1f\x8b"
+PART_BYTES = 16 * 1024 * 1024  # of a snapshot that are held in memory at a time; a manifest has some ten kilobytes
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,33 @@ class Manifest:
     engine: str
     members: dict[str, str]
     format: int = FORMAT
+
+    @classmethod
+    def read(cls, text: bytes) -> Manifest:
+        """Raises: ValueError, TypeError if it is not what `snapshot` writes."""
+        try:
+            entry = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
+        if not isinstance(entry, dict):
+            raise TypeError(f"{type(entry).__name__}, expected an object")
+        manifest = cls(**entry)
+        kinds = {"spec": dict, "points": int, "sources": int, "engine": str, "members": dict, "format": int}
+        for name, kind in kinds.items():
+            if type(getattr(manifest, name)) is not kind:
+                raise TypeError(f"{name} is {str(getattr(manifest, name))[:50]!r}")
+        if manifest.format == FORMAT:
+            manifest._check()
+        return manifest
+
+    def _check(self) -> None:
+        for name, digest in self.members.items():
+            if not is_below(name) or not (name in (SIDECAR, LEDGER) or name.startswith(f"{SHARD}/")):
+                raise ValueError(f"{name[:100]!r} is no part of an index")
+            if not isinstance(digest, str):
+                raise TypeError(f"{name[:100]!r} has no SHA-256")
+        if SIDECAR not in self.members:
+            raise ValueError(f"{SIDECAR} is missing")
 
 
 def snapshot(place: FolderPlace, out: Path) -> Manifest:
@@ -126,33 +160,66 @@ def _unpack(archive: Path, into: Path) -> Manifest:
     """Extract what the manifest names, and nothing else."""
     at, waiting = "its beginning", dict[str, str]()
     try:
-        with tarfile.open(archive) as tar:
+        with _opened(archive) as tar:
             manifest = _read_manifest(archive, tar)
             waiting = dict(manifest.members)
             for member in tar:
-                if (at := member.name) == MANIFEST:
+                at = member.name if member.name.isprintable() else repr(member.name)
+                if member.name == MANIFEST:
                     continue
                 expected = waiting.pop(member.name, None)
-                if expected is None or not member.isreg():
+                if expected is None or not member.isreg() or member.issparse():
                     raise IndexStoreError(f"{archive}: {at} is not in its manifest; nothing was restored")
+                if member.size > (free := shutil.disk_usage(into.parent).free):
+                    raise IndexStoreError(f"{archive}: {at} has {member.size:,} bytes, {free:,} are free")
                 tar.extract(member, into, filter="data")
                 if _sha256(into / member.name) != expected:
                     raise IndexStoreError(f"{archive}: {at} is not what was written (SHA-256); nothing was restored")
-    except (tarfile.TarError, EOFError, zlib.error) as error:
-        why = str(error).splitlines()[0].rstrip(":")
+    except (tarfile.TarError, EOFError, ValueError, zlib.error) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
         raise IndexStoreError(f"{archive}: cut off or altered at {at} ({why}); nothing was restored") from error
     if waiting:
         raise IndexStoreError(f"{archive}: cut off or altered before {next(iter(waiting))}; nothing was restored")
     return manifest
 
 
+@contextmanager
+def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
+    """Raises: tarfile.TarError; OSError."""
+    with archive.open("rb") as file:
+        is_compressed = file.read(2) == GZIP
+        file.seek(0)
+        stream = gzip.GzipFile(fileobj=file) if is_compressed else file
+        with tarfile.TarFile(fileobj=cast(IO[bytes], _Parts(stream))) as tar:
+            yield tar
+
+
+class _Parts:
+    """A file that is not read in parts of any size: a header may state one that has to be held in memory."""
+
+    name = ""
+    mode = "rb"
+
+    def __init__(self, file: IO[bytes] | gzip.GzipFile) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """Raises: tarfile.ReadError."""
+        if not 0 <= size <= PART_BYTES:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        return self._file.read(size)
+
+
 def _read_manifest(archive: Path, tar: tarfile.TarFile) -> Manifest:
     first = tar.next()
-    file = tar.extractfile(first) if first is not None and first.name == MANIFEST else None
-    if file is None:
+    file = tar.extractfile(first) if first is not None and first.name == MANIFEST and first.isreg() else None
+    if file is None or first is None:
         raise IndexStoreError(f"{archive}: no snapshot of an index; make one with `lookalike snapshot`")
+    if first.size > PART_BYTES:
+        raise IndexStoreError(f"{archive}: {MANIFEST} has {first.size:,} bytes, at most {PART_BYTES:,}")
     try:
-        manifest = Manifest(**json.loads(file.read()))
+        manifest = Manifest.read(file.read())
     except (ValueError, TypeError) as error:
         raise IndexStoreError(f"{archive}: {MANIFEST} is not what was written ({error})") from error
     if manifest.format != FORMAT:
@@ -160,10 +227,34 @@ def _read_manifest(archive: Path, tar: tarfile.TarFile) -> Manifest:
     return manifest
 
 
+def _sidecar(archive: Path, folder: Path) -> object:
+    try:
+        return json.loads((folder / SIDECAR).read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise IndexStoreError(f"{archive}: {SIDECAR} is not what was written; nothing was restored") from error
+
+
+def _check_ledger(archive: Path, path: Path) -> None:
+    """A view would be computed, and a trigger run, by whoever reads or writes it. Raises: IndexStoreError."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as file:
+            kinds = {kind for (kind,) in file.execute("SELECT type FROM sqlite_master LIMIT 1000")}
+    except sqlite3.Error as error:
+        raise IndexStoreError(f"{archive}: {LEDGER} is not readable ({error}); nothing was restored") from error
+    if kinds - {"table", "index"}:
+        raise IndexStoreError(f"{archive}: {LEDGER} has a {min(kinds - {'table', 'index'})}; nothing was restored")
+
+
 def _check_counts(archive: Path, folder: Path, manifest: Manifest) -> None:
     """The manifest has no hash of its own: what it says is compared with what is there."""
-    if json.loads((folder / SIDECAR).read_text()) != manifest.spec:
+    if _sidecar(archive, folder) != manifest.spec:
         raise IndexStoreError(f"{archive}: {MANIFEST} names another encoder than {SIDECAR}; nothing was restored")
+    try:
+        EncoderSpec.from_json(json.dumps(manifest.spec), f"{archive}: {SIDECAR}")
+    except EncoderError as error:
+        raise IndexStoreError(f"{error}; nothing was restored") from error
+    if (folder / LEDGER).exists():
+        _check_ledger(archive, folder / LEDGER)
     engine = FolderPlace(folder).open_as_it_is(FIRST)
     try:
         counts = engine.count(), len({one.source_id for one in engine.all_finished()})

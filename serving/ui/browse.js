@@ -113,7 +113,7 @@ function recordingCard(one) {
   const moment = listed(momentIn(one, one.length_s / 2))
   const title = one.began_at ? format.time(new Date(one.began_at), false) : one.name
   const note = one.kind === "picture" ? "picture" : format.length(one.length_s)
-  const about = one.served ? (one.began_at ? one.name : "") : "named over HTTP: no pictures"
+  const about = one.served ? (one.began_at ? one.name : "") : "indexed elsewhere: no pictures"
   return card(moment, { open, test: "recording", title, note, about })
 }
 

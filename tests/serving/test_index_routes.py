@@ -69,9 +69,11 @@ def test_frames_that_came_over_http_are_searched_as_others_and_never_opened(
     best = writable.post("/search", files={"image": footage[5].png}).json()["hits"][0]
     assert best["id"] == footage[5].frame.id
     by_region = writable.post("/search", json={"id": best["id"], "region": "0,0,.5,.5"})
-    assert refused(by_region, 410).startswith("yard.mp4: named over HTTP, so not opened")
+    assert refused(by_region, 410).startswith("yard.mp4: named over HTTP or by an imported table, so not opened")
     for path in (f"/frames/{best['id']}/thumb", f"/frames/{best['id']}"):
-        assert refused(writable.get(path), 410) == "yard.mp4: named over HTTP, so not opened"
+        assert refused(writable.get(path), 410).startswith(
+            "yard.mp4: named over HTTP or by an imported table, so not opened"
+        )
     assert {one["served"] for one in writable.get("/library").json()["recordings"]} == {False}
 
 
@@ -81,7 +83,7 @@ def test_a_renamed_recording_is_not_opened_either(writable: httpx.Client, footag
     asked = {"space": SPEC.space, "source_id": footage[0].frame.source_id, "fields": named}
     writable.post("/index/rename", json=asked).raise_for_status()
     by_region = writable.post("/search", json={"id": footage[0].frame.id, "region": "0,0,.5,.5"})
-    assert refused(by_region, 410).startswith("/etc/hostname: named over HTTP, so not opened")
+    assert refused(by_region, 410).startswith("/etc/hostname: named over HTTP or by an imported table, so not opened")
 
 
 def test_without_the_token_nothing_is_answered(writable: httpx.Client) -> None:

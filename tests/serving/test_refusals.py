@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from lookalike.pixels import MAX_PIXELS
-from serving.limits import MAX_BODY_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES
+from serving.limits import MAX_BODY_BYTES, MAX_HELD_PIXELS, MAX_IMAGE_BYTES, MAX_IMAGES
+from tests.conftest import SHARED_DATA
 from tests.serving.conftest import Shown, encoded, picture
 
+CASES = SHARED_DATA / "cases" / "hostile"
 PNG = {"Content-Type": "image/png"}
 PART = b'--cut\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n\r\n'
 
@@ -110,6 +115,36 @@ def test_a_stated_length_is_refused_before_it_is_sent(service: httpx.Client) -> 
 def test_too_many_images_are_413(service: httpx.Client, footage: list[Shown]) -> None:
     uploads = [("images", ("a.png", footage[0].png))] * (MAX_IMAGES + 1)
     assert "65 files in one request, at most 64" in refused(service.post("/embed", files=uploads), 413)["message"]
+
+
+def large(count: int, side: int = 7000) -> list[tuple[str, tuple[str, bytes]]]:
+    """Images of 49 megapixels in small files."""
+    file = io.BytesIO()
+    Image.new("L", (side, side)).save(file, "GIF")
+    return [("images", (f"{number}.gif", file.getvalue())) for number in range(count)]
+
+
+def test_pixels_of_one_request_are_bounded_from_the_headers(service: httpx.Client) -> None:
+    error = refused(service.post("/embed", files=large(3)), 413)
+    assert error["type"] == "too_large"
+    assert error["message"] == "3 images of 147,000,000 pixels to decode, at most 128,000,000 in one request"
+    assert service.post("/embed", files=large(2)).status_code == 200
+
+
+def test_pixels_of_all_requests_are_bounded_and_given_back(service: httpx.Client) -> None:
+    body, requests = large(2), 2 * MAX_HELD_PIXELS // 98_000_000  # twice what fits
+    with ThreadPoolExecutor(requests) as pool:
+        answers = list(pool.map(lambda _: service.post("/embed", files=body), range(requests)))
+    assert {one.status_code for one in answers} == {200, 503}
+    assert all("too many large images" in one.text for one in answers if one.status_code == 503)
+    assert service.post("/embed", files=large(2)).status_code == 200
+
+
+@pytest.mark.skipif(not CASES.exists(), reason="SHARED CASES ABSENT: only the images made here were tried")
+@pytest.mark.parametrize("name", ["gif_64mp_48KB.gif", "png16_64mp_559KB.png"])
+def test_the_large_images_of_the_collection_are_413_together(service: httpx.Client, name: str) -> None:
+    body = [("images", (name, (CASES / name).read_bytes()))] * MAX_IMAGES
+    assert "64 images of " in refused(service.post("/embed", files=body), 413)["message"]
 
 
 def test_another_method_is_405(service: httpx.Client) -> None:

@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from lookalike.encoder import Encoder
 from lookalike.index import FrameIndex, open_index
 from serving.batching import Busy
-from serving.bodies import HeldBytes
+from serving.bodies import Budget
 from serving.gallery import Gallery
 from serving.pipeline import Pipeline
 from serving.refusals import HANDLERS
@@ -133,7 +133,7 @@ def test_an_index_that_does_not_answer_is_503(encoder: Encoder, footage: list[Sh
 
 
 def test_uploads_of_all_requests_share_one_limit() -> None:
-    held = HeldBytes(10)
+    held = Budget(10)
     with held.lease() as first, held.lease() as second:
         first(6)
         second(4)

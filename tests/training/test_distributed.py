@@ -54,7 +54,7 @@ def test_two_processes_give_the_losses_of_one(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = read_metrics(two / METRICS)
     assert [line["step"] for line in found] == [10, 20]
-    assert train(*join_run(one), one) == 20
+    assert train(*join_run(one, CONFIG.arch), one) == 20
     alone = read_metrics(one / METRICS)
     assert [line["loss"] for line in found] == pytest.approx([line["loss"] for line in alone], abs=1e-4)
     torch.manual_seed(CONFIG.seed)

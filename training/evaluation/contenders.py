@@ -75,16 +75,17 @@ def contenders(
     device: Device = "auto",
     compare: Sequence[Path] = (),
     views: Views | None = None,
+    arch: str | None = None,
 ) -> list[Contender]:
     """The encoder (an ONNX file, or a run), those to compare it with (ONNX files), and the baselines.
 
     gallery: what is searched, which heads of baselines are fitted to. views: of these pictures, if they are not those
-    of the run: it decides how the heads of baselines are fitted.
+    of the run: it decides how the heads of baselines are fitted. arch: as for `TrainConfig.load`.
     Raises: TrainingError or EncoderError if there is no such encoder; DeviceError if there is no such device.
     """
     others = [_exported(path.stem, Encoder(path, device), "compared") for path in compare]
     if encoder_or_run.is_dir():
-        head, config = load_trained(encoder_or_run)
+        head, config = load_trained(encoder_or_run, arch)
         return [
             of_run(head, config, device),
             *_named_apart(others),

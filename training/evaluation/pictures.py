@@ -146,14 +146,15 @@ def evaluate_finetune(
     device: Device = "auto",
     schedule: Schedule = SCHEDULE,
     on_step: Callable[[int, float], None] = lambda done, loss: None,
+    arch: str | None = None,
 ) -> dict[str, Any]:
     """Accuracy on `test` of a run's encoder, trained on with the labels of `train`, and of the same from new weights.
 
     seeds: how many times, from `seed` on. on_step: called with the steps done, of `2 * seeds *
-        schedule.steps`, and the loss.
+        schedule.steps`, and the loss. arch: as for `TrainConfig.load`.
     Raises: TrainingError if the run is incomplete, or on Ctrl-C; FootageError if too little can be read.
     """
-    served, config = load_trained(run)
+    served, config = load_trained(run, arch)
     with TemporaryDirectory(prefix="lookalike-") as folder:
         known, asked = (
             store_examples(read_pictures(part), config.input_px, Path(folder, name))

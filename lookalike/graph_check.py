@@ -1,0 +1,241 @@
+"""Whether an ONNX file may be opened: a few hundred bytes can state a graph that takes all memory, or name other files.
+
+Read without the `onnx` package, which a machine that only serves lacks. Source of field numbers: onnx.proto, ONNX 1.20.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import onnxruntime as ort
+
+from lookalike.contract import INPUT_NAME
+from lookalike.errors import EncoderError
+
+MAX_FILE_BYTES = 2**31 - 1  # what a protobuf can have
+MAX_HELD_BYTES = 2**28  # at a time while one picture is computed, of a batch of 64; ResNet-50 at 224 px holds 10 MB
+STANDARD = ("", "ai.onnx")  # domains of operators
+BYTES = {"float": 4, "float16": 2, "bfloat16": 2, "double": 8, "int8": 1, "uint8": 1, "bool": 1, "int16": 2, "int32": 4}
+EXTERNAL = 1  # TensorProto.DataLocation
+_VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5  # wire types of protobuf
+
+Value = int | memoryview
+
+
+@dataclass(frozen=True)
+class _Node:
+    inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """nodes: in the order in which they run. free: names of dimensions of inputs that the file leaves open."""
+
+    nodes: list[_Node] = field(default_factory=list)
+    free: set[str] = field(default_factory=set)
+
+
+def check_graph(path: Path) -> None:
+    """Raises: EncoderError, in one line, if a file is larger than an encoder may be, names other files, has operators
+    of its own or subgraphs, takes anything but pictures, or holds more than MAX_HELD_BYTES while one is computed.
+
+    Raises: OSError; what onnxruntime raises on a broken file.
+    """
+    if (size := path.stat().st_size) > MAX_FILE_BYTES:
+        raise EncoderError(f"{path}: {size:,} bytes, at most {MAX_FILE_BYTES:,} for an encoder")
+    data = path.read_bytes()
+    try:
+        seen = _look(memoryview(data))
+    except _Refused as error:
+        raise EncoderError(f"{path}: {error}") from error
+    except (IndexError, ValueError) as error:
+        raise EncoderError(f"{path}: not a readable ONNX file") from error
+    if (held := _held_bytes(data, seen, path)) > MAX_HELD_BYTES:
+        raise EncoderError(f"{path}: one picture takes {held:,} bytes to compute, at most {MAX_HELD_BYTES:,}")
+
+
+class _Refused(Exception):
+    """What a graph has that an encoder has not."""
+
+
+def _look(model: memoryview) -> _Seen:
+    seen = _Seen()
+    for number, value in _fields(model):
+        if number == 25:
+            raise _Refused("has functions of its own, expected standard operators only")
+        if number == 20:
+            raise _Refused("has a training graph, expected an encoder; export it again")
+        if number == 7 and isinstance(value, memoryview):
+            _look_at_graph(value, seen, len(model))
+    return seen
+
+
+def _look_at_graph(graph: memoryview, seen: _Seen, file_bytes: int) -> None:
+    for number, value in _fields(graph):
+        if not isinstance(value, memoryview):
+            continue
+        if number == 1:
+            _look_at_node(value, seen, file_bytes)
+        elif number == 5:
+            _look_at_tensor(value, file_bytes)
+        elif number == 11:
+            seen.free.update(_text(name) for name in _below(value, (2, 1, 2, 1, 2)))
+        elif number == 15:
+            raise _Refused("has sparse weights, expected dense ones; export it again")
+
+
+def _look_at_node(node: memoryview, seen: _Seen, file_bytes: int) -> None:
+    seen.nodes.append(_Node())
+    for number, value in _fields(node):
+        if number == 1:
+            seen.nodes[-1].inputs.append(_text(value))
+        elif number == 2:
+            seen.nodes[-1].outputs.append(_text(value))
+        elif number == 7 and _text(value) not in STANDARD:
+            raise _Refused(f"has an operator of {_text(value)[:50]!r}, expected standard operators only")
+        elif number == 5 and isinstance(value, memoryview):
+            _look_at_attribute(value, file_bytes)
+
+
+def _look_at_attribute(attribute: memoryview, file_bytes: int) -> None:
+    for number, value in _fields(attribute):
+        if number in (6, 11):
+            raise _Refused("has a loop or a branch, expected operators that run once each")
+        if number in (22, 23):
+            raise _Refused("has sparse weights, expected dense ones; export it again")
+        if number in (5, 10) and isinstance(value, memoryview):
+            _look_at_tensor(value, file_bytes)
+
+
+def _look_at_tensor(tensor: memoryview, file_bytes: int) -> None:
+    """Values are as many as its shape says, so that it cannot be larger than the file: two of 4 bits are a byte."""
+    dims: list[int] = []
+    for number, value in _fields(tensor):
+        if number == 13 or (number == 14 and value == EXTERNAL):
+            raise _Refused("has weights in another file, expected one file; export it again")
+        if number == 1:
+            dims += [value] if isinstance(value, int) else list(_packed(value))
+    if math.prod(dims) > 2 * file_bytes:
+        raise _Refused(f"states {math.prod(dims):,} weights in {file_bytes:,} bytes")
+
+
+def _below(message: memoryview, path: tuple[int, ...]) -> Iterator[Value]:
+    """Yield the fields at a path of numbers: of an input, type, tensor, shape, dimension, name."""
+    for number, value in _fields(message):
+        if number == path[0] and len(path) == 1:
+            yield value
+        elif number == path[0] and isinstance(value, memoryview):
+            yield from _below(value, path[1:])
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
+    """Yield number and value of each field. Raises: IndexError, ValueError if the bytes are no protobuf."""
+    at, end = 0, len(message)
+    while at < end:
+        key, at = _varint(message, at)
+        kind = key & 7
+        if kind == _VARINT:
+            value, at = _varint(message, at)
+            yield key >> 3, value
+            continue
+        if kind == _LENGTH:
+            size, at = _varint(message, at)
+        elif kind in (_EIGHT, _FOUR):
+            size = 8 if kind == _EIGHT else 4
+        else:
+            raise ValueError(f"wire type {kind}")
+        if at + size > end:
+            raise ValueError("cut off")
+        yield key >> 3, message[at : at + size]
+        at += size
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    """Returns: the number at a place, and where it ends."""
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & (2**64 - 1), at
+    raise ValueError("a number of more than ten bytes")
+
+
+def _packed(values: memoryview) -> Iterator[int]:
+    at = 0
+    while at < len(values):
+        value, at = _varint(values, at)
+        yield value
+
+
+def _text(value: Value) -> str:
+    return bytes(value).decode() if isinstance(value, memoryview) else ""
+
+
+def _held_bytes(data: bytes, seen: _Seen, path: Path) -> int:
+    """The most that is held at a time while one picture is computed, node by node; weights are left out.
+
+    Raises: EncoderError if a size is not known before a run.
+    """
+    sizes = _sizes(data, seen, path)
+    last_use = {name: row for row, node in enumerate(seen.nodes) for name in (*node.outputs, *node.inputs)}
+    held = most = 0
+    for row, node in enumerate(seen.nodes):
+        held += sum(sizes.get(name, 0) for name in node.outputs)
+        most = max(most, held)
+        held -= sum(sizes.get(name, 0) for name in {*node.inputs, *node.outputs} if last_use[name] == row)
+    return most
+
+
+def _sizes(data: bytes, seen: _Seen, path: Path) -> dict[str, int]:
+    """Bytes of what each node gives of one picture, by the shapes that onnxruntime infers; nothing is run."""
+    names = [name for name in dict.fromkeys(name for node in seen.nodes for name in node.outputs) if name]
+    # Two protobuf messages one after the other are one that has the fields of both: here, more outputs.
+    asked = data + _message(7, b"".join(_message(12, _message(1, name.encode())) for name in names))
+    session = ort.InferenceSession(asked, _options(seen.free), providers=["CPUExecutionProvider"])
+    taken = [(one.name, one.type, one.shape) for one in session.get_inputs()]
+    if len(taken) != 1 or taken[0][:2] != (INPUT_NAME, "tensor(uint8)") or not _is_picture(taken[0][2]):
+        expected = f"{INPUT_NAME}, uint8 (N, S, S, 3)"
+        raise EncoderError(f"{path}: takes {str(taken)[:100]}, expected {expected}; export it again")
+    return {one.name: _size(one, seen.free, path) for one in session.get_outputs()}
+
+
+def _is_picture(shape: list[int | str | None]) -> bool:
+    """Whether it is that of one picture; only how many there are may be left open."""
+    return len(shape) == 4 and shape[0] == 1 and shape[1] == shape[2] and isinstance(shape[1], int) and shape[3] == 3
+
+
+def _size(output: ort.NodeArg, free: set[str], path: Path) -> int:
+    dims = [1 if one in free else one for one in output.shape]
+    if not all(isinstance(one, int) and one >= 0 for one in dims):
+        raise EncoderError(f"{path}: the size of {output.name[:50]!r} is not known before it runs; export it again")
+    return math.prod(dims) * BYTES.get(output.type.removeprefix("tensor(").removesuffix(")"), 8)
+
+
+def _options(free: set[str]) -> ort.SessionOptions:
+    """Nothing is computed while the file is opened. free: dimensions of inputs that are 1 of one picture."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.add_session_config_entry("session.strict_shape_type_inference", "1")  # else what a file states counts
+    for name in free:
+        options.add_free_dimension_override_by_name(name, 1)
+    return options
+
+
+def _message(number: int, content: bytes) -> bytes:
+    """A field of bytes."""
+    return _number(number << 3 | _LENGTH) + _number(len(content)) + content
+
+
+def _number(value: int) -> bytes:
+    written = bytearray()
+    while value >= 0x80:
+        written.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*written, value])
