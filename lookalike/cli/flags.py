@@ -30,7 +30,11 @@ app = App(
 )
 
 Source_ = Annotated[
-    str, Parameter(name="SOURCE", help="Images, folders (searched recursively), videos or stream URLs.")
+    str,
+    Parameter(
+        name="SOURCE",
+        help="Images, folders (searched recursively), videos, or stream URLs, with `${NAME}` from the environment.",
+    ),
 ]
 EncoderFile = Annotated[Path, Parameter(name="--encoder", help="ONNX file made by `lookalike export`.")]
 IndexAt = Annotated[
