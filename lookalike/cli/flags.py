@@ -33,8 +33,8 @@ Source_ = Annotated[
     str,
     Parameter(
         name="SOURCE",
-        help="Images, folders (searched recursively), videos, HLS playlists or stream URLs. FILE#2 is the second camera"
-        " of a file that holds several.",
+        help="Images, folders (searched recursively), videos, HLS playlists, or stream URLs, with `${NAME}` from the"
+        " environment. FILE#2 is the second camera of a file that holds several.",
     ),
 ]
 EncoderFile = Annotated[Path, Parameter(name="--encoder", help="ONNX file made by `lookalike export`.")]
