@@ -11,6 +11,7 @@ from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.footage import duration_s, frame_at
 from lookalike.footage.sources import VIDEO_SUFFIXES, split_track
+from lookalike.footage.url import shown_url
 from lookalike.index import FrameIndex, Where, is_frame_id
 from lookalike.index.ask import FrameMoment, QueryExample
 from lookalike.region import Region
@@ -56,7 +57,8 @@ def _picture(example: str, index: FrameIndex, fit_px: int | None) -> np.ndarray:
         except ValueError:
             pass  # an @ in the name of a picture that is not there
     if not Path(example).is_file():
-        raise FootageError(f"{example}: no such file, expected a picture, a frame's id, or a moment as gate.mp4@12.5")
+        expected = "expected a picture, a frame's id, or a moment as gate.mp4@12.5"
+        raise FootageError(f"{shown_url(example)}: no such file, {expected}")
     return pixels.decode(Path(example).read_bytes(), example)
 
 

@@ -32,6 +32,9 @@ def is_stream(text: str) -> bool:
 
 def shown_url(url: str) -> str:
     """A URL as it is stored and shown: without user, password, query and fragment. Text that is none stays as it is."""
+    scheme, _, rest = url.partition(":/")
+    if scheme.lower() in SCHEMES and not rest.startswith("/"):
+        url = f"{scheme}://{rest}"  # one that went through a `Path`
     if not _SCHEME.match(url):
         return url
     return f"{url.partition('://')[0].lower()}://{stream_camera(url)}"

@@ -17,6 +17,7 @@ from lookalike.errors import FootageError
 from lookalike.footage import Frame, archive, container, find_sources
 from lookalike.footage.read import Ended, read_source
 from lookalike.limits import LIMITS, Limits
+from lookalike.pixels import decoding_cost
 from tests.clips import number_of, write_clip
 from tests.conftest import SHARED_DATA
 
@@ -203,3 +204,19 @@ def test_a_zip_that_is_cut_off_is_one_line(tmp_path, keep):
     path.write_bytes(path.read_bytes()[: round(path.stat().st_size * keep)])
     with pytest.raises(FootageError, match=r"a\.zip: not a readable zip"):
         find_sources([path])
+
+
+def image(kind: str, size: tuple[int, int], mode: str = "RGB", **options: object) -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, size).save(file, kind, **options)
+    return file.getvalue()
+
+
+def test_what_an_image_costs_to_decode_is_known_from_its_header():
+    assert decoding_cost(image("PNG", (300, 200))) == 60_000
+    assert decoding_cost(image("PNG", (300, 200), "I;16")) == 120_000
+    assert decoding_cost(image("JPEG", (300, 200))) == 7_500
+    assert decoding_cost(image("JPEG", (300, 200), progressive=True)) == 60_000
+    assert decoding_cost(image("GIF", (300, 200), "P")[:40]) == 60_000  # nothing but a header
+    assert decoding_cost(image("GIF", (9000, 9000), "P")) == 0  # is refused
+    assert decoding_cost(b"no image") == 0

@@ -252,6 +252,7 @@ SECRETS = [
     ("ftp://u:pw9@host/a", "ftp://host/a"),
     ("rtsp://[::1]:554/a", "rtsp://[::1]:554/a"),
     ("rtsp://host:554/a?mail=x@pw9", "rtsp://host:554/a"),
+    ("rtsp:/u:pw9@host/a", "rtsp://host/a"),
     ("gate/a@2.mp4", "gate/a@2.mp4"),
 ]
 
