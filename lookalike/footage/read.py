@@ -19,6 +19,7 @@ from lookalike.errors import FootageError
 from lookalike.footage import exif
 from lookalike.footage.archive import read_bytes, size_bytes
 from lookalike.footage.container import open_video
+from lookalike.footage.dates import began_at
 from lookalike.footage.decode import Damaged, recorded
 from lookalike.footage.faults import Fault, is_black
 from lookalike.footage.frame import Frame
@@ -111,7 +112,7 @@ def duration_s(path: str) -> float | None:
     try:
         with open_video(path) as container:
             return container.duration / 1e6 if container.duration else None
-    except (FFmpegError, OSError, ValueError):
+    except (FootageError, FFmpegError, OSError, ValueError):
         return None
 
 
@@ -233,10 +234,10 @@ def _sample(
 
 
 def _creation_time(container: av.container.InputContainer, source: Source) -> datetime | None:
-    stated = container.metadata.get("creation_time")
+    stated = began_at(container, source.path)
     try:
-        return Naming(zone=source.zone).in_utc(datetime.fromisoformat(stated)) if stated else None
-    except (ValueError, OverflowError):
+        return Naming(zone=source.zone).in_utc(stated) if stated else None
+    except ValueError:
         return None
 
 
