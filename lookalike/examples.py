@@ -10,10 +10,11 @@ from lookalike import pixels
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.footage import duration_s, frame_at
-from lookalike.footage.sources import VIDEO_SUFFIXES
+from lookalike.footage.kinds import kind_by_suffix
 from lookalike.index import FrameIndex, Where, is_frame_id
 from lookalike.index.ask import FrameMoment, QueryExample
 from lookalike.region import Region
+from lookalike.regular import check_regular, read_regular
 
 BEYOND_S = 1.0  # headers are not exact
 
@@ -27,10 +28,11 @@ def example_of(example: str, encoder: Encoder, index: FrameIndex, region: Region
     if is_frame_id(example) and region is None:
         return index.example(example)
     side = encoder.spec.input_px
-    if Path(example).suffix.lower() in VIDEO_SUFFIXES and Path(example).is_file():
+    check_regular(example)
+    if kind_by_suffix(example) == "video" and Path(example).is_file():
         raise FootageError(f"{example}: a video; name a moment of it as --at {example}@12.5, or `lookalike locate` it")
     if region is None and Path(example).is_file():
-        return QueryExample(encoder.embed(pixels.decode_to_fit(Path(example).read_bytes(), side, example)[None])[0])
+        return QueryExample(encoder.embed(pixels.decode_to_fit(read_regular(example), side, example)[None])[0])
     picture = _picture(example, index, None if region else side)
     small = pixels.fit(region.crop(picture) if region else picture, side)
     return QueryExample(encoder.embed(small[None])[0], region is not None, None if region else _moment(example))
@@ -57,12 +59,12 @@ def _picture(example: str, index: FrameIndex, fit_px: int | None) -> np.ndarray:
             pass  # an @ in the name of a picture that is not there
     if not Path(example).is_file():
         raise FootageError(f"{example}: no such file, expected a picture, a frame's id, or a moment as gate.mp4@12.5")
-    return pixels.decode(Path(example).read_bytes(), example)
+    return pixels.decode(read_regular(example), example)
 
 
 def _check_within(source: str, time_s: float) -> None:
     """Past its end a recording would show its last frame, and before its start the first."""
-    length_s = duration_s(source) if Path(source).suffix.lower() in VIDEO_SUFFIXES else None
+    length_s = duration_s(source) if kind_by_suffix(source) == "video" else None
     if time_s < 0 or (length_s is not None and time_s > length_s + BEYOND_S):
         until = "" if length_s is None else f" to {length_s:.1f} s"
         raise FootageError(f"{source}: nothing at {time_s:g} s, expected a moment from 0 s{until}")

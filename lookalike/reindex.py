@@ -11,13 +11,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from lookalike.encoder import Encoder
 from lookalike.errors import IndexInUse, IndexStoreError
 from lookalike.footage import Source
-from lookalike.footage.sources import IMAGE_SUFFIXES
+from lookalike.footage.kinds import is_image
 from lookalike.index import Finished, FrameIndex, Where
 from lookalike.index.generations import Place, existing_pointer, generation_of, switch
 from lookalike.index.schema import utc_text
@@ -151,7 +150,7 @@ def _source(known: Finished, seen: _Seen | None) -> Source:
                 " by another process; stop it, and run it again"
             )
         camera, began_at = seen.told.get(known.source_id, ("", None))
-    kind = "image" if Path(known.source).suffix.lower() in IMAGE_SUFFIXES else "video"
+    kind = "image" if is_image(known.source) else "video"
     return Source(known.source, kind, camera, datetime.fromisoformat(began_at) if began_at else None)
 
 

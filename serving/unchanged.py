@@ -7,8 +7,9 @@ from pathlib import Path
 
 from lookalike.errors import FootageError
 from lookalike.footage.archive import inside
+from lookalike.footage.kinds import is_image
 from lookalike.footage.read import identify
-from lookalike.footage.sources import IMAGE_SUFFIXES, STREAM_SCHEMES, Source
+from lookalike.footage.sources import STREAM_SCHEMES, Source
 
 RECORDINGS = 100_000  # whose ids are known
 
@@ -37,6 +38,6 @@ class Unchanged:
 
 def _id_of(source: str, *_: int) -> str:
     try:
-        return identify(Source(source, "image" if Path(source).suffix.lower() in IMAGE_SUFFIXES else "video", ""))
+        return identify(Source(source, "image" if is_image(source) else "video", ""))
     except (OSError, KeyError) as error:
         raise FootageError(f"{source}: cannot be read ({error})") from error

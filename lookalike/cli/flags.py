@@ -15,6 +15,7 @@ from rich.text import Text
 from lookalike import __version__
 from lookalike.contract import RunDevice
 from lookalike.naming import NamingFlags
+from lookalike.printable import printable
 
 if TYPE_CHECKING:
     from lookalike.index import Where
@@ -94,5 +95,5 @@ EVERY_FRAME = Filters()
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
-    print(f"lookalike: {message}", file=sys.stderr)
+    print(f"lookalike: {printable(message)}", file=sys.stderr)
     sys.exit(code)

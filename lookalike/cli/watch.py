@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike.cli.flags import fail
+from lookalike.cli.footage import Tally
 
 if TYPE_CHECKING:
     from lookalike.encoder import Encoder
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from lookalike.ingest import Summary
     from lookalike.naming import Naming
     from lookalike.sampling import Sampling
+    from lookalike.selection import Selection
     from lookalike.watch import TakenIn
 
 
@@ -28,32 +30,43 @@ def check_watch(folders: tuple[str, ...], settle_s: float) -> None:
 
 
 def watch_folders(
-    folders: tuple[str, ...], naming: Naming, encoder: Encoder, index: FrameIndex, sampling: Sampling, settle_s: float
+    folders: tuple[str, ...],
+    naming: Naming,
+    selection: Selection,
+    encoder: Encoder,
+    index: FrameIndex,
+    sampling: Sampling,
+    settle_s: float,
 ) -> Summary:
     """Returns: what was taken in, when SIGINT or SIGTERM ended it: that is how a watch ends."""
     from lookalike.console import say
-    from lookalike.footage.sources import find_in_folders
+    from lookalike.footage.sources import LeftOut, find_in_folders
     from lookalike.ingest import Summary, index_footage
     from lookalike.watch import watch
 
     def take(sources: Sequence[Source]) -> Summary:
         return index_footage(sources, encoder, index, sampling, lambda frames: None)
 
-    def skip_misnamed(message: str) -> None:
-        if message not in misnamed:
-            misnamed.add(message)
-            say(f"skipped {message}")
+    def find() -> list[Source]:
+        nonlocal tally
+        tally = Tally()
+        found = list(find_in_folders(folders, naming, tally.add, selection))
+        for entry in tally.skipped:
+            if entry not in told:
+                told.add(entry)
+                say(f"skipped {entry.path}: {entry.reason}")
+        return found
 
-    total, misnamed = Summary(), set[str]()
+    total, tally, told = Summary(), Tally(), set[LeftOut]()  # tally: of the last look
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         say(f"watching {', '.join(folders)}; Ctrl-C ends it")
-        for taken in watch(lambda: find_in_folders(folders, naming, skip_misnamed), take, settle_s):
+        for taken in watch(find, take, settle_s):
             total += taken.summary
             _tell(taken)
     except KeyboardInterrupt:
         say("stopped; what was begun is gone on with when it is run again")
-    return total
+    return total + tally.summary()
 
 
 def _tell(taken: TakenIn) -> None:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from lookalike.errors import FootageError
+from lookalike.regular import check_regular, open_regular, read_regular
 
 
 def members(archive: Path) -> list[str]:
@@ -26,9 +27,22 @@ def read_bytes(path: str) -> bytes:
     """The bytes of a file, or of a member of a zip. Raises: FootageError, OSError."""
     found = inside(path)
     if found is None:
-        return Path(path).read_bytes()
+        return read_regular(path)
     try:
         return _opened(found[0]).read(found[1])
+    except (KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # the last: encrypted
+        raise FootageError(f"{path}: cannot read it from the zip ({error})") from error
+
+
+def read_head(path: str, count: int) -> bytes:
+    """The first bytes, at most so many, of a file or of a member of a zip. Raises: as `read_bytes`."""
+    found = inside(path)
+    if found is None:
+        with open_regular(path) as file:
+            return file.read(count)
+    try:
+        with _opened(found[0]).open(found[1]) as member:
+            return member.read(count)
     except (KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # the last: encrypted
         raise FootageError(f"{path}: cannot read it from the zip ({error})") from error
 
@@ -36,6 +50,8 @@ def read_bytes(path: str) -> bytes:
 def size_bytes(path: str) -> int:
     """How many bytes `read_bytes` would give."""
     found = inside(path)
+    if found is None:
+        check_regular(path)
     return Path(path).stat().st_size if found is None else _opened(found[0]).getinfo(found[1]).file_size
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 
+from lookalike.regular import check_regular
+
 # Formats that hold a recording. Not among them: scripts and playlists (concat, HLS, DASH, SDP), which open other files;
 # image2, lavfi and tty. A format has several names where libavformat has one reader for them.
 FORMATS = (
@@ -16,6 +18,10 @@ FORMATS = (
 
 
 def open_video(path: str) -> InputContainer:
-    """Open a file. Its name is only a name, also with a colon in it. Raises: FFmpegError; OSError."""
+    """Open a file. Its name is only a name, also with a colon in it.
+
+    Raises: FFmpegError; FootageError if it is not a regular file; OSError.
+    """
+    check_regular(path)
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
     return av.open(f"file:{Path(path).absolute()}", options=options)
