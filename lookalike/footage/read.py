@@ -187,6 +187,8 @@ def _read_image(
     yield frame
     if sampling.regions == "grid":
         yield from _parts(frame, pixels.decode(data, source.path), GRID, fit_px, spent)
+    if pixels.is_animation(data):
+        raise FootageError("an animation, of which the first frame was taken; make it a video for all of them")
 
 
 def _parts(
