@@ -9,9 +9,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-# What systems, shares and archivers keep next to a user's files, in lower case.
-_SYSTEM = (
-    ".*",  # also the AppleDouble ._x.jpg and .Trash-1000
+# What systems, shares and archivers keep next to a user's files, in lower case; and all names that begin with a dot.
+_SYSTEM = {
     "@eadir",
     "@recycle",
     "@recently-snapshot",
@@ -24,7 +23,7 @@ _SYSTEM = (
     "lost+found",
     "system volume information",
     "thumbs.db",
-)
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,8 @@ class Selection:
 
     def excludes(self, path: str) -> bool:
         """path: below the folder that was named, its parts joined by slashes."""
+        if not self.exclude:
+            return False
         path = unicodedata.normalize("NFC", path)
         patterns = (unicodedata.normalize("NFC", pattern).removeprefix("./").rstrip("/") for pattern in self.exclude)
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns for name in (path, path.split("/")[-1]))
@@ -46,4 +47,4 @@ class Selection:
 
 def is_system(name: str) -> bool:
     """Whether an entry of this name is no file of the user's."""
-    return any(fnmatch.fnmatchcase(name.lower(), pattern) for pattern in _SYSTEM)
+    return name.startswith(".") or name.lower() in _SYSTEM

@@ -17,11 +17,14 @@ FORMATS = (
 )
 
 
-def open_video(path: str) -> InputContainer:
+def open_video(path: str, probe_bytes: int | None = None) -> InputContainer:
     """Open a file. Its name is only a name, also with a colon in it.
 
+    probe_bytes: how much of it may be looked at to tell its format, where a quick answer matters.
     Raises: FFmpegError; FootageError if it is not a regular file; OSError.
     """
     check_regular(path)
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+    if probe_bytes:
+        options["formatprobesize"] = str(probe_bytes)
     return av.open(f"file:{Path(path).absolute()}", options=options)

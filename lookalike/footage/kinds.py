@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,7 @@ from av.error import FFmpegError
 from lookalike.errors import FootageError
 from lookalike.footage.archive import inside, read_head
 from lookalike.footage.container import open_video
+from lookalike.regular import open_regular
 
 Kind = Literal["image", "video", "stream"]
 
@@ -49,7 +51,8 @@ NOT_FOOTAGE = frozenset(
     " .tsv .txt .url .vtt .wav .wma .xls .xlsx .xml .xmp .yaml .yml".split()
 )
 
-HEAD = 4096
+HEAD = 4096  # bytes that tell most kinds
+PROBED = 16 * 1024  # and that libavformat tells the rest by: 3 ms for one that it does not know, 80 ms without a bound
 _IMAGE_BRANDS = {b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"hevc", b"hevx"}
 _ATOMS = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}
 _IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  \r\n\x87\n")
@@ -85,6 +88,8 @@ _OTHERS = (
     ),
 )
 
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+
 
 def kind_by_suffix(path: str | Path) -> Kind | None:
     suffix = Path(path).suffix.lower()
@@ -93,14 +98,14 @@ def kind_by_suffix(path: str | Path) -> Kind | None:
     return "video" if suffix in VIDEO_SUFFIXES else None
 
 
-def kind_by_content(path: str) -> Kind | None:
-    """Of a file, or of a member of a zip, whatever its name; None if it is neither a picture nor a video.
+def kind_by_content(path: str) -> Kind | Literal["text"] | None:
+    """Of a file, or of a member of a zip, whatever its name; None if it is nothing that is known here.
 
-    At most HEAD bytes are read, and only what may be a recording is shown to libavformat.
-    Raises: FootageError, OSError.
+    HEAD bytes are read, and of a file that may be a recording libavformat sees PROBED. Raises: FootageError, OSError.
     """
     if inside(path):
-        return kind_by_head(read_head(path, HEAD))
+        head = read_head(path, HEAD)
+        return kind_by_head(head) or ("text" if is_text(head) else None)
     about = os.stat(path)
     return _cached(path, about.st_size, about.st_mtime_ns)
 
@@ -117,11 +122,14 @@ def is_image(path: str) -> bool:
 
 
 @lru_cache(maxsize=65_536)  # folders that are watched are looked at every two seconds
-def _cached(path: str, size_bytes: int, changed_ns: int) -> Kind | None:
-    head = read_head(path, HEAD)
+def _cached(path: str, size_bytes: int, changed_ns: int) -> Kind | Literal["text"] | None:
+    with open_regular(path) as file:
+        head = file.read(HEAD)
     if kind := kind_by_head(head):
         return kind
-    return "video" if _may_be_video(head) and _opens_as_video(path) else None
+    if is_text(head):
+        return "text"
+    return "video" if len(head) == HEAD and not head.startswith(_OTHERS) and _opens_as_video(path) else None
 
 
 def kind_by_head(head: bytes) -> Kind | None:
@@ -139,13 +147,13 @@ def kind_by_head(head: bytes) -> Kind | None:
 
 def is_text(head: bytes) -> bool:
     """Whether bytes are text in UTF-8, or nothing at all; the last character may be cut."""
+    if _CONTROL.search(head):
+        return False
     try:
-        text = head.decode()
+        head.decode()
     except UnicodeDecodeError as error:
-        if error.start < len(head) - 3:
-            return False
-        text = head[: error.start].decode()
-    return all(char.isprintable() or char.isspace() for char in text)
+        return error.start >= len(head) - 3 and error.start > 0
+    return True
 
 
 def _is_transport_stream(head: bytes) -> bool:
@@ -157,13 +165,9 @@ def _is_transport_stream(head: bytes) -> bool:
     return False
 
 
-def _may_be_video(head: bytes) -> bool:
-    return len(head) == HEAD and not head.startswith(_OTHERS) and not is_text(head)
-
-
 def _opens_as_video(path: str) -> bool:
     try:
-        with open_video(path) as container:
+        with open_video(path, PROBED) as container:
             return any(stream.width and stream.height for stream in container.streams.video)
     except (FFmpegError, FootageError, OSError, ValueError):
         return False

@@ -10,16 +10,14 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from lookalike.errors import FootageError
-from lookalike.footage.archive import members, read_head
+from lookalike.footage.archive import members
 from lookalike.footage.kinds import (
-    HEAD,
     IMAGE_SUFFIXES,
     NOT_FOOTAGE,
     REFUSED,
     VIDEO_SUFFIXES,
     Kind,
     is_image,
-    is_text,
     kind_by_content,
     kind_by_suffix,
 )
@@ -176,10 +174,7 @@ def _find(entry: str, naming: Naming, on_left_out: OnLeftOut, selection: Selecti
 
 def _single(entry: str) -> Source:
     """A file that was named itself is tried whatever it looks like; the reader will say if it is no video."""
-    try:
-        kind = kind_by_suffix(entry) or kind_by_content(entry) or "video"
-    except OSError:
-        kind = "video"
+    kind = "image" if is_image(entry) else "video"
     path = _plain(Path(entry))
     return Source(entry, kind, path.parent.name if kind == "image" else path.stem)
 
@@ -255,15 +250,15 @@ def _kind_or_reason(entry: os.DirEntry[str], path: Path) -> Kind | Literal["fold
             return "folder"
         if not entry.is_file() and (what := special(entry.stat().st_mode)):
             return LeftOut(str(path), "skipped", f"{what}, expected a file")
-        return _judge(path, lambda: read_head(str(path), HEAD), lambda: kind_by_content(str(path)))
+        return _judge(path)
     except FootageError as error:
         return LeftOut(str(path), "skipped", str(error).removeprefix(f"{path}: "))
     except OSError as error:
         return LeftOut(str(path), "skipped", f"cannot be read ({error.strerror})")
 
 
-def _judge(path: Path, head: Callable[[], bytes], by_content: Callable[[], Kind | None]) -> Kind | LeftOut:
-    """head: gives the first bytes of a file. Raises: FootageError, OSError."""
+def _judge(path: Path) -> Kind | LeftOut:
+    """What a file, or a member of a zip, is, or why it is not read. Raises: FootageError, OSError."""
     suffix = path.suffix.lower()
     if kind := kind_by_suffix(path):
         return kind
@@ -273,11 +268,10 @@ def _judge(path: Path, head: Callable[[], bytes], by_content: Callable[[], Kind 
         return LeftOut(str(path), "skipped", reason)
     if suffix in NOT_FOOTAGE:
         return LeftOut(str(path), "not footage", suffix)
-    if kind := by_content():
-        return kind
-    if is_text(head()):
+    kind = kind_by_content(str(path))
+    if kind == "text":
         return LeftOut(str(path), "not footage", suffix or "text")
-    return LeftOut(str(path), "skipped", "not a picture or video that can be read, by its content")
+    return kind or LeftOut(str(path), "skipped", "not a picture or video that can be read, by its content")
 
 
 def _find_in_zip(root: _Root, on_left_out: OnLeftOut) -> Iterator[Source]:
@@ -308,7 +302,7 @@ def _left_out_in_zip(root: _Root, name: str) -> LeftOut | None:
 
 def _judge_in_zip(path: Path) -> Kind | LeftOut:
     try:
-        return _judge(path, lambda: read_head(str(path), HEAD), lambda: kind_by_content(str(path)))
+        return _judge(path)
     except (FootageError, OSError) as error:
         return LeftOut(str(path), "skipped", str(error).removeprefix(f"{path}: "))
 
