@@ -30,8 +30,8 @@ _SYSTEM = {
 class Selection:
     """All entries, but not what the system keeps there. The fields' docstrings are the help texts of the flags."""
 
-    exclude: Annotated[tuple[str, ...], Parameter(negative="")] = ()
-    """Leave out files and folders by their name, or by their path below the SOURCE, as *_low.mp4 or night/*; may be
+    exclude: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = ()
+    """Leave out files and folders by their name, or by their path below the SOURCE, as `*_low.mp4` or `night/*`; may be
     repeated."""
     follow_links: Annotated[bool, Parameter(negative="")] = False
     """Follow symbolic links that lead out of a named folder; else they are skipped by name."""

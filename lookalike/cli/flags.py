@@ -31,7 +31,7 @@ app = App(
 )
 
 Source_ = Annotated[
-    str, Parameter(name="SOURCE", help="Images, folders (searched recursively), videos or stream URLs.")
+    str, Parameter(name="SOURCE", help="Images, folders (searched recursively), zips of images, videos or stream URLs.")
 ]
 EncoderFile = Annotated[Path, Parameter(name="--encoder", help="ONNX file made by `lookalike export`.")]
 IndexAt = Annotated[
@@ -44,7 +44,10 @@ IndexAt = Annotated[
 ]
 CameraName = Annotated[
     str | None,
-    Parameter(help="Name of the camera; else sub-folders name their files' camera, and other videos their own."),
+    Parameter(
+        help="Name of the camera; else sub-folders of the SOURCE name their files' camera, and other videos their own,"
+        " however the SOURCE is written."
+    ),
 ]
 Cameras = Annotated[tuple[str, ...], Parameter(help="Only these cameras; may be repeated.", negative="")]
 Sources = Annotated[
