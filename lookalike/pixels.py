@@ -9,6 +9,7 @@ import io
 import warnings
 
 import numpy as np
+import pillow_heif
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from lookalike.errors import ImageError, ImageTooLarge
@@ -17,9 +18,12 @@ from lookalike.samples import describe_tiff, grey_of
 MAX_PIXELS = 64_000_000  # checked from the header, before anything is allocated
 DETAIL = 2  # times the input's side: what a JPEG is decoded at, at least, where it may be decoded smaller
 GAP = 3  # times the input's side: what a larger picture is averaged down to, at least; with 2, embeddings move too much
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
+FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
 ANIMATED = ("AVIF", "GIF", "PNG", "WEBP")  # of the others, further pictures are pages, thumbnails or depths
 
+pillow_heif.register_heif_opener(
+    thumbnails=False, depth_images=False, aux_images=False
+)  # the picture, whole and upright
 ImageFile.LOAD_TRUNCATED_IMAGES = False  # a grey tail would be embedded as if it were real
 
 
@@ -72,6 +76,8 @@ def _decode(data: bytes, name: str, least_px: int | None) -> Image.Image:
             warnings.simplefilter("ignore")  # Pillow's size warning; the limit below is ours
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(image, name)
+                if image.format == "HEIF":
+                    _check_whole_boxes(data)
                 if least_px:
                     image.draft(None, (least_px, least_px))
                 image.load()
@@ -110,6 +116,22 @@ def _check_size(image: Image.Image, name: str) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ImageTooLarge(f"{name}: {width}x{height} is {width * height:,} pixels, at most {MAX_PIXELS:,}")
+
+
+def _check_whole_boxes(data: bytes) -> None:
+    """Of a HEIF that was cut off, libheif gives the tiles that are missing in green. Source: ISO 14496-12, boxes.
+
+    Raises: ValueError if a box at the top ends after the file.
+    """
+    at = 0
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        size = int.from_bytes(data[at + 8 : at + 16], "big") if size == 1 else size
+        if size == 0:  # to the end of the file
+            return
+        if size < 8 or at + size > len(data):
+            raise ValueError("it is cut off")
+        at += size
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -21,13 +21,13 @@ BEYOND_ONE = 0.5  # samples of 0 to 1 may overshoot, where a picture was resized
 def grey_of(image: Image.Image) -> np.ndarray:
     """The grey picture of an image of the modes I;16, I or F.
 
-    PNG says that its samples fill 16 bits. Those of other formats are taken to fill the fewest bits that hold them (or
-    what TIFF's MaxSampleValue says), floats 0 to 1 or 0 to 255. Counts with an offset, negative and larger samples are
-    scaled by their own range. NaN is black.
+    PNG and HEIF say that their samples fill 16 bits. Those of other formats are taken to fill the fewest bits that hold
+    them (or what TIFF's MaxSampleValue says), floats 0 to 1 or 0 to 255. Counts with an offset, negative and larger
+    samples are scaled by their own range. NaN is black.
     Returns: uint8 (H, W). Raises: ValueError if there is no number at all.
     """
     samples = np.asarray(image, dtype=np.float32)
-    if image.format == "PNG":
+    if image.format in ("PNG", "HEIF"):  # libheif scales
         return _scaled(samples, 0.0, 65535.0)
     if image.mode == "F":
         return _scaled(samples, *_float_range(samples))

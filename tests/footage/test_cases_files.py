@@ -62,6 +62,7 @@ def write_image(path: Path, kind: str | None = None) -> Path:
     [
         *(("jfif", "JPEG"), ("jpe", "JPEG"), ("JPG", "JPEG"), ("mpo", "MPO"), ("jp2", "JPEG2000"), ("j2k", "JPEG2000")),
         *(("avif", "AVIF"), ("webp", "WEBP"), ("apng", "PNG"), ("unknown", "PNG"), ("", "JPEG"), ("dat", "TIFF")),
+        *(("heic", "HEIF"), ("HEIF", "HEIF"), ("hif", "HEIF"), ("phone", "HEIF")),
         *(("bin", "GIF"), ("img", "BMP"), ("x", "WEBP"), ("y", "AVIF"), ("z", "JPEG2000")),
     ],
 )
@@ -72,6 +73,39 @@ def test_pictures_are_found_by_suffix_or_content(tmp_path: Path, suffix: str, ki
     assert (frame.source, frame.image.shape) == (str(path), (48, 64, 3))
     assert np.abs(frame.image.astype(int) - picture(3)).mean() < 8
     assert frame_at(str(path), 0).shape == (48, 64, 3)
+
+
+@needs_cases
+@pytest.mark.parametrize("folder", [True, False], ids=["in a folder", "by name"])
+def test_a_photograph_of_tiles_is_read_whole(folder: bool) -> None:
+    path = CASES / "picture" / "grid.heic"
+    frames = read_frames(find_sources([path.parent if folder else path]))
+    (frame,) = (frame for frame in frames if frame.source == str(path))
+    assert frame.image.shape == (256, 512, 3)
+    assert frame.size_px == (512, 256)
+    blocks = frame.image[16:48].mean((0, 2)).reshape(512)[25::51][:10] > 128  # tools/gen.py writes 341 in ten blocks
+    assert int("".join(str(int(block)) for block in blocks), 2) == 341
+
+
+def test_a_photograph_of_a_phone_is_upright_and_dated(tmp_path: Path) -> None:
+    """Its box irot turns it, which the encoder writes for the EXIF orientation; that is not applied once more."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif.get_ifd(0x8769)[0x9003] = "2026:01:05 08:00:00"
+    Image.fromarray(picture(0)).save(tmp_path / "a.heic", exif=exif.tobytes())
+    (frame,) = read_frames(find_sources([tmp_path]))
+    assert (frame.image.shape, frame.size_px) == ((64, 48, 3), (48, 64))
+    assert frame.image[:, 40, 0].mean() > 150  # red, which was at the top, is on the right
+    assert str(frame.captured_at) == "2026-01-05 08:00:00+00:00"
+
+
+@needs_cases
+def test_a_photograph_of_tiles_that_is_cut_off_is_refused() -> None:
+    """libheif alone gives the tiles that are missing in green."""
+    data = (CASES / "picture" / "grid.heic").read_bytes()
+    for length in (len(data) - 1, len(data) // 2):
+        with pytest.raises(ImageError, match=r"broken image \(it is cut off"):
+            pixels.decode(data[:length])
 
 
 VIDEOS = {  # how it is written, and under which names it is found
