@@ -14,6 +14,7 @@ _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})?")
 WIDEST_H = 14  # Kiribati; west of Greenwich it is 12
 # Days that clocks count from: QuickTime's, Unix's, Windows'. A recording dated so was made by a clock that was not set.
 NEVER = {date(1601, 1, 1), date(1904, 1, 1), date(1970, 1, 1)}
+FIRST_YEAR, LAST_YEAR = 1900, 9998  # of anything that was photographed, and that is still a date in every zone
 MATROSKA_ZERO = datetime(2001, 1, 1)
 
 
@@ -30,6 +31,8 @@ def read_moment(text: str) -> datetime | None:
 
 def is_set(moment: datetime) -> bool:
     """Whether a date is more than the zero of some clock."""
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        return False
     plain = moment.replace(tzinfo=None)
     in_utc = plain - (moment.utcoffset() or timedelta())
     return not {plain.date(), in_utc.date()} & NEVER and MATROSKA_ZERO not in (plain, in_utc)

@@ -84,7 +84,7 @@ class Naming:
 
     def _groups(self, paths: str | Sequence[str]) -> dict[str, str | None]:
         for path in (paths,) if isinstance(paths, str) else paths:
-            if self.pattern and (found := self.pattern.search(path)):
+            if self.pattern and (found := self.pattern.search(unicodedata.normalize("NFC", path))):
                 return found.groupdict()
         return {}
 
@@ -120,7 +120,7 @@ def _compiled(pattern: str | None) -> re.Pattern[str] | None:
     if pattern is None:
         return None
     try:
-        compiled = re.compile(pattern)
+        compiled = re.compile(unicodedata.normalize("NFC", pattern))
     except re.error as error:
         raise ValueError(f"--name-pattern is {pattern!r}, no regular expression ({error})") from None
     if not set(GROUPS) & set(compiled.groupindex):

@@ -98,6 +98,18 @@ def kind_by_suffix(path: str | Path) -> Kind | None:
     return "video" if suffix in VIDEO_SUFFIXES else None
 
 
+def kind_by_name(path: str) -> Kind | None:
+    """By the suffix, unless the first bytes are plainly of the other kind: a picture named .mp4, a film named .jpg.
+
+    None where the suffix says nothing. Raises: FootageError, OSError.
+    """
+    by_suffix = kind_by_suffix(path)
+    if by_suffix is None or inside(path):
+        return by_suffix
+    about = os.stat(path)
+    return _cached_other(path, by_suffix, about.st_size, about.st_mtime_ns)
+
+
 def kind_by_content(path: str) -> Kind | Literal["text"] | None:
     """Of a file, or of a member of a zip, whatever its name; None if it is nothing that is known here.
 
@@ -111,17 +123,24 @@ def kind_by_content(path: str) -> Kind | Literal["text"] | None:
 
 
 def is_image(path: str) -> bool:
-    """Whether a source, by its name or its content, is a still image; not if it is no longer there."""
-    by_suffix = kind_by_suffix(path)
-    if by_suffix:
-        return by_suffix == "image"
+    """Whether a source, by its name or its content, is a still image; by its name if it is no longer there."""
     try:
-        return kind_by_content(path) == "image"
+        return (kind_by_name(path) or kind_by_content(path)) == "image"
     except (FootageError, OSError, KeyError):
-        return False
+        return kind_by_suffix(path) == "image"
 
 
 @lru_cache(maxsize=65_536)  # folders that are watched are looked at every two seconds
+def _cached_other(path: str, by_suffix: Kind, size_bytes: int, changed_ns: int) -> Kind:
+    with open_regular(path) as file:
+        by_head = kind_by_head(file.read(HEAD))
+    if by_head in (None, by_suffix):
+        return by_suffix
+    opens = _opens_as_video(path, probe_bytes=None)  # MJPEG begins as a picture does
+    return "video" if opens else "image" if by_head == "image" else by_suffix
+
+
+@lru_cache(maxsize=65_536)
 def _cached(path: str, size_bytes: int, changed_ns: int) -> Kind | Literal["text"] | None:
     with open_regular(path) as file:
         head = file.read(HEAD)
@@ -165,9 +184,9 @@ def _is_transport_stream(head: bytes) -> bool:
     return False
 
 
-def _opens_as_video(path: str) -> bool:
+def _opens_as_video(path: str, probe_bytes: int | None = PROBED) -> bool:
     try:
-        with open_video(path, PROBED) as container:
+        with open_video(path, probe_bytes) as container:
             return any(stream.width and stream.height for stream in container.streams.video)
     except (FFmpegError, FootageError, OSError, ValueError):
         return False

@@ -19,6 +19,7 @@ from lookalike.footage.kinds import (
     Kind,
     is_image,
     kind_by_content,
+    kind_by_name,
     kind_by_suffix,
 )
 from lookalike.naming import Naming
@@ -97,7 +98,7 @@ class _Root:
 
     def source(self, path: Path, kind: Kind) -> Source:
         parts = path.relative_to(self.path).parts
-        own = self.name if kind == "image" else path.stem
+        own = self.name if (kind_by_suffix(path) or kind) == "image" else path.stem
         return Source(str(path), kind, parts[0] if len(parts) > 1 else own)
 
     def names(self, path: str) -> tuple[str, str]:
@@ -176,7 +177,8 @@ def _single(entry: str) -> Source:
     """A file that was named itself is tried whatever it looks like; the reader will say if it is no video."""
     kind = "image" if is_image(entry) else "video"
     path = _plain(Path(entry))
-    return Source(entry, kind, path.parent.name if kind == "image" else path.stem)
+    own = path.parent.name if (kind_by_suffix(path) or kind) == "image" else path.stem
+    return Source(entry, kind, own)
 
 
 def _named(
@@ -260,7 +262,7 @@ def _kind_or_reason(entry: os.DirEntry[str], path: Path) -> Kind | Literal["fold
 def _judge(path: Path) -> Kind | LeftOut:
     """What a file, or a member of a zip, is, or why it is not read. Raises: FootageError, OSError."""
     suffix = path.suffix.lower()
-    if kind := kind_by_suffix(path):
+    if kind := kind_by_name(str(path)):
         return kind
     if suffix == ".zip":
         return LeftOut(str(path), "skipped", "a zip in a folder; name it as a SOURCE of its own")

@@ -143,6 +143,18 @@ def test_a_recording_behind_a_header_of_its_maker_is_found_by_probing(tmp_path: 
     assert listed(tmp_path)[0] == ["hiv00001"]
 
 
+def test_what_a_file_holds_comes_before_its_suffix(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.jpg").rename(tmp_path / "picture.mp4")
+    write_some(tmp_path / "a.mp4").rename(tmp_path / "film.jpg")
+    write_clip(tmp_path / "stream.mjpeg", range(0, 400, 40), codec="mjpeg", codec_options={"color_range": "pc"})
+    (tmp_path / "text.jpg").write_bytes(b"just text")
+    kinds = {Path(one.path).name: one.kind for one in find_sources([tmp_path])}
+    assert kinds == {"picture.mp4": "image", "film.jpg": "video", "stream.mjpeg": "video", "text.jpg": "image"}
+    for name, frames in (("picture.mp4", 1), ("film.jpg", 10), ("stream.mjpeg", 10), ("text.jpg", 0)):
+        assert len(list(read_frames(find_sources([tmp_path / name])))) == frames
+        assert not frames or frame_at(str(tmp_path / name), 0).shape == (48, 64, 3)
+
+
 def test_what_is_no_footage_is_counted_and_what_may_be_is_named(tmp_path: Path) -> None:
     write_image(tmp_path / "good.jpg")
     for name in ("a.txt", "b.csv", "c.JSON", "d.srt", "e.md", "f.log", "g.db", "h.mp3", "notes", "Makefile.am"):
@@ -364,6 +376,8 @@ def test_a_camera_of_macos_is_found_as_it_is_typed(tmp_path: Path) -> None:
     assert source.camera == nfc
     assert source.path == str(path)  # as it is on the disk, or it could not be opened
     assert find_sources([tmp_path], Naming(camera=nfd))[0].camera == nfc
+    named = NamingFlags(name_pattern=r"(?P<camera>\w+)/a\.jpg").read()  # a mark on its own is no letter
+    assert find_sources([tmp_path], named)[0].camera == nfc
     assert nfc in Where(cameras=(nfd,)).cameras
     assert str(path) in Where(sources=(unicodedata.normalize("NFC", str(path)),)).sources
     assert Where(cameras=("gate",)).cameras == ("gate",)
@@ -534,3 +548,33 @@ def test_a_job_over_all_kinds_of_entries_ends_with_one_summary(tmp_path: Path, t
     assert "\x1b" not in done.stderr
     assert "left out: 2 not footage (.csv, .txt), 1 of the system (@eaDir), 1 excluded (low.png)" in done.stderr
     assert "7 of 9 source(s) skipped or cut short, 2 not footage, 1 of the system, 1 excluded" in done.stderr
+
+
+def test_a_file_that_is_no_file_ends_the_verb_in_one_line(tmp_path: Path, tiny_encoder: Path) -> None:
+    pipe, _, zero = special_files(tmp_path)
+    for path, what in ((pipe, "a named pipe"), (zero, "a character device")):
+        for verb in (
+            ("embed", path, "--encoder", tiny_encoder, "--stdout"),
+            ("search", path, "--encoder", tiny_encoder, "--index", tmp_path / "index"),
+            ("evaluate", tiny_encoder, "--footage", tmp_path, "--events", path),
+        ):
+            command = [sys.executable, "-m", "lookalike", *map(str, verb)]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False)
+            assert (done.returncode, done.stdout) == (1, "")
+            said = f"lookalike: {path}: {what}, expected a file\n"
+            assert done.stderr == said or verb[0] == "search"  # where the index is looked for first
+
+
+def test_a_watch_names_what_it_does_not_read(tmp_path: Path) -> None:
+    special_files(tmp_path)
+    write_image(tmp_path / "good.jpg")
+    left_out: list[LeftOut] = []
+    for _ in range(2):  # as it looks every two seconds
+        found = find_in_folders([tmp_path, tmp_path / "gone"], on_left_out=left_out.append)
+        assert [Path(one.path).name for one in found] == ["good.jpg"]
+    assert {(Path(one.path).name, one.group) for one in left_out} == {
+        ("pipe.jpg", "skipped"),
+        ("sock.mp4", "skipped"),
+        ("zero.jpg", "skipped"),
+        ("gone", "skipped"),
+    }

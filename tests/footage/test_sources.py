@@ -16,7 +16,7 @@ from lookalike.selection import Selection
 
 @pytest.fixture
 def recordings(tmp_path):
-    """A folder as users have it; the files are empty, for finding them opens none."""
+    """A folder as users have it; the files are empty: their suffixes decide."""
     names = """
         recordings/still.jpg
         recordings/entrance.mp4
