@@ -99,15 +99,15 @@ def kind_by_suffix(path: str | Path) -> Kind | None:
 
 
 def kind_by_name(path: str) -> Kind | None:
-    """By the suffix, unless the first bytes are plainly of the other kind: a picture named .mp4, a film named .jpg.
+    """By the suffix, but a picture that is named as a video is a picture; None where the suffix says nothing.
 
-    None where the suffix says nothing. Raises: FootageError, OSError.
+    Of pictures no byte is read: there may be a million of them. Raises: FootageError, OSError.
     """
     by_suffix = kind_by_suffix(path)
-    if by_suffix is None or inside(path):
+    if by_suffix != "video" or inside(path):
         return by_suffix
     about = os.stat(path)
-    return _cached_other(path, by_suffix, about.st_size, about.st_mtime_ns)
+    return _cached_named_video(path, about.st_size, about.st_mtime_ns)
 
 
 def kind_by_content(path: str) -> Kind | Literal["text"] | None:
@@ -131,13 +131,11 @@ def is_image(path: str) -> bool:
 
 
 @lru_cache(maxsize=65_536)  # folders that are watched are looked at every two seconds
-def _cached_other(path: str, by_suffix: Kind, size_bytes: int, changed_ns: int) -> Kind:
+def _cached_named_video(path: str, size_bytes: int, changed_ns: int) -> Kind:
     with open_regular(path) as file:
-        by_head = kind_by_head(file.read(HEAD))
-    if by_head in (None, by_suffix):
-        return by_suffix
-    opens = _opens_as_video(path, probe_bytes=None)  # MJPEG begins as a picture does
-    return "video" if opens else "image" if by_head == "image" else by_suffix
+        begins_as_image = kind_by_head(file.read(HEAD)) == "image"
+    # MJPEG begins as a picture does.
+    return "image" if begins_as_image and not _opens_as_video(path, probe_bytes=None) else "video"
 
 
 @lru_cache(maxsize=65_536)
