@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.errors import ServiceError
+from lookalike.regular import read_regular
 
 Picture = bytes | str | Path | np.ndarray
 Got = httpx.Response | httpx.TransportError  # what came of one attempt
@@ -161,7 +162,7 @@ def _named(picture: Picture) -> tuple[str, bytes]:
         file = io.BytesIO()
         Image.fromarray(picture).save(file, "PNG", compress_level=1)
         return "array.png", file.getvalue()
-    return Path(picture).name, Path(picture).read_bytes()
+    return Path(picture).name, read_regular(picture)
 
 
 def _rows(answer: httpx.Response) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -20,20 +21,34 @@ from rich.progress import (
 from rich.text import Text
 
 from lookalike.footage import Frame, Skipped, Source
+from lookalike.printable import printable
 
 PLAIN_EVERY_S = 10.0  # where standard error is no terminal, one line this often
+SAME_REASON = 20  # sources that are named for the same reason; the rest are counted
 
 stderr = Console(stderr=True, highlight=False)
 
 
 def say(message: str) -> None:
     """One line for a person. Never wrapped or coloured by its content."""
-    stderr.print(Text(message), soft_wrap=True)
+    stderr.print(Text(printable(message)), soft_wrap=True)
 
 
 def warn_skipped(skipped: Skipped) -> None:
     what = f"read {skipped.frames:,} frames of" if skipped.frames else "skipped"
     say(f"{what} {skipped.source}: {skipped.reason}")
+
+
+def warn_all_skipped(skipped: Sequence[Skipped]) -> None:
+    """A line for each, as far as they are few; of a reason that many share, the first ones and how many more."""
+    named: Counter[str] = Counter()
+    for source in skipped:
+        named[source.reason] += 1
+        if named[source.reason] <= SAME_REASON:
+            warn_skipped(source)
+    for reason, count in named.items():
+        if count > SAME_REASON:
+            say(f"skipped {count - SAME_REASON:,} more: {reason}")
 
 
 @contextmanager
@@ -42,7 +57,7 @@ def frame_counter(verb: str) -> Iterator[Callable[[Sequence[Frame]], None]]:
     done, started, told = 0, time.monotonic(), time.monotonic()
     bar = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         TimeElapsedColumn(),
         console=stderr,
         disable=not stderr.is_terminal,
@@ -53,7 +68,7 @@ def frame_counter(verb: str) -> Iterator[Callable[[Sequence[Frame]], None]]:
         nonlocal done, told
         done += len(frames)
         rate = done / max(time.monotonic() - started, 1e-3)
-        line = f"{verb} {done:,} frames, {rate:.0f}/s, {frames[-1].source}"
+        line = printable(f"{verb} {done:,} frames, {rate:.0f}/s, {frames[-1].source}")
         bar.update(task, description=line)
         if not stderr.is_terminal and time.monotonic() - told > PLAIN_EVERY_S:
             told = time.monotonic()
@@ -69,14 +84,14 @@ def footage_bar(verb: str, sources: Sequence[Source]) -> Iterator[Callable[[Sequ
     from lookalike.pace import Pace
 
     pace, started, told = Pace(sources), time.monotonic(), time.monotonic()
-    columns = TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[line]}")
+    columns = TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[line]}", markup=False)
     bar = Progress(*columns, console=stderr, disable=not stderr.is_terminal)
     task = bar.add_task(verb, total=1.0, line="")
 
     def saw(frames: Sequence[Frame]) -> None:
         nonlocal told
         pace.saw(frames)
-        line = pace.line(time.monotonic() - started)
+        line = printable(pace.line(time.monotonic() - started))
         bar.update(task, completed=pace.share, line=line)
         if not stderr.is_terminal and time.monotonic() - told > PLAIN_EVERY_S:
             told = time.monotonic()
@@ -114,5 +129,5 @@ def step_bar(verb: str, total: int) -> Iterator[Callable[[int, str], None]]:
 
 def print_data(line: str) -> None:
     """One line of data on standard output, at once."""
-    sys.stdout.write(line + "\n")
+    sys.stdout.write(printable(line) + "\n")
     sys.stdout.flush()

@@ -10,11 +10,13 @@ from lookalike import pixels
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.footage import duration_s, frame_at
-from lookalike.footage.sources import VIDEO_SUFFIXES, split_track
+from lookalike.footage.kinds import kind_by_suffix
+from lookalike.footage.sources import split_track
 from lookalike.footage.url import shown_url
 from lookalike.index import FrameIndex, Where, is_frame_id
 from lookalike.index.ask import FrameMoment, QueryExample
 from lookalike.region import Region
+from lookalike.regular import check_regular, read_regular
 
 BEYOND_S = 1.0  # headers are not exact
 
@@ -28,10 +30,11 @@ def example_of(example: str, encoder: Encoder, index: FrameIndex, region: Region
     if is_frame_id(example) and region is None:
         return index.example(example)
     side = encoder.spec.input_px
+    check_regular(split_track(example)[0])
     if _is_video(example) and Path(split_track(example)[0]).is_file():
         raise FootageError(f"{example}: a video; name a moment of it as --at {example}@12.5, or `lookalike locate` it")
     if region is None and Path(example).is_file():
-        return QueryExample(encoder.embed(pixels.decode_to_fit(Path(example).read_bytes(), side, example)[None])[0])
+        return QueryExample(encoder.embed(pixels.decode_to_fit(read_regular(example), side, example)[None])[0])
     picture = _picture(example, index, None if region else side)
     small = pixels.fit(region.crop(picture) if region else picture, side)
     return QueryExample(encoder.embed(small[None])[0], region is not None, None if region else _moment(example))
@@ -59,11 +62,11 @@ def _picture(example: str, index: FrameIndex, fit_px: int | None) -> np.ndarray:
     if not Path(example).is_file():
         expected = "expected a picture, a frame's id, or a moment as gate.mp4@12.5"
         raise FootageError(f"{shown_url(example)}: no such file, {expected}")
-    return pixels.decode(Path(example).read_bytes(), example)
+    return pixels.decode(read_regular(example), example)
 
 
 def _is_video(source: str) -> bool:
-    return Path(split_track(source)[0]).suffix.lower() in VIDEO_SUFFIXES
+    return kind_by_suffix(split_track(source)[0]) == "video"
 
 
 def _check_within(source: str, time_s: float) -> None:

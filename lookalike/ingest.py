@@ -43,6 +43,8 @@ class Summary:
     refused: rows of tables that were left out.
 
     black, frozen: frames that show nothing. damaged: packets or frames that did not decode. All of what was read now.
+    not_footage, system, excluded: entries of folders and zips that are no sources: by what they are, since the system
+    keeps them there, or by a flag. With the sources they are all entries.
     """
 
     sources: int = 0
@@ -55,6 +57,9 @@ class Summary:
     regions: int = 0
     regions_s: float = 0.0
     refused: int = 0
+    not_footage: int = 0
+    system: int = 0
+    excluded: int = 0
 
     def __add__(self, other: Summary) -> Summary:
         return Summary(

@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from lookalike.moments import zone_of
+
 GROUPS = ("camera", "time", "epoch")
-FORMATS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}  # by the number of digits
+# Digits of a date, of a time after it, and of a fraction of a second, whatever stands between them.
+TIME = re.compile(
+    r"\D*(\d{4})\D*(\d{2})\D*(\d{2})(?:\D*(\d{2})(\D*)(\d{2})(?:(\D*)(\d{2})(?:\D*(\d+))?)?)?\D*", re.ASCII
+)
+# Where a time ends with its zone. After hours and minutes alone, `-0900` is more likely the end of a span: 0800-0900.
+ZONES = (
+    (re.compile(r"(.*\d)[\s_]?(Z|UTC|GMT|[+]\d{2}(?::?\d{2})?)", re.IGNORECASE), 12),
+    (re.compile(r"(.*\d)[\s_]?(-\d{2}:?\d{2})"), 14),
+    (re.compile(r"(.*\d{8}T\d{4}(?:\d{2})?)(-\d{2}(?::?\d{2})?)"), 12),
+)
+HALF_DAY = re.compile(r"(.*\d)[\s_.-]*([ap])\.?m\.?", re.IGNORECASE)
+# An epoch is told by its size: (less than this, how many make a second). Seconds end in 5138, ms begin in 1973.
+EPOCHS = ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (10**20, 10**9))
+LEAST_EPOCH = 10**8
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -16,7 +35,8 @@ class Naming:
     """camera, captured_at: of every source; they come first.
 
     pattern: searched in each source's path; its groups `camera`, `time` (date and time, whatever stands between the
-    digits) and `epoch` (seconds since 1970) say what they find. zone: of times that state none.
+    digits, and its zone if it ends with one) and `epoch` (since 1970, in s, ms, us or ns by its size) say what they
+    find. zone: of times that state none.
     """
 
     camera: str | None = None
@@ -24,27 +44,49 @@ class Naming:
     pattern: re.Pattern[str] | None = None
     zone: tzinfo = field(default=UTC)
 
-    def camera_of(self, path: str, otherwise: str) -> str:
-        """otherwise: the camera of a path that says nothing."""
-        return self.camera or self._groups(path).get("camera") or otherwise
+    def camera_of(self, paths: str | Sequence[str], otherwise: str) -> str:
+        """Unicode NFC, so that a name is the same however it was typed.
 
-    def captured_of(self, path: str) -> datetime | None:
-        """When the recording at a path began, in UTC; None if neither the flag nor its name says."""
-        groups = self._groups(path)
+        paths: names of one source, the first that the pattern is found in counts. otherwise: the camera where they say
+        nothing.
+        """
+        return unicodedata.normalize("NFC", self.camera or self._groups(paths).get("camera") or otherwise)
+
+    def captured_of(self, paths: str | Sequence[str]) -> datetime | None:
+        """When a recording began, in UTC; None if neither the flag nor its name says. paths: as for `camera_of`.
+
+        Raises: ValueError that names the path, if the name has a time that is none.
+        """
         if self.captured_at:
             return self.in_utc(self.captured_at)
+        groups, path = self._groups(paths), paths if isinstance(paths, str) else paths[-1]
         if epoch := groups.get("epoch"):
-            return datetime.fromtimestamp(float(epoch), UTC)
+            return _read_epoch(epoch, path)
         found = groups.get("time")
-        return self.in_utc(_read_time(found, path)) if found else None
+        try:
+            return self.in_utc(_read_time(found)) if found else None
+        except ValueError:
+            expected = "YYYYMMDD, and hhmm or hhmmss after it, and a zone after that"
+            raise ValueError(
+                f"{path}: the group `time` of --name-pattern found {found!r}, expected {expected}"
+            ) from None
 
     def in_utc(self, moment: datetime) -> datetime:
-        """A time that states no zone is of `zone`."""
-        return (moment if moment.tzinfo else moment.replace(tzinfo=self.zone)).astimezone(UTC)
+        """A time that states no zone is of `zone`. Raises: ValueError at the ends of the calendar."""
+        try:
+            return (moment if moment.tzinfo else moment.replace(tzinfo=self.zone)).astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError(f"{moment} is out of range") from error
 
-    def _groups(self, path: str) -> dict[str, str | None]:
-        found = self.pattern.search(path) if self.pattern else None
-        return found.groupdict() if found else {}
+    def matches(self, paths: str | Sequence[str]) -> bool:
+        """Whether the pattern, if there is one, is found in any of these names of a source."""
+        return self.pattern is None or bool(self._groups(paths))
+
+    def _groups(self, paths: str | Sequence[str]) -> dict[str, str | None]:
+        for path in (paths,) if isinstance(paths, str) else paths:
+            if self.pattern and (found := self.pattern.search(unicodedata.normalize("NFC", path))):
+                return found.groupdict()
+        return {}
 
 
 @dataclass(frozen=True)
@@ -52,20 +94,19 @@ class NamingFlags:
     """What a user says of cameras and times. The fields' docstrings are the help texts of the flags."""
 
     camera: str | None = None
-    """Name of the camera; else the pattern says, or the sub-folder, or a video's own name."""
+    """Name of the camera; else the pattern says, or the sub-folder of the SOURCE that a file is below, or a video's own
+    name. That is the same however the SOURCE is written: cams, ./cams/ or /data/cams."""
     captured_at: str | None = None
     """When each source began (ISO 8601); else the pattern says, or the metadata inside."""
     name_pattern: str | None = None
-    """Regular expression searched in paths, with groups camera, time (20260105_080000) or epoch (seconds)."""
+    """Regular expression searched in paths, with groups camera, time (20260105_080000, also with its zone, as
+    20260105T080000+0100) or epoch (s, ms, us or ns since 1970). Files whose time does not parse are skipped by name."""
     zone: str = "UTC"
-    """Zone of times that state none, such as Europe/Zurich."""
+    """Zone of times in names and in files that state none, such as Europe/Zurich."""
 
     def read(self) -> Naming:
         """Raises: ValueError that names the flag that is wrong."""
         return Naming(self.camera, _moment(self.captured_at), _compiled(self.name_pattern), _zone(self.zone))
-
-    def matches(self, path: str) -> bool:
-        return self.name_pattern is not None and re.search(self.name_pattern, path) is not None
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -79,7 +120,7 @@ def _compiled(pattern: str | None) -> re.Pattern[str] | None:
     if pattern is None:
         return None
     try:
-        compiled = re.compile(pattern)
+        compiled = re.compile(unicodedata.normalize("NFC", pattern))
     except re.error as error:
         raise ValueError(f"--name-pattern is {pattern!r}, no regular expression ({error})") from None
     if not set(GROUPS) & set(compiled.groupindex):
@@ -94,13 +135,43 @@ def _zone(name: str) -> tzinfo:
         raise ValueError(f"--zone is {name!r}, expected one such as Europe/Zurich or UTC") from None
 
 
-def _read_time(text: str, path: str) -> datetime:
-    """Raises: ValueError if the digits are no date."""
-    digits = re.sub(r"\D", "", text)
+def _read_time(text: str) -> datetime:
+    """Raises: ValueError if the digits are no date, and no time after it."""
+    zone: tzinfo | None = None
+    for pattern, least_digits in ZONES:
+        found = pattern.fullmatch(text)
+        if found and len(_digits(found[1])) >= least_digits and (zone := zone_of(found[2])):
+            text = found[1]
+            break
+    half = HALF_DAY.fullmatch(text)
+    found = TIME.fullmatch(half[1] if half else text)
+    if not found:
+        raise ValueError("no date")
+    *date, hour, after_hour, minute, after_minute, second, fraction = found.groups()
+    if second and after_minute and not after_hour:
+        raise ValueError("no seconds: 0800-0900 is a span of hours")
+    time = (int(part or "0") for part in (*date, hour, minute, second, (fraction or "0")[:6].ljust(6, "0")))
+    moment = datetime(*time, tzinfo=zone)  # type: ignore[misc]
+    return _of_half_day(moment, half[2]) if half else moment
+
+
+def _of_half_day(moment: datetime, half: str) -> datetime:
+    """half: a or p, of am and pm."""
+    if not 1 <= moment.hour <= 12:
+        return moment
+    return moment.replace(hour=moment.hour % 12 + (12 if half in "pP" else 0))
+
+
+def _digits(text: str) -> str:
+    return re.sub(r"\D", "", text)
+
+
+def _read_epoch(text: str, path: str) -> datetime:
+    """Raises: ValueError that names the path."""
     try:
-        if len(digits) > 14:  # a fraction of a second
-            return datetime.strptime(f"{digits[:14]}.{digits[14:20]}", "%Y%m%d%H%M%S.%f")
-        return datetime.strptime(digits, FORMATS[len(digits)])
-    except (KeyError, ValueError):
-        expected = "YYYYMMDD, and hhmm or hhmmss after it"
-        raise ValueError(f"{path}: the group `time` of --name-pattern found {text!r}, expected {expected}") from None
+        value = Decimal(text)
+        per_second = next(per_second for limit, per_second in EPOCHS if LEAST_EPOCH <= value < limit)
+        return EPOCH + timedelta(microseconds=int(value * 1_000_000 / per_second))
+    except (InvalidOperation, StopIteration, OverflowError, ValueError):
+        expected = "seconds since 1970 (10 digits), or ms (13), us (16) or ns (19)"
+        raise ValueError(f"{path}: the group `epoch` of --name-pattern found {text!r}, expected {expected}") from None

@@ -9,22 +9,28 @@ import io
 import warnings
 
 import numpy as np
+import pillow_heif
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from lookalike.errors import ImageError, ImageTooLarge
+from lookalike.samples import describe_tiff, grey_of
 
 MAX_PIXELS = 64_000_000  # checked from the header, before anything is allocated
 DETAIL = 2  # times the input's side: what a JPEG is decoded at, at least, where it may be decoded smaller
 GAP = 3  # times the input's side: what a larger picture is averaged down to, at least; with 2, embeddings move too much
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
+ANIMATED = ("AVIF", "GIF", "PNG", "WEBP")  # of the others, further pictures are pages, thumbnails or depths
 
+pillow_heif.register_heif_opener(
+    thumbnails=False, depth_images=False, aux_images=False
+)  # the picture, whole and upright
 ImageFile.LOAD_TRUNCATED_IMAGES = False  # a grey tail would be embedded as if it were real
 
 
 def decode(data: bytes, name: str = "image") -> np.ndarray:
     """Decode a still image; of an animation, its first frame.
 
-    EXIF orientation is applied, transparency is laid over white, 16-bit samples are scaled to 8.
+    EXIF orientation is applied, transparency is laid over white, samples that are no bytes are scaled: see `samples`.
     Returns: uint8 (H, W, 3) RGB.
     Raises: ImageError if the bytes are not a whole image; ImageTooLarge above MAX_PIXELS.
     """
@@ -71,6 +77,15 @@ def decoding_cost(data: bytes) -> int:
         return 0
 
 
+def is_animation(data: bytes) -> bool:
+    """Whether an image that has been decoded has more frames than the first."""
+    try:
+        with Image.open(io.BytesIO(data), formats=ANIMATED) as image:
+            return bool(getattr(image, "is_animated", False))
+    except Exception:  # noqa: BLE001 - of another format; or what is broken is behind the first frame
+        return False
+
+
 def _decode(data: bytes, name: str, least_px: int | None) -> Image.Image:
     """least_px: a side that is enough; a JPEG decoder can leave out detail beyond it. Source: Pillow, Image.draft."""
     if not data:
@@ -80,6 +95,8 @@ def _decode(data: bytes, name: str, least_px: int | None) -> Image.Image:
             warnings.simplefilter("ignore")  # Pillow's size warning; the limit below is ours
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(image, name)
+                if image.format == "HEIF":
+                    _check_whole_boxes(data)
                 if least_px:
                     image.draft(None, (least_px, least_px))
                 image.load()
@@ -87,6 +104,9 @@ def _decode(data: bytes, name: str, least_px: int | None) -> Image.Image:
     except ImageError:
         raise
     except UnidentifiedImageError as error:
+        if what := describe_tiff(data):
+            expected = "8 or 16 bits of grey or colour, or grey of float32"
+            raise ImageError(f"{name}: a TIFF of {what}, expected {expected}") from error
         raise ImageError(f"{name}: not an image, expected one of {', '.join(FORMATS)}") from error
     except Image.DecompressionBombError as error:
         raise ImageTooLarge(f"{name}: far more pixels than the {MAX_PIXELS:,} allowed") from error
@@ -117,6 +137,22 @@ def _check_size(image: Image.Image, name: str) -> None:
         raise ImageTooLarge(f"{name}: {width}x{height} is {width * height:,} pixels, at most {MAX_PIXELS:,}")
 
 
+def _check_whole_boxes(data: bytes) -> None:
+    """Of a HEIF that was cut off, libheif gives the tiles that are missing in green. Source: ISO 14496-12, boxes.
+
+    Raises: ValueError if a box at the top ends after the file.
+    """
+    at = 0
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        size = int.from_bytes(data[at + 8 : at + 16], "big") if size == 1 else size
+        if size == 0:  # to the end of the file
+            return
+        if size < 8 or at + size > len(data):
+            raise ValueError("it is cut off")
+        at += size
+
+
 def _upright(image: Image.Image) -> Image.Image:
     """Apply the EXIF orientation."""
     image.getexif()  # read here, and kept by Pillow
@@ -128,9 +164,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        samples = np.asarray(image, dtype=np.float64)
-        scale = 1.0 if image.mode == "F" and samples.max(initial=0) <= 255 else 255 / 65535
-        image = Image.fromarray((samples.clip(0, 65535) * scale).round().clip(0, 255).astype(np.uint8))
+        image = Image.fromarray(grey_of(image))
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from lookalike.footage.sources import IMAGE_SUFFIXES
+from lookalike.footage.kinds import is_image
 from lookalike.footage.url import is_stream
 from lookalike.index import Where
 from lookalike.index.schema import REMOTE, utc_text
@@ -122,7 +122,7 @@ def _begun(fields: Mapping[str, Any]) -> Recorded:
         utc_text(began) if began else None,
         fields["end_s"],
         1,
-        "picture" if Path(source).suffix.lower() in IMAGE_SUFFIXES else "video",
+        "picture" if is_image(source) else "video",
         _is_served(fields),
         fields["width"],
         fields["height"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lookalike.console import frame_counter, print_data, say, step_bar, warn_skipped
+from lookalike.console import SAME_REASON, frame_counter, print_data, say, step_bar, warn_all_skipped, warn_skipped
 from lookalike.footage import Skipped
 
 
@@ -31,3 +31,15 @@ def test_progress_leaves_standard_output_alone(capsys):
     with frame_counter("reading"):
         pass
     assert capsys.readouterr() == ("", "training 2/2 loss 3.0\n")  # no terminal: the last step, and one line per 10 s
+
+
+def test_reasons_that_many_share_are_counted(capsys):
+    warn_all_skipped([Skipped(f"{number}.idx", "unknown", 0) for number in range(SAME_REASON + 5)])
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "skipped 0.idx: unknown"
+    assert lines[SAME_REASON:] == ["skipped 5 more: unknown"]
+
+
+def test_a_name_takes_one_line_and_acts_on_nothing(capsys):
+    say("skipped a\nb\x1b[31m.mp4: empty file")
+    assert capsys.readouterr().err == "skipped a\\nb\\x1b[31m.mp4: empty file\n"

@@ -160,6 +160,9 @@ def test_what_could_not_be_read_is_in_the_summary(two_clips, tiny, index):
         "regions": 0,
         "regions_s": 0,
         "refused": 0,
+        "not_footage": 0,
+        "system": 0,
+        "excluded": 0,
         "skipped": [{"source": skipped.source, "reason": skipped.reason, "frames": 0}],
     }
 

@@ -160,7 +160,7 @@ def test_bytes_after_the_picture_do_not_matter():
     ("data", "says"),
     [
         (b"", "empty file"),
-        (b"just text, named .jpg", "not an image, expected one of AVIF, BMP, GIF, JPEG, PNG, TIFF, WEBP"),
+        (b"just text, named .jpg", "not an image, expected one of AVIF, BMP, GIF, HEIF, JPEG, JPEG2000, PNG"),
         (b"<html><body>404 Not Found</body></html>", "not an image"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "not an image"),  # Pillow would run Ghostscript

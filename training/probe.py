@@ -15,6 +15,8 @@ from lookalike import pixels
 from lookalike.errors import FootageError, ImageError
 from lookalike.footage import find_sources
 from lookalike.footage.archive import read_bytes
+from lookalike.footage.sources import EVERY_ENTRY, UNNAMED, OnLeftOut
+from lookalike.selection import Selection
 
 CPU = torch.device("cpu")
 CHUNK = 1024  # rows of test compared at a time
@@ -35,15 +37,21 @@ class Labelled:
         return len(self.paths)
 
 
-def find_labelled(source: Path, limit: int | None = None) -> Labelled:
+def find_labelled(
+    source: Path,
+    limit: int | None = None,
+    on_left_out: OnLeftOut = lambda left_out: None,
+    selection: Selection = EVERY_ENTRY,
+) -> Labelled:
     """Find `source/CLASS/picture` in a folder or a zip.
 
     limit: at most so many pictures, evenly spaced over those found, so that every class has its share.
+    on_left_out, selection: as for `find_sources`.
     Raises: FootageError if there are fewer than two classes.
     """
     if not source.exists():
         raise FootageError(f"{source}: no such folder or zip; expected a folder of class folders")
-    found = sorted(one.path for one in find_sources([source]) if one.kind == "image")
+    found = sorted(one.path for one in find_sources([source], UNNAMED, on_left_out, selection) if one.kind == "image")
     inside = {path: Path(path).relative_to(source).parts for path in found}
     found = [path for path in found if len(inside[path]) > 1]  # those at the top have no class
     names = sorted({inside[path][0] for path in found})
@@ -54,12 +62,19 @@ def find_labelled(source: Path, limit: int | None = None) -> Labelled:
     return Labelled(source, found, np.array([number[inside[path][0]] for path in found]), names)
 
 
-def find_pair(train: Path, test: Path, limit: int | None = None) -> tuple[Labelled, Labelled]:
-    """The pictures to learn from and to be asked about.
+def find_pair(
+    train: Path,
+    test: Path,
+    limit: int | None = None,
+    on_left_out: OnLeftOut = lambda left_out: None,
+    selection: Selection = EVERY_ENTRY,
+) -> tuple[Labelled, Labelled]:
+    """The pictures to learn from and to be asked about. on_left_out, selection: as for `find_sources`.
 
     Raises: FootageError if either has fewer than two classes, or if their classes differ.
     """
-    pair = find_labelled(train, limit), find_labelled(test, limit)
+    first, second = (find_labelled(source, limit, on_left_out, selection) for source in (train, test))
+    pair = first, second
     only = [sorted(set(one.names) - set(other.names)) for one, other in (pair, pair[::-1])]
     if any(only):
         missing = "; ".join(

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from lookalike.cli.flags import Json, app, fail
+from lookalike.cli.footage import EVERY_ENTRY, Tally, WhichFiles, find, say_skipped
 from lookalike.contract import Device
+from lookalike.selection import Selection
 from training.evaluation.perturbation import Perturbation
 
 if TYPE_CHECKING:
@@ -103,6 +105,7 @@ def evaluate(
     arch: Annotated[
         str | None, Parameter(help="Of a run whose architecture is code: the same again, which allows it.")
     ] = None,
+    selection: WhichFiles = EVERY_ENTRY,
     json_: Json = False,
 ) -> None:
     """Measure an encoder next to its baselines: raw pixels, colour histogram, untrained and public encoders.
@@ -130,17 +133,17 @@ def evaluate(
     try:
         if train and test:
             result = _evaluate_transfer(
-                encoder, compare, train, test, limit, (seed, seeds) if finetune else None, device, arch
+                encoder, compare, train, test, limit, (seed, seeds) if finetune else None, device, arch, selection
             )
         elif images:
-            result = _evaluate_images(encoder, compare, images, limit, device, arch)
+            result = _evaluate_images(encoder, compare, images, limit, device, arch, selection)
         else:
             from training.evaluation.footage import Protocol
             from training.evaluation.labels import read_labelled
 
             protocol = Protocol(perturbation, tuple(range(seed, seed + seeds)), guard_s, window_s, tracks)
             labelled = read_labelled(events, states) if events else None
-            result = _evaluate_footage(encoder, compare, footage, labelled, fps, protocol, device, arch)
+            result = _evaluate_footage(encoder, compare, footage, labelled, fps, protocol, device, arch, selection)
     except KeyboardInterrupt:
         fail("interrupted; of an evaluation nothing is kept, run it again")
     if json_:
@@ -158,12 +161,13 @@ def _evaluate_footage(
     protocol: Protocol,
     device: Device,
     arch: str | None,
+    selection: Selection,
 ) -> dict[str, Any]:
     from lookalike.console import say, step_bar
     from training.evaluation.contenders import contenders
     from training.evaluation.footage import evaluate_footage
 
-    gallery = _read_gallery(footage, fps)
+    gallery = _read_gallery(footage, fps, selection)
     frames, cameras = int(gallery.whole.sum()), len(set(gallery.camera.tolist()))
     say(f"{frames:,} frames of {cameras} camera(s), {len(gallery) - frames:,} regions in which something moves")
     found = contenders(encoder, gallery, device, compare, arch=arch)
@@ -173,11 +177,11 @@ def _evaluate_footage(
         )
 
 
-def _read_gallery(footage: tuple[str, ...], fps: float) -> Gallery:
+def _read_gallery(footage: tuple[str, ...], fps: float, selection: Selection) -> Gallery:
     """Frames, each with its regions where OpenCV is installed."""
     from lookalike.console import frame_counter, say, warn_skipped
     from lookalike.errors import FootageError
-    from lookalike.footage import find_sources, read_frames
+    from lookalike.footage import read_frames
     from lookalike.footage.changes import Motion
     from lookalike.sampling import Regions
     from training.evaluation.gallery import gather
@@ -189,19 +193,27 @@ def _read_gallery(footage: tuple[str, ...], fps: float) -> Gallery:
         say('no regions, so that crops are not measured: they need OpenCV; pip install "lookalike[explore]"')
         regions = None
     with frame_counter("reading") as count:
-        frames = read_frames(find_sources(footage), fps, warn_skipped, regions)
+        frames = read_frames(find(footage, selection)[0], fps, warn_skipped, regions)
         return gather(frames, lambda frame: count([frame]))
 
 
 def _evaluate_images(
-    encoder: Path, compare: tuple[Path, ...], images: Path, limit: int | None, device: Device, arch: str | None
+    encoder: Path,
+    compare: tuple[Path, ...],
+    images: Path,
+    limit: int | None,
+    device: Device,
+    arch: str | None,
+    selection: Selection,
 ) -> dict[str, Any]:
     from training.evaluation.contenders import contenders
     from training.evaluation.gallery import of_pictures
     from training.evaluation.pictures import embed_labelled, evaluate_images, sample_pictures
     from training.probe import find_labelled
 
-    found = find_labelled(images, limit)
+    tally = Tally()
+    found = find_labelled(images, limit, tally.add, selection)
+    _tell(tally)
     rivals = contenders(encoder, of_pictures(sample_pictures(found)), device, compare, "photo", arch)
     with _picture_counter(len(found)) as (count, skip):
         vectors, labels = embed_labelled(rivals, found, count, skip)
@@ -217,6 +229,7 @@ def _evaluate_transfer(
     tuning: tuple[int, int] | None,
     device: Device,
     arch: str | None,
+    selection: Selection,
 ) -> dict[str, Any]:
     """tuning: seed and number of seeds of fine-tuning, if there is to be any."""
     from lookalike.console import step_bar
@@ -226,7 +239,9 @@ def _evaluate_transfer(
     from training.finetune import SCHEDULE
     from training.probe import find_pair
 
-    known, asked = find_pair(train, test, limit)
+    tally = Tally()
+    known, asked = find_pair(train, test, limit, tally.add, selection)
+    _tell(tally)
     rivals = contenders(encoder, of_pictures(pictures.sample_pictures(known)), device, compare, "photo", arch)
     with _picture_counter(len(known) + len(asked)) as (count, skip):
         of_known, of_asked = (pictures.embed_labelled(rivals, part, count, skip) for part in (known, asked))
@@ -249,6 +264,14 @@ def _evaluate_transfer(
                 arch=arch,
             )
     return result
+
+
+def _tell(tally: Tally) -> None:
+    from lookalike.console import say
+
+    say_skipped(tally)
+    if line := tally.line():
+        say(line)
 
 
 @contextmanager

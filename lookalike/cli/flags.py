@@ -15,6 +15,7 @@ from rich.text import Text
 from lookalike import __version__
 from lookalike.contract import RunDevice
 from lookalike.naming import NamingFlags
+from lookalike.printable import printable
 
 if TYPE_CHECKING:
     from lookalike.index import Where
@@ -33,8 +34,8 @@ Source_ = Annotated[
     str,
     Parameter(
         name="SOURCE",
-        help="Images, folders (searched recursively), videos, HLS playlists, or stream URLs, with `${NAME}` from the"
-        " environment. FILE#2 is the second camera of a file that holds several.",
+        help="Images, folders (searched recursively), zips of images, videos, HLS playlists, or stream URLs, with"
+        " `${NAME}` from the environment. FILE#2 is the second camera of a file that holds several.",
     ),
 ]
 EncoderFile = Annotated[Path, Parameter(name="--encoder", help="ONNX file made by `lookalike export`.")]
@@ -48,7 +49,10 @@ IndexAt = Annotated[
 ]
 CameraName = Annotated[
     str | None,
-    Parameter(help="Name of the camera; else sub-folders name their files' camera, and other videos their own."),
+    Parameter(
+        help="Name of the camera; else sub-folders of the SOURCE name their files' camera, and other videos their own,"
+        " however the SOURCE is written."
+    ),
 ]
 Cameras = Annotated[tuple[str, ...], Parameter(help="Only these cameras; may be repeated.", negative="")]
 Sources = Annotated[
@@ -99,5 +103,5 @@ EVERY_FRAME = Filters()
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
-    print(f"lookalike: {message}", file=sys.stderr)
+    print(f"lookalike: {printable(message)}", file=sys.stderr)
     sys.exit(code)

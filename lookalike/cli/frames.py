@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from lookalike.cli.flags import EncoderFile, IndexAt, RunOn, Source_, app, fail
+from lookalike.cli.footage import EVERY_ENTRY, Tally, WhichFiles, find
 from lookalike.limits import LIMITS, Limits
 from lookalike.naming import NamingFlags
 from lookalike.sampling import USUAL, Sampling
+from lookalike.selection import Selection
 from lookalike.server_options import ONE_NODE, ServerOptions
 
 if TYPE_CHECKING:
@@ -61,6 +64,7 @@ def embed(
     sampling: Which = USUAL,
     naming: WhereFrom = UNTOLD,
     limits: HowMuch = LIMITS,
+    selection: WhichFiles = EVERY_ENTRY,
     device: RunOn = "auto",
 ) -> None:
     """Embed frames of footage into a file, or onto standard output. A file that was not done goes on where it was."""
@@ -73,10 +77,10 @@ def embed(
     if out and out.suffix not in (".parquet", ".npy"):
         fail(f"--out is {out}, expected a name that ends with .parquet or .npy", code=2)
     _check_given(sources)
-    found, model = _find(sources, naming, limits), Encoder(encoder, device)
+    (found, tally), model = _find(sources, naming, selection, limits), Encoder(encoder, device)
     sampling = _possible(sampling)
     with footage_bar("embedding", found) as saw:
-        job = Job(model, sampling, saw, say)
+        job = Job(model, sampling, saw, say, tally.summary())
         if out:
             embed_footage(found, job, out)
         else:
@@ -95,6 +99,7 @@ def index(
     sampling: Which = USUAL,
     naming: WhereFrom = UNTOLD,
     limits: HowMuch = LIMITS,
+    selection: WhichFiles = EVERY_ENTRY,
     collection: NewCollection = ONE_NODE,
     watch: Annotated[
         bool, Parameter(negative="", help="Keep folders indexed as recordings arrive in them, until Ctrl-C.")
@@ -115,17 +120,17 @@ def index(
         check_watch(sources, settle_s)
     tables = [Path(one) for one in sources if one.endswith(".parquet")]
     footage = tuple(one for one in sources if not one.endswith(".parquet"))
-    if tables and not footage and (sampling, naming) != (USUAL, UNTOLD):
+    if tables and not footage and (sampling, naming, selection) != (USUAL, UNTOLD, EVERY_ENTRY):
         fail("a table has its own frames, times and cameras; flags of them are for footage", code=2)
-    found = _find(footage, naming, limits) if footage and not watch else []
+    found, tally = _find(footage, naming, selection, limits) if footage and not watch else ([], Tally())
     if footage:
         sampling = _possible(sampling)
     model = Encoder(encoder, device)
     with open_index(index, model.spec, create=True, options=collection) as store:
         if watch:
-            summary = watch_folders(sources, naming.read(), model, store, sampling, settle_s, limits)
+            summary = watch_folders(sources, naming.read(), selection, model, store, sampling, settle_s, limits)
         else:
-            summary = _index_all(tables, found, model, store, sampling)
+            summary = tally.summary() + _index_all(tables, found, model, store, sampling)
         points = store.count()
     print_data(json.dumps({"index": index, "points": points} | _report(summary, named=watch)))
     if summary.skipped and not summary.frames and not watch:
@@ -167,23 +172,24 @@ def _check_given(sources: tuple[str, ...]) -> None:
         fail("no SOURCE given; expected images, folders, videos or stream URLs", code=2)
 
 
-def _find(sources: tuple[str, ...], naming: NamingFlags, limits: Limits) -> list[Source]:
+def _find(
+    sources: tuple[str, ...], flags: NamingFlags, selection: Selection, limits: Limits
+) -> tuple[list[Source], Tally]:
     from lookalike.console import say
-    from lookalike.footage import find_sources
 
-    found = find_sources(sources, naming.read())
-    unmatched = [source.name for source in found if naming.name_pattern and not naming.matches(source.name)]
+    naming = flags.read()
+    found, tally = find(sources, selection, naming, named=False)
+    unmatched = [one.name for one in found if not naming.matches((Path(one.name).name, os.path.abspath(one.name)))]
     if unmatched:
         say(f"--name-pattern is not found in {len(unmatched)} of {len(found)} path(s), such as {unmatched[0]}")
-    return [dataclasses.replace(source, limits=limits) for source in found]
+    return [dataclasses.replace(source, limits=limits) for source in found], tally
 
 
 def _report(summary: Summary, named: bool = False) -> dict[str, Any]:
     """named: what was skipped has been told already."""
-    from lookalike.console import say, warn_skipped
+    from lookalike.console import say, warn_all_skipped
 
-    for one in [] if named else summary.skipped:
-        warn_skipped(one)
+    warn_all_skipped([] if named else summary.skipped)
     faults = ((summary.black, "black"), (summary.frozen, "frozen"), (summary.damaged, "damaged"))
     parts = [f"{summary.frames:,} frames, {summary.added:,} new"]
     if summary.regions:
@@ -191,5 +197,7 @@ def _report(summary: Summary, named: bool = False) -> dict[str, Any]:
         parts.append(f"{summary.regions:,} regions ({each:.1f} a frame, {summary.regions_s:.1f} s of work)")
     parts += [f"{count:,} {fault}" for count, fault in faults if count]
     parts += [f"{len(summary.skipped)} of {summary.sources} source(s) skipped or cut short"]
+    left_out = ((summary.not_footage, "not footage"), (summary.system, "of the system"), (summary.excluded, "excluded"))
+    parts += [f"{count:,} {what}" for count, what in left_out if count]
     say(", ".join(parts))
     return summary.to_dict()

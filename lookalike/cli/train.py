@@ -11,7 +11,9 @@ from cyclopts import App, ArgumentCollection, Parameter
 from cyclopts.config import Dict
 
 from lookalike.cli.flags import CameraName, Source_, app, fail
+from lookalike.cli.footage import EVERY_ENTRY, WhichFiles, find
 from lookalike.contract import Precision
+from lookalike.naming import Naming
 from training.config import CONFIG, RECIPES, Light, TrainConfig, find_recipe, read_recipe
 
 DEFAULT_CONFIG = TrainConfig()
@@ -40,6 +42,7 @@ def pretrain(
         bool, Parameter(negative="", help="Go on with the run in --out; it keeps its footage and its settings.")
     ] = False,
     camera: CameraName = None,
+    selection: WhichFiles = EVERY_ENTRY,
     recipe: Annotated[
         str | None,
         Parameter(help=f"Settings to start from, which flags override: {', '.join(RECIPES)}, or a TOML file."),
@@ -51,8 +54,7 @@ def pretrain(
     Where all sources are images, they are taken for photos of things; --views camera is for stills of a fixed camera.
     """
     from lookalike.console import frame_counter, print_data, say, step_bar, warn_skipped
-    from lookalike.footage import find_sources, read_frames
-    from lookalike.naming import Naming
+    from lookalike.footage import read_frames
     from training.distributed import joined
     from training.health import COLLAPSED
     from training.photos import are_photos
@@ -69,7 +71,7 @@ def pretrain(
             continue_run(out, config)
         elif world.first:
             with frame_counter("reading") as count:
-                found = find_sources(sources, Naming(camera))
+                found, _ = find(sources, selection, Naming(camera))
                 frames = read_frames(found, config.fps, warn_skipped, regions="auto")
                 start_run(frames, config, out, lambda frame: count([frame]), say, are_photos(found))
         world.barrier()
@@ -130,12 +132,13 @@ def export(
     light: Annotated[
         Light, Parameter(help="absolute if it was trained with ImageNet's mean and deviation.", group=ELSEWHERE)
     ] = "absolute",
+    selection: WhichFiles = EVERY_ENTRY,
 ) -> None:
     """Write an encoder as one ONNX file, verified on real frames; prints its parity as JSON."""
     from exporters.onnx import export_run
     from exporters.weights import export_weights
     from lookalike.console import frame_counter, print_data, say, warn_skipped
-    from lookalike.footage import find_sources, read_frames
+    from lookalike.footage import read_frames
     from training.data import build_cache
 
     if (run is None) == (from_ is None):
@@ -147,7 +150,7 @@ def export(
     if run and footage:
         config = TrainConfig.load(run / CONFIG, arch)
         with tempfile.TemporaryDirectory() as folder, frame_counter("reading") as count:
-            frames = read_frames(find_sources(footage), config.fps, warn_skipped, regions="auto")
+            frames = read_frames(find(footage, selection)[0], config.fps, warn_skipped, regions="auto")
             cache = build_cache(Path(folder), frames, config.cache_px, lambda frame: count([frame]))
             exported = export_run(run, out, precision, say, min_top10, cache, arch)
     elif run:
@@ -159,7 +162,7 @@ def export(
         except ValueError as error:
             fail(str(error), code=2)
         with frame_counter("reading") as count:
-            frames = read_frames(find_sources(footage), config.fps, warn_skipped, regions="auto")
+            frames = read_frames(find(footage, selection)[0], config.fps, warn_skipped, regions="auto")
             exported = export_weights(config, frames, out, precision, lambda frame: count([frame]), say, min_top10)
     print_data(exported.to_json())
 
@@ -174,6 +177,7 @@ def refit(
     ],
     out: Annotated[Path, Parameter(help="ONNX file to write.")],
     fps: Annotated[float, Parameter(help="Frames taken from each second of video.")] = DEFAULT_CONFIG.fps,
+    selection: WhichFiles = EVERY_ENTRY,
 ) -> None:
     """Fit the head of an encoder to other footage, without training; prints its parity as JSON.
 
@@ -181,13 +185,13 @@ def refit(
     """
     from exporters.refit import refit
     from lookalike.console import frame_counter, print_data, warn_skipped
-    from lookalike.footage import find_sources, read_frames
+    from lookalike.footage import read_frames
     from training.photos import are_photos
 
     if fps <= 0:
         fail(f"--fps is {fps:g}, expected more than 0", code=2)
     with frame_counter("reading") as count:
-        found = find_sources(footage)
+        found, _ = find(footage, selection)
         frames = read_frames(found, fps, warn_skipped, regions="auto")
         views = "photo" if are_photos(found) else "camera"
         exported = refit(encoder, frames, out, lambda frame: count([frame]), views)

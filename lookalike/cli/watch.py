@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike.cli.flags import fail
+from lookalike.cli.footage import Tally
 from lookalike.limits import LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from lookalike.ingest import Summary
     from lookalike.naming import Naming
     from lookalike.sampling import Sampling
+    from lookalike.selection import Selection
     from lookalike.watch import TakenIn
 
 
@@ -34,6 +36,7 @@ def check_watch(folders: tuple[str, ...], settle_s: float) -> None:
 def watch_folders(
     folders: tuple[str, ...],
     naming: Naming,
+    selection: Selection,
     encoder: Encoder,
     index: FrameIndex,
     sampling: Sampling,
@@ -42,7 +45,7 @@ def watch_folders(
 ) -> Summary:
     """Returns: what was taken in, when SIGINT or SIGTERM ended it: that is how a watch ends."""
     from lookalike.console import say
-    from lookalike.footage.sources import find_in_folders
+    from lookalike.footage.sources import LeftOut, find_in_folders
     from lookalike.ingest import Summary, index_footage
     from lookalike.watch import watch
 
@@ -50,21 +53,26 @@ def watch_folders(
         bounded = [replace(source, limits=limits) for source in sources]
         return index_footage(bounded, encoder, index, sampling, lambda frames: None)
 
-    def skip_misnamed(message: str) -> None:
-        if message not in misnamed:
-            misnamed.add(message)
-            say(f"skipped {message}")
+    def find() -> list[Source]:
+        nonlocal tally
+        tally = Tally()
+        found = list(find_in_folders(folders, naming, tally.add, selection))
+        for entry in tally.skipped:
+            if entry not in told:
+                told.add(entry)
+                say(f"skipped {entry.path}: {entry.reason}")
+        return found
 
-    total, misnamed = Summary(), set[str]()
+    total, tally, told = Summary(), Tally(), set[LeftOut]()  # tally: of the last look
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         say(f"watching {', '.join(folders)}; Ctrl-C ends it")
-        for taken in watch(lambda: find_in_folders(folders, naming, skip_misnamed), take, settle_s):
+        for taken in watch(find, take, settle_s):
             total += taken.summary
             _tell(taken)
     except KeyboardInterrupt:
         say("stopped; what was begun is gone on with when it is run again")
-    return total
+    return total + tally.summary()
 
 
 def _tell(taken: TakenIn) -> None:

@@ -93,7 +93,8 @@ def _eventful(sources: Sequence[str], fps: float) -> list[tuple[str, str, float]
 def _service(at_index: Sequence[str]) -> Iterator[httpx.Client]:
     port = _free_port()
     command = [sys.executable, "-m", "lookalike", "serve", *at_index, "--port", str(port)]
-    say(f"\n$ lookalike serve {' '.join(at_index)} --port {port}")
+    say("")
+    say(f"$ lookalike serve {' '.join(at_index)} --port {port}")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:

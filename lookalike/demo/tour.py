@@ -113,7 +113,8 @@ def _verb(tour: Tour, *arguments: str) -> dict[str, Any]:
     """
     shown = shlex.join(["lookalike", *arguments])
     tour.commands.append(shown)
-    say(f"\n$ {shown}")
+    say("")
+    say(f"$ {shown}")
     process = subprocess.run(
         [sys.executable, "-m", "lookalike", *arguments], stdout=subprocess.PIPE, text=True, check=False
     )

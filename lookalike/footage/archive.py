@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lookalike.errors import FootageError
 from lookalike.limits import LIMITS, MIB
+from lookalike.regular import check_regular, open_regular
 
 PART_BYTES = MIB  # inflated at a time
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of others `zipfile` does not bound what one read gives
@@ -53,7 +54,7 @@ def read_bytes(path: str, limit: int = LIMITS.image_bytes) -> bytes:
     found = inside(path)
     try:
         if found is None:
-            with Path(path).open("rb") as file:
+            with open_regular(path) as file:
                 data = file.read(limit + 1)
         else:
             data = _inflated(*found, limit)
@@ -64,11 +65,26 @@ def read_bytes(path: str, limit: int = LIMITS.image_bytes) -> bytes:
     return data
 
 
+def read_head(path: str, count: int) -> bytes:
+    """The first bytes, at most so many, of a file or of a member of a zip. Raises: as `read_bytes`."""
+    found = inside(path)
+    if found is None:
+        with open_regular(path) as file:
+            return file.read(count)
+    try:
+        return _inflated(*found, count)[:count]
+    except _BROKEN as error:
+        raise FootageError(f"{path}: cannot read it from the zip ({error})") from error
+
+
 def size_bytes(path: str) -> int:
     """How many bytes `read_bytes` would give; of a member of a zip, how many its header states."""
     found = inside(path)
     try:
-        return Path(path).stat().st_size if found is None else _opened(found[0]).getinfo(found[1]).file_size
+        if found is None:
+            check_regular(path)
+            return Path(path).stat().st_size
+        return _opened(found[0]).getinfo(found[1]).file_size
     except KeyError as error:
         raise FootageError(f"{path}: not in the zip") from error
 

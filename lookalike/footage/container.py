@@ -5,8 +5,6 @@ A playlist's segments are found by `playlist`, and FFmpeg gets their bytes.
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 
 import av
@@ -15,6 +13,7 @@ from av.container import InputContainer
 from lookalike.errors import FootageError
 from lookalike.footage.playlist import Joined, is_playlist, read_playlist
 from lookalike.limits import LIMITS
+from lookalike.regular import check_regular
 
 # Formats that hold a recording, of one file. Not among them: scripts and playlists (concat, HLS, DASH, SDP, IMF), which
 # open other files; MLV, which opens its neighbours; image2, lavfi and tty.
@@ -29,14 +28,16 @@ ONE_FILE = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "enable_d
 MAX_PIXELS = {"max_pixels": str(LIMITS.frame_pixels)}  # decoders refuse larger frames before they allocate
 
 
-def open_video(path: str) -> InputContainer:
+def open_video(path: str, probe_bytes: int | None = None) -> InputContainer:
     """Open a file. Its name is only a name, also with a colon in it.
 
-    Raises: FFmpegError; OSError; FootageError if it is no regular file, or its frames are too large.
+    probe_bytes: how much of it may be looked at to tell its format, where a quick answer matters.
+    Raises: FFmpegError; OSError; FootageError if it is not a regular file, or its frames are too large.
     """
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise FootageError(f"{path}: not a regular file")
+    check_regular(path)
     options = ONE_FILE | MAX_PIXELS
+    if probe_bytes:
+        options["formatprobesize"] = str(probe_bytes)
     if is_playlist(path):
         playlist = read_playlist(path)
         return bounded(av.open(Joined(playlist, path), "r", format=playlist.format, options=options), path)

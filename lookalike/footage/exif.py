@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from PIL import ExifTags, Image
 
+from lookalike.moments import read_moment, zone_of
+
+# (when, its fraction of a second, its zone): taken, digitised, changed. Source: Exif 2.32, tags of 4.6.5 D and F.
+_MOMENTS = (
+    (0x9003, 0x9291, 0x9011),
+    (0x9004, 0x9292, 0x9012),
+    (0x0132, 0x9290, 0x9010),
+)
+
 
 def taken_at(data: bytes) -> datetime | None:
-    """DateTimeOriginal, with its zone where that is stated; None if there is none that can be read.
+    """DateTimeOriginal, else DateTimeDigitized, else DateTime, with its zone where that is stated; None if there is
+    none that can be read.
 
-    data: of an image that has been decoded. Source: Exif 2.32, tags 0x9003, 0x9011 and 0x9291.
+    data: of an image that has been decoded.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
-            tags = image.getexif().get_ifd(ExifTags.IFD.Exif)
-        taken = str(tags[ExifTags.Base.DateTimeOriginal]).strip("\0 ")
-        moment = datetime.strptime(taken, "%Y:%m:%d %H:%M:%S")
+            exif = image.getexif()
+            tags = {0x0132: exif.get(0x0132), **exif.get_ifd(ExifTags.IFD.Exif)}
+        return next((moment for tag in _MOMENTS if (moment := _moment(tags, *tag))), None)
     except Exception:  # noqa: BLE001 - Pillow raises anything over broken metadata, which costs only the time
         return None
-    fraction, offset = (str(tags.get(tag, "")).strip("\0 ") for tag in (0x9291, 0x9011))
-    try:
-        return datetime.fromisoformat(f"{moment.isoformat()}{f'.{fraction[:6]}' if fraction else ''}{offset}")
-    except ValueError:
-        return moment
 
 
 def size_px(data: bytes) -> tuple[int, int]:
@@ -32,3 +39,18 @@ def size_px(data: bytes) -> tuple[int, int]:
     with Image.open(io.BytesIO(data)) as image:
         turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
         return (image.height, image.width) if turned else image.size
+
+
+def _moment(tags: Mapping[int, Any], when: int, fraction: int, zone: int) -> datetime | None:
+    moment = read_moment(_text(tags, when))
+    if moment is None:
+        return None
+    digits = _text(tags, fraction)
+    if digits.isascii() and digits.isdigit() and not moment.microsecond:
+        moment = moment.replace(microsecond=int(digits[:6].ljust(6, "0")))
+    return moment if moment.tzinfo else moment.replace(tzinfo=zone_of(_text(tags, zone)))
+
+
+def _text(tags: Mapping[int, Any], tag: int) -> str:
+    value = tags.get(tag, "")
+    return (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)).strip("\0 ")

@@ -18,6 +18,7 @@ from lookalike.errors import FootageError
 from lookalike.footage import exif
 from lookalike.footage.archive import check_member, read_bytes, size_bytes
 from lookalike.footage.bounds import Stopped, within
+from lookalike.footage.dates import began_at
 from lookalike.footage.decode import Damaged, recorded
 from lookalike.footage.faults import Fault, is_black
 from lookalike.footage.frame import Frame
@@ -204,6 +205,8 @@ def _read_image(
     yield frame
     if sampling.regions == "grid":
         yield from _parts(frame, pixels.decode(data, source.path), GRID, fit_px, spent)
+    if pixels.is_animation(data):
+        raise FootageError("an animation, of which the first frame was taken; make it a video for all of them")
 
 
 def _parts(
@@ -251,10 +254,10 @@ def _sample(
 
 
 def _creation_time(container: av.container.InputContainer, source: Source) -> datetime | None:
-    stated = container.metadata.get("creation_time")
+    stated = began_at(container, source.path)
     try:
-        return Naming(zone=source.zone).in_utc(datetime.fromisoformat(stated)) if stated else None
-    except (ValueError, OverflowError):
+        return Naming(zone=source.zone).in_utc(stated) if stated else None
+    except ValueError:
         return None
 
 

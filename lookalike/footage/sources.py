@@ -1,4 +1,4 @@
-"""What a user's SOURCE arguments stand for: files found, cameras named."""
+"""What a user's SOURCE arguments stand for: files found, cameras named, and every other entry accounted for."""
 
 from __future__ import annotations
 
@@ -7,25 +7,47 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from lookalike.errors import FootageError
 from lookalike.footage.archive import is_below, members
+from lookalike.footage.kinds import (
+    IMAGE_SUFFIXES,
+    NOT_FOOTAGE,
+    REFUSED,
+    VIDEO_SUFFIXES,
+    Kind,
+    is_image,
+    kind_by_content,
+    kind_by_name,
+    kind_by_suffix,
+)
 from lookalike.footage.playlist import without_segments
 from lookalike.footage.url import check_url, is_stream, shown_url, stream_camera
 from lookalike.limits import LIMITS, Limits
 from lookalike.naming import Naming
+from lookalike.regular import special
+from lookalike.selection import Selection, is_system
 
-IMAGE_SUFFIXES = frozenset([".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"])
-VIDEO_SUFFIXES = frozenset(
-    ".3gp .asf .avi .dav .flv .h264 .h265 .hevc .m2ts .m3u8 .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv"
-    " .ts .vob .webm .wmv".split()
-)
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "VIDEO_SUFFIXES",
+    "Kind",
+    "LeftOut",
+    "OnLeftOut",
+    "Source",
+    "find_in_folders",
+    "find_sources",
+    "is_image",
+    "split_track",
+    "stored_source",
+]
 
-Kind = Literal["image", "video", "stream"]
+REASONS_SHOWN = 3
 
-UNNAMED = Naming()
+UNNAMED, EVERY_ENTRY = Naming(), Selection()
+Group = Literal["skipped", "not footage", "system", "excluded"]
 
 
 @dataclass(frozen=True)
@@ -66,114 +88,286 @@ def split_track(name: str) -> tuple[str, int]:
 def stored_source(name: str, camera: str = "", captured_at: datetime | None = None) -> Source:
     """The file that frames are stored under that name of, and no other track of it."""
     path, track = split_track(name)
-    kind = "image" if Path(path).suffix.lower() in IMAGE_SUFFIXES else "video"
-    return Source(path, kind, camera, captured_at, track=track)
+    return Source(path, "image" if is_image(path) else "video", camera, captured_at, track=track)
 
 
-def find_sources(given: Iterable[str | Path], naming: Naming = UNNAMED) -> list[Source]:
+@dataclass(frozen=True)
+class LeftOut:
+    """An entry that is not read: a file, or a folder with all that is in it.
+
+    group: skipped is what may be footage, to be named one by one; not footage, what the system keeps, and what a flag
+    excludes are counted. reason: why it is skipped; else what it is, in a word, such as its suffix.
+    """
+
+    path: str
+    group: Group
+    reason: str
+
+
+OnLeftOut = Callable[[LeftOut], None]
+
+
+@dataclass(frozen=True)
+class _Root:
+    """A folder or zip that was named. path: as it was given. name: the same however it was written."""
+
+    path: Path
+    selection: Selection
+
+    @property
+    def name(self) -> str:
+        return _plain(self.path).name
+
+    def below(self, path: Path) -> str:
+        """The path of an entry below this, its parts joined by slashes."""
+        return path.relative_to(self.path).as_posix()
+
+    def source(self, path: Path, kind: Kind) -> Source:
+        parts = path.relative_to(self.path).parts
+        own = self.name if (kind_by_suffix(path) or kind) == "image" else path.stem
+        return Source(str(path), kind, parts[0] if len(parts) > 1 else own)
+
+    def names(self, path: str) -> tuple[str, str]:
+        """What a pattern is searched in: the path from this folder on, then the whole."""
+        return f"{self.name}/{self.below(Path(path))}", _plain(Path(path)).as_posix()
+
+
+def find_sources(
+    given: Iterable[str | Path],
+    naming: Naming = UNNAMED,
+    on_left_out: OnLeftOut = lambda left_out: None,
+    selection: Selection = EVERY_ENTRY,
+) -> list[Source]:
     """Expand SOURCE arguments; folders, and zips of images, are searched recursively, in the order of their names.
 
     naming: where it says nothing of a camera, a file below a sub-folder belongs to the camera of that sub-folder's
     name, a video at the top to one of its own name, and images at the top share the folder's.
-    Raises: FootageError if a path does not exist, if nothing is found at all, or if a name has a time that is none.
+    on_left_out: called with every entry that is not read. selection: which entries count.
+    Raises: FootageError if a path does not exist, or if nothing is found at all.
     """
-    given = [str(entry) for entry in given]
-    found: list[Source] = []
-    for entry in given:
-        if is_stream(entry):
-            check_url(entry)
-            found.append(Source(entry, "stream", stream_camera(entry)))
-        elif Path(entry).is_dir():
-            found.extend(_find_below(Path(entry)))
-        elif Path(entry).is_file() and entry.lower().endswith(".zip"):
-            found.extend(_find_in_zip(entry))
-        elif Path(entry).exists():
-            path = Path(entry)
-            kind = "image" if path.suffix.lower() in IMAGE_SUFFIXES else "video"
-            own = path.absolute().parent.name if kind == "image" else path.stem
-            found.append(Source(entry, kind, own))
-        elif split_track(entry)[1] > 1:
-            found.append(stored_source(entry, Path(split_track(entry)[0]).stem))
-        else:
-            expected = "expected an image, a folder, a video or a stream URL"
-            raise FootageError(f"{shown_url(entry)}: no such file or folder; {expected}")
+    given, skipped = [str(entry) for entry in given], list[LeftOut]()
+
+    def leave_out(entry: LeftOut) -> None:
+        if entry.group == "skipped":
+            skipped.append(entry)
+        on_left_out(entry)
+
+    found = [source for entry in given for source in _find(entry, naming, leave_out, selection)]
     if not found:
-        raise FootageError(
-            f"no images or videos in {', '.join(given)}; expected files such as .mp4, .mkv, .jpg or .png"
-        )
-    try:
-        return [_named(source, naming) for source in found]
-    except ValueError as error:
-        raise FootageError(str(error)) from error
+        raise FootageError(_nothing_found(given, skipped))
+    return found
 
 
 def find_in_folders(
-    folders: Iterable[str | Path], naming: Naming = UNNAMED, on_misnamed: Callable[[str], None] = lambda message: None
+    folders: Iterable[str | Path],
+    naming: Naming = UNNAMED,
+    on_left_out: OnLeftOut = lambda left_out: None,
+    selection: Selection = EVERY_ENTRY,
 ) -> Iterator[Source]:
-    """What is below folders at this moment, if anything. naming: as for `find_sources`.
+    """What is below folders at this moment, if anything; as `find_sources`."""
+    for folder in folders:
+        root = _Root(Path(folder), selection)
+        yield from _named(
+            _without_segments(_find_below(root, on_left_out), on_left_out), naming, root.names, on_left_out
+        )
 
-    on_misnamed: told of each file that is left out since its name has a time that is none.
-    """
-    for source in (source for folder in folders for source in _find_below(Path(folder))):
+
+def _find(entry: str, naming: Naming, on_left_out: OnLeftOut, selection: Selection) -> Iterator[Source]:
+    if is_stream(entry):
+        check_url(entry)
+        stream = Source(entry, "stream", stream_camera(entry))
+        yield from _named([stream], naming, lambda path: (shown_url(path),), on_left_out)
+        return
+    if (further := stored_source(entry)).track != 1:
+        further = replace(further, camera=Path(further.path).stem)
+        yield from _named([further], naming, _own_names, on_left_out)
+        return
+    path, root = Path(entry), _Root(Path(entry), selection)
+    try:
+        mode = os.stat(entry).st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        expected = "expected an image, a folder, a video or a stream URL"
+        raise FootageError(f"{shown_url(entry)}: no such file or folder; {expected}") from error
+    except OSError as error:
+        on_left_out(LeftOut(entry, "skipped", f"cannot be opened ({error.strerror})"))
+        return
+    if path.is_dir():
+        yield from _named(
+            _without_segments(_find_below(root, on_left_out), on_left_out), naming, root.names, on_left_out
+        )
+    elif selection.excludes(path.as_posix()):
+        on_left_out(LeftOut(entry, "excluded", path.name))
+    elif what := special(mode):
+        on_left_out(LeftOut(entry, "skipped", f"{what}, expected a file"))
+    elif entry.lower().endswith(".zip"):
+        yield from _named(_find_in_zip(root, on_left_out), naming, root.names, on_left_out)
+    else:
+        yield from _named([_single(entry)], naming, _own_names, on_left_out)
+
+
+def _own_names(path: str) -> tuple[str, str]:
+    return Path(path).name, _plain(Path(path)).as_posix()
+
+
+def _single(entry: str) -> Source:
+    """A file that was named itself is tried whatever it looks like; the reader will say if it is no video."""
+    kind = "image" if is_image(entry) else "video"
+    path = _plain(Path(entry))
+    own = path.parent.name if (kind_by_suffix(path) or kind) == "image" else path.stem
+    return Source(entry, kind, own)
+
+
+def _named(
+    found: Iterable[Source], naming: Naming, names: Callable[[str], tuple[str, ...]], on_left_out: OnLeftOut
+) -> Iterator[Source]:
+    """names: of a path, what the pattern of `naming` is searched in."""
+    for source in found:
+        paths = names(source.path)
         try:
-            yield _named(source, naming)
+            began_at = naming.captured_of(paths)
         except ValueError as error:
-            on_misnamed(str(error))
+            reason = str(error).removeprefix(f"{paths[-1]}: ")
+            on_left_out(LeftOut(source.name, "skipped", reason))
+            continue
+        camera = naming.camera_of(paths, source.camera)
+        if source.track and source.track > 1:
+            camera = f"{camera}#{source.track}"
+        yield replace(source, camera=camera, captured_at=began_at, zone=naming.zone)
 
 
-def _named(source: Source, naming: Naming) -> Source:
-    path = shown_url(source.path) if source.kind == "stream" else source.path
-    camera, captured_at = naming.camera_of(path, source.camera), naming.captured_of(path)
-    if source.track and source.track > 1:
-        camera = f"{camera}#{source.track}"
-    return replace(source, camera=camera, captured_at=captured_at, zone=naming.zone)
+def _find_below(root: _Root, on_left_out: OnLeftOut) -> Iterator[Source]:
+    """What is below a folder, without what a playlist there is made of."""
+    sources = list(_walk(root, on_left_out))
+    kept = without_segments([source.path for source in sources])
+    for source in sources:
+        if source.path in kept:
+            yield source
+        else:
+            on_left_out(LeftOut(source.path, "not footage", "part of a playlist"))
 
 
-def _find_below(folder: Path) -> list[Source]:
-    found: list[Source] = []
-    seen: set[str] = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        if (real := os.path.realpath(parent)) in seen:
-            folders.clear()  # a link back to where we have been
+def _walk(root: _Root, on_left_out: OnLeftOut) -> Iterator[Source]:
+    """Walk a folder: its files, then its folders, by name. No folder twice, as by links in a circle."""
+    limits = str(root.path) if root.selection.follow_links else os.path.realpath(root.path)
+    seen, waiting = set[str](), [str(root.path)]
+    while waiting:
+        folder = waiting.pop()
+        real = os.path.realpath(folder)
+        if real in seen:
+            on_left_out(LeftOut(folder, "system", "a link to a folder that is read already"))
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(parent, name)
-            kind = _kind_by_suffix(path)
-            if kind and not name.startswith("."):
-                found.append(Source(str(path), kind, _folder_camera(folder, path, kind)))
-    return _without_segments(found)
+        try:
+            with os.scandir(folder) as entries:
+                listed = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            on_left_out(LeftOut(folder, "skipped", f"cannot be listed ({error.strerror})"))
+            continue
+        folders = list[str]()
+        for entry in listed:
+            path = Path(folder, entry.name)
+            left_out = _left_out_by_name(root, path) or _left_out_by_link(root, entry, limits)
+            what = left_out or _kind_or_reason(entry, path)
+            if isinstance(what, LeftOut):
+                on_left_out(what)
+            elif what == "folder":
+                folders.append(str(path))
+            else:
+                yield root.source(path, what)
+        waiting += reversed(folders)
 
 
-def _without_segments(found: list[Source]) -> list[Source]:
-    """Without what a playlist among them is made of."""
-    kept = without_segments([source.path for source in found])
-    return [source for source in found if source.path in kept]
+def _left_out_by_name(root: _Root, path: Path) -> LeftOut | None:
+    if is_system(path.name):
+        return LeftOut(str(path), "system", path.name)
+    return LeftOut(str(path), "excluded", path.name) if root.selection.excludes(root.below(path)) else None
 
 
-def _find_in_zip(archive: str) -> list[Source]:
-    """Those whose names lead out of it, too: reading says so of each."""
-    names = [name for name in members(Path(archive)) if _kind_by_suffix(Path(name)) == "image"]
-    return [Source(*_in_zip(archive, name)) for name in names]
+def _left_out_by_link(root: _Root, entry: os.DirEntry[str], limits: str) -> LeftOut | None:
+    """limits: the real path that links may lead to and below."""
+    if not entry.is_symlink():
+        return None
+    path, target = str(Path(entry.path)), os.path.realpath(entry.path)
+    if not os.path.exists(target):
+        return LeftOut(path, "skipped", "a link to nothing")
+    if not root.selection.follow_links and target != limits and not target.startswith(limits.rstrip(os.sep) + os.sep):
+        return LeftOut(path, "skipped", f"a link that leads out of {root.path}, to {target}; --follow-links follows it")
+    return None
 
 
-def _in_zip(archive: str, name: str) -> tuple[str, Kind, str]:
-    if not is_below(name):
-        return f"{archive}/{name}", "image", Path(archive).absolute().name
-    path = Path(archive, name)
-    return str(path), "image", _folder_camera(Path(archive), path, "image")
+def _kind_or_reason(entry: os.DirEntry[str], path: Path) -> Kind | Literal["folder"] | LeftOut:
+    """What an entry of a folder is, or why it is not read."""
+    try:
+        if entry.is_dir():
+            return "folder"
+        if not entry.is_file() and (what := special(entry.stat().st_mode)):
+            return LeftOut(str(path), "skipped", f"{what}, expected a file")
+        return _judge(path)
+    except FootageError as error:
+        return LeftOut(str(path), "skipped", str(error).removeprefix(f"{path}: "))
+    except OSError as error:
+        return LeftOut(str(path), "skipped", f"cannot be read ({error.strerror})")
 
 
-def _kind_by_suffix(path: Path) -> Kind | None:
+def _judge(path: Path) -> Kind | LeftOut:
+    """What a file, or a member of a zip, is, or why it is not read. Raises: FootageError, OSError."""
     suffix = path.suffix.lower()
-    if suffix in IMAGE_SUFFIXES:
-        return "image"
-    return "video" if suffix in VIDEO_SUFFIXES else None
+    if kind := kind_by_name(str(path)):
+        return kind
+    if suffix == ".zip":
+        return LeftOut(str(path), "skipped", "a zip in a folder; name it as a SOURCE of its own")
+    if reason := REFUSED.get(suffix):
+        return LeftOut(str(path), "skipped", reason)
+    if suffix in NOT_FOOTAGE:
+        return LeftOut(str(path), "not footage", suffix)
+    kind = kind_by_content(str(path))
+    if kind == "text":
+        return LeftOut(str(path), "not footage", suffix or "text")
+    return kind or LeftOut(str(path), "skipped", "not a picture or video that can be read, by its content")
 
 
-def _folder_camera(folder: Path, path: Path, kind: Kind) -> str:
-    inside = path.relative_to(folder).parts
-    if len(inside) > 1:
-        return inside[0]
-    return folder.absolute().name if kind == "image" else path.stem
+def _find_in_zip(root: _Root, on_left_out: OnLeftOut) -> Iterator[Source]:
+    for name in members(root.path):
+        path = Path(root.path, name)
+        left_out = _left_out_in_zip(root, name)
+        if left_out:
+            on_left_out(left_out)
+            continue
+        kind = _judge_in_zip(path)
+        if isinstance(kind, LeftOut):
+            on_left_out(kind)
+        elif kind == "image":
+            yield root.source(path, kind)
+        else:
+            on_left_out(LeftOut(str(path), "skipped", "a video inside a zip; unpack it first"))
+
+
+def _left_out_in_zip(root: _Root, name: str) -> LeftOut | None:
+    parts, shown = PurePosixPath(name).parts, f"{root.path}/{name}"
+    if not is_below(name):
+        return LeftOut(shown, "skipped", "its name leads out of the zip")
+    if system := next((part for part in parts if is_system(part)), None):
+        return LeftOut(shown, "system", system)
+    above = ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
+    return LeftOut(shown, "excluded", parts[-1]) if any(root.selection.excludes(path) for path in above) else None
+
+
+def _judge_in_zip(path: Path) -> Kind | LeftOut:
+    try:
+        return _judge(path)
+    except (FootageError, OSError) as error:
+        return LeftOut(str(path), "skipped", str(error).removeprefix(f"{path}: "))
+
+
+def _nothing_found(given: list[str], skipped: list[LeftOut]) -> str:
+    if len(given) == len(skipped) == 1 and skipped[0].path == given[0]:
+        return f"{given[0]}: {skipped[0].reason}"
+    why = "; ".join(f"{entry.path}: {entry.reason}" for entry in skipped[:REASONS_SHOWN])
+    more = f" and {len(skipped) - REASONS_SHOWN} more" if len(skipped) > REASONS_SHOWN else ""
+    expected = f"no images or videos in {', '.join(given)}; expected files such as .mp4, .mkv, .jpg or .png"
+    return f"{expected}; skipped {why}{more}" if why else expected
+
+
+def _plain(path: Path) -> Path:
+    """Absolute, without `..`; links stay as they are named."""
+    return Path(os.path.abspath(path))

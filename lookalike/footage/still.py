@@ -16,10 +16,12 @@ from lookalike import pixels
 from lookalike.errors import FootageError
 from lookalike.footage.archive import inside, read_bytes
 from lookalike.footage.decode import decode, timed, video_stream
+from lookalike.footage.kinds import is_image
 from lookalike.footage.picture import Converter, within
-from lookalike.footage.sources import IMAGE_SUFFIXES, split_track
+from lookalike.footage.sources import split_track
 from lookalike.footage.tracks import open_named
 from lookalike.footage.url import shown_url
+from lookalike.regular import check_regular
 
 SEEK_BACK_S = (0, 2, 10, 50)  # how far before a moment to start decoding, where less did not reach it
 GO_ON_US = 2_000_000  # how far to decode on rather than to seek, where the format does not say where key frames are
@@ -115,7 +117,7 @@ def pictures_of(source: str) -> Iterator[Callable[[float, int | None], np.ndarra
     longer than so many pixels. Raises: FootageError if there is none.
     """
     _check_there(source)
-    if _is_image(source):
+    if is_image(source):
         data = read_bytes(source)
         yield (
             lambda _, longest_px: (
@@ -143,7 +145,7 @@ def frame_at(source: str, time_s: float, fit_px: int | None = None) -> np.ndarra
     Returns: uint8 (H, W, 3), upright RGB. Raises: FootageError if there is none.
     """
     _check_there(source)
-    if _is_image(source):
+    if is_image(source):
         data = read_bytes(source)
         return pixels.decode_to_fit(data, fit_px, source) if fit_px else pixels.decode(data, source)
     try:
@@ -154,12 +156,10 @@ def frame_at(source: str, time_s: float, fit_px: int | None = None) -> np.ndarra
 
 
 def _check_there(source: str) -> None:
-    if not Path(split_track(source)[0]).is_file() and inside(source) is None:
+    path = split_track(source)[0]
+    check_regular(path)
+    if not Path(path).is_file() and inside(source) is None:
         raise FootageError(f"{shown_url(source)}: no such file")
-
-
-def _is_image(source: str) -> bool:
-    return Path(source).suffix.lower() in IMAGE_SUFFIXES
 
 
 def _shown(recording: Recording, source: str, time_s: float) -> VideoFrame:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -36,6 +38,11 @@ class Where:
     time_of_day: TimeOfDay | None = None
     whole: bool = False
     source_ids: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """A name is the same in either form of Unicode: a camera's is stored in NFC, a file's as it was found."""
+        object.__setattr__(self, "cameras", _every_form(self.cameras))
+        object.__setattr__(self, "sources", _every_form(self.sources))
 
     def bounds(self) -> Iterator[tuple[str, datetime | float | None, str, str]]:
         """How to compare, with what, and which field: of a date, or of seconds."""
@@ -136,6 +143,11 @@ class Hit:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"span_s": list(self.span_s)}
+
+
+def _every_form(names: tuple[str, ...]) -> tuple[str, ...]:
+    forms = ((name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))) for name in names)
+    return tuple(dict.fromkeys(itertools.chain.from_iterable(forms)))
 
 
 def payload(frame: Frame) -> dict[str, Any]:

@@ -9,13 +9,14 @@ import pytest
 
 from lookalike.errors import FootageError
 from lookalike.footage import Source, find_sources
-from lookalike.footage.sources import find_in_folders
+from lookalike.footage.sources import LeftOut, find_in_folders
 from lookalike.naming import Naming
+from lookalike.selection import Selection
 
 
 @pytest.fixture
 def recordings(tmp_path):
-    """A folder as users have it; the files are empty, for finding them opens none."""
+    """A folder as users have it; the files are empty: their suffixes decide."""
     names = """
         recordings/still.jpg
         recordings/entrance.mp4
@@ -34,12 +35,19 @@ def recordings(tmp_path):
 
 
 def test_a_folder_is_searched_recursively_in_the_order_of_names(recordings):
-    assert find_sources([recordings]) == [
+    left_out: list[LeftOut] = []
+    assert find_sources([recordings], on_left_out=left_out.append) == [
         Source(str(recordings / "entrance.mp4"), "video", "entrance"),
         Source(str(recordings / "still.jpg"), "image", "recordings"),
         Source(str(recordings / "Dock" / "2026-01-05.MKV"), "video", "Dock"),
         Source(str(recordings / "Dock" / "2026-01-06.mkv"), "video", "Dock"),
         Source(str(recordings / "Dock" / "night" / "a.TIFF"), "image", "Dock"),
+    ]
+    assert [(Path(one.path).name, one.group) for one in left_out] == [
+        (".hidden.mp4", "system"),
+        (".trash", "system"),
+        ("notes.txt", "not footage"),
+        (".cache", "system"),
     ]
 
 
@@ -62,12 +70,17 @@ def test_a_file_given_by_name_is_taken_whatever_its_name(recordings):
     assert (notes.kind, notes.camera) == ("video", "notes")
 
 
-def test_links_are_followed_and_loops_are_not(recordings, tmp_path):
+def test_links_that_lead_out_are_followed_if_asked_and_loops_are_not(recordings, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "c.png").touch()
     (recordings / "yard").symlink_to(tmp_path / "elsewhere")
     (recordings / "Dock" / "loop").symlink_to(recordings)
-    found = find_sources([recordings])
+    left_out: list[LeftOut] = []
+    assert len(find_sources([recordings], on_left_out=left_out.append)) == 5
+    (skipped,) = (one for one in left_out if one.group == "skipped")
+    assert skipped.path == str(recordings / "yard")
+    assert skipped.reason.startswith(f"a link that leads out of {recordings}, to {tmp_path / 'elsewhere'}")
+    found = find_sources([recordings], selection=Selection(follow_links=True))
     assert len(found) == 6
     assert found[-1] == Source(str(recordings / "yard" / "c.png"), "image", "yard")
 
@@ -105,8 +118,8 @@ def test_a_folder_without_footage_is_an_error(tmp_path):
 def test_in_a_folder_that_is_watched_a_name_with_no_time_is_left_out_and_told(tmp_path):
     for name in ("gate_20260105.mp4", "gate_20261301.mp4"):
         (tmp_path / name).touch()
-    told: list[str] = []
+    told: list[LeftOut] = []
     naming = Naming(pattern=re.compile(r"_(?P<time>\d+)"))
     assert [Path(one.path).name for one in find_in_folders([tmp_path], naming, told.append)] == ["gate_20260105.mp4"]
-    assert [message.split(": ")[0] for message in told] == [str(tmp_path / "gate_20261301.mp4")]
+    assert [(one.path, one.group) for one in told] == [(str(tmp_path / "gate_20261301.mp4"), "skipped")]
     assert list(find_in_folders([tmp_path / "gone"])) == []

@@ -7,6 +7,7 @@ A label either passes or is a state of its scene, which is easy to recognise and
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 
 from lookalike.demo.tracks import TrackedRegion, read_tracks
 from lookalike.errors import FootageError
+from lookalike.regular import open_regular
 from training.evaluation.gallery import Gallery
 
 EMPTY = "empty"
@@ -49,7 +51,7 @@ def read_events(path: Path) -> list[Event]:
     underscore of the label. Raises: FootageError if the file is missing, empty or malformed.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a byte order mark first
+        with io.TextIOWrapper(open_regular(path), "utf-8-sig", newline="") as file:  # spreadsheets put a BOM first
             rows = list(csv.DictReader(file))
         if not rows:
             raise ValueError("no events")

@@ -1,0 +1,64 @@
+"""When a recording began, as its container or its frame headers say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from av.container import InputContainer
+
+from lookalike.moments import is_set, read_moment
+
+# What says when pictures were recorded comes before what may say when the file was written, as by an export.
+# Sources: QuickTime metadata keys (Apple); Matroska tags, "Temporal Information"; AVI's IDIT chunk, which libavformat
+# calls creation_time; ©day of QuickTime and ICRD of RIFF, which it calls date.
+KEYS = ("com.apple.quicktime.creationdate", "date_recorded", "date_digitized", "creation_time", "idit", "date")
+
+DHAV_HEAD = 1024 * 1024  # bytes in which the first picture of a .dav begins
+# Frame header: "DHAV", type, subtype, channel, number within the frame; frame number and length; the date at byte 16.
+# FC and FD are pictures. Source: FFmpeg, libavformat/dhav.c, read_chunk and get_timeinfo.
+DHAV_PICTURE = re.compile(rb"DHAV[\xfc\xfd].{11}(.{4})", re.DOTALL)
+
+
+def began_at(container: InputContainer, path: str) -> datetime | None:
+    """When the recording says that it began, with the zone if it states one; None if it does not say.
+
+    Raises: OSError.
+    """
+    tags: dict[str, str] = {}
+    for stream in container.streams.video:
+        tags = _lowered(stream.metadata) | tags
+    tags |= _lowered(container.metadata)
+    stated = (read_moment(tags[key]) for key in KEYS if key in tags)
+    found = next((moment for moment in stated if moment), None)
+    return found or (_dhav_began(path) if container.format.name == "dhav" else None)
+
+
+def _lowered(tags: Mapping[str, str]) -> dict[str, str]:
+    return {key.lower(): value for key, value in tags.items()}
+
+
+def _dhav_began(path: str) -> datetime | None:
+    """The date of the first picture, by the recorder's clock."""
+    with Path(path).open("rb") as file:
+        head = file.read(DHAV_HEAD)
+    for found in DHAV_PICTURE.finditer(head):
+        if moment := _unpacked(int.from_bytes(found[1], "little")):
+            return moment
+    return None
+
+
+def _unpacked(packed: int) -> datetime | None:
+    """packed: year since 2000 in 6 bits, month 4, day 5, hour 5, minute 6, second 6; the last are the lowest."""
+    widths, parts = (6, 6, 5, 5, 4, 6), list[int]()
+    for width in widths:
+        parts.append(packed & ((1 << width) - 1))
+        packed >>= width
+    second, minute, hour, day, month, year = parts
+    try:
+        moment = datetime(2000 + year, month, day, hour, minute, second)
+    except ValueError:
+        return None
+    return moment if is_set(moment) else None

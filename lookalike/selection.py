@@ -1,0 +1,50 @@
+"""Which entries of folders and zips count, as one value."""
+
+from __future__ import annotations
+
+import fnmatch
+import unicodedata
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import Parameter
+
+# What systems, shares and archivers keep next to a user's files, in lower case; and all names that begin with a dot.
+_SYSTEM = {
+    "@eadir",
+    "@recycle",
+    "@recently-snapshot",
+    "#recycle",
+    "#snapshot",
+    "$recycle.bin",
+    "__macosx",
+    "desktop.ini",
+    "ehthumbs.db",
+    "lost+found",
+    "system volume information",
+    "thumbs.db",
+}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """All entries, but not what the system keeps there. The fields' docstrings are the help texts of the flags."""
+
+    exclude: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = ()
+    """Leave out files and folders by their name, or by their path below the SOURCE, as `*_low.mp4` or `night/*`; may be
+    repeated."""
+    follow_links: Annotated[bool, Parameter(negative="")] = False
+    """Follow symbolic links that lead out of a named folder; else they are skipped by name."""
+
+    def excludes(self, path: str) -> bool:
+        """path: below the folder that was named, its parts joined by slashes."""
+        if not self.exclude:
+            return False
+        path = unicodedata.normalize("NFC", path)
+        patterns = (unicodedata.normalize("NFC", pattern).removeprefix("./").rstrip("/") for pattern in self.exclude)
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns for name in (path, path.split("/")[-1]))
+
+
+def is_system(name: str) -> bool:
+    """Whether an entry of this name is no file of the user's."""
+    return name.startswith(".") or name.lower() in _SYSTEM
