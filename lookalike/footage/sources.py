@@ -167,9 +167,7 @@ def find_in_folders(
     """What is below folders at this moment, if anything; as `find_sources`."""
     for folder in folders:
         root = _Root(Path(folder), selection)
-        yield from _named(
-            _without_segments(_find_below(root, on_left_out), on_left_out), naming, root.names, on_left_out
-        )
+        yield from _named(_find_below(root, on_left_out), naming, root.names, on_left_out)
 
 
 def _find(entry: str, naming: Naming, on_left_out: OnLeftOut, selection: Selection) -> Iterator[Source]:
@@ -192,9 +190,7 @@ def _find(entry: str, naming: Naming, on_left_out: OnLeftOut, selection: Selecti
         on_left_out(LeftOut(entry, "skipped", f"cannot be opened ({error.strerror})"))
         return
     if path.is_dir():
-        yield from _named(
-            _without_segments(_find_below(root, on_left_out), on_left_out), naming, root.names, on_left_out
-        )
+        yield from _named(_find_below(root, on_left_out), naming, root.names, on_left_out)
     elif selection.excludes(path.as_posix()):
         on_left_out(LeftOut(entry, "excluded", path.name))
     elif what := special(mode):
