@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -22,8 +22,10 @@ from av.video.stream import VideoStream
 
 from lookalike.errors import FootageError
 from lookalike.footage.container import open_video
-from lookalike.footage.decode import decode, has_no_timestamps, recorded, video_stream
+from lookalike.footage.decode import has_no_timestamps, recorded, timed, video_stream
 from lookalike.footage.picture import Converter, size_px
+from lookalike.footage.still import can_seek
+from lookalike.footage.timeline import Timeline
 
 How = Literal["as it is", "rewrapped", "encoded"]
 Progress = Callable[[float], None]  # told the share that is done; what it raises ends the work
@@ -61,9 +63,10 @@ def judge(path: str) -> Playable:
         with open_video(path) as container:
             stream = video_stream(container)
             fps = float(stream.average_rate) if stream.average_rate else None
-            began = _first_shown(container, stream)
+            timeline = _begun(container, stream)
+            began = _first_shown(container, timeline)
             kind = _media_type(container, path)
-            if began is not None and kind and _plays(container, stream, kind):
+            if began is not None and kind and _plays(container, stream, kind) and can_seek(path, container, timeline):
                 return Playable("as it is", kind, float(began), fps)
             rewraps = began is not None and _codec(stream) in CODECS[MP4] and stream.pix_fmt in PIXEL_FORMATS
             return Playable("rewrapped" if rewraps else "encoded", MP4, 0.0, fps)
@@ -104,26 +107,35 @@ def _plays(container: InputContainer, stream: VideoStream, kind: str) -> bool:
     )
 
 
-def _first_shown(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """When the first frame is shown, seconds; None where frames have no times."""
-    first = next(decode(container.demux(stream), []), None)
-    if first is None:
+def _begun(container: InputContainer, stream: VideoStream) -> Timeline:
+    """Decode the first frame. Raises: FootageError if there is none."""
+    timeline = Timeline(container, stream)
+    if next(timed(timeline, container.demux(stream), []), None) is None:
         raise FootageError(f"{container.name}: no frame could be decoded")
-    if has_no_timestamps(container) or first.pts is None or first.time_base is None:
+    return timeline
+
+
+def _first_shown(container: InputContainer, timeline: Timeline) -> Fraction | None:
+    """When the first frame is shown, seconds; None where frames have no times, or not those in which they are shown."""
+    if has_no_timestamps(container) or timeline.by_decoding_order or timeline.first is None:
         return None
-    return first.pts * first.time_base
+    return timeline.first * timeline.tick
 
 
 def _rewrap(path: str, out: Path, progress: Progress) -> bool:
-    """Returns: whether that could be done; AVI, for one, does not say when its pictures are shown."""
+    """Returns: whether that could be done; AVI, for one, does not say when its pictures are shown.
+
+    Nor where a clock restarts: sound and pictures would have to be moved alike.
+    """
     with open_video(path) as source:
-        began = _first_shown(source, video_stream(source))
+        began = _first_shown(source, _begun(source, video_stream(source)))
     try:
         with open_video(path) as source, _mp4(out) as target:
             copies = _copied(source, target)
-            for packet in _from_key_frame(source, list(copies)):
+            timeline = Timeline(source, source.streams.video[0])
+            for packet in _from_key_frame(_on_timeline(source.demux(*copies), timeline)):
                 copied = copies[packet.stream]
-                if packet.pts is None or packet.dts is None or began is None:
+                if packet.pts is None or packet.dts is None or began is None or not timeline.plain:
                     return False
                 late = round(began / packet.time_base)
                 packet.pts, packet.dts = packet.pts - late, packet.dts - late
@@ -145,10 +157,16 @@ def _copied(source: InputContainer, target: OutputContainer) -> dict[Stream, Str
     return {stream: target.add_stream_from_template(cast(VideoStream, stream)) for stream in kept}
 
 
-def _from_key_frame(source: InputContainer, streams: list[Stream]) -> Iterator[Packet]:
+def _on_timeline(packets: Iterable[Packet], timeline: Timeline) -> Iterator[Packet]:
+    """Let a timeline see the packets of the pictures."""
+    for packet in packets:
+        yield from timeline.packets((packet,)) if isinstance(packet.stream, VideoStream) else (packet,)
+
+
+def _from_key_frame(packets: Iterable[Packet]) -> Iterator[Packet]:
     """Yield the packets from the first key frame on. When the first are to be decoded Matroska does not say."""
     begun, undated = False, list[Packet]()
-    for packet in source.demux(*streams):
+    for packet in packets:
         seen = isinstance(packet.stream, VideoStream)
         begun = begun or (seen and packet.is_keyframe)
         if not begun or packet.size == 0:
@@ -181,9 +199,7 @@ def _encode(path: str, out: Path, progress: Progress) -> None:
         last, prepare = -1, _Prepare()
         try:
             for frame, pts_us in recorded(source):
-                pts = round(pts_us / 1_000_000 / TICK)
-                if pts <= last:
-                    continue
+                pts = max(round(pts_us / 1_000_000 / TICK), last + 1)
                 picture = prepare(frame)
                 if last < 0:
                     stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "yuv420p"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import dropwhile
 from pathlib import Path
 from typing import Self
 
 import numpy as np
+from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 
@@ -16,12 +18,16 @@ from lookalike import pixels
 from lookalike.errors import FootageError
 from lookalike.footage.archive import inside, read_bytes
 from lookalike.footage.container import open_video
-from lookalike.footage.decode import decode, timed, video_stream
+from lookalike.footage.decode import timed, video_stream
 from lookalike.footage.picture import Converter, within
 from lookalike.footage.sources import IMAGE_SUFFIXES
+from lookalike.footage.timeline import Timeline
 
 SEEK_BACK_S = (0, 2, 10, 50)  # how far before a moment to start decoding, where less did not reach it
 GO_ON_US = 2_000_000  # how far to decode on rather than to seek, where the format does not say where key frames are
+
+ONE_CLOCK = ("mov,", "asf", "mxf", "avi", "gif", "nut")  # their index, or their writer, knows all times
+SEGMENT_ID = b"\x18\x53\x80\x67"
 
 Timed = tuple[VideoFrame, int]
 
@@ -31,13 +37,16 @@ class Recording:
 
     def __init__(self, path: str) -> None:
         """Raises: FootageError if it has no pictures; FFmpegError."""
-        self._path, self._container = path, open_video(path)
+        self._path = path
+        self._begin(iter(()))
+        self._open()
         try:
-            self._stream = video_stream(self._container)
-            self.first = next(decode(self._container.demux(self._stream), []), None)
+            self.first = next((frame for frame, _ in self._frames), None)
+            self._seeks = self.first is not None and can_seek(path, self._container, self._timeline)
         except BaseException:
             self._container.close()
             raise
+        self._first_ticks = self._timeline.first
         self._begin(iter(()))
 
     def __enter__(self) -> Self:
@@ -49,11 +58,19 @@ class Recording:
     def at(self, time_us: int) -> VideoFrame | None:
         """The last frame that starts by `time_us`, microseconds since the first; the first if all start later.
 
+        That is the frame that was given this time when the recording was read from its start.
         None if no frame could be decoded at all.
         """
         if self._leads_to(time_us):
             return self._until(time_us)
         return next((shown for _ in self._starts(time_us) if (shown := self._until(time_us))), self.first)
+
+    def _open(self) -> None:
+        """Decode from the start."""
+        self._container = open_video(self._path)
+        self._stream = video_stream(self._container)
+        self._timeline = Timeline(self._container, self._stream)
+        self._begin(timed(self._timeline, self._container.demux(self._stream), []))
 
     def _starts(self, time_us: int) -> Iterator[None]:
         """Begin to decode before a moment, each time further back, at last from the start.
@@ -61,24 +78,22 @@ class Recording:
         Without an index (MPEG-TS, MPEG-PS) a seek may land past the moment, or between key frames where nothing
         decodes. Before a key frame some decoders make pictures up.
         """
-        first = self.first
-        if first is not None and first.pts is not None and first.time_base is not None:
+        if self._seeks and self._first_ticks is not None:
             for back_s in SEEK_BACK_S:
                 from_us = time_us - back_s * 1_000_000
                 if from_us <= 0:
                     break
+                ticks = self._first_ticks + round(from_us / 1_000_000 / self._timeline.tick)
                 try:
-                    self._container.seek(first.pts + round(from_us / 1_000_000 / first.time_base), stream=self._stream)
+                    self._container.seek(ticks, stream=self._stream)
                 except FFmpegError:
                     break
-                frames = decode(self._container.demux(self._stream), [])
-                whole = dropwhile(lambda frame: not frame.key_frame, frames)
-                self._begin(timed(whole, self._container, first.pts * first.time_base))
+                self._timeline = Timeline(self._container, self._stream, self._first_ticks)
+                frames = timed(self._timeline, self._container.demux(self._stream), [])
+                self._begin(dropwhile(lambda coming: not coming[0].key_frame, frames))
                 yield
         self._container.close()
-        self._container = open_video(self._path)
-        self._stream = video_stream(self._container)
-        self._begin(timed(decode(self._container.demux(self._stream), []), self._container))
+        self._open()
         yield
 
     def _begin(self, frames: Iterator[Timed]) -> None:
@@ -90,6 +105,8 @@ class Recording:
         """Whether to decode on is no more work than to seek: no key frame is in between."""
         if self._shown is None or time_us < self._shown[1]:
             return False
+        if not self._seeks:
+            return True
         frame, shown_us = self._shown
         entries = self._stream.index_entries
         if not len(entries) or frame.pts is None or frame.time_base is None:
@@ -104,6 +121,49 @@ class Recording:
                 break
             self._shown = coming
         return self._shown[0] if self._shown else None
+
+
+def can_seek(path: str, container: InputContainer, timeline: Timeline) -> bool:
+    """Whether a time that a container states is that of one frame only. timeline: when the first has been decoded.
+
+    Recordings that may have been cut and joined anywhere are looked through, which takes no decoding.
+    """
+    if not timeline.plain or timeline.by_decoding_order or timeline.first is None:
+        return False
+    if container.format.name.startswith(ONE_CLOCK) or (
+        container.format.name.startswith("matroska") and _is_one_segment(path)
+    ):
+        return True
+    stat = Path(path).stat()
+    return _is_plain(str(Path(path).absolute()), stat.st_size, stat.st_mtime_ns)
+
+
+def _is_one_segment(path: str) -> bool:
+    """Whether a Matroska file states a length, and ends there: none was appended, each of which has its own clock.
+
+    Source: RFC 9559, section 7 (EBML header, then a Segment); RFC 8794, section 4 (IDs, and lengths of 1 to 8 bytes).
+    """
+    with Path(path).open("rb") as file:
+        head = file.read(4096)
+    start = head.find(SEGMENT_ID) + len(SEGMENT_ID)
+    if start < len(SEGMENT_ID) or start >= len(head) or not head[start]:
+        return False
+    width = 9 - head[start].bit_length()
+    stated = int.from_bytes(head[start : start + width], "big") & ((1 << 7 * width) - 1)
+    unknown = stated == (1 << 7 * width) - 1
+    return not unknown and start + width + stated >= Path(path).stat().st_size
+
+
+@lru_cache(maxsize=256)
+def _is_plain(path: str, size: int, changed_ns: int) -> bool:
+    """Whether all packets have a time, on one clock. size, changed_ns: of the file, whose content is remembered."""
+    with open_video(path) as container:
+        stream = video_stream(container)
+        timeline = Timeline(container, stream)
+        for _ in timeline.packets(container.demux(stream)):
+            if not timeline.plain:
+                return False
+    return True
 
 
 @contextmanager

@@ -1,0 +1,238 @@
+"""The only place where frames get their times: decoded frames of one video -> microseconds that rise strictly.
+
+Containers state times that restart, wrap, are equal, or are not there at all. No frame is left out for that.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import pairwise
+
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+# Bits of the counters that begin again at zero. libavformat takes one step of that out, and only of some.
+# Source: libavformat, avpriv_set_pts_info of each demuxer; wrap_timestamp.
+COUNTER_BITS = {"mpegts": 33, "mpeg": 33, "flv": 32, "live_flv": 32, "asf": 32}
+DISORDER_S, DISORDER_FRAMES = 0.25, 4  # a decoding time that goes back no further is out of order, and no restart
+USUAL_FPS = 25
+RECENT = 9
+TIMELESS = "avi"  # counts packets as they are decoded, and says nothing of the order in which they are shown
+
+
+class Timeline:
+    """Of one reading of a stream, from its start, or after a seek in a recording whose clock is known to run on.
+
+    Pass the packets through `packets` before they are decoded, then each decoded frame to `time_us`, in order.
+
+    tick: seconds. restarts: how often the clock began anew or was set back; there times go on.
+    plain: whether a frame's time is that which its container states, less the first: only then a seek finds it.
+    """
+
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, first: int | None = None, keyframes: bool = False
+    ) -> None:
+        """first: what the first frame of the recording states, in ticks, after a seek; else the first frame's counts.
+
+        keyframes: no other frames will be decoded, though all packets come.
+        """
+        self.tick = stream.time_base or Fraction(1, 1_000_000)
+        self._period = 1 << COUNTER_BITS[container.format.name] if container.format.name in COUNTER_BITS else 0
+        self._furthest = self._period // 2 or 1 << 63
+        self._apart = 1 / ((stream.guessed_rate or USUAL_FPS) * self.tick)  # ticks, as the header says
+        self.restarts, self.plain = 0, True
+        self._begins: int | None = None  # ticks, of the first packet that states a time
+        self._whole: bool | None = None  # whether the first packet holds a key frame
+        self._may_make_up = stream.codec_context.name != "h264"
+        # Of packets, ticks
+        self._shift, self._untimed = 0, 0
+        self._dts: int | None = None
+        self._guess = False  # whether that is when a key frame is shown
+        self._end: int | None = None  # the latest at which any is shown
+        self._recent: deque[int] = deque(maxlen=RECENT)
+        # Of frames, ticks
+        self._first: int | Fraction | None = first
+        self._anchor, self._since = first, 0  # the last frame that had a time, and how many after it have none
+        self._floating, self._observed = False, deque[Fraction](maxlen=5)
+        self._last_us = -1 if first is None else None
+        reorders = container.format.name == TIMELESS and stream.codec_context.has_b_frames
+        self._order = _DecodingOrder(keyframes) if reorders else None
+        self._keyframes = keyframes
+
+    @property
+    def by_decoding_order(self) -> bool:
+        """Whether it takes the order of decoding for times, which a seek would lose."""
+        return self._order is not None
+
+    @property
+    def first(self) -> int | None:
+        """Ticks that the first frame states; None if it states none."""
+        return self._first if isinstance(self._first, int) and not self._floating else None
+
+    @property
+    def missing_s(self) -> float:
+        """How much of the beginning could not be decoded, since it has no key frame, once there is a first frame."""
+        if self._whole or self._begins is None or not isinstance(self._first, int):
+            return 0.0
+        return max(float((self._first - self._begins) * self.tick), 0.0)
+
+    @property
+    def makes_up(self) -> bool:
+        """Whether the decoder shows something before the first key frame, where that is not at the beginning."""
+        return self._may_make_up and not self._whole
+
+    def packets(self, packets: Iterable[Packet]) -> Iterator[Packet]:
+        """Yield them as they are, with times on one clock. Decoding times rise, so that one that falls is a restart."""
+        for packet in packets:
+            dts, pts = packet.dts, packet.pts
+            if self._whole is None:
+                self._whole = packet.is_keyframe
+            decoded = pts if dts is None and packet.is_keyframe else dts
+            if decoded is not None:
+                self._see(packet, decoded)
+            elif pts is None and packet.size:
+                self._count_untimed(packet)
+            if pts is not None:
+                self._end = pts + self._shift if self._end is None else max(self._end, pts + self._shift)
+                if self._order and not self._order.fed(packet, self._shift):
+                    self._order = None
+            if self._shift:
+                packet.pts = None if pts is None else pts + self._shift
+                packet.dts = None if packet.dts is None else packet.dts + self._shift
+            yield packet
+
+    def _see(self, packet: Packet, dts: int) -> None:
+        """dts: when it is decoded, or of a key frame that does not say that, when it is shown: no earlier."""
+        before, self._untimed = self._untimed, 0
+        if self._dts is None or (self._guess and packet.dts is not None):
+            if self._keyframes and before:
+                self._shift = round(before * self._apart) - dts
+            if self._begins is None:
+                self._begins = dts if packet.pts is None or self._order else packet.pts
+            self._dts, self._guess = dts + self._shift, packet.dts is None
+            return
+        if not 0 < dts + self._shift - self._dts <= self._furthest:
+            self._mend(packet, dts)
+        if packet.dts is not None or self._guess:
+            self._dts = max(dts + self._shift, self._dts)
+            self._recent.append(self._dts)
+
+    def _count_untimed(self, packet: Packet) -> None:
+        """Among key frames alone, how many frames were left out between them is known only here."""
+        self._untimed, self.plain = self._untimed + 1, False
+        if self._keyframes and packet.is_keyframe:
+            packet.pts = round((self._untimed - (self._dts is None)) * self._apart) + (self._dts or 0)
+
+    def _mend(self, packet: Packet, dts: int) -> None:
+        """Let the clock go on at a packet whose decoding time is not after the one before."""
+        last = self._dts or 0
+        step = dts + self._shift - last
+        if self._period:
+            step = (step + self._furthest) % self._period - self._furthest
+        self._shift = last + step - dts
+        apart = self._spacing()
+        if step >= -max(DISORDER_FRAMES * apart, round(DISORDER_S / self.tick)):
+            self.plain = self.plain and self._shift == 0
+            return
+        self.restarts, self.plain = self.restarts + 1, False
+        missed = round(self._untimed * self._apart)
+        if packet.is_keyframe and packet.pts is not None:
+            self._shift = max(self._end or last, last) + missed + apart - packet.pts
+        else:
+            self._shift = last + missed + apart - dts
+        self._recent.clear()
+
+    def _spacing(self) -> int:
+        """Ticks from packet to packet."""
+        steps = [later - one for one, later in pairwise(self._recent) if later > one]
+        if self._untimed or len(steps) < RECENT // 2:
+            return max(round(self._apart), 1)
+        return round(statistics.median_low(steps))
+
+    def time_us(self, frame: VideoFrame) -> int:
+        """Microseconds from the first frame to the next, strictly more than those of the one before."""
+        ticks = self._order.shown(frame) if self._order else frame.pts
+        if ticks is None:
+            ticks = self._guessed()
+        else:
+            self._anchored(ticks)
+        since_us = _in_us(ticks - (self._first or 0), self.tick)
+        if self._last_us is not None and since_us <= self._last_us:
+            since_us = self._last_us + 1
+        self._last_us = since_us
+        return since_us
+
+    def _anchored(self, ticks: int) -> None:
+        if self._floating:
+            self._first, self._floating = ticks - (self._since + 1) * self._between(), False
+        elif self._since and self._anchor is not None and ticks > self._anchor:
+            self._observed.append(Fraction(ticks - self._anchor, self._since + 1))
+        self._first = ticks if self._first is None else self._first
+        self._anchor, self._since = ticks, 0
+
+    def _guessed(self) -> Fraction:
+        """Ticks of a frame that states none: as long after the one before as frames are apart."""
+        self.plain = False
+        if self._anchor is None:
+            self._first = self._anchor = 0
+            self._floating = True
+            return Fraction(0)
+        self._since += 1
+        return self._anchor + self._since * self._between()
+
+    def _between(self) -> Fraction:
+        """Ticks from frame to frame, as they were where times are stated; else as the header says."""
+        return statistics.median_low(self._observed) if self._observed else self._apart
+
+
+class _DecodingOrder:
+    """Times of frames whose packets say only when they are decoded: the first frame has the first of those times."""
+
+    def __init__(self, keyframes: bool) -> None:
+        self._keyframes = keyframes
+        self._ahead: int | None = None  # how much later than it is decoded each packet claims to be shown: all the same
+        self._times: deque[int] = deque()  # of packets whose frames have not been shown yet
+        self._held: int | None = None  # how many packets the decoder takes in before it shows a frame
+
+    def fed(self, packet: Packet, shift: int) -> bool:
+        """Returns: whether the packets still say nothing of their order."""
+        if packet.pts is None or packet.dts is None:
+            return packet.size == 0
+        if self._ahead is None:
+            self._ahead = packet.pts - packet.dts
+        if not self._keyframes:
+            self._times.append(packet.dts + shift)
+        return packet.pts - packet.dts == self._ahead
+
+    def shown(self, frame: VideoFrame) -> int | None:
+        """Ticks of the next frame; None if that is not known. Frames that the decoder left out leave a gap."""
+        if self._keyframes:  # a key frame is shown before all that are decoded after it
+            return frame.pts if frame.pts is None else frame.pts - (self._ahead or 0)
+        if self._held is None and frame.pts is not None:
+            self._drop_before(frame.pts - (self._ahead or 0))
+            self._held = self._place(frame.dts)
+        elif self._held is not None and (place := self._place(frame.dts)) is not None:
+            for _ in range(place - self._held):
+                self._times.popleft()
+        return self._times.popleft() if self._times else None
+
+    def _drop_before(self, ticks: int) -> None:
+        while self._times and self._times[0] < ticks:
+            self._times.popleft()
+
+    def _place(self, dts: int | None) -> int | None:
+        return self._times.index(dts) if dts is not None and dts in self._times else None
+
+
+def _in_us(ticks: int | Fraction, tick: Fraction) -> int:
+    """Rounded half to even, as stored ids have been made."""
+    if isinstance(ticks, Fraction):
+        return round(ticks * tick * 1_000_000)
+    whole, rest = divmod(ticks * tick.numerator * 1_000_000, tick.denominator)
+    double = 2 * rest - tick.denominator
+    return whole + (double > 0 or (double == 0 and whole % 2 == 1))
