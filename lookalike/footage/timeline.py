@@ -22,6 +22,7 @@ COUNTER_BITS = {"mpegts": 33, "mpeg": 33, "flv": 32, "live_flv": 32, "asf": 32}
 DISORDER_S, DISORDER_FRAMES = 0.25, 4  # a decoding time that goes back no further is out of order, and no restart
 USUAL_FPS = 25
 RECENT = 9
+SHARES_TIMES = "mpeg"  # a packet of it holds several frames; the last before it may be given its time, too
 TIMELESS = "avi"  # counts packets as they are decoded, and says nothing of the order in which they are shown
 
 
@@ -48,6 +49,8 @@ class Timeline:
         self.restarts, self.plain = 0, True
         self._begins: int | None = None  # ticks, of the first packet that states a time
         self._whole: bool | None = None  # whether the first packet holds a key frame
+        self._shares_times = container.format.name == SHARES_TIMES
+        self._after_key = False
         self._may_make_up = stream.codec_context.name != "h264"
         # Of packets, ticks
         self._shift, self._untimed = 0, 0
@@ -88,13 +91,14 @@ class Timeline:
 
     def packets(self, packets: Iterable[Packet]) -> Iterator[Packet]:
         """Yield them as they are, with times on one clock. Decoding times rise, so that one that falls is a restart."""
-        for packet in packets:
+        for packet in self._without_doubles(packets) if self._shares_times else packets:
             dts, pts = packet.dts, packet.pts
             if self._whole is None:
                 self._whole = packet.is_keyframe
             decoded = pts if dts is None and packet.is_keyframe else dts
             if decoded is not None:
                 self._see(packet, decoded)
+                self._after_key = packet.is_keyframe
             elif pts is None and packet.size:
                 self._count_untimed(packet)
             if pts is not None:
@@ -105,6 +109,18 @@ class Timeline:
                 packet.pts = None if pts is None else pts + self._shift
                 packet.dts = None if packet.dts is None else packet.dts + self._shift
             yield packet
+
+    def _without_doubles(self, packets: Iterable[Packet]) -> Iterator[Packet]:
+        """Let only the last of packets state a time that several do: it is where a PES packet begins."""
+        held: Packet | None = None
+        for packet in packets:
+            if held is not None:
+                if held.pts is not None and held.pts == packet.pts:
+                    held.pts = held.dts = None
+                yield held
+            held = packet
+        if held is not None:
+            yield held
 
     def _see(self, packet: Packet, dts: int) -> None:
         """dts: when it is decoded, or of a key frame that does not say that, when it is shown: no earlier."""
@@ -136,7 +152,10 @@ class Timeline:
             step = (step + self._furthest) % self._period - self._furthest
         self._shift = last + step - dts
         apart = self._spacing()
-        if step >= -max(DISORDER_FRAMES * apart, round(DISORDER_S / self.tick)):
+        # A key frame is decoded, and shown, after all that came before.
+        behind = packet.is_keyframe and not self._after_key
+        least = apart // 2 if behind else max(DISORDER_FRAMES * apart, round(DISORDER_S / self.tick))
+        if step >= -least:
             self.plain = self.plain and self._shift == 0
             return
         self.restarts, self.plain = self.restarts + 1, False
