@@ -79,12 +79,24 @@ def make_playable(path: str, out: Path, how: How, progress: Progress) -> None:
 
     Raises: FootageError if it cannot be read; OSError.
     """
+    progress = _Rising(progress)
     try:
         if how == "rewrapped" and _rewrap(path, out, progress):
             return
         _encode(path, out, progress)
     except FFmpegError as error:
         raise FootageError(f"{path}: cannot be made playable ({error.strerror})") from error
+
+
+class _Rising:
+    """Progress that does not go back where one way is given up for another."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._most = progress, 0.0
+
+    def __call__(self, share: float) -> None:
+        self._most = max(self._most, share)
+        self._progress(self._most)
 
 
 def _codec(stream: Stream) -> str:
