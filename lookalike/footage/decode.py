@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, MutableSequence
+from collections.abc import Iterable, Iterator, MutableSequence, Sequence
 from dataclasses import dataclass, field
-from itertools import dropwhile
+from itertools import chain, dropwhile, islice
 
 from av.container import InputContainer
 from av.error import InvalidDataError
-from av.format import Flags
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -18,6 +17,7 @@ from lookalike.footage.timeline import TIMELESS, Timeline
 
 LONGEST_LEAD_US = 24 * 3_600_000_000  # from a container's start to its first frame; more is an error of the start
 SHORTEST_TOLD_S = 0.05
+FIRST_PACKETS = 64  # of which some have no time, if any has none
 
 
 @dataclass
@@ -83,9 +83,20 @@ def decode_keys(packets: Iterable[Packet], damaged: MutableSequence[int]) -> Ite
             codec.flush_buffers()
 
 
-def has_no_timestamps(container: InputContainer) -> bool:
-    """Whether the format is nothing but frames (.h264, MJPEG)."""
-    return bool(container.format.flags & Flags.no_timestamps.value)
+def stands_alone(packets: Sequence[Packet], stream: VideoStream) -> bool:
+    """Whether a key frame says when it is shown, so that those between need not be decoded for it.
+
+    packets: the first of the stream.
+    """
+    if not stream.codec_context.has_b_frames:
+        return True
+    stated = [packet.pts for packet in packets if packet.size]
+    return None not in stated and (stream.container.format.name != TIMELESS or _is_reordered(packets))
+
+
+def _is_reordered(packets: Sequence[Packet]) -> bool:
+    ahead = {packet.pts - packet.dts for packet in packets if packet.pts is not None and packet.dts is not None}
+    return len(ahead) > 1
 
 
 def timed(
@@ -96,7 +107,7 @@ def timed(
     # Before a key frame some decoders make pictures up.
     for frame in dropwhile(lambda frame: timeline.makes_up and not frame.key_frame, decoded):
         time_us = timeline.time_us(frame)
-        if not frame.is_corrupt:
+        if time_us is not None and not frame.is_corrupt:
             yield frame, time_us
 
 
@@ -123,10 +134,17 @@ def recorded(
     Raises: FootageError after the last, if there was none, or the recording lacks its beginning or end or has damage.
     """
     reading, stream, last = reading or Reading(), video_stream(container, keyframes), None
-    timeline = Timeline(container, stream, keyframes=keyframes)
+    packets = container.demux(stream)
+    begin = list(islice(packets, FIRST_PACKETS if keyframes else 0))
+    alone = keyframes and stands_alone(begin, stream)
+    if not alone:
+        stream.codec_context.skip_frame = "DEFAULT"
+    timeline = Timeline(container, stream, keyframes=alone)
     missing_s = end_s = 0.0
     try:
-        for frame, pts_us in timed(timeline, container.demux(stream), reading.damaged, keyframes):
+        for frame, pts_us in timed(timeline, chain(begin, packets), reading.damaged, alone):
+            if keyframes and not frame.key_frame:
+                continue
             if last is None:
                 missing_s = timeline.missing_s
                 reading.lead_us = _lead_us(container, timeline)

@@ -22,10 +22,10 @@ from av.video.stream import VideoStream
 
 from lookalike.errors import FootageError
 from lookalike.footage.container import open_video
-from lookalike.footage.decode import has_no_timestamps, recorded, timed, video_stream
+from lookalike.footage.decode import recorded, timed, video_stream
 from lookalike.footage.picture import Converter, size_px
-from lookalike.footage.still import can_seek
-from lookalike.footage.timeline import Timeline
+from lookalike.footage.still import has_one_clock
+from lookalike.footage.timeline import Timeline, has_no_timestamps
 
 How = Literal["as it is", "rewrapped", "encoded"]
 Progress = Callable[[float], None]  # told the share that is done; what it raises ends the work
@@ -66,7 +66,12 @@ def judge(path: str) -> Playable:
             timeline = _begun(container, stream)
             began = _first_shown(container, timeline)
             kind = _media_type(container, path)
-            if began is not None and kind and _plays(container, stream, kind) and can_seek(path, container, timeline):
+            if (
+                began is not None
+                and kind
+                and _plays(container, stream, kind)
+                and has_one_clock(path, container, timeline)
+            ):
                 return Playable("as it is", kind, float(began), fps)
             rewraps = began is not None and _codec(stream) in CODECS[MP4] and stream.pix_fmt in PIXEL_FORMATS
             return Playable("rewrapped" if rewraps else "encoded", MP4, 0.0, fps)

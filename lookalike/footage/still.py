@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from itertools import dropwhile
+from itertools import dropwhile, islice
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from av.container import InputContainer
@@ -27,9 +28,12 @@ SEEK_BACK_S = (0, 2, 10, 50)  # how far before a moment to start decoding, where
 GO_ON_US = 2_000_000  # how far to decode on rather than to seek, where the format does not say where key frames are
 
 ONE_CLOCK = ("mov,", "asf", "mxf", "avi", "gif", "nut")  # their index, or their writer, knows all times
+GUESSED = "mpeg"  # few packets state their time, and what libavformat makes of that depends on those before
 SEGMENT_ID = b"\x18\x53\x80\x67"
 
 Timed = tuple[VideoFrame, int]
+Way = Literal["seek", "skip", "decode"]  # to a key frame; through all packets to that; through all frames
+Keys = Sequence[tuple[int, int]]  # of key frames: which packet of the stream it is, and when it is shown, ticks
 
 
 class Recording:
@@ -42,7 +46,7 @@ class Recording:
         self._open()
         try:
             self.first = next((frame for frame, _ in self._frames), None)
-            self._seeks = self.first is not None and can_seek(path, self._container, self._timeline)
+            self._way, self._keys = _way_to_find(path, self._container, self._timeline)
         except BaseException:
             self._container.close()
             raise
@@ -72,13 +76,31 @@ class Recording:
         self._timeline = Timeline(self._container, self._stream)
         self._begin(timed(self._timeline, self._container.demux(self._stream), []))
 
+    def _skip_to(self, time_us: int) -> None:
+        """Decode from the last key frame before a moment on, without a seek: all times are as they were read."""
+        self._container.close()
+        self._container = open_video(self._path)
+        self._stream = video_stream(self._container)
+        packets = Timeline(self._container, self._stream).packets(self._container.demux(self._stream))
+        self._timeline = Timeline(self._container, self._stream, self._first_ticks)
+        frames = timed(self._timeline, islice(packets, self._key_before(time_us)[0], None), [])
+        self._begin(dropwhile(lambda coming: not coming[0].key_frame, frames))
+
+    def _key_before(self, time_us: int) -> tuple[int, int]:
+        """Number and ticks of the packet of the last key frame that is shown by a moment; of the first if none is."""
+        ticks = (self._first_ticks or 0) + int(time_us / 1_000_000 / self._timeline.tick)
+        return self._keys[max(bisect_right(self._keys, ticks, key=lambda key: key[1]) - 1, 0)]
+
     def _starts(self, time_us: int) -> Iterator[None]:
         """Begin to decode before a moment, each time further back, at last from the start.
 
         Without an index (MPEG-TS, MPEG-PS) a seek may land past the moment, or between key frames where nothing
         decodes. Before a key frame some decoders make pictures up.
         """
-        if self._seeks and self._first_ticks is not None:
+        if self._way == "skip" and self._keys:
+            self._skip_to(time_us)
+            yield
+        if self._way == "seek" and self._first_ticks is not None:
             for back_s in SEEK_BACK_S:
                 from_us = time_us - back_s * 1_000_000
                 if from_us <= 0:
@@ -105,9 +127,11 @@ class Recording:
         """Whether to decode on is no more work than to seek: no key frame is in between."""
         if self._shown is None or time_us < self._shown[1]:
             return False
-        if not self._seeks:
-            return True
         frame, shown_us = self._shown
+        if self._way == "skip" and self._keys:
+            return self._key_before(time_us) == self._key_before(shown_us)
+        if self._way != "seek":
+            return True
         entries = self._stream.index_entries
         if not len(entries) or frame.pts is None or frame.time_base is None:
             return time_us - shown_us <= GO_ON_US
@@ -123,19 +147,41 @@ class Recording:
         return self._shown[0] if self._shown else None
 
 
-def can_seek(path: str, container: InputContainer, timeline: Timeline) -> bool:
-    """Whether a time that a container states is that of one frame only. timeline: when the first has been decoded.
+def has_one_clock(path: str, container: InputContainer, timeline: Timeline) -> bool:
+    """Whether a time that a container states is that of one frame only. timeline: when the first has been decoded."""
+    return _way_to_find(path, container, timeline)[0] == "seek"
+
+
+def _way_to_find(path: str, container: InputContainer, timeline: Timeline) -> tuple[Way, Keys]:
+    """How to come to a frame of which the time is known, and where key frames are if it is by skipping.
 
     Recordings that may have been cut and joined anywhere are looked through, which takes no decoding.
     """
-    if not timeline.plain or timeline.by_decoding_order or timeline.first is None:
-        return False
+    if timeline.by_decoding_order or timeline.first is None:
+        return "decode", ()
     if container.format.name.startswith(ONE_CLOCK) or (
         container.format.name.startswith("matroska") and _is_one_segment(path)
     ):
-        return True
+        return ("seek", ()) if timeline.plain else ("decode", ())
     stat = Path(path).stat()
-    return _is_plain(str(Path(path).absolute()), stat.st_size, stat.st_mtime_ns)
+    return _look_through(str(Path(path).absolute()), stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _look_through(path: str, size: int, changed_ns: int) -> tuple[Way, Keys]:
+    """As `_way_to_find`. size, changed_ns: of the file, since what was found is remembered."""
+    keys: list[tuple[int, int]] = []
+    with open_video(path) as container:
+        stream = video_stream(container)
+        timeline = Timeline(container, stream)
+        for number, packet in enumerate(timeline.packets(container.demux(stream))):
+            if packet.is_keyframe and packet.pts is not None:
+                keys.append((number, packet.pts))
+            if timeline.has_untimed:
+                return "decode", ()
+        if timeline.plain and container.format.name != GUESSED:
+            return "seek", ()
+    return "skip", tuple(keys)
 
 
 def _is_one_segment(path: str) -> bool:
@@ -152,18 +198,6 @@ def _is_one_segment(path: str) -> bool:
     stated = int.from_bytes(head[start : start + width], "big") & ((1 << 7 * width) - 1)
     unknown = stated == (1 << 7 * width) - 1
     return not unknown and start + width + stated >= Path(path).stat().st_size
-
-
-@lru_cache(maxsize=256)
-def _is_plain(path: str, size: int, changed_ns: int) -> bool:
-    """Whether all packets have a time, on one clock. size, changed_ns: of the file, whose content is remembered."""
-    with open_video(path) as container:
-        stream = video_stream(container)
-        timeline = Timeline(container, stream)
-        for _ in timeline.packets(container.demux(stream)):
-            if not timeline.plain:
-                return False
-    return True
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from lookalike.errors import FootageError
-from lookalike.footage.decode import Reading, has_no_timestamps, recorded, timed, video_stream
-from lookalike.footage.timeline import Timeline
+from lookalike.footage.decode import Reading, recorded, timed, video_stream
+from lookalike.footage.timeline import Timeline, has_no_timestamps
 
 OPTIONS = {"rtsp_transport": "tcp", "allowed_media_types": "video"}
 

@@ -12,6 +12,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from av.container import InputContainer
+from av.format import Flags
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -20,7 +21,7 @@ from av.video.stream import VideoStream
 # Source: libavformat, avpriv_set_pts_info of each demuxer; wrap_timestamp.
 COUNTER_BITS = {"mpegts": 33, "mpeg": 33, "flv": 32, "live_flv": 32, "asf": 32}
 DISORDER_S, DISORDER_FRAMES = 0.25, 4  # a decoding time that goes back no further is out of order, and no restart
-USUAL_FPS = 25
+USUAL_FPS, HIGHEST_FPS = 25, 240  # streams that state more state the ticks of their clock
 RECENT = 9
 SHARES_TIMES = "mpeg"  # a packet of it holds several frames; the last before it may be given its time, too
 TIMELESS = "avi"  # counts packets as they are decoded, and says nothing of the order in which they are shown
@@ -33,6 +34,7 @@ class Timeline:
 
     tick: seconds. restarts: how often the clock began anew or was set back; there times go on.
     plain: whether a frame's time is that which its container states, less the first: only then a seek finds it.
+    has_untimed: whether a packet stated no time.
     """
 
     def __init__(
@@ -45,8 +47,8 @@ class Timeline:
         self.tick = stream.time_base or Fraction(1, 1_000_000)
         self._period = 1 << COUNTER_BITS[container.format.name] if container.format.name in COUNTER_BITS else 0
         self._furthest = self._period // 2 or 1 << 63
-        self._apart = 1 / ((stream.guessed_rate or USUAL_FPS) * self.tick)  # ticks, as the header says
-        self.restarts, self.plain = 0, True
+        self._apart = 1 / (_stated_fps(container, stream) * self.tick)  # ticks
+        self.restarts, self.plain, self.has_untimed = 0, True, False
         self._begins: int | None = None  # ticks, of the first packet that states a time
         self._whole: bool | None = None  # whether the first packet holds a key frame
         self._shares_times = container.format.name == SHARES_TIMES
@@ -60,7 +62,10 @@ class Timeline:
         self._recent: deque[int] = deque(maxlen=RECENT)
         # Of frames, ticks
         self._first: int | Fraction | None = first
-        self._anchor, self._since = first, 0  # the last frame that had a time, and how many after it have none
+        self._anchor: int | Fraction | None = None  # the last frame that had a time
+        self._since = 0  # how many after it have none
+        self._border: int | None = None  # what is shown from then on follows a restart
+        self._slip = Fraction(0)  # by which frames are late that follow some without times
         self._floating, self._observed = False, deque[Fraction](maxlen=5)
         self._last_us = -1 if first is None else None
         reorders = container.format.name == TIMELESS and stream.codec_context.has_b_frames
@@ -140,7 +145,7 @@ class Timeline:
 
     def _count_untimed(self, packet: Packet) -> None:
         """Among key frames alone, how many frames were left out between them is known only here."""
-        self._untimed, self.plain = self._untimed + 1, False
+        self._untimed, self.plain, self.has_untimed = self._untimed + 1, False, True
         if self._keyframes and packet.is_keyframe:
             packet.pts = round((self._untimed - (self._dts is None)) * self._apart) + (self._dts or 0)
 
@@ -164,6 +169,7 @@ class Timeline:
             self._shift = max(self._end or last, last) + missed + apart - packet.pts
         else:
             self._shift = last + missed + apart - dts
+        self._border = (packet.pts if packet.pts is not None else dts) + self._shift
         self._recent.clear()
 
     def _spacing(self) -> int:
@@ -173,26 +179,36 @@ class Timeline:
             return max(round(self._apart), 1)
         return round(statistics.median_low(steps))
 
-    def time_us(self, frame: VideoFrame) -> int:
-        """Microseconds from the first frame to the next, strictly more than those of the one before."""
+    def time_us(self, frame: VideoFrame) -> int | None:
+        """Microseconds from the first frame to the next, strictly more than those of the one before.
+
+        None after a seek, until a frame states its time.
+        """
         ticks = self._order.shown(frame) if self._order else frame.pts
         if ticks is None:
+            if self._anchor is None and self._first is not None:
+                return None
             ticks = self._guessed()
         else:
-            self._anchored(ticks)
+            ticks = self._anchored(ticks)
         since_us = _in_us(ticks - (self._first or 0), self.tick)
         if self._last_us is not None and since_us <= self._last_us:
             since_us = self._last_us + 1
         self._last_us = since_us
         return since_us
 
-    def _anchored(self, ticks: int) -> None:
+    def _anchored(self, ticks: int) -> int | Fraction:
         if self._floating:
             self._first, self._floating = ticks - (self._since + 1) * self._between(), False
-        elif self._since and self._anchor is not None and ticks > self._anchor:
-            self._observed.append(Fraction(ticks - self._anchor, self._since + 1))
+        if self._since and self._anchor is not None:
+            if self._border is not None and ticks >= self._border:
+                self._slip = max(self._anchor + (self._since + 1) * self._between() - ticks, Fraction(0))
+                self._border = None
+            elif ticks + self._slip > self._anchor and self._border is None:
+                self._observed.append((ticks + self._slip - self._anchor) / (self._since + 1))
         self._first = ticks if self._first is None else self._first
-        self._anchor, self._since = ticks, 0
+        self._anchor, self._since = ticks + self._slip if self._slip else ticks, 0
+        return self._anchor
 
     def _guessed(self) -> Fraction:
         """Ticks of a frame that states none: as long after the one before as frames are apart."""
@@ -246,6 +262,18 @@ class _DecodingOrder:
 
     def _place(self, dts: int | None) -> int | None:
         return self._times.index(dts) if dts is not None and dts in self._times else None
+
+
+def _stated_fps(container: InputContainer, stream: VideoStream) -> Fraction | int:
+    """Of the codec where packets have times: what libavformat counts is wrong where few of them have."""
+    counted = (stream.guessed_rate, stream.average_rate)
+    rates = counted if has_no_timestamps(container) else (stream.codec_context.framerate, *reversed(counted))
+    return next((rate for rate in rates if rate and rate <= HIGHEST_FPS), USUAL_FPS)
+
+
+def has_no_timestamps(container: InputContainer) -> bool:
+    """Whether the format is nothing but frames (.h264, MJPEG)."""
+    return bool(container.format.flags & Flags.no_timestamps.value)
 
 
 def _in_us(ticks: int | Fraction, tick: Fraction) -> int:

@@ -52,7 +52,7 @@ def write_numbered(
         stream = container.add_stream(codec, rate=rate, options=options)
         assert isinstance(stream, VideoStream)
         (stream.width, stream.height), stream.pix_fmt = SIZE_PX, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, rate) if codec.startswith("mpeg") else time_base
+        stream.codec_context.time_base = Fraction(1, rate)  # as encoders of constant rates state it
         for number, moment in zip(numbers, pts, strict=True):
             frame = av.VideoFrame.from_ndarray(numbered(number), format="rgb24")
             frame.pts, frame.time_base = moment, time_base
