@@ -24,6 +24,7 @@ DISORDER_S, DISORDER_FRAMES = 0.25, 4  # a decoding time that goes back no furth
 USUAL_FPS, HIGHEST_FPS = 25, 240  # streams that state more state the ticks of their clock
 RECENT = 9
 SHARES_TIMES = "mpeg"  # a packet of it holds several frames; the last before it may be given its time, too
+GUESSES_DTS = "matroska"  # has no decoding times; what libavformat makes up is wrong after a restart
 TIMELESS = "avi"  # counts packets as they are decoded, and says nothing of the order in which they are shown
 
 
@@ -51,6 +52,7 @@ class Timeline:
         self.restarts, self.plain, self.has_untimed = 0, True, False
         self._begins: int | None = None  # ticks, of the first packet that states a time
         self._whole: bool | None = None  # whether the first packet holds a key frame
+        self._guesses_dts = container.format.name.startswith(GUESSES_DTS)
         self._shares_times = container.format.name == SHARES_TIMES
         self._after_key = False
         self._may_make_up = stream.codec_context.name != "h264"
@@ -101,11 +103,13 @@ class Timeline:
             if self._whole is None:
                 self._whole = packet.is_keyframe
             decoded = pts if dts is None and packet.is_keyframe else dts
+            if decoded is not None and pts is not None and decoded > pts:
+                decoded = pts  # none is decoded after it is shown: guessed from packets before a restart
             if decoded is not None:
                 self._see(packet, decoded)
-                self._after_key = packet.is_keyframe
             elif pts is None and packet.size:
                 self._count_untimed(packet)
+            self._after_key = packet.is_keyframe
             if pts is not None:
                 self._end = pts + self._shift if self._end is None else max(self._end, pts + self._shift)
                 if self._order and not self._order.fed(packet, self._shift):
@@ -129,48 +133,63 @@ class Timeline:
 
     def _see(self, packet: Packet, dts: int) -> None:
         """dts: when it is decoded, or of a key frame that does not say that, when it is shown: no earlier."""
-        before, self._untimed = self._untimed, 0
         if self._dts is None or (self._guess and packet.dts is not None):
-            if self._keyframes and before:
-                self._shift = round(before * self._apart) - dts
+            if self._keyframes and self._untimed:
+                self._shift = round(self._untimed * self._apart) - dts
             if self._begins is None:
                 self._begins = dts if packet.pts is None or self._order else packet.pts
-            self._dts, self._guess = dts + self._shift, packet.dts is None
+            self._dts, self._guess, self._untimed = dts + self._shift, packet.dts is None, 0
             return
-        if not 0 < dts + self._shift - self._dts <= self._furthest:
-            self._mend(packet, dts)
+        begins = packet.is_keyframe and not self._after_key and packet.pts is not None and self._end is not None
+        if begins:
+            self._begin_group(packet)
+            self._dts = dts + self._shift
+        elif not 0 < dts + self._shift - self._dts <= self._furthest:
+            self._mend(dts)
         if packet.dts is not None or self._guess:
             self._dts = max(dts + self._shift, self._dts)
             self._recent.append(self._dts)
+        self._untimed = 0
+
+    def _step(self, ticks: int, last: int) -> int:
+        """From the last to these, which have not been moved; the counter may have begun again at zero in between."""
+        step = ticks + self._shift - last
+        return (step + self._furthest) % self._period - self._furthest if self._period else step
+
+    def _begin_group(self, packet: Packet) -> None:
+        """A key frame is shown after all that were decoded before it; one that is not follows a restart."""
+        pts, end = packet.pts or 0, self._end or 0
+        if 0 < pts + self._shift - end <= self._furthest:
+            return
+        step, apart = self._step(pts, end), self._spacing()
+        if step >= (1 if self._untimed else -(apart // 2)):
+            self._move(end + step - pts)
+        else:
+            self._restart(end + round(self._untimed * self._apart) + apart, pts)
+
+    def _mend(self, dts: int) -> None:
+        """Let the clock go on at another packet, whose decoding time is not after the one before."""
+        last, apart = self._dts or 0, self._spacing()
+        step = self._step(dts, last)
+        if self._guesses_dts or step >= -max(DISORDER_FRAMES * apart, round(DISORDER_S / self.tick)):
+            self._move(last + step - dts)
+        else:
+            self._restart(last + round(self._untimed * self._apart) + apart, dts)
+
+    def _move(self, shift: int) -> None:
+        self._shift, self.plain = shift, self.plain and shift == 0
+
+    def _restart(self, ticks: int, stated: int) -> None:
+        """ticks: when what is stated to be at another time is."""
+        self.restarts += 1
+        self.plain, self._shift, self._border = False, ticks - stated, ticks
+        self._recent.clear()
 
     def _count_untimed(self, packet: Packet) -> None:
         """Among key frames alone, how many frames were left out between them is known only here."""
         self._untimed, self.plain, self.has_untimed = self._untimed + 1, False, True
         if self._keyframes and packet.is_keyframe:
             packet.pts = round((self._untimed - (self._dts is None)) * self._apart) + (self._dts or 0)
-
-    def _mend(self, packet: Packet, dts: int) -> None:
-        """Let the clock go on at a packet whose decoding time is not after the one before."""
-        last = self._dts or 0
-        step = dts + self._shift - last
-        if self._period:
-            step = (step + self._furthest) % self._period - self._furthest
-        self._shift = last + step - dts
-        apart = self._spacing()
-        # A key frame is decoded, and shown, after all that came before.
-        behind = packet.is_keyframe and not self._after_key
-        least = apart // 2 if behind else max(DISORDER_FRAMES * apart, round(DISORDER_S / self.tick))
-        if step >= -least:
-            self.plain = self.plain and self._shift == 0
-            return
-        self.restarts, self.plain = self.restarts + 1, False
-        missed = round(self._untimed * self._apart)
-        if packet.is_keyframe and packet.pts is not None:
-            self._shift = max(self._end or last, last) + missed + apart - packet.pts
-        else:
-            self._shift = last + missed + apart - dts
-        self._border = (packet.pts if packet.pts is not None else dts) + self._shift
-        self._recent.clear()
 
     def _spacing(self) -> int:
         """Ticks from packet to packet."""

@@ -123,7 +123,9 @@ def test_a_drawn_recording_loses_no_frame_and_shows_each_at_its_time(tmp_path: P
     read = read_numbered(path)
     assert (read.ended.reason, read.ended.damaged) == (None, 0)
     assert read.numbers == list(range(count))
-    assert read.times_s == pytest.approx(drawn.times_s, abs=1e-3 + 2e-6)  # Matroska and FLV keep milliseconds
+    # Matroska and FLV keep milliseconds. Of MPEG-2 in a program stream libavformat guesses when the last frame of a
+    # part is shown, up to two frames late.
+    assert read.times_s == pytest.approx(drawn.times_s, abs=0.2 if path.suffix == ".mpg" else 1e-3 + 2e-6)
     assert (np.diff(read.times_s) > 0).all()
     assert read.ended.clock_restarts == drawn.restarts
     order = rng.permutation(count)[:8].tolist()
