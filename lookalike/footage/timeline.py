@@ -140,8 +140,7 @@ class Timeline:
                 self._begins = dts if packet.pts is None or self._order else packet.pts
             self._dts, self._guess, self._untimed = dts + self._shift, packet.dts is None, 0
             return
-        begins = packet.is_keyframe and not self._after_key and packet.pts is not None and self._end is not None
-        if begins:
+        if packet.is_keyframe and packet.pts is not None and self._end is not None:
             self._begin_group(packet)
             self._dts = dts + self._shift
         elif not 0 < dts + self._shift - self._dts <= self._furthest:
@@ -162,16 +161,23 @@ class Timeline:
         if 0 < pts + self._shift - end <= self._furthest:
             return
         step, apart = self._step(pts, end), self._spacing()
-        if step >= (1 if self._untimed else -(apart // 2)):
+        if self._after_key:  # where all are key frames, some may be out of order
+            allowed = self._disorder(apart)
+        else:
+            allowed = -1 if self._untimed else apart // 2
+        if step >= -allowed:
             self._move(end + step - pts)
         else:
             self._restart(end + round(self._untimed * self._apart) + apart, pts)
+
+    def _disorder(self, apart: int) -> int:
+        return max(DISORDER_FRAMES * apart, round(DISORDER_S / self.tick))
 
     def _mend(self, dts: int) -> None:
         """Let the clock go on at another packet, whose decoding time is not after the one before."""
         last, apart = self._dts or 0, self._spacing()
         step = self._step(dts, last)
-        if self._guesses_dts or step >= -max(DISORDER_FRAMES * apart, round(DISORDER_S / self.tick)):
+        if self._guesses_dts or step >= -self._disorder(apart):
             self._move(last + step - dts)
         else:
             self._restart(last + round(self._untimed * self._apart) + apart, dts)
