@@ -114,9 +114,10 @@ class Timeline:
                 self._end = pts + self._shift if self._end is None else max(self._end, pts + self._shift)
                 if self._order and not self._order.fed(packet, self._shift):
                     self._order = None
-            if self._shift:
-                packet.pts = None if pts is None else pts + self._shift
-                packet.dts = None if packet.dts is None else packet.dts + self._shift
+            if self._shift and pts is not None:
+                packet.pts = pts + self._shift
+            if self._shift and dts is not None:
+                packet.dts = dts + self._shift
             yield packet
 
     def _without_doubles(self, packets: Iterable[Packet]) -> Iterator[Packet]:
@@ -161,10 +162,8 @@ class Timeline:
         if 0 < pts + self._shift - end <= self._furthest:
             return
         step, apart = self._step(pts, end), self._spacing()
-        if self._after_key:  # where all are key frames, some may be out of order
-            allowed = self._disorder(apart)
-        else:
-            allowed = -1 if self._untimed else apart // 2
+        first = -1 if self._untimed else apart // 2
+        allowed = self._disorder(apart) if self._after_key else first  # where all are key frames, order may be lost
         if step >= -allowed:
             self._move(end + step - pts)
         else:
