@@ -68,7 +68,10 @@ class Timeline:
         self._since = 0  # how many after it have none
         self._border: int | None = None  # what is shown from then on follows a restart
         self._slip = Fraction(0)  # by which frames are late that follow some without times
-        self._floating, self._observed = False, deque[Fraction](maxlen=5)
+        self._floating = False
+        self._observed = deque(
+            [self._apart], maxlen=5
+        )  # ticks from frame to frame: stated, and found where there are times
         self._last_us = -1 if first is None else None
         reorders = container.format.name == TIMELESS and stream.codec_context.has_b_frames
         self._order = _DecodingOrder(keyframes) if reorders else None
@@ -245,8 +248,8 @@ class Timeline:
         return self._anchor + self._since * self._between()
 
     def _between(self) -> Fraction:
-        """Ticks from frame to frame, as they were where times are stated; else as the header says."""
-        return statistics.median_low(self._observed) if self._observed else self._apart
+        """Ticks from frame to frame. A gap is among those found, now and then."""
+        return statistics.median_low(self._observed)
 
 
 class _DecodingOrder:

@@ -99,6 +99,8 @@ def draw(rng: np.random.Generator, folder: Path) -> Drawn | None:
         else [0, 0, 20 * 90_000]
     )
     codec = "mpeg2video" if suffix == "mpg" and rng.random() < 0.5 else "libx264"
+    if codec == "mpeg2video":
+        starts = [0]  # libavformat takes the time at which the next part begins for that of the last frame before
     options = draw_options(rng, codec, suffix)
     parts: list[Part] = []
     for number in range(int(rng.integers(1, JOINS[suffix] + 1))):
