@@ -66,7 +66,7 @@ class Job:
                 if isinstance(item, Frame):
                     yield item
                 else:
-                    self.summary.ended(item.source, item.frames, item.reason, item.damaged, item.regions_s)
+                    self.summary.ended(item)
         except KeyboardInterrupt:
             if source.kind != "stream":
                 raise

@@ -7,7 +7,6 @@ import itertools
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +44,7 @@ class Summary:
     black, frozen: frames that show nothing. damaged: packets or frames that did not decode. All of what was read now.
     not_footage, system, excluded: entries of folders and zips that are no sources: by what they are, since the system
     keeps them there, or by a flag. With the sources they are all entries.
+    clock_restarts: how often the clock of a recording began anew or was set back; its times go on there.
     """
 
     sources: int = 0
@@ -60,6 +60,7 @@ class Summary:
     not_footage: int = 0
     system: int = 0
     excluded: int = 0
+    clock_restarts: int = 0
 
     def __add__(self, other: Summary) -> Summary:
         return Summary(
@@ -79,11 +80,12 @@ class Summary:
         self.skipped += [Skipped(f"{path}, row {number}", reason, 0) for number, reason in named]
         self.refused += len(rows)
 
-    def ended(self, source: Source, frames: int, reason: str | None, damaged: int = 0, regions_s: float = 0.0) -> None:
-        self.damaged += damaged
-        self.regions_s += regions_s
-        if reason:
-            self.skipped.append(Skipped(source.name, reason, frames))
+    def ended(self, ended: Ended) -> None:
+        self.damaged += ended.damaged
+        self.regions_s += ended.regions_s
+        self.clock_restarts += ended.clock_restarts
+        if ended.reason:
+            self.skipped.append(Skipped(ended.source.name, ended.reason, ended.frames))
 
     def embedded(self, frames: Sequence[Frame], encoder: Encoder) -> np.ndarray:
         """Embed frames that are made small, float32 (N, D); the share of their regions in the time is noted."""
@@ -192,11 +194,6 @@ def _read_unfinished(
             yield Known(source, known[0]) if known and isinstance(item, Ended) else item
 
 
-def _began_at(frame: Frame) -> str | None:
-    """When the source of a frame began, RFC 3339 UTC; None if that is not known."""
-    return utc_text(frame.captured_at - timedelta(microseconds=frame.pts_us)) if frame.captured_at else None
-
-
 def _moved(known: Finished, source: Source) -> bool:
     """Whether a source is found under a new name, and no longer under the old one; else it is a copy."""
     return known.source != source.name and not Path(split_track(known.source)[0]).exists() and not inside(known.source)
@@ -223,7 +220,6 @@ class _Writer:
         self._runs = Runs(sampling.dedupe) if sampling.dedupe else None
         self._batch: list[Frame] = []
         self._within = False  # a source whose frames have not all been added
-        self._began_at: str | None = None  # that source
         self._finished: list[Finished] = []  # the last frames of these are in the batch, or stored
         self._stored, self._flushed_at = 0, time.monotonic()  # batches since the last flush, and when that was
 
@@ -237,7 +233,7 @@ class _Writer:
 
     def _add(self, frame: Frame) -> None:
         self._batch.append(frame)
-        self._within, self._began_at = True, _began_at(frame)
+        self._within = True
         late = time.monotonic() - self._flushed_at > FLUSH_EVERY_S
         if len(self._batch) == BATCH or late:
             self._store()
@@ -246,16 +242,18 @@ class _Writer:
 
     def _know(self, source: Source, known: Finished) -> None:
         self._summary.frames += known.frames
-        self._summary.ended(source, known.frames, known.reason)
+        ended = Ended(source, known.source_id, known.frames, known.reason, clock_restarts=known.clock_restarts)
+        self._summary.ended(ended)
         if _moved(known, source):
             self._index.rename(known, source.name, source.camera)
 
     def _end(self, ended: Ended) -> None:
-        self._summary.ended(ended.source, ended.frames, ended.reason, ended.damaged, ended.regions_s)
+        self._summary.ended(ended)
         stored = self._end_run(ended.frames) + ended.regions
         if ended.source_id and (ended.frames or not ended.reason):
             what = (ended.source_id, self._sampler, ended.source.name, ended.frames, stored, ended.reason)
-            self._finished.append(Finished(*what, ended.source.camera, self._began_at if ended.frames else None))
+            began_at = utc_text(ended.began_at) if ended.began_at else None
+            self._finished.append(Finished(*what, ended.source.camera, began_at, ended.clock_restarts))
 
     def _end_run(self, frames: int) -> int:
         """A source of so many frames has ended. Returns: how many stand for them."""

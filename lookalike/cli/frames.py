@@ -196,6 +196,8 @@ def _report(summary: Summary, named: bool = False) -> dict[str, Any]:
         each = summary.regions / max(summary.frames, 1)
         parts.append(f"{summary.regions:,} regions ({each:.1f} a frame, {summary.regions_s:.1f} s of work)")
     parts += [f"{count:,} {fault}" for count, fault in faults if count]
+    if summary.clock_restarts:
+        parts.append(f"{summary.clock_restarts:,} clock restart(s), after which times go on")
     parts += [f"{len(summary.skipped)} of {summary.sources} source(s) skipped or cut short"]
     left_out = ((summary.not_footage, "not footage"), (summary.system, "of the system"), (summary.excluded, "excluded"))
     parts += [f"{count:,} {what}" for count, what in left_out if count]

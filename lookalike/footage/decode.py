@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, MutableSequence
-from fractions import Fraction
+from collections.abc import Iterable, Iterator, MutableSequence, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, dropwhile, islice
 
 from av.container import InputContainer
 from av.error import InvalidDataError
-from av.format import Flags
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from lookalike.errors import FootageError
+from lookalike.footage.timeline import TIMELESS, Timeline
 from lookalike.footage.tracks import film
 
+LONGEST_LEAD_US = 24 * 3_600_000_000  # from a container's start to its first frame; more is an error of the start
+SHORTEST_TOLD_S = 0.05
+FIRST_PACKETS = 64  # of which some have no time, if any has none
 
-class Damaged(FootageError):
-    """A recording that was read to its end has damage."""
 
-    def __init__(self, count: int) -> None:
-        super().__init__(f"{count} damaged packets or frames left out; the rest was read")
-        self.count = count
+@dataclass
+class Reading:
+    """What was noticed while a video was read. damaged: positions of what did not decode, or not to a whole frame.
+
+    clock_restarts: how often its clock began anew or was set back. lead_us: how long after the container's start its
+    first frame is shown.
+    """
+
+    damaged: list[int] = field(default_factory=list)
+    clock_restarts: int = 0
+    lead_us: int = 0
 
 
 def video_stream(container: InputContainer, keyframes: bool = False) -> VideoStream:
@@ -34,8 +44,9 @@ def video_stream(container: InputContainer, keyframes: bool = False) -> VideoStr
 
 
 def decode(packets: Iterable[Packet], damaged: MutableSequence[int]) -> Iterator[VideoFrame]:
-    """Yield the whole frames, packet by packet: a broken one loses its own frames, not the rest of the recording.
+    """Yield the frames, packet by packet: a broken one loses its own frames, not the rest of the recording.
 
+    Frames with damage are among them: they take their time, too. `whole` leaves them out.
     packets: of one video stream. damaged: told the position of each that did not decode, or not to a whole frame.
     """
     for packet in packets:
@@ -45,62 +56,116 @@ def decode(packets: Iterable[Packet], damaged: MutableSequence[int]) -> Iterator
             for frame in packet.decode():
                 if frame.is_corrupt:
                     damaged.append(packet.pos or 0)
-                else:
-                    yield frame
+                yield frame
         except InvalidDataError:
             damaged.append(packet.pos or 0)
 
 
-def has_no_timestamps(container: InputContainer) -> bool:
-    """Whether the format is nothing but frames (.h264, MJPEG)."""
-    return bool(container.format.flags & Flags.no_timestamps.value)
+def decode_keys(packets: Iterable[Packet], damaged: MutableSequence[int]) -> Iterator[VideoFrame]:
+    """As `decode`, of a stream that decodes key frames only, which all come, in order.
+
+    A decoder that waits for the frames between them, to put them in order, holds key frames back and loses some: it is
+    emptied after each.
+    """
+    for packet in packets:
+        codec = packet.stream.codec_context
+        if not codec.has_b_frames:
+            yield from decode((packet,), damaged)
+        elif packet.is_keyframe and packet.size:
+            try:
+                for frame in (*codec.decode(packet), *codec.decode(None)):
+                    if frame.is_corrupt:
+                        damaged.append(packet.pos or 0)
+                    yield frame
+            except InvalidDataError:
+                damaged.append(packet.pos or 0)
+            codec.flush_buffers()
+
+
+def stands_alone(packets: Sequence[Packet], stream: VideoStream) -> bool:
+    """Whether a key frame says when it is shown, so that those between need not be decoded for it.
+
+    packets: the first of the stream.
+    """
+    if not stream.codec_context.has_b_frames:
+        return True
+    stated = [packet.pts for packet in packets if packet.size]
+    return None not in stated and (stream.container.format.name != TIMELESS or _is_reordered(packets))
+
+
+def _is_reordered(packets: Sequence[Packet]) -> bool:
+    ahead = {packet.pts - packet.dts for packet in packets if packet.pts is not None and packet.dts is not None}
+    return len(ahead) > 1
 
 
 def timed(
-    frames: Iterable[VideoFrame], container: InputContainer, first: Fraction | None = None
+    timeline: Timeline, packets: Iterable[Packet], damaged: MutableSequence[int], keyframes: bool = False
 ) -> Iterator[tuple[VideoFrame, int]]:
-    """Yield each frame with its microseconds since `first`, or since the first frame.
-
-    Raw streams (.h264) carry no timestamps: only there the rate that they state counts.
-    """
-    stream, untimed = film(container), has_no_timestamps(container)
-    for number, frame in enumerate(frames):
-        if frame.pts is not None and frame.time_base is not None:
-            shown = frame.pts * frame.time_base
-        elif untimed and stream.guessed_rate:
-            shown = number / stream.guessed_rate
-        else:
-            continue
-        first = shown if first is None else first
-        yield frame, round((shown - first) * 1_000_000)
+    """Yield the whole frames with their microseconds since the first. damaged, keyframes: as for `decode`."""
+    decoded = (decode_keys if keyframes else decode)(timeline.packets(packets), damaged)
+    # Before a key frame some decoders make pictures up.
+    for frame in dropwhile(lambda frame: timeline.makes_up and not frame.key_frame, decoded):
+        time_us = timeline.time_us(frame)
+        if time_us is not None and not frame.is_corrupt:
+            yield frame, time_us
 
 
-def raise_if_truncated(container: InputContainer, stream: VideoStream, end_s: float) -> None:
-    """A recording that ends well before its header says was cut off; what decoded has been yielded."""
+def _truncated(container: InputContainer, stream: VideoStream, end_s: float) -> list[str]:
+    """A recording that ends well before its header says was cut off. end_s: since the stream's start."""
     if stream.duration is not None and stream.time_base is not None:
         stated_s = float(stream.duration * stream.time_base)
     elif container.format.name.startswith("matroska") and container.duration and len(container.streams) == 1:
         # Matroska states only the whole file's, counted from zero; beside sound it may not be the pictures'.
         stated_s = (container.duration - (container.start_time or 0)) / 1e6
     else:
-        return
+        return []
     if stated_s - end_s > max(1.0, 0.02 * stated_s):
-        raise FootageError(f"ends at {end_s:.1f} s of the {stated_s:.1f} s that its header states")
+        return [f"ends at {end_s:.1f} s of the {stated_s:.1f} s that its header states"]
+    return []
 
 
-def recorded(container: InputContainer, keyframes: bool = False) -> Iterator[tuple[VideoFrame, int]]:
+def recorded(
+    container: InputContainer, keyframes: bool = False, reading: Reading | None = None
+) -> Iterator[tuple[VideoFrame, int]]:
     """Yield the whole frames of a recording with their microseconds since the first.
 
-    Raises: FootageError after the last, if there was none, or the recording was cut off or has damage.
+    reading: told what is noticed; its `lead_us` before the first frame comes.
+    Raises: FootageError after the last, if there was none, or the recording lacks its beginning or end or has damage.
     """
-    stream, end_us = video_stream(container, keyframes), -1
-    damaged: list[int] = []
-    for frame, pts_us in timed(decode(container.demux(stream), damaged), container):
-        end_us = pts_us + round((frame.duration or 0) * (frame.time_base or 0) * 1_000_000)
-        yield frame, pts_us
-    if end_us < 0:
+    reading, stream, last = reading or Reading(), video_stream(container, keyframes), None
+    packets = container.demux(stream)
+    begin = list(islice(packets, FIRST_PACKETS if keyframes else 0))
+    alone = keyframes and stands_alone(begin, stream)
+    if not alone:
+        stream.codec_context.skip_frame = "DEFAULT"
+    timeline = Timeline(container, stream, keyframes=alone)
+    missing_s = end_s = 0.0
+    try:
+        for frame, pts_us in timed(timeline, chain(begin, packets), reading.damaged, alone):
+            if keyframes and not frame.key_frame:
+                continue
+            if last is None:
+                missing_s = timeline.missing_s
+                reading.lead_us = _lead_us(container, timeline)
+            last, end_s = frame, pts_us / 1e6
+            yield frame, pts_us
+    finally:
+        reading.clock_restarts = timeline.restarts
+    if last is None:
         raise FootageError("no frame could be decoded")
-    if not keyframes:  # the last key frame may be long before the end
-        raise_if_truncated(container, stream, end_us / 1e6)
-    if damaged:
-        raise Damaged(len(damaged))
+    faults = [f"the first {missing_s:.1f} s have no key frame"] if missing_s >= SHORTEST_TOLD_S else []
+    if not keyframes and not timeline.restarts:  # the last key frame may be long before the end
+        end_s += float((last.duration or 0) * (last.time_base or 0))
+        faults += _truncated(container, stream, missing_s + end_s)
+    if reading.damaged:
+        faults.append(f"{len(reading.damaged)} damaged packets or frames left out; the rest was read")
+    if faults:
+        raise FootageError("; ".join(faults))
+
+
+def _lead_us(container: InputContainer, timeline: Timeline) -> int:
+    """From the container's start to its first frame: pictures may begin after the sound, or lack a key frame."""
+    if timeline.first is None or container.start_time is None or container.format.name == TIMELESS:
+        return round(timeline.missing_s * 1e6)
+    lead_us = round(timeline.first * timeline.tick * 1_000_000) - container.start_time
+    return lead_us if 0 <= lead_us < LONGEST_LEAD_US else round(timeline.missing_s * 1e6)

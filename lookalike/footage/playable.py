@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -21,9 +21,11 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from lookalike.errors import FootageError
-from lookalike.footage.decode import decode, has_no_timestamps, recorded, video_stream
+from lookalike.footage.decode import recorded, timed, video_stream
 from lookalike.footage.picture import AS_STORED, Converter, display_of, size_px
 from lookalike.footage.playlist import is_playlist
+from lookalike.footage.still import has_one_clock
+from lookalike.footage.timeline import Timeline, has_no_timestamps
 from lookalike.footage.tracks import film, open_named
 
 How = Literal["as it is", "rewrapped", "encoded"]
@@ -62,11 +64,17 @@ def judge(path: str) -> Playable:
         with open_named(path) as container:
             stream = video_stream(container)
             fps = float(stream.average_rate) if stream.average_rate else None
-            first = _first_frame(container, stream)
-            began = _shown_at(first, container)
+            first, timeline = _begun(container, stream)
+            began = _first_shown(container, timeline)
             kind = _media_type(container, path) if _is_alone(stream, container) and not is_playlist(path) else None
             copies = began is not None and not display_of(first).reflects  # players that rotate may not mirror
-            if began is not None and copies and kind and _plays(container, stream, kind):
+            if (
+                began is not None
+                and copies
+                and kind
+                and _plays(container, stream, kind)
+                and has_one_clock(path, container, timeline)
+            ):
                 return Playable("as it is", kind, float(began), fps)
             rewraps = copies and _codec(stream) in CODECS[MP4] and stream.pix_fmt in PIXEL_FORMATS
             return Playable("rewrapped" if rewraps else "encoded", MP4, 0.0, fps)
@@ -79,12 +87,24 @@ def make_playable(path: str, out: Path, how: How, progress: Progress) -> None:
 
     Raises: FootageError if it cannot be read; OSError.
     """
+    progress = _Rising(progress)
     try:
         if how == "rewrapped" and _rewrap(path, out, progress):
             return
         _encode(path, out, progress)
     except FFmpegError as error:
         raise FootageError(f"{path}: cannot be made playable ({error.strerror})") from error
+
+
+class _Rising:
+    """Progress that does not go back where one way is given up for another."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._most = progress, 0.0
+
+    def __call__(self, share: float) -> None:
+        self._most = max(self._most, share)
+        self._progress(self._most)
 
 
 def _codec(stream: Stream) -> str:
@@ -113,30 +133,36 @@ def _plays(container: InputContainer, stream: VideoStream, kind: str) -> bool:
     )
 
 
-def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
-    first = next(decode(container.demux(stream), []), None)
+def _begun(container: InputContainer, stream: VideoStream) -> tuple[VideoFrame, Timeline]:
+    """Decode the first frame. Raises: FootageError if there is none."""
+    timeline = Timeline(container, stream)
+    first = next(timed(timeline, container.demux(stream), []), None)
     if first is None:
         raise FootageError(f"{container.name}: no frame could be decoded")
-    return first
+    return first[0], timeline
 
 
-def _shown_at(first: VideoFrame, container: InputContainer) -> Fraction | None:
-    """When the first frame is shown, seconds; None where frames have no times."""
-    if has_no_timestamps(container) or first.pts is None or first.time_base is None:
+def _first_shown(container: InputContainer, timeline: Timeline) -> Fraction | None:
+    """When the first frame is shown, seconds; None where frames have no times, or not those in which they are shown."""
+    if has_no_timestamps(container) or timeline.by_decoding_order or timeline.first is None:
         return None
-    return first.pts * first.time_base
+    return timeline.first * timeline.tick
 
 
 def _rewrap(path: str, out: Path, progress: Progress) -> bool:
-    """Returns: whether that could be done; AVI, for one, does not say when its pictures are shown."""
+    """Returns: whether that could be done; AVI, for one, does not say when its pictures are shown.
+
+    Nor where a clock restarts: sound and pictures would have to be moved alike.
+    """
     with open_named(path) as source:
-        began = _shown_at(_first_frame(source, video_stream(source)), source)
+        began = _first_shown(source, _begun(source, video_stream(source))[1])
     try:
         with open_named(path) as source, _mp4(out) as target:
             copies = _copied(source, target)
-            for packet in _from_key_frame(source, list(copies)):
+            timeline = Timeline(source, film(source))
+            for packet in _from_key_frame(_on_timeline(source.demux(*copies), timeline)):
                 copied = copies[packet.stream]
-                if packet.pts is None or packet.dts is None or began is None:
+                if packet.pts is None or packet.dts is None or began is None or not timeline.plain:
                     return False
                 late = round(began / packet.time_base)
                 packet.pts, packet.dts = packet.pts - late, packet.dts - late
@@ -158,10 +184,16 @@ def _copied(source: InputContainer, target: OutputContainer) -> dict[Stream, Str
     return {stream: target.add_stream_from_template(cast(VideoStream, stream)) for stream in kept}
 
 
-def _from_key_frame(source: InputContainer, streams: list[Stream]) -> Iterator[Packet]:
+def _on_timeline(packets: Iterable[Packet], timeline: Timeline) -> Iterator[Packet]:
+    """Let a timeline see the packets of the pictures."""
+    for packet in packets:
+        yield from timeline.packets((packet,)) if isinstance(packet.stream, VideoStream) else (packet,)
+
+
+def _from_key_frame(packets: Iterable[Packet]) -> Iterator[Packet]:
     """Yield the packets from the first key frame on. When the first are to be decoded Matroska does not say."""
     begun, undated = False, list[Packet]()
-    for packet in source.demux(*streams):
+    for packet in packets:
         seen = isinstance(packet.stream, VideoStream)
         begun = begun or (seen and packet.is_keyframe)
         if not begun or packet.size == 0:
@@ -194,9 +226,7 @@ def _encode(path: str, out: Path, progress: Progress) -> None:
         last, prepare = -1, _Prepare()
         try:
             for frame, pts_us in recorded(source):
-                pts = round(pts_us / 1_000_000 / TICK)
-                if pts <= last:
-                    continue
+                pts = max(round(pts_us / 1_000_000 / TICK), last + 1)
                 picture = prepare(frame)
                 if last < 0:
                     stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "yuv420p"

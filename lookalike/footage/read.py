@@ -19,7 +19,7 @@ from lookalike.footage import exif
 from lookalike.footage.archive import check_member, read_bytes, size_bytes
 from lookalike.footage.bounds import Stopped, within
 from lookalike.footage.dates import began_at
-from lookalike.footage.decode import Damaged, recorded
+from lookalike.footage.decode import Reading, recorded
 from lookalike.footage.faults import Fault, is_black
 from lookalike.footage.frame import Frame
 from lookalike.footage.picture import Converter, luma, size_px
@@ -50,7 +50,8 @@ class Ended:
     source_id: SHA-256 of its bytes; None for a stream, where it could not be read at all, and where a limit ended it.
     frames: how many were read. regions: how many parts of them. reason: why there are no more, or what is wrong with
     it; None if nothing is. damaged: how many packets or frames of it were left out. regions_s: seconds of work that
-    finding and cutting the regions took.
+    finding and cutting the regions took. clock_restarts: how often its clock began anew or was set back, where times go
+    on. began_at: wall-clock time, UTC, of its container's start, where it is known and a frame was read.
     """
 
     source: Source
@@ -60,6 +61,8 @@ class Ended:
     damaged: int = 0
     regions: int = 0
     regions_s: float = 0.0
+    clock_restarts: int = 0
+    began_at: datetime | None = None
 
 
 def read_frames(
@@ -107,17 +110,20 @@ def _read_track(
     wanted: Callable[[str], bool],
     on_reconnect: Callable[[str], None],
 ) -> Iterator[Frame | Ended]:
-    count, regions, source_id, reason, damaged, spent = 0, 0, None, None, 0, Spent()
+    count, regions, source_id, reason, began = 0, 0, None, None, None
+    spent, reading = Spent(), Reading()
     try:
         source_id = None if source.kind == "stream" else identify(source)
         if source_id is None or wanted(source_id):
-            for frame in _read_one(source, sampling, fit_px, source_id, on_reconnect, spent):
+            for frame in _read_one(source, sampling, fit_px, source_id, on_reconnect, spent, reading):
                 yield frame
+                began = began or _began_at(frame, reading)
                 count, regions = count + (frame.region is None), regions + (frame.region is not None)
     except (FootageError, FFmpegError, OSError, OverflowError, ValueError) as error:
-        reason, damaged = _reason(error, source), error.count if isinstance(error, Damaged) else 0
+        reason = _reason(error, source)
         source_id = None if isinstance(error, Stopped) else source_id  # with other limits there is more to read
-    yield Ended(source, source_id, count, reason, damaged, regions, spent.seconds)
+    what = (len(reading.damaged), regions, spent.seconds, reading.clock_restarts, began)
+    yield Ended(source, source_id, count, reason, *what)
 
 
 def duration_s(path: str) -> float | None:
@@ -157,27 +163,37 @@ def _read_one(
     source_id: str | None,
     on_reconnect: Callable[[str], None],
     spent: Spent,
+    reading: Reading,
 ) -> Iterator[Frame]:
     """source_id: of a file; None for a stream."""
     if source.kind == "image":
         yield from _read_image(source, sampling, fit_px, source_id or "", spent)
     elif source_id is None:
-        yield from _read_stream(source, sampling, fit_px, on_reconnect, spent)
+        yield from _read_stream(source, sampling, fit_px, on_reconnect, spent, reading)
     else:
         with open_track(source.path, source.track or 1) as container:
             captured_from = source.captured_at or _creation_time(container, source)
-            frames = within(recorded(container, sampling.keyframes), source.limits)
-            yield from _sample(frames, source, source_id, captured_from, sampling, fit_px, spent)
+            frames = within(recorded(container, sampling.keyframes, reading), source.limits)
+            yield from _sample(frames, source, source_id, captured_from, sampling, fit_px, spent, reading)
 
 
 def _read_stream(
-    source: Source, sampling: Sampling, fit_px: int | None, on_reconnect: Callable[[str], None], spent: Spent
+    source: Source,
+    sampling: Sampling,
+    fit_px: int | None,
+    on_reconnect: Callable[[str], None],
+    spent: Spent,
+    reading: Reading,
 ) -> Iterator[Frame]:
     """A stream is a source of its own each time that it is read; across connections it is one."""
     started = datetime.now(UTC)
     source_id = hashlib.sha256(f"{source.name}|{started.isoformat()}".encode()).hexdigest()
-    frames = stream_frames(source.path, sampling.keyframes, lambda told: on_reconnect(f"{source.name}: {told}"))
-    yield from _sample(frames, source, source_id, started, sampling, fit_px, spent)
+
+    def named(told: str) -> None:
+        on_reconnect(f"{source.name}: {told}")
+
+    frames = stream_frames(source.path, sampling.keyframes, named, reading)
+    yield from _sample(frames, source, source_id, started, sampling, fit_px, spent, reading)
 
 
 def _fault(image: np.ndarray, frozen: bool) -> Fault | None:
@@ -228,8 +244,12 @@ def _sample(
     sampling: Sampling,
     fit_px: int | None,
     spent: Spent,
+    reading: Reading,
 ) -> Iterator[Frame]:
-    """Yield what is taken of a video. frames: all of it, in order, each with its microseconds since the first."""
+    """Yield what is taken of a video. frames: all of it, in order, each with its microseconds since the first.
+
+    captured_from: wall-clock time of the container's start.
+    """
     to_rgb, whole = Converter(fit_px), Converter()
     for taken in take(frames, sampling, spent):
         image = to_rgb(taken.frame)
@@ -240,7 +260,7 @@ def _sample(
             camera=source.camera,
             time_s=taken.pts_us / 1e6,
             pts_us=taken.pts_us,
-            captured_at=captured_from + timedelta(microseconds=taken.pts_us) if captured_from else None,
+            captured_at=_captured_at(captured_from, reading.lead_us + taken.pts_us),
             size_px=size_px(taken.frame),
             luma=luma(image),
             scene=taken.scene,
@@ -251,6 +271,14 @@ def _sample(
             with spent.timed():
                 rgb = whole(taken.frame)
             yield from _parts(frame, rgb, taken.regions, fit_px, spent)
+
+
+def _captured_at(began_at: datetime | None, since_us: int) -> datetime | None:
+    return began_at + timedelta(microseconds=since_us) if began_at else None
+
+
+def _began_at(frame: Frame, reading: Reading) -> datetime | None:
+    return frame.captured_at and frame.captured_at - timedelta(microseconds=reading.lead_us + frame.pts_us)
 
 
 def _creation_time(container: av.container.InputContainer, source: Source) -> datetime | None:

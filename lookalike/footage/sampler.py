@@ -50,18 +50,15 @@ class Taken:
 
 
 def take(frames: Iterable[tuple[VideoFrame, int]], sampling: Sampling, spent: Spent) -> Iterator[Taken]:
-    """frames: all of one video, in order, each with its `pts_us`. Of those with equal times only the first counts.
+    """frames: all of one video, in order, each with its `pts_us`, which rise.
 
     spent: what looking for regions takes is added.
     Raises: FootageError if a library that `sampling` needs is not installed.
     """
     watch, still = _Watch(sampling, spent), Stillness()
-    last_slot, last_us, scene = -1, -1, -1
+    last_slot, scene = -1, -1
     only_cuts = sampling.scene_cuts and not sampling.fps
     for frame, pts_us in frames:
-        if pts_us == last_us:
-            continue
-        last_us = pts_us
         slot = int((pts_us / 1e6 + EPSILON_S) * sampling.fps) if sampling.fps else last_slot + 1
         begins, frozen = watch.look(frame, pts_us, slot > last_slot), still(frame, pts_us)
         scene += begins

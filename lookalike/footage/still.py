@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import dropwhile
+from functools import lru_cache
+from itertools import dropwhile, islice
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
+from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 
 from lookalike import pixels
 from lookalike.errors import FootageError
 from lookalike.footage.archive import inside, read_bytes
-from lookalike.footage.decode import decode, timed, video_stream
+from lookalike.footage.decode import timed, video_stream
 from lookalike.footage.kinds import is_image
 from lookalike.footage.picture import Converter, within
+from lookalike.footage.playlist import stamp
 from lookalike.footage.sources import split_track
+from lookalike.footage.timeline import Timeline
 from lookalike.footage.tracks import open_named
 from lookalike.footage.url import shown_url
 from lookalike.regular import check_regular
@@ -26,7 +32,13 @@ from lookalike.regular import check_regular
 SEEK_BACK_S = (0, 2, 10, 50)  # how far before a moment to start decoding, where less did not reach it
 GO_ON_US = 2_000_000  # how far to decode on rather than to seek, where the format does not say where key frames are
 
+ONE_CLOCK = ("mov,", "asf", "mxf", "avi", "gif", "nut")  # their index, or their writer, knows all times
+GUESSED = "mpeg"  # few packets state their time, and what libavformat makes of that depends on those before
+SEGMENT_ID = b"\x18\x53\x80\x67"
+
 Timed = tuple[VideoFrame, int]
+Way = Literal["seek", "skip", "decode"]  # to a key frame; through all packets to that; through all frames
+Keys = Sequence[tuple[int, int]]  # of key frames: which packet of the stream it is, and when it is shown, ticks
 
 
 class Recording:
@@ -34,13 +46,16 @@ class Recording:
 
     def __init__(self, path: str) -> None:
         """Raises: FootageError if it has no pictures; FFmpegError."""
-        self._path, self._container = path, open_named(path)
+        self._path = path
+        self._begin(iter(()))
+        self._open()
         try:
-            self._stream = video_stream(self._container)
-            self.first = next(decode(self._container.demux(self._stream), []), None)
+            self.first = next((frame for frame, _ in self._frames), None)
+            self._way, self._keys = _way_to_find(path, self._container, self._timeline)
         except BaseException:
             self._container.close()
             raise
+        self._first_ticks = self._timeline.first
         self._begin(iter(()))
 
     def __enter__(self) -> Self:
@@ -52,11 +67,34 @@ class Recording:
     def at(self, time_us: int) -> VideoFrame | None:
         """The last frame that starts by `time_us`, microseconds since the first; the first if all start later.
 
+        That is the frame that was given this time when the recording was read from its start.
         None if no frame could be decoded at all.
         """
         if self._leads_to(time_us):
             return self._until(time_us)
         return next((shown for _ in self._starts(time_us) if (shown := self._until(time_us))), self.first)
+
+    def _open(self) -> None:
+        """Decode from the start."""
+        self._container = open_named(self._path)
+        self._stream = video_stream(self._container)
+        self._timeline = Timeline(self._container, self._stream)
+        self._begin(timed(self._timeline, self._container.demux(self._stream), []))
+
+    def _skip_to(self, time_us: int) -> None:
+        """Decode from the last key frame before a moment on, without a seek: all times are as they were read."""
+        self._container.close()
+        self._container = open_named(self._path)
+        self._stream = video_stream(self._container)
+        packets = Timeline(self._container, self._stream).packets(self._container.demux(self._stream))
+        self._timeline = Timeline(self._container, self._stream, self._first_ticks)
+        frames = timed(self._timeline, islice(packets, self._key_before(time_us)[0], None), [])
+        self._begin(dropwhile(lambda coming: not coming[0].key_frame, frames))
+
+    def _key_before(self, time_us: int) -> tuple[int, int]:
+        """Number and ticks of the packet of the last key frame that is shown by a moment; of the first if none is."""
+        ticks = (self._first_ticks or 0) + int(time_us / 1_000_000 / self._timeline.tick)
+        return self._keys[max(bisect_right(self._keys, ticks, key=lambda key: key[1]) - 1, 0)]
 
     def _starts(self, time_us: int) -> Iterator[None]:
         """Begin to decode before a moment, each time further back, at last from the start.
@@ -64,24 +102,25 @@ class Recording:
         Without an index (MPEG-TS, MPEG-PS) a seek may land past the moment, or between key frames where nothing
         decodes. Before a key frame some decoders make pictures up.
         """
-        first = self.first
-        if first is not None and first.pts is not None and first.time_base is not None:
+        if self._way == "skip" and self._keys:
+            self._skip_to(time_us)
+            yield
+        if self._way == "seek" and self._first_ticks is not None:
             for back_s in SEEK_BACK_S:
                 from_us = time_us - back_s * 1_000_000
                 if from_us <= 0:
                     break
+                ticks = self._first_ticks + round(from_us / 1_000_000 / self._timeline.tick)
                 try:
-                    self._container.seek(first.pts + round(from_us / 1_000_000 / first.time_base), stream=self._stream)
+                    self._container.seek(ticks, stream=self._stream)
                 except FFmpegError:
                     break
-                frames = decode(self._container.demux(self._stream), [])
-                whole = dropwhile(lambda frame: not frame.key_frame, frames)
-                self._begin(timed(whole, self._container, first.pts * first.time_base))
+                self._timeline = Timeline(self._container, self._stream, self._first_ticks)
+                frames = timed(self._timeline, self._container.demux(self._stream), [])
+                self._begin(dropwhile(lambda coming: not coming[0].key_frame, frames))
                 yield
         self._container.close()
-        self._container = open_named(self._path)
-        self._stream = video_stream(self._container)
-        self._begin(timed(decode(self._container.demux(self._stream), []), self._container))
+        self._open()
         yield
 
     def _begin(self, frames: Iterator[Timed]) -> None:
@@ -94,6 +133,10 @@ class Recording:
         if self._shown is None or time_us < self._shown[1]:
             return False
         frame, shown_us = self._shown
+        if self._way == "skip" and self._keys:
+            return self._key_before(time_us) == self._key_before(shown_us)
+        if self._way != "seek":
+            return True
         entries = self._stream.index_entries
         if not len(entries) or frame.pts is None or frame.time_base is None:
             return time_us - shown_us <= GO_ON_US
@@ -107,6 +150,60 @@ class Recording:
                 break
             self._shown = coming
         return self._shown[0] if self._shown else None
+
+
+def has_one_clock(path: str, container: InputContainer, timeline: Timeline) -> bool:
+    """Whether a time that a container states is that of one frame only. timeline: when the first has been decoded."""
+    return _way_to_find(path, container, timeline)[0] == "seek"
+
+
+def _way_to_find(path: str, container: InputContainer, timeline: Timeline) -> tuple[Way, Keys]:
+    """How to come to a frame of which the time is known, and where key frames are if it is by skipping.
+
+    Recordings that may have been cut and joined anywhere are looked through, which takes no decoding.
+    """
+    if timeline.by_decoding_order or timeline.first is None:
+        return "decode", ()
+    if container.format.name.startswith(ONE_CLOCK) or (
+        container.format.name.startswith("matroska") and _is_one_segment(split_track(path)[0])
+    ):
+        return ("seek", ()) if timeline.plain else ("decode", ())
+    file = split_track(path)[0]
+    stat = os.stat(file)
+    return _look_through(os.path.abspath(path), stat.st_size, stat.st_mtime_ns, stamp(file))
+
+
+@lru_cache(maxsize=64)
+def _look_through(path: str, size: int, changed_ns: int, segments: tuple[int, int]) -> tuple[Way, Keys]:
+    """As `_way_to_find`. size, changed_ns, segments: of the file, and of a playlist's, since the result is kept."""
+    keys: list[tuple[int, int]] = []
+    with open_named(path) as container:
+        stream = video_stream(container)
+        timeline = Timeline(container, stream)
+        for number, packet in enumerate(timeline.packets(container.demux(stream))):
+            if packet.is_keyframe and packet.pts is not None:
+                keys.append((number, packet.pts))
+            if timeline.has_untimed:
+                return "decode", ()
+        if timeline.plain and container.format.name != GUESSED:
+            return "seek", ()
+    return "skip", tuple(keys)
+
+
+def _is_one_segment(path: str) -> bool:
+    """Whether a Matroska file states a length, and ends there: none was appended, each of which has its own clock.
+
+    Source: RFC 9559, section 7 (EBML header, then a Segment); RFC 8794, section 4 (IDs, and lengths of 1 to 8 bytes).
+    """
+    with Path(path).open("rb") as file:
+        head = file.read(4096)
+    start = head.find(SEGMENT_ID) + len(SEGMENT_ID)
+    if start < len(SEGMENT_ID) or start >= len(head) or not head[start]:
+        return False
+    width = 9 - head[start].bit_length()
+    stated = int.from_bytes(head[start : start + width], "big") & ((1 << 7 * width) - 1)
+    unknown = stated == (1 << 7 * width) - 1
+    return not unknown and start + width + stated >= Path(path).stat().st_size
 
 
 @contextmanager

@@ -18,7 +18,8 @@ from av.video.stream import VideoStream
 
 from lookalike.errors import FootageError
 from lookalike.footage.container import FORMATS, MAX_PIXELS, bounded
-from lookalike.footage.decode import decode, has_no_timestamps, recorded, timed, video_stream
+from lookalike.footage.decode import Reading, recorded, timed, video_stream
+from lookalike.footage.timeline import Timeline, has_no_timestamps
 from lookalike.footage.url import opened_url, scheme_of, shown_url
 
 OPTIONS = {"rtsp_transport": "tcp", "allowed_media_types": "video"}
@@ -58,6 +59,7 @@ def stream_frames(
     url: str,
     keyframes: bool = False,
     on_reconnect: Callable[[str], None] = lambda message: None,
+    reading: Reading | None = None,
     patience: Patience = PATIENT,
 ) -> Iterator[tuple[VideoFrame, int]]:
     """Yield every frame with its microseconds since the first; they rise, and go on across connections by the clock.
@@ -65,17 +67,18 @@ def stream_frames(
     A stream that states its length or duration is a recording, and read once; any other is live, and taken up again
     when it drops or stalls. One that gives no frame at first is not waited for.
     keyframes: decode nothing else. on_reconnect: told in a line before each attempt, and when frames come again.
+    reading: told what is noticed. Of a live stream damage is not counted, and `lead_us` is none.
     Raises: FootageError, FFmpegError if it cannot be read, or not to its end, or was given up.
     """
     opened, last_us, live = time.monotonic(), -1, False
-    outage = _Outage(patience, on_reconnect)
+    outage, reading = _Outage(patience, on_reconnect), reading or Reading()
     while True:
         from_us = max(last_us + 1, _since_us(opened)) if live else 0
         try:
             with _connected(url, patience) as container:
                 live = live or not _is_recording(container)
-                read = _live(container, keyframes, patience) if live else recorded(container, keyframes)
-                for frame, since_us in read:
+                how = (container, keyframes, reading)
+                for frame, since_us in _live(*how, patience) if live else recorded(*how):
                     outage.over()
                     last_us = from_us + since_us
                     yield frame, last_us
@@ -145,19 +148,20 @@ def _is_recording(container: InputContainer) -> bool:
     return container.duration is not None or (container.size > 0 and container.format.name != "hls")
 
 
-def _live(container: InputContainer, keyframes: bool, patience: Patience) -> Iterator[tuple[VideoFrame, int]]:
-    """Yield the frames of one connection, with rising microseconds since its first.
+def _live(
+    container: InputContainer, keyframes: bool, reading: Reading, patience: Patience
+) -> Iterator[tuple[VideoFrame, int]]:
+    """Yield the frames of one connection, with rising microseconds since its first, also where its clock restarts.
 
-    Raises: FootageError, FFmpegError when no more come. One whose clock went back gives none that rise.
+    Raises: FootageError, FFmpegError when no more come.
     """
-    stream, watchdog, last_us = video_stream(container, keyframes), _Watchdog(patience), -1
-    packets = _packets(container, stream, watchdog)
-    frames = decode(_feeding(packets, watchdog) if keyframes else packets, deque(maxlen=0))
-    for frame, since_us in _arrived(frames) if has_no_timestamps(container) else timed(frames, container):
-        if since_us > last_us:
-            last_us = since_us
-            yield frame, since_us
-            watchdog.fed()  # not before: what the caller takes for a frame is not the camera's delay
+    stream, watchdog, before = video_stream(container, keyframes), _Watchdog(patience), reading.clock_restarts
+    timeline, packets = Timeline(container, stream, keyframes=keyframes), _packets(container, stream, watchdog)
+    frames = timed(timeline, _feeding(packets, watchdog) if keyframes else packets, deque(maxlen=0), keyframes)
+    for frame, since_us in _arrived(frames) if has_no_timestamps(container) else frames:
+        reading.clock_restarts = before + timeline.restarts
+        yield frame, since_us
+        watchdog.fed()  # not before: what the caller takes for a frame is not the camera's delay
     raise FootageError("the connection was closed")
 
 
@@ -185,12 +189,13 @@ def _feeding(packets: Iterable[Packet], watchdog: _Watchdog) -> Iterator[Packet]
         yield packet
 
 
-def _arrived(frames: Iterable[VideoFrame]) -> Iterator[tuple[VideoFrame, int]]:
+def _arrived(frames: Iterable[tuple[VideoFrame, int]]) -> Iterator[tuple[VideoFrame, int]]:
     """By the clock: cameras send pictures without times (MJPEG), at no rate that they state."""
-    first: float | None = None
-    for frame in frames:
-        first = time.monotonic() if first is None else first
-        yield frame, _since_us(first)
+    first, last_us = 0.0, -1
+    for frame, _ in frames:
+        first = time.monotonic() if last_us < 0 else first
+        last_us = max(_since_us(first), last_us + 1)
+        yield frame, last_us
 
 
 def _since_us(moment: float) -> int:

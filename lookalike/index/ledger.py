@@ -21,6 +21,7 @@ _COLUMNS = {
     "reason": "TEXT",
     "camera": "TEXT",
     "began_at": "TEXT",
+    "clock_restarts": "INTEGER NOT NULL DEFAULT 0",
 }
 _TABLE = f"""CREATE TABLE IF NOT EXISTS finished (
   {", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())}, PRIMARY KEY (source_id, sampler)

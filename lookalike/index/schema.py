@@ -87,7 +87,8 @@ class Finished:
 
     source_id: SHA-256 of its bytes. source: a path that it had. frames: how many were read. stored: how many frames
     stand for them. camera: as it was named; None if an earlier version did not note it. began_at: wall-clock time of
-    its first moment, RFC 3339 UTC, where it is known.
+    its container's start, RFC 3339 UTC, where it is known. clock_restarts: how often its clock began anew or was set
+    back; the times of its frames go on there.
     """
 
     source_id: str
@@ -98,6 +99,7 @@ class Finished:
     reason: str | None = None
     camera: str | None = None
     began_at: str | None = None
+    clock_restarts: int = 0
 
 
 # Of a payload, what a search carries for each of hundreds of frames found: all that moments and hits are made of.

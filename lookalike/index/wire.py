@@ -64,7 +64,9 @@ def write_finished(one: Finished) -> dict[str, Any]:
 def read_finished(entry: Any) -> Finished:
     """Raises: ValueError if it is none."""
     types: dict[str, type | tuple[type, ...]] = dict.fromkeys(("source_id", "sampler", "source"), str)
-    types |= {"frames": int, "stored": int} | dict.fromkeys(("reason", "camera", "began_at"), (str, type(None)))
+    types |= dict.fromkeys(("frames", "stored", "clock_restarts"), int)
+    types |= dict.fromkeys(("reason", "camera", "began_at"), (str, type(None)))
+    entry = {"clock_restarts": 0} | entry if isinstance(entry, dict) else entry  # earlier versions did not count them
     if not isinstance(entry, dict) or entry.keys() != types.keys():
         raise ValueError(f"a finished source has {', '.join(types)}")
     wrong = [name for name, kind in types.items() if not isinstance(entry[name], kind) or entry[name] is True]

@@ -175,3 +175,33 @@ def test_what_is_no_video_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"just text")
     with pytest.raises(FootageError, match=r"a\.mp4: not a readable video"):
         judge(str(tmp_path / "a.mp4"))
+
+
+def test_a_recording_whose_clock_restarts_is_played_on_its_timeline(tmp_path: Path) -> None:
+    """`cat a.ts b.ts`: rewrapped, the second part would be shown in the place of the first."""
+    parts = [
+        write_clip(
+            tmp_path / f"{part}.ts", range(0, 800, 40), map(picture, range(part, part + 20)), codec_options=B_FRAMES
+        )
+        for part in (0, 20)
+    ]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert made(path, tmp_path / "out.mp4") == [(40 * number, number) for number in range(40)]
+
+
+def test_a_webm_with_another_appended_is_made_anew(tmp_path: Path) -> None:
+    one = write_clip(tmp_path / "a.webm", range(0, 400, 40), codec="libvpx-vp9").read_bytes()
+    assert judge(str(tmp_path / "a.webm")).how == "as it is"
+    (tmp_path / "two.webm").write_bytes(one + one)
+    shown = made(tmp_path / "two.webm", tmp_path / "out.mp4")
+    assert shown == [(40 * number, number % 10) for number in range(20)]
+
+
+def test_frames_of_equal_times_are_all_played(tmp_path: Path) -> None:
+    """.0 and .3 ms in a container of milliseconds: a tick of 1/90,000 s apart."""
+    options = {"b": "2M"}
+    path = write_clip(
+        tmp_path / "a.mkv", [0, 3, 400, 800], None, Fraction(1, 10_000), codec="mpeg4", codec_options=options
+    )
+    assert [number for _, number in made(path, tmp_path / "out.mp4")] == [0, 1, 2, 3]

@@ -73,11 +73,12 @@ def test_a_raw_stream_without_timestamps_goes_by_its_rate(tmp_path, read, codec)
     assert times(frames) == [moment / 1000 for moment in range(0, 400, 40)]
 
 
-def test_of_equal_timestamps_the_first_frame_counts(tmp_path, read):
-    """.0, .3, .6, 40, 80 and 80.2 ms, in a container of milliseconds: two pairs become one."""
+def test_frames_of_equal_timestamps_follow_each_other_a_microsecond_apart(tmp_path, read):
+    """.0, .3, .6, 40, 80 and 80.2 ms, in a container of milliseconds: two pairs state the same time."""
     clip = write_clip(tmp_path / "clip.mkv", [0, 3, 6, 400, 800, 802], time_base=Fraction(1, 10_000))
     frames, skipped = read(clip)
-    assert [(frame.pts_us, number_of(frame.image)) for frame in frames] == [(0, 0), (1000, 2), (40_000, 3), (80_000, 4)]
+    times_us = [0, 1, 1000, 40_000, 80_000, 80_001]
+    assert [(frame.pts_us, number_of(frame.image)) for frame in frames] == list(zip(times_us, range(6), strict=True))
     assert skipped == []
 
 
