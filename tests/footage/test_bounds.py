@@ -16,6 +16,7 @@ from PIL import Image
 from lookalike.errors import FootageError
 from lookalike.footage import Frame, archive, container, find_sources
 from lookalike.footage.read import Ended, read_source
+from lookalike.footage.sources import LeftOut
 from lookalike.limits import LIMITS, Limits
 from lookalike.pixels import decoding_cost
 from tests.clips import number_of, write_clip
@@ -130,18 +131,18 @@ OUT = [
 @pytest.mark.parametrize("name", OUT)
 def test_a_member_whose_name_leads_out_is_skipped_by_name(tmp_path, name):
     path = zipped(tmp_path / "pictures.zip", {"good.jpg": jpeg(), name: jpeg(80), "z/good.jpg": jpeg(70)})
-    frames, ended = read(path)
-    assert [frame.source for frame in frames] == [f"{path}/good.jpg", f"{path}/z/good.jpg"]
-    refused = [(one.source.name, one.reason) for one in ended if one.reason]
-    assert refused == [(f"{path}/{name}", "its name leads out of the zip; it is not read")]
+    left_out = list[LeftOut]()
+    found = find_sources([path], on_left_out=left_out.append)
+    assert [source.name for source in found] == [f"{path}/good.jpg", f"{path}/z/good.jpg"]
+    assert left_out == [LeftOut(f"{path}/{name}", "skipped", "its name leads out of the zip")]
 
 
 @cases
 def test_the_zip_of_the_collection_gives_its_good_picture():
     path = CASES / "zip_absolute_member.zip"
-    frames, ended = read(path)
-    assert [frame.source for frame in frames] == [f"{path}/good.jpg"]
-    assert [one.source.name for one in ended if one.reason] == [f"{path}/../up/y.jpg", f"{path}//abs/x.jpg"]
+    left_out = list[LeftOut]()
+    assert [source.name for source in find_sources([path], on_left_out=left_out.append)] == [f"{path}/good.jpg"]
+    assert [one.path for one in left_out] == [f"{path}/../up/y.jpg", f"{path}//abs/x.jpg"]
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])

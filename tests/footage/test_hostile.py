@@ -167,7 +167,7 @@ def refer_to(data: bytes, name: str) -> bytes:
 
 def test_what_is_no_regular_file_is_not_opened(tmp_path):
     os.mkfifo(tmp_path / "a.mp4")
-    with pytest.raises(FootageError, match="not a regular file"):
+    with pytest.raises(FootageError, match="a named pipe, expected a file"):
         open_video(str(tmp_path / "a.mp4"))
 
 
