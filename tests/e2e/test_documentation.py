@@ -99,7 +99,9 @@ def test_an_encoder_of_ones_own_as_the_readme_has_it_trains(home: Path, tmp_path
     flags = ["--out", "run", "--arch", "mine.py:small", *FEW_STEPS]
     process = run_verb("pretrain", home / "recordings", *flags, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
-    assert run_verb("export", "run", "--out", "mine.onnx", cwd=tmp_path).returncode == 0
+    unasked = run_verb("export", "run", "--out", "mine.onnx", cwd=tmp_path)
+    assert (unasked.returncode, "`--arch mine.py:small` allows it" in unasked.stderr) == (1, True)
+    assert run_verb("export", "run", "--out", "mine.onnx", "--arch", "mine.py:small", cwd=tmp_path).returncode == 0
     spec = json.loads(run_verb("info", "mine.onnx", cwd=tmp_path).stdout)
     assert spec["space"].startswith("small-32-")
     assert str(tmp_path) not in json.dumps(spec)

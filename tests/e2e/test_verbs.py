@@ -128,8 +128,8 @@ def test_likes_and_unlikes_move_the_answer(whole: Path) -> None:
     """By arithmetic, of content alone, among whole frames. Of frames whose cosine is c, the mean of both is at a cosine
     of sqrt((1 + c) / 2) to each.
 
-    Away from u, to which it is at a cosine c, a picture p becomes (2 - c) p - u; that is at ((2 - c) c - 1) / its
-    length to u.
+    Away from u, to which it is at a cosine c, a picture p becomes s p - u with s = 2 - max(c, 0); that is at
+    (s c - 1) / its length to u.
     """
     one, other = "recordings/gate.mp4@2", "recordings/road.mp4@8"
     content = ["--colour", "0", "--layout", "0"]
@@ -139,8 +139,8 @@ def test_likes_and_unlikes_move_the_answer(whole: Path) -> None:
         assert found == pytest.approx(between, abs=1e-4)
     c = score_of(whole, "road", 8, "crop.jpg", *content)
     after = score_of(whole, "road", 8, "crop.jpg", "--unlike", other, *content)
-    length = math.sqrt((2 - c) ** 2 + 1 - 2 * (2 - c) * c)
-    assert after == pytest.approx(((2 - c) * c - 1) / length, abs=1e-4)
+    s = 2 - max(c, 0)
+    assert after == pytest.approx((s * c - 1) / math.sqrt(s**2 + 1 - 2 * s * c), abs=1e-4)
     assert after < c
     assert after < score_of(whole, "gate", 5, "crop.jpg", "--unlike", other, *content)
 
