@@ -125,19 +125,18 @@ def unread(container: InputContainer, extent: Extent) -> str | None:
     if path is None or not extent.end:
         return None
     size = path.stat().st_size
-    told = f"read up to byte {extent.end:,} of {size:,}: "
-    if (missing := _segment_end(path) - size if kind == "matroska" else 0) > 0:
+    if kind == "matroska" and (missing := _segment_end(path) - size) > 0:
         return f"cut off: {missing:,} bytes are missing that its header states"
-    if (kind in BEGINNINGS) and (begins := _find(path, BEGINNINGS[kind], extent.end)) is not None:
+    told = f"read up to byte {extent.end:,} of {size:,}: "
+    if kind in BEGINNINGS and (begins := _find(path, BEGINNINGS[kind], extent.end)) is not None:
         return f"{told}another recording begins at byte {begins:,}, which was not read; split the file there"
     if kind == "matroska" and _find(path, CLUSTER, extent.end) is not None:
         return f"{told}what follows could not be read"
-    whole = all(stream.discard != Discard.all for stream in container.streams.video)
-    if whole and size - extent.end > ONLY_PACKETS.get(kind, size):
-        return (
-            f"{told}what follows could not be read" if _holds_something(path, extent.end + ONLY_PACKETS[kind]) else None
-        )
-    if kind in ONE_BY_ONE and whole and extent.hole:
+    if any(stream.discard == Discard.all for stream in container.streams.video):
+        return None  # what was not looked at may lie there
+    if kind in ONLY_PACKETS and _holds_something(path, extent.end + ONLY_PACKETS[kind]):
+        return f"{told}what follows could not be read"
+    if kind in ONE_BY_ONE and extent.hole:
         return f"{extent.hole:,} bytes from byte {extent.hole_at:,} on could not be read; the rest was read"
     return None
 

@@ -116,7 +116,7 @@ class Timeline:
             if self._whole is None:
                 self._whole = packet.is_keyframe
             decoded = pts if dts is None and packet.is_keyframe else dts
-            if decoded is not None and pts is not None and decoded > pts:
+            if decoded is not None and pts is not None and not 0 <= pts - decoded <= self._furthest:
                 decoded = pts  # none is decoded after it is shown: guessed from packets before a restart
             if decoded is not None:
                 self._see(packet, decoded)
