@@ -188,7 +188,11 @@ def test_payloads_that_no_search_could_answer_are_refused(
         ("delete", {"where": {"time_of_day": {"zone": "Nowhere"}}}, "time_of_day is no object of"),
         ("delete", {"where": {"time_of_day": {"zone": "../../etc/hostname"}}}, "time_of_day is no object of"),
         ("rename", {"source_id": "a", "fields": {"luma": 3}}, "fields is no object of source and camera"),
-        ("finish", {"finished": [{}]}, "a finished source has source_id, sampler, source, frames, stored, reason"),
+        (
+            "finish",
+            {"finished": [{}]},
+            "a finished source has source_id, sampler, source, frames, stored, clock_restarts",
+        ),
         ("unfinish", {"source_ids": [3]}, "source_ids is no list of strings"),
         ("nearest", {"vectors": pack(np.eye(1, 48)), "limit": 10**9}, "limit is 1000000000, expected 1 to"),
         ("vectors", {"page": 0}, "page is 0, expected 1 to"),
