@@ -436,7 +436,7 @@ def test_stills_of_a_recorder_that_paused_are_its_frames(tmp_path: Path, gap_s: 
 
 
 def test_a_restart_behind_the_end_of_the_counter_is_one(tmp_path: Path) -> None:
-    """The second is 1.7 s before the end of 33 bits, without B-frames: its first decoding time is made up from before."""
+    """The second is 1.7 s before the end of 33 bits, without B-frames: its first decoding time is made up."""
     one = part(tmp_path / "a.ts", range(8), options={"g": "4", "bf": "1"})
     two = part(tmp_path / "b.ts", range(8, 16), WRAP - 154_592, {"g": "4", "bf": "0"})
     path = joined(tmp_path / "both.ts", one, two)
