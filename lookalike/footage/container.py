@@ -6,9 +6,12 @@ A playlist's segments are found by `playlist`, and FFmpeg gets their bytes.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import av
+from av.codec.context import CodecContext
 from av.container import InputContainer
+from av.stream import Stream
 
 from lookalike.errors import FootageError
 from lookalike.footage.playlist import Joined, is_playlist, read_playlist
@@ -44,12 +47,19 @@ def open_video(path: str, probe_bytes: int | None = None) -> InputContainer:
     return bounded(av.open(f"file:{Path(path).absolute()}", options=options), path)
 
 
+def is_known(stream: Stream) -> bool:
+    """Whether there is a decoder for its codec; PyAV makes no codec context for others."""
+    return cast(CodecContext | None, stream.codec_context) is not None
+
+
 def bounded(container: InputContainer, name: str) -> InputContainer:
     """Let no decoder of a container make larger frames than the limit; a stream may change its size on the way.
 
     name: for messages. Raises: FootageError if its header states larger ones; the container is closed.
     """
     for stream in container.streams.video:
+        if not is_known(stream):
+            continue
         width, height = stream.codec_context.width, stream.codec_context.height
         if width * height > LIMITS.frame_pixels:
             container.close()

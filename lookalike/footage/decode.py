@@ -7,18 +7,22 @@ from dataclasses import dataclass, field
 from itertools import chain, dropwhile, islice
 
 from av.container import InputContainer
-from av.error import InvalidDataError
+from av.error import InvalidDataError, PatchWelcomeError
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from lookalike.errors import FootageError
-from lookalike.footage.timeline import TIMELESS, Timeline
+from lookalike.footage.demux import Extent, demuxed, unread
+from lookalike.footage.timeline import TIMELESS, UNORDERED, Timeline
 from lookalike.footage.tracks import film
 
 LONGEST_LEAD_US = 24 * 3_600_000_000  # from a container's start to its first frame; more is an error of the start
 SHORTEST_TOLD_S = 0.05
+UNDECODABLE = (InvalidDataError, PatchWelcomeError)
+WHOLE_DURATION = ("matroska", "flv")
 FIRST_PACKETS = 64  # of which some have no time, if any has none
+MOST_HIDDEN = 4096  # packets to look for the first frame that an edit list does not hide
 
 
 @dataclass
@@ -57,7 +61,7 @@ def decode(packets: Iterable[Packet], damaged: MutableSequence[int]) -> Iterator
                 if frame.is_corrupt:
                     damaged.append(packet.pos or 0)
                 yield frame
-        except InvalidDataError:
+        except UNDECODABLE:
             damaged.append(packet.pos or 0)
 
 
@@ -77,7 +81,7 @@ def decode_keys(packets: Iterable[Packet], damaged: MutableSequence[int]) -> Ite
                     if frame.is_corrupt:
                         damaged.append(packet.pos or 0)
                     yield frame
-            except InvalidDataError:
+            except UNDECODABLE:
                 damaged.append(packet.pos or 0)
             codec.flush_buffers()
 
@@ -87,10 +91,13 @@ def stands_alone(packets: Sequence[Packet], stream: VideoStream) -> bool:
 
     packets: the first of the stream.
     """
+    if packets and packets[-1].is_discard:  # which frame is the first one is not known
+        return False
     if not stream.codec_context.has_b_frames:
         return True
     stated = [packet.pts for packet in packets if packet.size]
-    return None not in stated and (stream.container.format.name != TIMELESS or _is_reordered(packets))
+    ordered = stream.codec_context.name not in UNORDERED and _is_reordered(packets)
+    return None not in stated and (stream.container.format.name != TIMELESS or ordered)
 
 
 def _is_reordered(packets: Sequence[Packet]) -> bool:
@@ -110,12 +117,27 @@ def timed(
             yield frame, time_us
 
 
+def _beginning(packets: Iterator[Packet]) -> list[Packet]:
+    """The first packets, so many that some are shown: an edit list hides others, which are decoded for these."""
+    begin = list(islice(packets, FIRST_PACKETS))
+    while begin and begin[-1].is_discard and len(begin) < MOST_HIDDEN:
+        begin += islice(packets, FIRST_PACKETS)
+    return begin
+
+
+def _first_shown(begin: Sequence[Packet]) -> int | None:
+    """When the first frame is shown, ticks, where others before it are hidden, key frames also; else None."""
+    decoded = list(dropwhile(lambda packet: not packet.is_keyframe, begin))
+    shown = [packet.pts for packet in decoded if packet.pts is not None and not packet.is_discard]
+    return min(shown) if shown and any(packet.is_discard for packet in decoded) else None
+
+
 def _truncated(container: InputContainer, stream: VideoStream, end_s: float) -> list[str]:
     """A recording that ends well before its header says was cut off. end_s: since the stream's start."""
     if stream.duration is not None and stream.time_base is not None:
         stated_s = float(stream.duration * stream.time_base)
-    elif container.format.name.startswith("matroska") and container.duration and len(container.streams) == 1:
-        # Matroska states only the whole file's, counted from zero; beside sound it may not be the pictures'.
+    elif container.format.name.startswith(WHOLE_DURATION) and container.duration and len(container.streams) == 1:
+        # These state only the whole file's, counted from zero; beside sound it may not be the pictures'.
         stated_s = (container.duration - (container.start_time or 0)) / 1e6
     else:
         return []
@@ -132,13 +154,13 @@ def recorded(
     reading: told what is noticed; its `lead_us` before the first frame comes.
     Raises: FootageError after the last, if there was none, or the recording lacks its beginning or end or has damage.
     """
-    reading, stream, last = reading or Reading(), video_stream(container, keyframes), None
-    packets = container.demux(stream)
-    begin = list(islice(packets, FIRST_PACKETS if keyframes else 0))
+    reading, stream, last, extent = reading or Reading(), video_stream(container, keyframes), None, Extent()
+    packets = demuxed(container, stream, extent)
+    begin = _beginning(packets) if keyframes else []
     alone = keyframes and stands_alone(begin, stream)
     if not alone:
         stream.codec_context.skip_frame = "DEFAULT"
-    timeline = Timeline(container, stream, keyframes=alone)
+    timeline = Timeline(container, stream, _first_shown(begin) if alone else None, keyframes=alone)
     missing_s = end_s = 0.0
     try:
         for frame, pts_us in timed(timeline, chain(begin, packets), reading.damaged, alone):
@@ -157,6 +179,8 @@ def recorded(
     if not keyframes and not timeline.restarts:  # the last key frame may be long before the end
         end_s += float((last.duration or 0) * (last.time_base or 0))
         faults += _truncated(container, stream, missing_s + end_s)
+    if not faults and (rest := unread(container, extent)):
+        faults.append(rest)
     if reading.damaged:
         faults.append(f"{len(reading.damaged)} damaged packets or frames left out; the rest was read")
     if faults:

@@ -21,7 +21,9 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from lookalike.errors import FootageError
+from lookalike.footage.container import is_known
 from lookalike.footage.decode import recorded, timed, video_stream
+from lookalike.footage.demux import demuxed
 from lookalike.footage.picture import AS_STORED, Converter, display_of, size_px
 from lookalike.footage.playlist import is_playlist
 from lookalike.footage.still import has_one_clock
@@ -108,7 +110,7 @@ class _Rising:
 
 
 def _codec(stream: Stream) -> str:
-    return stream.codec_context.codec.canonical_name
+    return stream.codec_context.codec.canonical_name if is_known(stream) else ""
 
 
 def _is_alone(stream: VideoStream, container: InputContainer) -> bool:
@@ -136,7 +138,7 @@ def _plays(container: InputContainer, stream: VideoStream, kind: str) -> bool:
 def _begun(container: InputContainer, stream: VideoStream) -> tuple[VideoFrame, Timeline]:
     """Decode the first frame. Raises: FootageError if there is none."""
     timeline = Timeline(container, stream)
-    first = next(timed(timeline, container.demux(stream), []), None)
+    first = next(timed(timeline, demuxed(container, stream), []), None)
     if first is None:
         raise FootageError(f"{container.name}: no frame could be decoded")
     return first[0], timeline

@@ -23,7 +23,7 @@ from lookalike.footage.kinds import (
     kind_by_name,
     kind_by_suffix,
 )
-from lookalike.footage.playlist import without_segments
+from lookalike.footage.playlist import is_playlist, without_segments
 from lookalike.footage.url import check_url, is_stream, shown_url, stream_camera
 from lookalike.limits import LIMITS, Limits
 from lookalike.naming import Naming
@@ -45,6 +45,7 @@ __all__ = [
 ]
 
 REASONS_SHOWN = 3
+PLAYLIST_STEMS = frozenset(("index", "playlist", "stream", "prog_index", "chunklist"))
 
 UNNAMED, EVERY_ENTRY = Naming(), Selection()
 Group = Literal["skipped", "not footage", "system", "excluded"]
@@ -124,7 +125,7 @@ class _Root:
 
     def source(self, path: Path, kind: Kind) -> Source:
         parts = path.relative_to(self.path).parts
-        own = self.name if (kind_by_suffix(path) or kind) == "image" else path.stem
+        own = self.name if _shares_name(path, kind) else path.stem
         return Source(str(path), kind, parts[0] if len(parts) > 1 else own)
 
     def names(self, path: str) -> tuple[str, str]:
@@ -209,8 +210,14 @@ def _single(entry: str) -> Source:
     """A file that was named itself is tried whatever it looks like; the reader will say if it is no video."""
     kind = "image" if is_image(entry) else "video"
     path = _plain(Path(entry))
-    own = path.parent.name if (kind_by_suffix(path) or kind) == "image" else path.stem
+    own = path.parent.name if _shares_name(path, kind) else path.stem
     return Source(entry, kind, own)
+
+
+def _shares_name(path: Path, kind: Kind) -> bool:
+    """Whether its folder's name says more than its own: of a picture, and of a playlist that is called as all are."""
+    general = is_playlist(str(path)) and path.stem.lower() in PLAYLIST_STEMS
+    return general or (kind_by_suffix(path) or kind) == "image"
 
 
 def _named(

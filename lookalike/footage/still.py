@@ -20,21 +20,23 @@ from lookalike import pixels
 from lookalike.errors import FootageError
 from lookalike.footage.archive import inside, read_bytes
 from lookalike.footage.decode import timed, video_stream
+from lookalike.footage.demux import MOV, demuxed, file_of, is_fragmented, segment
 from lookalike.footage.kinds import is_image
 from lookalike.footage.picture import Converter, within
 from lookalike.footage.playlist import stamp
 from lookalike.footage.sources import split_track
-from lookalike.footage.timeline import Timeline
-from lookalike.footage.tracks import open_named
+from lookalike.footage.timeline import TIMELESS, Timeline
+from lookalike.footage.tracks import film, open_named
 from lookalike.footage.url import shown_url
 from lookalike.regular import check_regular
 
 SEEK_BACK_S = (0, 2, 10, 50)  # how far before a moment to start decoding, where less did not reach it
+TWINS_US = 100  # frames of equal times are a microsecond apart
 GO_ON_US = 2_000_000  # how far to decode on rather than to seek, where the format does not say where key frames are
 
 ONE_CLOCK = ("mov,", "asf", "mxf", "avi", "gif", "nut")  # their index, or their writer, knows all times
-GUESSED = "mpeg"  # few packets state their time, and what libavformat makes of that depends on those before
-SEGMENT_ID = b"\x18\x53\x80\x67"
+# What libavformat makes of the times depends on the packets before: few state one, or it counts from second to second.
+GUESSED = ("mpeg", "dhav", TIMELESS)
 
 Timed = tuple[VideoFrame, int]
 Way = Literal["seek", "skip", "decode"]  # to a key frame; through all packets to that; through all frames
@@ -47,6 +49,7 @@ class Recording:
     def __init__(self, path: str) -> None:
         """Raises: FootageError if it has no pictures; FFmpegError."""
         self._path = path
+        self._scout: InputContainer | None = None
         self._begin(iter(()))
         self._open()
         try:
@@ -63,6 +66,8 @@ class Recording:
 
     def __exit__(self, *_: object) -> None:
         self._container.close()
+        if self._scout:
+            self._scout.close()
 
     def at(self, time_us: int) -> VideoFrame | None:
         """The last frame that starts by `time_us`, microseconds since the first; the first if all start later.
@@ -72,21 +77,24 @@ class Recording:
         """
         if self._leads_to(time_us):
             return self._until(time_us)
-        return next((shown for _ in self._starts(time_us) if (shown := self._until(time_us))), self.first)
+        starts = self._starts(time_us)
+        return next(
+            (shown for _ in starts if (shown := self._until(time_us)) and not self._has_twin(time_us)), self.first
+        )
 
     def _open(self) -> None:
         """Decode from the start."""
         self._container = open_named(self._path)
         self._stream = video_stream(self._container)
         self._timeline = Timeline(self._container, self._stream)
-        self._begin(timed(self._timeline, self._container.demux(self._stream), []))
+        self._begin(timed(self._timeline, demuxed(self._container, self._stream), []))
 
     def _skip_to(self, time_us: int) -> None:
         """Decode from the last key frame before a moment on, without a seek: all times are as they were read."""
         self._container.close()
         self._container = open_named(self._path)
         self._stream = video_stream(self._container)
-        packets = Timeline(self._container, self._stream).packets(self._container.demux(self._stream))
+        packets = Timeline(self._container, self._stream).packets(demuxed(self._container, self._stream))
         self._timeline = Timeline(self._container, self._stream, self._first_ticks)
         frames = timed(self._timeline, islice(packets, self._key_before(time_us)[0], None), [])
         self._begin(dropwhile(lambda coming: not coming[0].key_frame, frames))
@@ -116,8 +124,9 @@ class Recording:
                 except FFmpegError:
                     break
                 self._timeline = Timeline(self._container, self._stream, self._first_ticks)
-                frames = timed(self._timeline, self._container.demux(self._stream), [])
+                frames = timed(self._timeline, demuxed(self._container, self._stream), [])
                 self._begin(dropwhile(lambda coming: not coming[0].key_frame, frames))
+                self._landed = self._ahead = next(self._frames, None)
                 yield
         self._container.close()
         self._open()
@@ -126,6 +135,7 @@ class Recording:
     def _begin(self, frames: Iterator[Timed]) -> None:
         self._frames = frames
         self._shown: Timed | None = None
+        self._landed: Timed | None = None  # the first after a seek
         self._ahead: Timed | None = None  # decoded, and shown after that
 
     def _leads_to(self, time_us: int) -> bool:
@@ -142,6 +152,29 @@ class Recording:
             return time_us - shown_us <= GO_ON_US
         key = entries.search_timestamp(frame.pts + round((time_us - shown_us) / 1_000_000 / frame.time_base))
         return key >= 0 and entries[key].timestamp <= frame.pts
+
+    def _has_twin(self, time_us: int) -> bool:
+        """Whether the key frame that a seek led to states the same time as a frame before it, which may be meant."""
+        landed = self._landed
+        if landed is None or landed[0].pts is None or not 0 <= time_us - landed[1] <= TWINS_US:
+            return False
+        if self._container.format.name == TIMELESS:  # it counts packets: no two have the same
+            return False
+        if self._scout is None:
+            self._scout = open_named(self._path)
+        stream = video_stream(self._scout)
+        try:
+            self._scout.seek(landed[0].pts - 1, stream=stream)
+        except FFmpegError:
+            return False
+        stated = list[int | None]()
+        for packet in demuxed(self._scout, stream):
+            if packet.pts == landed[0].pts and packet.is_keyframe:
+                break
+            stated.append(packet.pts)
+            if packet.dts is not None and packet.dts > landed[0].pts:
+                break
+        return landed[0].pts in stated
 
     def _until(self, time_us: int) -> VideoFrame | None:
         while (coming := self._ahead or next(self._frames, None)) is not None:
@@ -164,9 +197,12 @@ def _way_to_find(path: str, container: InputContainer, timeline: Timeline) -> tu
     """
     if timeline.by_decoding_order or timeline.first is None:
         return "decode", ()
-    if container.format.name.startswith(ONE_CLOCK) or (
-        container.format.name.startswith("matroska") and _is_one_segment(split_track(path)[0])
-    ):
+    one_clock = container.format.name.startswith(ONE_CLOCK)
+    if container.format.name.startswith(MOV) and is_fragmented(file_of(container)):
+        one_clock = False
+    if container.format.name == TIMELESS and film(container).codec_context.has_b_frames:
+        one_clock = False
+    if one_clock or (container.format.name.startswith("matroska") and _is_one_segment(split_track(path)[0])):
         return ("seek", ()) if timeline.plain else ("decode", ())
     file = split_track(path)[0]
     stat = os.stat(file)
@@ -180,30 +216,20 @@ def _look_through(path: str, size: int, changed_ns: int, segments: tuple[int, in
     with open_named(path) as container:
         stream = video_stream(container)
         timeline = Timeline(container, stream)
-        for number, packet in enumerate(timeline.packets(container.demux(stream))):
+        for number, packet in enumerate(timeline.packets(demuxed(container, stream))):
             if packet.is_keyframe and packet.pts is not None:
                 keys.append((number, packet.pts))
             if timeline.has_untimed:
                 return "decode", ()
-        if timeline.plain and container.format.name != GUESSED:
+        if timeline.plain and container.format.name not in GUESSED:
             return "seek", ()
     return "skip", tuple(keys)
 
 
 def _is_one_segment(path: str) -> bool:
-    """Whether a Matroska file states a length, and ends there: none was appended, each of which has its own clock.
-
-    Source: RFC 9559, section 7 (EBML header, then a Segment); RFC 8794, section 4 (IDs, and lengths of 1 to 8 bytes).
-    """
-    with Path(path).open("rb") as file:
-        head = file.read(4096)
-    start = head.find(SEGMENT_ID) + len(SEGMENT_ID)
-    if start < len(SEGMENT_ID) or start >= len(head) or not head[start]:
-        return False
-    width = 9 - head[start].bit_length()
-    stated = int.from_bytes(head[start : start + width], "big") & ((1 << 7 * width) - 1)
-    unknown = stated == (1 << 7 * width) - 1
-    return not unknown and start + width + stated >= Path(path).stat().st_size
+    """Whether a Matroska file states a length, and ends there: none was appended, each of which has its own clock."""
+    stated = segment(Path(path))
+    return stated is not None and stated[1] >= Path(path).stat().st_size
 
 
 @contextmanager

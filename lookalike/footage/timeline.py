@@ -26,6 +26,9 @@ RECENT = 9
 SHARES_TIMES = "mpeg"  # a packet of it holds several frames; the last before it may be given its time, too
 GUESSES_DTS = "matroska"  # has no decoding times; what libavformat makes up is wrong after a restart
 TIMELESS = "avi"  # counts packets as they are decoded, and says nothing of the order in which they are shown
+UNORDERED = frozenset(("h264", "hevc"))  # codecs of which libavformat cannot tell that from the packets
+# Of DHAV it takes a counter that is set back within a second for one of 16 bits that ends. Source: dhav.c, get_pts.
+SECONDS, COUNTED_ON_MS = "dhav", 65_535
 
 
 class Timeline:
@@ -73,8 +76,11 @@ class Timeline:
             [self._apart], maxlen=5
         )  # ticks from frame to frame: stated, and found where there are times
         self._last_us = -1 if first is None else None
-        reorders = container.format.name == TIMELESS and stream.codec_context.has_b_frames
-        self._order = _DecodingOrder(keyframes) if reorders else None
+        timeless, codec = container.format.name == TIMELESS, stream.codec_context
+        reorders = timeless and codec.has_b_frames and not keyframes
+        self._order = _DecodingOrder(codec.name in UNORDERED) if reorders else None
+        self._in_order = timeless and codec.name in UNORDERED and not codec.has_b_frames
+        self._seconds = _Seconds() if container.format.name == SECONDS else None
         self._keyframes = keyframes
 
     @property
@@ -102,11 +108,15 @@ class Timeline:
     def packets(self, packets: Iterable[Packet]) -> Iterator[Packet]:
         """Yield them as they are, with times on one clock. Decoding times rise, so that one that falls is a restart."""
         for packet in self._without_doubles(packets) if self._shares_times else packets:
+            if self._in_order and packet.dts is not None:
+                packet.pts = packet.dts
+            if self._seconds:
+                self._seconds.mend(packet)
             dts, pts = packet.dts, packet.pts
             if self._whole is None:
                 self._whole = packet.is_keyframe
             decoded = pts if dts is None and packet.is_keyframe else dts
-            if decoded is not None and pts is not None and decoded > pts:
+            if decoded is not None and pts is not None and not 0 <= pts - decoded <= self._furthest:
                 decoded = pts  # none is decoded after it is shown: guessed from packets before a restart
             if decoded is not None:
                 self._see(packet, decoded)
@@ -173,6 +183,8 @@ class Timeline:
             self._restart(end + round(self._untimed * self._apart) + apart, pts)
 
     def _disorder(self, apart: int) -> int:
+        if self._seconds:  # its frames are in order, only the counter within a second is not exact
+            return max(2 * apart, round(0.1 / self.tick))
         return max(DISORDER_FRAMES * apart, round(DISORDER_S / self.tick))
 
     def _mend(self, dts: int) -> None:
@@ -252,11 +264,32 @@ class Timeline:
         return statistics.median_low(self._observed)
 
 
+class _Seconds:
+    """Times of a format that states whole seconds, and counts milliseconds from frame to frame within each."""
+
+    def __init__(self) -> None:
+        self._last: int | None = None  # milliseconds, as stated
+        self._ahead = 0  # by how much times are, until the next second
+
+    def mend(self, packet: Packet) -> None:
+        """Take back what was added where the counter was set back; a new second begins with a whole one."""
+        if packet.pts is None:
+            return
+        stated, step = packet.pts, 0 if self._last is None else packet.pts - self._last
+        if COUNTED_ON_MS - 1000 <= step <= COUNTED_ON_MS and stated % 1000:
+            self._ahead += COUNTED_ON_MS
+        elif step < 0 or not stated % 1000:
+            self._ahead = 0
+        self._last = stated
+        packet.pts = packet.dts = stated - self._ahead
+
+
 class _DecodingOrder:
     """Times of frames whose packets say only when they are decoded: the first frame has the first of those times."""
 
-    def __init__(self, keyframes: bool) -> None:
-        self._keyframes = keyframes
+    def __init__(self, unordered: bool) -> None:
+        """unordered: whether what packets say of when they are shown is made up."""
+        self._unordered = unordered
         self._ahead: int | None = None  # how much later than it is decoded each packet claims to be shown: all the same
         self._times: deque[int] = deque()  # of packets whose frames have not been shown yet
         self._held: int | None = None  # how many packets the decoder takes in before it shows a frame
@@ -267,14 +300,11 @@ class _DecodingOrder:
             return packet.size == 0
         if self._ahead is None:
             self._ahead = packet.pts - packet.dts
-        if not self._keyframes:
-            self._times.append(packet.dts + shift)
-        return packet.pts - packet.dts == self._ahead
+        self._times.append(packet.dts + shift)
+        return self._unordered or packet.pts - packet.dts == self._ahead
 
     def shown(self, frame: VideoFrame) -> int | None:
         """Ticks of the next frame; None if that is not known. Frames that the decoder left out leave a gap."""
-        if self._keyframes:  # a key frame is shown before all that are decoded after it
-            return frame.pts if frame.pts is None else frame.pts - (self._ahead or 0)
         if self._held is None and frame.pts is not None:
             self._drop_before(frame.pts - (self._ahead or 0))
             self._held = self._place(frame.dts)

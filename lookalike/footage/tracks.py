@@ -15,7 +15,7 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from lookalike.errors import FootageError
-from lookalike.footage.container import open_video
+from lookalike.footage.container import is_known, open_video
 from lookalike.footage.sources import Source, split_track
 
 # Source: libavformat/avformat.h, AV_DISPOSITION_*. A chapter's pictures in MP4 are timed thumbnails.
@@ -24,6 +24,7 @@ NOT_A_FILM = (
 ).value
 PICTURES = frozenset("bmp gif jpeg2000 jpegls mjpeg png tiff webp".split())  # codecs that covers and previews are in
 SPARSE = 10  # a track of small pictures with fewer frames than one in so many of the film's is a preview
+MOST_TRACKS = 16  # recordings of one file that are read; a few bytes more state another track
 ENOUGH = 250  # packets of a track to look at, where the header does not state how many frames there are
 
 
@@ -32,6 +33,8 @@ def open_track(path: str, track: int = 1) -> InputContainer:
 
     track: from 1. Raises: FootageError if there are not as many; FFmpegError; OSError.
     """
+    if track > MOST_TRACKS:
+        raise FootageError(f"{path}#{track}: too many video tracks: at most {MOST_TRACKS} of a file are read")
     container = open_video(path)
     try:
         if track > 1 or len(container.streams.video) > 1:
@@ -54,7 +57,9 @@ def film(container: InputContainer) -> VideoStream:
     """
     streams = [stream for stream in _candidates(container) if stream.discard != Discard.all]
     if not streams:
-        raise FootageError("no video stream" + (", only a picture" if container.streams.video else ""))
+        unknown = [stream for stream in container.streams.video if not is_known(stream)]
+        why = ", only one of an unknown codec" if unknown else ", only a picture" if container.streams.video else ""
+        raise FootageError(f"no video stream{why}")
     counts = {stream.index: stream.frames for stream in streams}
     return next((stream for stream in streams if not _is_preview(stream, streams, counts)), streams[0])
 
@@ -76,7 +81,7 @@ def every_track(sources: Iterable[Source]) -> Iterator[Source]:
 def _count_tracks(path: str) -> int:
     try:
         with open_video(path) as container:
-            return len(_films(container, path))
+            return min(len(_films(container, path)), MOST_TRACKS + 1)  # to read one more says that it is too many
     except (FootageError, FFmpegError, OSError, ValueError):
         return 0  # reading it says why
 
@@ -104,7 +109,8 @@ def _films(container: InputContainer, path: str) -> list[VideoStream]:
 
 
 def _candidates(container: InputContainer) -> list[VideoStream]:
-    return [stream for stream in container.streams.video if not stream.disposition.value & NOT_A_FILM]
+    known = [stream for stream in container.streams.video if is_known(stream)]
+    return [stream for stream in known if not stream.disposition.value & NOT_A_FILM]
 
 
 def _is_preview(stream: VideoStream, streams: Sequence[VideoStream], counts: Mapping[int, int]) -> bool:

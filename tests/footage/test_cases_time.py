@@ -346,3 +346,100 @@ def test_a_shared_case(name: str, numbers: list[int] | None, apart_s: float, res
 def test_the_shared_open_gop_has_fifteen_key_frames() -> None:
     read = read_numbered(CASES / "open_gop.mp4", KEYS)
     assert (read.numbers, read.times_s) == (list(range(0, 300, 20)), [at * 2.0 for at in range(15)])
+
+
+# Kin of them
+
+
+@pytest.mark.parametrize(("codec", "rate"), [("mpeg4", 10), ("mpeg2video", 25)])
+def test_key_frames_of_avi_are_where_they_are_among_all(tmp_path: Path, codec: str, rate: int) -> None:
+    """B-frames are decoded after the key frame that they are shown before."""
+    pts = [90_000 // rate * at for at in range(45)]
+    path = write_numbered(tmp_path / "a.avi", range(45), pts, codec, rate, options={"g": "10", "bf": "2", "b": "2M"})
+    everything, keys = read_numbered(path), read_numbered(path, KEYS)
+    check(everything, path, list(range(45)), [at / rate for at in range(45)], stills=1)
+    assert len(keys.numbers) >= 4
+    assert keys.times_s == pytest.approx([everything.times_s[number] for number in keys.numbers], abs=2e-6)
+
+
+def test_a_gap_of_avi_does_not_hold_back_the_frame_before_it(tmp_path: Path) -> None:
+    """Three seconds of empty packets: libavformat takes each frame for shown when the next is decoded."""
+    moments = [at + (30 if at >= 20 else 0) for at in range(40)]
+    pts, options = [STEP * moment for moment in moments], {"bf": "0", "g": "20"}
+    path = write_numbered(tmp_path / "a.avi", range(40), pts, options=options)
+    check(read_numbered(path), path, list(range(40)), [moment / 10 for moment in moments], stills=1)
+    keys = read_numbered(path, KEYS)
+    assert (keys.numbers, keys.times_s) == ([0, 20], [0, 5])
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov"])
+@pytest.mark.parametrize("hidden", [3, 12])
+def test_key_frames_after_an_edit_list_count_from_the_first_frame_shown(
+    tmp_path: Path, suffix: str, hidden: int
+) -> None:
+    """A phone cuts a beginning off without encoding anew: what comes before is decoded, and not shown."""
+    pts = [STEP * (at - hidden) for at in range(40)]
+    muxer = {"avoid_negative_ts": "disabled"}
+    path = write_numbered(tmp_path / f"a.{suffix}", range(40), pts, muxer=muxer, options={"g": "10", "bf": "2"})
+    everything = read_numbered(path)
+    check(everything, path, list(range(hidden, 40)), tenths(40 - hidden))
+    keys = read_numbered(path, KEYS)
+    shown = [number for number in (10, 20, 30) if number >= hidden]
+    assert (keys.numbers, keys.times_s) == (shown, [(number - hidden) / 10 for number in shown])
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "flv", "ts"])
+@pytest.mark.parametrize("stands", [19, 20, 25])
+def test_frames_of_one_timestamp_are_each_found(tmp_path: Path, suffix: str, stands: int) -> None:
+    """It stands still for four frames; one of them may be a key frame, which a seek leads to."""
+    whole = write_numbered(
+        tmp_path / "whole.mp4", range(50), [3600 * at for at in range(50)], rate=25, options={"g": "10", "bf": "0"}
+    )
+    path = tmp_path / f"a.{suffix}"
+    moments = [at if at < stands else max(at - 3, stands) for at in range(50)]
+    with av.open(str(whole)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(one for one in source.demux(video=0) if one.size):
+            packet.stream, packet.time_base, packet.pts = stream, CLOCK, 3600 * moments[number]
+            packet.dts = packet.pts if suffix == "flv" else 3600 * (number - 60)
+            target.mux(packet)
+    read = read_numbered(path)
+    assert read.numbers == list(range(50))
+    assert read.times_s == pytest.approx([moment / 25 for moment in moments], abs=1e-5)
+    around = range(stands - 2, stands + 6)
+    assert [number_in(frame_at(str(path), read.times_s[at])) for at in around] == list(around)
+
+
+@pytest.mark.parametrize("back_s", [0.5, 0.9])
+def test_a_recorder_that_is_set_back_within_a_second_goes_on(tmp_path: Path, back_s: float) -> None:
+    """libavformat takes that for the end of a counter of 16 bits, and goes on 65 s later."""
+    began = datetime(2026, 10, 25, 2, 59, 58)
+    path = dav(
+        tmp_path / "x.dav", [began + timedelta(seconds=at / 10 - (back_s if at >= 27 else 0)) for at in range(40)]
+    )
+    read = read_numbered(path)
+    assert (read.ended.reason, read.ended.clock_restarts) == (None, 1)
+    assert read.numbers == list(range(40))
+    assert read.times_s[:28] == pytest.approx(tenths(28), abs=2e-6)
+    assert read.times_s == pytest.approx(tenths(40), abs=1)  # after a whole second begins, by its date
+
+
+@pytest.mark.parametrize("gap_s", [60, 65, 3600])
+def test_stills_of_a_recorder_that_paused_are_its_frames(tmp_path: Path, gap_s: int) -> None:
+    """A seek leads to wrong frames: libavformat counts from second to second."""
+    moments = [at / 10 + (gap_s if at >= 20 else 0) for at in range(40)]
+    began = datetime(2026, 10, 25, 2, 59, 58)
+    path = dav(tmp_path / "x.dav", [began + timedelta(seconds=moment) for moment in moments])
+    read = read_numbered(path)
+    assert (read.ended.reason, read.ended.clock_restarts) == (None, 0)
+    check(read, path, list(range(40)), moments, stills=1)
+
+
+def test_a_restart_behind_the_end_of_the_counter_is_one(tmp_path: Path) -> None:
+    """The second is 1.7 s before the end of 33 bits, without B-frames: its first decoding time is made up."""
+    one = part(tmp_path / "a.ts", range(8), options={"g": "4", "bf": "1"})
+    two = part(tmp_path / "b.ts", range(8, 16), WRAP - 154_592, {"g": "4", "bf": "0"})
+    path = joined(tmp_path / "both.ts", one, two)
+    read = read_numbered(path)
+    assert (read.ended.reason, read.ended.clock_restarts) == (None, 1)
+    check(read, path, list(range(16)), tenths(16))

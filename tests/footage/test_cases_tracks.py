@@ -302,3 +302,20 @@ def test_of_a_stream_the_film_is_taken_by_what_its_header_says(tmp_path: Path) -
         with av.open(str(path)) as container:
             frames = [number_of(frame.to_ndarray(format="rgb24")) for frame in container.decode(film_of(container))]
         assert frames == list(range(60))
+
+
+def test_a_track_of_an_unknown_codec_ends_no_job(tmp_path: Path) -> None:
+    """MJPEG in a program stream has no stream type: PyAV gives such a track no codec."""
+    path = write_tracks(tmp_path / "a.vob", [film(0, codec="mjpeg")])
+    good = write_tracks(tmp_path / "b.mp4", [FIRST])
+    ended = [one for source in find_sources([path, good]) for one in read_source(source) if isinstance(one, Ended)]
+    assert [one.reason for one in ended] == ["no video stream, only one of an unknown codec", None]
+    assert (ended[0].frames, ended[1].frames) == (0, 12)
+
+
+def test_more_tracks_than_are_read_are_told(tmp_path: Path) -> None:
+    """Each is decoded in a reading of its own: a file of 60 would take 60 times as long."""
+    path = write_tracks(tmp_path / "a.mkv", [film(number, 2) for number in range(18)])
+    ended = [one for one in read_source(find_sources([path])[0], ALL) if isinstance(one, Ended)]
+    assert [one.frames for one in ended] == [2] * 16 + [0]
+    assert ended[-1].reason == "too many video tracks: at most 16 of a file are read"

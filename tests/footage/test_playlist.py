@@ -221,3 +221,15 @@ def test_the_collected_cameras_are_both_indexed(tiny: Encoder, tmp_path: Path) -
         summary = index_footage(find_sources([CASES]), tiny, index, ALL, done)
         assert (summary.sources, summary.added, summary.skipped) == (2, 80, [])
         assert {fields["camera"] for fields in index.frames()} == {"cam1", "cam2"}
+
+
+@pytest.mark.parametrize("name", ["index.m3u8", "playlist.m3u8", "stream.m3u8"])
+def test_a_playlist_that_is_called_as_all_are_has_its_folders_name(tmp_path: Path, name: str) -> None:
+    given = list[Path]()
+    for camera in ("gate", "yard"):
+        write_hls(tmp_path / camera)
+        given.append((tmp_path / camera / "index.m3u8").rename(tmp_path / camera / name))
+    assert [source.camera for source in find_sources(given)] == ["gate", "yard"]
+    assert [source.camera for source in find_sources([tmp_path / "yard"])] == ["yard"]
+    other = (tmp_path / "yard" / name).rename(tmp_path / "yard" / "door.m3u8")
+    assert [source.camera for source in find_sources([other])] == ["door"]

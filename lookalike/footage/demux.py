@@ -1,0 +1,187 @@
+"""A container -> the packets of its recording, up to the end of the file, and what lies behind that if they end before.
+
+libavformat stops without a word where another recording was appended, or where it finds no packet any more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard
+from av.video.stream import VideoStream
+
+MOV = "mov,"
+RESYNC_BYTES = 1024  # libavformat gives up for a moment after 64 KiB of MPEG-TS that hold no packet; fewer elsewhere
+# How a recording begins, of formats of which only the first, or the first two, are read.
+# Source: RFC 9559, 5.1; ISO/IEC 14496-12, 4.3; Adobe Flash Video File Format 10.1, E.2; ASF specification, 10.1.
+BEGINNINGS = {
+    "matroska": re.compile(rb"\x1a\x45\xdf\xa3.{1,64}?\x42\x82.(?:matroska|webm)", re.DOTALL),
+    "mov": re.compile(rb"\0\0\0[\x10-\xff]ftyp"),
+    "flv": re.compile(rb"FLV\x01"),
+    "asf": re.compile(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")),
+    "avi": re.compile(rb"RIFF.{4}AVI LIST", re.DOTALL),
+}
+CLUSTER = re.compile(rb"\x1f\x43\xb6\x75")  # of Matroska: pictures and sound
+SEGMENT_ID = b"\x18\x53\x80\x67"
+# Formats of packets alone, and how many bytes may come after the last that is read: padding, and heads of packets.
+ONLY_PACKETS = {"flv": 256, "live_flv": 256, "dhav": 4096, "mpeg": 65_536}
+ONE_BY_ONE = frozenset(("flv", "live_flv"))  # formats with a few bytes from packet to packet
+MOST_BETWEEN = 4096
+CHUNK, LONGEST_BEGINNING = 1 << 20, 128
+MOST_BOXES = 32
+
+
+@dataclass
+class Extent:
+    """end: where the last packet ends that was read of any track, bytes.
+
+    hole: how many bytes lie between packets where only a few should, and `hole_at`, from where on.
+    """
+
+    end: int = 0
+    hole: int = 0
+    hole_at: int = 0
+
+    def add(self, pos: int, size: int) -> None:
+        if self.end and pos - self.end > MOST_BETWEEN:
+            self.hole_at = self.hole_at or self.end
+            self.hole += pos - self.end
+        self.end = max(self.end, pos + size)
+
+
+def demuxed(container: InputContainer, stream: VideoStream, extent: Extent | None = None) -> Iterator[Packet]:
+    """Yield the packets of a stream of a file, and go on where a stretch of it holds none.
+
+    extent: told how far the file was read. Raises: FFmpegError.
+    """
+    extent, patience = extent or Extent(), max(container.size, 0) // RESYNC_BYTES + 16
+    while True:
+        try:
+            yield from _own(container, stream, extent)
+            return
+        except BlockingIOError:
+            patience -= 1
+            if not patience:
+                raise
+
+
+def _own(container: InputContainer, stream: VideoStream, extent: Extent) -> Iterator[Packet]:
+    latest: int | None = None
+    fragmented: bool | None = None
+    for packet in container.demux():
+        if packet.pos is not None:
+            extent.add(packet.pos, packet.size)
+        if packet.stream.index != stream.index:
+            continue
+        if packet.dts is not None:
+            if packet.is_discard and latest is not None and packet.dts <= latest:
+                fragmented = is_fragmented(file_of(container)) if fragmented is None else fragmented
+                if fragmented:
+                    packet = _kept(packet)
+            latest = packet.dts if latest is None else max(latest, packet.dts or 0)
+        yield packet
+
+
+def _kept(packet: Packet) -> Packet:
+    """The same, to be shown: libavformat hides frames of MP4 fragments that begin anew, up to where it had been."""
+    kept = Packet(bytes(packet))
+    kept.stream, kept.time_base = packet.stream, packet.time_base
+    kept.pts, kept.dts, kept.duration, kept.is_keyframe = packet.pts, packet.dts, packet.duration, packet.is_keyframe
+    return kept
+
+
+def file_of(container: InputContainer) -> Path | None:
+    """None if it is not one file: a playlist, or a stream."""
+    return Path(container.name.removeprefix("file:")) if container.name.startswith("file:") else None
+
+
+def is_fragmented(path: Path | None) -> bool:
+    """Whether an MP4 is made of fragments, which may have been joined; without a path it is a playlist's."""
+    if path is None:
+        return True
+    with path.open("rb") as file:
+        at = 0
+        for _ in range(MOST_BOXES):
+            file.seek(at)
+            head = file.read(16)
+            if head[4:8] == b"moof":
+                return True
+            size = int.from_bytes(head[:4], "big")
+            size = int.from_bytes(head[8:16], "big") if size == 1 else size
+            if size < 8:
+                break
+            at += size
+    return False
+
+
+def unread(container: InputContainer, extent: Extent) -> str | None:
+    """What the file holds behind the last packet that was read, in a line; None if that is all right."""
+    path, kind = file_of(container), container.format.name.partition(",")[0]
+    if path is None or not extent.end:
+        return None
+    size = path.stat().st_size
+    if kind == "matroska" and (missing := _segment_end(path) - size) > 0:
+        return f"cut off: {missing:,} bytes are missing that its header states"
+    told = f"read up to byte {extent.end:,} of {size:,}: "
+    if kind in BEGINNINGS and (begins := _find(path, BEGINNINGS[kind], extent.end)) is not None:
+        return f"{told}another recording begins at byte {begins:,}, which was not read; split the file there"
+    if kind == "matroska" and _find(path, CLUSTER, extent.end) is not None:
+        return f"{told}what follows could not be read"
+    if any(stream.discard == Discard.all for stream in container.streams.video):
+        return None  # what was not looked at may lie there
+    if kind in ONLY_PACKETS and _holds_something(path, extent.end + ONLY_PACKETS[kind]):
+        return f"{told}what follows could not be read"
+    if kind in ONE_BY_ONE and extent.hole:
+        return f"{extent.hole:,} bytes from byte {extent.hole_at:,} on could not be read; the rest was read"
+    return None
+
+
+def _find(path: Path, what: re.Pattern[bytes], start: int) -> int | None:
+    """The position of the first match from a byte on."""
+    for at, data in _chunks(path, start):
+        if found := what.search(data):
+            return at + found.start()
+    return None
+
+
+def _holds_something(path: Path, start: int) -> bool:
+    """Whether there is more than the zeros of a file whose room was taken before it was written."""
+    return any(data.strip(b"\0\xff") for _, data in _chunks(path, start))
+
+
+def _chunks(path: Path, start: int) -> Iterator[tuple[int, bytes]]:
+    """Yield positions and bytes there, which overlap by as much as a beginning may be long."""
+    with path.open("rb") as file:
+        while True:
+            file.seek(start)
+            data = file.read(CHUNK + LONGEST_BEGINNING)
+            if not data:
+                return
+            yield start, data
+            start += CHUNK
+
+
+def segment(path: Path) -> tuple[int, int] | None:
+    """Where the first Segment of a Matroska file begins, and where it ends as it states; None if it does not.
+
+    Source: RFC 9559, section 7 (EBML header, then a Segment); RFC 8794, section 4 (IDs, and lengths of 1 to 8 bytes).
+    """
+    with path.open("rb") as file:
+        head = file.read(4096)
+    start = head.find(SEGMENT_ID) + len(SEGMENT_ID)
+    if start < len(SEGMENT_ID) or start >= len(head) or not head[start]:
+        return None
+    width = 9 - head[start].bit_length()
+    stated = int.from_bytes(head[start : start + width], "big") & ((1 << 7 * width) - 1)
+    unknown = stated == (1 << 7 * width) - 1
+    return None if unknown else (start - len(SEGMENT_ID), start + width + stated)
+
+
+def _segment_end(path: Path) -> int:
+    stated = segment(path)
+    return stated[1] if stated else 0

@@ -1,0 +1,100 @@
+"""A recording that is not read to the end of its file: nothing of that is silent, and what can be read is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lookalike.footage import Ended, find_sources, frame_at, read_source
+from tests.conftest import TEST_SEED
+from tests.footage.numbered import number_in, read_numbered, write_numbered
+from tests.footage.tracks import film, write_tracks
+
+STEP = 9000  # ticks of 1/90,000 s: ten frames a second
+OPTIONS = {"g": "10", "bf": "2"}
+
+
+def write(path: Path, numbers: range, codec: str = "libx264", muxer: dict[str, str] | None = None) -> Path:
+    options = OPTIONS if codec == "libx264" else {"g": "10", "b": "2M"}
+    return write_numbered(path, numbers, [STEP * at for at in range(len(numbers))], codec, muxer=muxer, options=options)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "whole"),
+    [("mp4", "libx264", 1), ("mov", "libx264", 1), ("mkv", "libx264", 2), ("flv", "libx264", 1), ("asf", "mpeg4", 1)],
+)
+def test_a_recording_that_was_appended_and_is_not_read_is_told(
+    tmp_path: Path, suffix: str, codec: str, whole: int
+) -> None:
+    """libavformat reads the first of them, of Matroska two, and ends as if that were all."""
+    parts = [write(tmp_path / f"{at}.{suffix}", range(20 * at, 20 * at + 20), codec).read_bytes() for at in range(3)]
+    path = tmp_path / f"all.{suffix}"
+    path.write_bytes(b"".join(parts))
+    begins = sum(len(part) for part in parts[:whole])
+    read = read_numbered(path)
+    assert read.numbers == list(range(20 * whole))
+    assert read.ended.reason is not None
+    assert f"of {len(b''.join(parts)):,}: another recording begins at byte {begins:,}" in read.ended.reason
+    for part in range(3):
+        assert read_numbered(tmp_path / f"{part}.{suffix}").ended.reason is None
+
+
+@pytest.mark.parametrize("muxer", [{}, {"flvflags": "no_duration_filesize"}], ids=["duration stated", "not stated"])
+def test_a_hole_in_an_flv_file_is_told(tmp_path: Path, muxer: dict[str, str]) -> None:
+    """Zeros instead of pictures: libavformat takes them for the end, or goes on after them, and says nothing."""
+    path = write(tmp_path / "a.flv", range(200), muxer=muxer)
+    data, hole = path.read_bytes(), 6000
+    path.write_bytes(data[: len(data) // 3] + bytes(hole) + data[len(data) // 3 + hole :])
+    read = read_numbered(path)
+    assert 10 < len(read.numbers) < 190
+    assert read.ended.reason is not None
+    assert any(said in read.ended.reason for said in ("could not be read", "ends at")), read.ended.reason
+
+
+def test_of_a_cut_off_matroska_file_of_two_films_that_is_told(tmp_path: Path) -> None:
+    """The duration that it states is the whole file's, and not a film's; its size says as much."""
+    path = write_tracks(tmp_path / "two.mkv", [film(0, 40), film(20, 40)])
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    reasons = [one.reason for one in read_source(find_sources([path])[0]) if isinstance(one, Ended)]
+    assert reasons == [f"cut off: {len(data) - len(data) // 2:,} bytes are missing that its header states"] * 2
+
+
+@pytest.mark.parametrize("zeros", [3_000, 200_000])
+def test_room_behind_a_transport_stream_takes_no_frame(tmp_path: Path, zeros: int) -> None:
+    """Recorders take the room of a file first: libavformat asks to try again where it finds 64 KiB of zeros."""
+    path = write(tmp_path / "a.ts", range(40))
+    data = path.read_bytes()
+    path.write_bytes(data + bytes(zeros))
+    read = read_numbered(path)
+    assert (read.numbers, read.ended.reason) == (list(range(40)), None)
+    path.write_bytes(data + bytes(zeros) + write(tmp_path / "b.ts", range(40, 80)).read_bytes())
+    read = read_numbered(path)
+    assert (read.numbers, read.ended.clock_restarts, read.ended.reason) == (list(range(80)), 1, None)
+    assert number_in(frame_at(str(path), read.times_s[55])) == 55
+
+
+@pytest.mark.parametrize("suffix", ["ts", "m2ts", "mpg", "mkv", "flv", "mp4", "mov", "avi", "asf"])
+def test_a_whole_file_is_not_said_to_be_read_in_part(tmp_path: Path, suffix: str) -> None:
+    rate, codec = (25, "mpeg2video") if suffix == "mpg" else (10, "mpeg4" if suffix == "asf" else "libx264")
+    pts = [90_000 // rate * at for at in range(60)]
+    path = write_numbered(tmp_path / f"a.{suffix}", range(60), pts, codec, rate, options={"g": "10", "b": "1M"})
+    assert read_numbered(path).ended.reason is None
+
+
+@pytest.mark.parametrize("again", ["whole", "fragments"])
+def test_fragments_of_mp4_that_begin_anew_are_all_shown(tmp_path: Path, again: str) -> None:
+    """libavformat hides frames up to where the clock had been before: here the second's first ten."""
+    fragmented = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    one = write(tmp_path / "a.mp4", range(30), muxer=fragmented).read_bytes()
+    two = write(tmp_path / "b.mp4", range(30, 60), muxer=fragmented).read_bytes()
+    path = tmp_path / "both.mp4"
+    path.write_bytes(one + (two if again == "whole" else two[two.index(b"moof") - 4 :]))
+    read = read_numbered(path)
+    assert (read.ended.reason, read.ended.clock_restarts) == (None, 1)
+    assert read.numbers == list(range(60))
+    assert read.times_s == pytest.approx([at / 10 for at in range(60)], abs=2e-6)
+    for at in np.random.default_rng(TEST_SEED).permutation(60)[:8].tolist():
+        assert number_in(frame_at(str(path), read.times_s[at])) == at
