@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from lookalike.errors import FootageError
 from lookalike.footage.faults import Fault
+from lookalike.moments import FIRST_YEAR, LAST_YEAR
 from lookalike.region import Region
 
 UNIT_WITHIN = 1e-3  # of the length of an embedding
@@ -18,7 +19,7 @@ TIME_WITHIN_S = 1e-3  # of time_s and pts_us
 LONGEST_TEXT = 4096
 MOST_US = 100 * 366 * 86_400_000_000  # a hundred years
 MOST = 2**31 - 1
-FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+FIRST, LAST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
 TEXTS = ("source", "camera", "source_id")
 UNREADABLE = object()  # a value that Python cannot hold: text that is not UTF-8, a date beyond the year 9999
 
