@@ -486,6 +486,78 @@ def test_a_tiff_that_is_not_read_says_what_it_is(bands: int, bits: int, sample_f
         pixels.decode(header_of_tiff(bands, bits, sample_format), "a.tif")
 
 
+def tiff_of(samples: np.ndarray, kind: int = 1, zero_is_white: bool = False) -> bytes:
+    """A TIFF of (H, W), or of (C, H, W) in planes, that Pillow does not write; its tags lie behind the data."""
+    planes = samples.reshape(-1, *samples.shape[-2:])
+    count, height, width = planes.shape
+    ends = 8 + np.cumsum([plane.nbytes for plane in planes])
+    at = int(ends[-1]) + 2 + 12 * 11 + 4
+    lists, extra = {}, b""
+    for tag, size, numbers in (
+        (258, "H", [samples.itemsize * 8] * count),
+        (273, "I", [int(end) - planes[0].nbytes for end in ends]),
+        (279, "I", [planes[0].nbytes] * count),
+        (339, "H", [kind] * count),
+    ):
+        packed = struct.pack(f"<{count}{size}", *numbers)
+        lists[tag] = (
+            3 if size == "H" else 4,
+            count,
+            packed if len(packed) <= 4 else struct.pack("<I", at + len(extra)),
+        )
+        extra += packed if len(packed) > 4 else b""
+    colour = 2 if count == 3 else 0 if zero_is_white else 1
+    plain = {256: width, 257: height, 259: 1, 262: colour, 277: count, 278: height, 284: 2 if count > 1 else 1}
+    lists |= {tag: (4, 1, struct.pack("<I", value)) for tag, value in plain.items()}
+    entries = b"".join(
+        struct.pack("<HHI", tag, *lists[tag][:2]) + lists[tag][2].ljust(4, b"\0") for tag in sorted(lists)
+    )
+    return (
+        b"II*\0"
+        + struct.pack("<I", int(ends[-1]))
+        + planes.tobytes()
+        + struct.pack("<H", 11)
+        + entries
+        + bytes(4)
+        + extra
+    )
+
+
+@pytest.mark.parametrize(
+    ("samples", "kind", "zero_is_white", "first", "last"),
+    [
+        (ramp(-100, 100, np.int8), 2, False, 0, 255),
+        (ramp(-1000, 1000, np.int16), 2, False, 0, 255),
+        (ramp(0, 4_000_000_000, np.uint32), 1, False, 0, 255),
+        (ramp(0, 65535, np.uint16), 1, True, 255, 0),
+        (ramp(0, 255, np.uint8), 1, True, 255, 0),
+        (ramp(0, 1, np.float32), 3, True, 255, 0),
+    ],
+)
+def test_signs_and_inversion_are_as_a_tiff_states_them(
+    samples: np.ndarray, kind: int, zero_is_white: bool, first: int, last: int
+) -> None:
+    grey = pixels.decode(tiff_of(samples, kind, zero_is_white))[..., 0].reshape(-1).astype(int)
+    assert (grey[0], grey[-1]) == (first, last)
+    assert (np.diff(grey) * np.sign(last - first) >= 0).all()
+
+
+def test_planes_of_sixteen_bits_are_refused_and_those_of_bytes_are_read() -> None:
+    """Pillow reads the former as bytes, two of which are a sample."""
+    planes = np.stack([ramp(0, 255, np.uint8)] * 3) // np.array([[[1]], [[2]], [[4]]], np.uint8)
+    assert (pixels.decode(tiff_of(planes)) == planes.transpose(1, 2, 0)).all()
+    with pytest.raises(ImageError, match=r"each colour of 16 bits in a plane of its own"):
+        pixels.decode(tiff_of(planes.astype(np.uint16) * 257))
+
+
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF", "TIFF"])
+def test_a_picture_whose_header_is_cut_off_is_broken(kind: str) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(picture(3)).save(buffer, kind)
+    with pytest.raises(ImageError, match=r"^a: broken image \(its header cannot be read; it may be cut off\)$"):
+        pixels.decode(buffer.getvalue()[:60], "a")
+
+
 @needs_cases
 @pytest.mark.parametrize("name", ["float_0_to_1.tif", "gray_12_of_16_bits.tif"])
 def test_the_cases_of_samples_are_neither_black_nor_white(name: str) -> None:
