@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from lookalike.moments import FIRST_YEAR, LAST_YEAR, is_in_range, is_zero_day, of_half_day, zone_of
@@ -100,6 +101,11 @@ class Naming:
             if self.pattern and (found := self.pattern.search(unicodedata.normalize("NFC", path))):
                 return found.groupdict()
         return {}
+
+
+def clip_of(source: str) -> str:
+    """The file name of a recording, as events.csv and tracks.csv have it, in Unicode NFC."""
+    return unicodedata.normalize("NFC", Path(source).name)
 
 
 @dataclass(frozen=True)

@@ -103,8 +103,11 @@ def kind_by_name(path: str) -> Kind | None:
     Of pictures no byte is read: there may be a million of them. Raises: FootageError, OSError.
     """
     by_suffix = kind_by_suffix(path)
-    if by_suffix != "video" or inside(path):
+    if by_suffix != "video":
         return by_suffix
+    if inside(path):  # MJPEG begins as a picture does
+        is_mjpeg = Path(path).suffix.lower() in (".mjpg", ".mjpeg")
+        return "image" if not is_mjpeg and kind_by_head(read_head(path, HEAD)) == "image" else "video"
     about = os.stat(path)
     return _cached_named_video(path, about.st_size, about.st_mtime_ns)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
@@ -323,7 +324,10 @@ def _judge(path: Path) -> Kind | LeftOut:
 
 
 def _find_in_zip(root: _Root, on_left_out: OnLeftOut) -> Iterator[Source]:
-    for name in members(root.path):
+    listed = Counter(members(root.path))
+    for name, times in listed.items():
+        for _ in range(times - 1):
+            on_left_out(LeftOut(f"{root.path}/{name}", "skipped", "there is another of this name in the zip"))
         path = Path(root.path, name)
         left_out = _left_out_in_zip(root, name)
         if left_out:

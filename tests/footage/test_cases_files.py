@@ -13,6 +13,7 @@ import unicodedata
 import zipfile
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -31,7 +32,8 @@ from lookalike.printable import printable
 from lookalike.selection import Selection
 from tests.clips import picture, write_clip
 from tests.conftest import SHARED_DATA
-from training.evaluation.labels import read_events
+from training.evaluation.gallery import gather
+from training.evaluation.labels import label_gallery, read_events, read_labelled
 
 CASES = SHARED_DATA / "cases"
 needs_cases = pytest.mark.skipif(not CASES.exists(), reason="COLLECTION OF CASES ABSENT: made inputs only were tried")
@@ -210,6 +212,63 @@ def test_a_zip_accounts_for_its_members(tmp_path: Path) -> None:
         "labels.csv": ("not footage", ".csv"),
     }
     assert len(list(read_frames(find_sources([tmp_path / "a.zip"], selection=Selection(("low",)))))) == 2
+
+
+def test_of_two_members_of_one_name_one_is_read_and_the_other_named(tmp_path: Path) -> None:
+    data = write_image(tmp_path / "a.png").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("twice.png", b"not the last")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            file.writestr("twice.png", data)
+    names, left_out = listed(tmp_path / "a.zip")
+    assert names == ["twice.png"]
+    assert left_out == {"twice.png": ("skipped", "there is another of this name in the zip")}
+    assert len(list(read_frames(find_sources([tmp_path / "a.zip"])))) == 1
+
+
+def test_a_picture_in_a_zip_that_is_named_as_a_video_is_read(tmp_path: Path) -> None:
+    data = write_image(tmp_path / "a.png").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("picture.mp4", data)
+        file.writestr("film.mjpeg", write_image(tmp_path / "a.jpg").read_bytes())
+    names, left_out = listed(tmp_path / "a.zip")
+    assert (names, set(left_out)) == (["picture.mp4"], {"film.mjpeg"})
+    assert [one.image.shape for one in read_frames(find_sources([tmp_path / "a.zip"]))] == [(48, 64, 3)]
+
+
+@pytest.mark.parametrize("place", ["folder", "zip", "by name"])
+def test_a_video_that_is_named_as_a_picture_says_so(tmp_path: Path, place: str) -> None:
+    write_clip(tmp_path / "made.mp4", [0, 40]).rename(tmp_path / "film.jpg")
+    if place == "zip":
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+            file.write(tmp_path / "film.jpg", "film.jpg")
+    skipped: list[Skipped] = []
+    given = {"folder": tmp_path, "zip": tmp_path / "a.zip", "by name": tmp_path / "film.jpg"}[place]
+    assert list(read_frames(find_sources([given]), on_skip=skipped.append)) == []
+    assert [one.reason for one in skipped] == ["a video that is named as a picture; rename it, as to .mp4"]
+
+
+def test_a_picture_that_may_not_be_read_says_so_without_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: str, *_: object) -> bytes:
+        raise PermissionError(13, "Permission denied", path)
+
+    write_image(tmp_path / "a.jpg")
+    monkeypatch.setattr("lookalike.footage.read.read_bytes", denied)
+    skipped: list[Skipped] = []
+    assert list(read_frames(find_sources([tmp_path]), on_skip=skipped.append)) == []
+    assert [one.reason for one in skipped] == ["cannot be read (Permission denied)"]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_clip_is_found_in_either_form_of_unicode(tmp_path: Path, form: Literal["NFC", "NFD"]) -> None:
+    name = "h\N{LATIN SMALL LETTER U WITH DIAERESIS}lle.mp4"
+    events = tmp_path / "events.csv"
+    events.write_text(f"clip,start_s,end_s,label\n{unicodedata.normalize(form, name)},0,1,car\n", "utf-8")
+    clip = write_clip(tmp_path / unicodedata.normalize("NFD" if form == "NFC" else "NFC", name), [0, 40])
+    gallery = gather(read_frames(find_sources([clip])))
+    assert label_gallery(gallery, read_labelled(events)).shows.all()
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "AVIF", "PNG"])
