@@ -170,7 +170,16 @@ def test_the_date_of_the_recording_comes_before_that_of_an_export(tmp_path: Path
     assert began_at(clip) == EIGHT
 
 
-@pytest.mark.parametrize("written", [b"Mon Jan 05 17:00:00 2026\n\0", b"2026/01/05/ 17:00\0", b"2026/ 1/ 5  5:00PM\0"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"Mon Jan 05 17:00:00 2026\n\0",
+        b"2026/01/05/ 17:00\0",
+        b"2026/ 1/ 5  5:00PM\0",
+        b"2026-01-05 17:00:00\0",
+        b"2026:01:05 17:00:00",
+    ],
+)
 def test_an_avi_says_when_it_was_digitised(tmp_path: Path, written: bytes) -> None:
     data = write_clip(tmp_path / "a.avi", [0, 40], codec="mpeg4").read_bytes()
     written += b"\0" * (len(written) % 2)
