@@ -22,7 +22,7 @@ from lookalike.footage.dates import began_at
 from lookalike.footage.decode import Reading, recorded
 from lookalike.footage.faults import Fault, is_black
 from lookalike.footage.frame import Frame
-from lookalike.footage.kinds import HEAD, kind_by_head
+from lookalike.footage.kinds import HEAD, is_text, kind_by_head
 from lookalike.footage.picture import Converter, luma, size_px
 from lookalike.footage.playlist import is_playlist, open_bytes, read_playlist
 from lookalike.footage.sampler import GRID, Spent, take
@@ -295,7 +295,16 @@ def _creation_time(container: av.container.InputContainer, source: Source) -> da
 def _reason(error: Exception, source: Source) -> str:
     """One line, without the path that it is reported beside."""
     if isinstance(error, FFmpegError):
+        if source.kind == "video" and _is_text(source.path):
+            return "text, expected a video"
         return f"not a readable {source.kind} ({error.strerror})"
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read ({error.strerror})"
     return str(error).removeprefix(f"{source.name}: ").removeprefix(f"{source.path}: ").strip() or type(error).__name__
+
+
+def _is_text(path: str) -> bool:
+    try:
+        return is_text(read_head(path, HEAD))
+    except (FootageError, OSError):
+        return False
