@@ -325,6 +325,12 @@ def test_what_a_flag_excludes_is_left_out(tmp_path: Path, patterns: tuple[str, .
     assert [Path(one.path).name for one in watched] == expected
 
 
+def test_where_all_is_excluded_that_is_said(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.jpg")
+    with pytest.raises(FootageError, match=r"no images or videos in .*; excluded 1$"):
+        find_sources([tmp_path], selection=Selection(exclude=("*.jpg",)))
+
+
 def test_a_pattern_of_one_form_of_unicode_excludes_names_of_the_other(tmp_path: Path) -> None:
     write_image(tmp_path / unicodedata.normalize("NFD", "tür.jpg"))
     assert listed(tmp_path, selection=Selection((unicodedata.normalize("NFC", "tür*"),)))[0] == []
