@@ -296,7 +296,7 @@ def _reason(error: Exception, source: Source) -> str:
     """One line, without the path that it is reported beside."""
     if isinstance(error, FFmpegError):
         if source.kind == "video" and _is_text(source.path):
-            return "text, expected a video"
+            return "not a readable video (it is text)"
         return f"not a readable {source.kind} ({error.strerror})"
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read ({error.strerror})"
