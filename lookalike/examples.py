@@ -10,13 +10,14 @@ from lookalike import pixels
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.footage import duration_s, frame_at
-from lookalike.footage.kinds import kind_by_suffix
+from lookalike.footage.archive import inside, read_bytes, size_bytes
+from lookalike.footage.kinds import kind_by_content, kind_by_name, kind_by_suffix
 from lookalike.footage.sources import split_track
 from lookalike.footage.url import shown_url
 from lookalike.index import FrameIndex, Where, is_frame_id
 from lookalike.index.ask import FrameMoment, QueryExample
 from lookalike.region import Region
-from lookalike.regular import check_regular, read_regular
+from lookalike.regular import check_regular
 
 BEYOND_S = 1.0  # headers are not exact
 
@@ -33,8 +34,8 @@ def example_of(example: str, encoder: Encoder, index: FrameIndex, region: Region
     check_regular(split_track(example)[0])
     if _is_video(example) and Path(split_track(example)[0]).is_file():
         raise FootageError(f"{example}: a video; name a moment of it as --at {example}@12.5, or `lookalike locate` it")
-    if region is None and Path(example).is_file():
-        return QueryExample(encoder.embed(pixels.decode_to_fit(read_regular(example), side, example)[None])[0])
+    if region is None and _is_there(example):
+        return QueryExample(encoder.embed(pixels.decode_to_fit(read_bytes(example), side, example)[None])[0])
     picture = _picture(example, index, None if region else side)
     small = pixels.fit(region.crop(picture) if region else picture, side)
     return QueryExample(encoder.embed(small[None])[0], region is not None, None if region else _moment(example))
@@ -43,7 +44,7 @@ def example_of(example: str, encoder: Encoder, index: FrameIndex, region: Region
 def _moment(example: str) -> FrameMoment | None:
     """Of which recording `gate.mp4@12.5` is a moment, by the names that it may be stored under."""
     source, at, seconds = example.rpartition("@")
-    if not at or Path(example).exists():
+    if not at or _is_there(example):
         return None
     return FrameMoment(Where(sources=(source, str(Path(source).absolute()))), float(seconds))
 
@@ -53,20 +54,33 @@ def _picture(example: str, index: FrameIndex, fit_px: int | None) -> np.ndarray:
     if is_frame_id(example):
         return frame_at(*index.place(example), fit_px)
     source, at, seconds = example.rpartition("@")
-    if at and not Path(example).exists():
+    if at and not _is_there(example):
         try:
             _check_within(source, float(seconds))
             return frame_at(source, float(seconds), fit_px)
         except ValueError:
             pass  # an @ in the name of a picture that is not there
-    if not Path(example).is_file():
+    if not _is_there(example):
         expected = "expected a picture, a frame's id, or a moment as gate.mp4@12.5"
         raise FootageError(f"{shown_url(example)}: no such file, {expected}")
-    return pixels.decode(read_regular(example), example)
+    return pixels.decode(read_bytes(example), example)
+
+
+def _is_there(path: str) -> bool:
+    """Whether it is a file, or a member of a zip."""
+    try:
+        return Path(path).is_file() or (inside(path) is not None and size_bytes(path) >= 0)
+    except FootageError:
+        return False
 
 
 def _is_video(source: str) -> bool:
-    return kind_by_suffix(split_track(source)[0]) == "video"
+    """By its name and its content, which may disagree; by its name if it is not there."""
+    path = split_track(source)[0]
+    try:
+        return "video" in (kind_by_name(path), kind_by_content(path))
+    except (FootageError, OSError):
+        return kind_by_suffix(path) == "video"
 
 
 def _check_within(source: str, time_s: float) -> None:

@@ -8,23 +8,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from lookalike.moments import zone_of
+from lookalike.moments import FIRST_YEAR, LAST_YEAR, is_in_range, is_zero_day, of_half_day, zone_of
 
 GROUPS = ("camera", "time", "epoch")
-# Digits of a date, of a time after it, and of a fraction of a second, whatever stands between them.
+# Digits of a date, of a time after it, and of a fraction of a second, whatever stands between them; a sign would be a
+# zone that there is not. (1) is the number of a copy.
 TIME = re.compile(
-    r"\D*(\d{4})\D*(\d{2})\D*(\d{2})(?:\D*(\d{2})(\D*)(\d{2})(?:(\D*)(\d{2})(?:\D*(\d+))?)?)?\D*", re.ASCII
+    r"\D*(\d{4})\D*(\d{2})\D*(\d{2})(?:\D*(\d{2})(\D*)(\d{2})(?:(\D*)(\d{2})(?:[^\d+]*(\d{1,9}))??)?)?"
+    r"(?:\s?\(\d+\))?(\D*)",
+    re.ASCII,
 )
 # Where a time ends with its zone. After hours and minutes alone, `-0900` is more likely the end of a span: 0800-0900.
+# After dashes, `-05` is more likely the seconds.
 ZONES = (
-    (re.compile(r"(.*\d)[\s_]?(Z|UTC|GMT|[+]\d{2}(?::?\d{2})?)", re.IGNORECASE), 12),
+    (re.compile(r"(.*\d)[\s_]?(Z|UTC|GMT|(?:UTC|GMT)\s?[+-]\d{1,2}(?:[:.]?\d{2})?)", re.IGNORECASE), 12),
+    (re.compile(r"(.*\d)[\s_]?([+]\d{2}(?:[:.]?\d{2})?)"), 12),
     (re.compile(r"(.*\d)[\s_]?(-\d{2}:?\d{2})"), 14),
-    (re.compile(r"(.*\d{8}T\d{4}(?:\d{2})?)(-\d{2}(?::?\d{2})?)"), 12),
+    (
+        re.compile(
+            r"(.*(?:\d{8}T\d{4}(?:\d{2}(?:[.,]\d+)?)?|T\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?))(-\d{2}(?::?\d{2})?)"
+        ),
+        12,
+    ),
 )
+UNKNOWN_ZONE = re.compile(r"[\s_]*[A-Z]{1,4}T")  # CET, EST, CEST: which one that is depends on where
 HALF_DAY = re.compile(r"(.*\d)[\s_.-]*([ap])\.?m\.?", re.IGNORECASE)
-# An epoch is told by its size: (less than this, how many make a second). Seconds end in 5138, ms begin in 1973.
+# An epoch is told by its size: (less than this, how many make a second). Milliseconds begin in 1973.
 EPOCHS = ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (10**20, 10**9))
 LEAST_EPOCH = 10**8
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,6 +67,7 @@ class Naming:
     def captured_of(self, paths: str | Sequence[str]) -> datetime | None:
         """When a recording began, in UTC; None if neither the flag nor its name says. paths: as for `camera_of`.
 
+        A name of the day that clocks count from, 1970-01-01, is of a clock that was not set, and says nothing.
         Raises: ValueError that names the path, if the name has a time that is none.
         """
         if self.captured_at:
@@ -64,7 +77,8 @@ class Naming:
             return _read_epoch(epoch, path)
         found = groups.get("time")
         try:
-            return self.in_utc(_read_time(found)) if found else None
+            moment = _read_time(found) if found else None
+            return self.in_utc(moment) if moment and not is_zero_day(moment) else None
         except ValueError:
             expected = "YYYYMMDD, and hhmm or hhmmss after it, and a zone after that"
             raise ValueError(
@@ -89,6 +103,11 @@ class Naming:
         return {}
 
 
+def clip_of(source: str) -> str:
+    """The file name of a recording, as events.csv and tracks.csv have it, in Unicode NFC."""
+    return unicodedata.normalize("NFC", Path(source).name)
+
+
 @dataclass(frozen=True)
 class NamingFlags:
     """What a user says of cameras and times. The fields' docstrings are the help texts of the flags."""
@@ -111,9 +130,12 @@ class NamingFlags:
 
 def _moment(text: str | None) -> datetime | None:
     try:
-        return datetime.fromisoformat(text) if text else None
+        moment = datetime.fromisoformat(text) if text else None
     except ValueError:
         raise ValueError(f"--captured-at is {text!r}, expected a date and time such as 2026-01-05T08:00:00") from None
+    if moment and not is_in_range(moment):
+        raise ValueError(f"--captured-at is {text!r}, expected a year from {FIRST_YEAR} to {LAST_YEAR}")
+    return moment
 
 
 def _compiled(pattern: str | None) -> re.Pattern[str] | None:
@@ -137,6 +159,7 @@ def _zone(name: str) -> tzinfo:
 
 def _read_time(text: str) -> datetime:
     """Raises: ValueError if the digits are no date, and no time after it."""
+    text = text.replace("\N{MINUS SIGN}", "-")
     zone: tzinfo | None = None
     for pattern, least_digits in ZONES:
         found = pattern.fullmatch(text)
@@ -147,19 +170,16 @@ def _read_time(text: str) -> datetime:
     found = TIME.fullmatch(half[1] if half else text)
     if not found:
         raise ValueError("no date")
-    *date, hour, after_hour, minute, after_minute, second, fraction = found.groups()
+    *date, hour, after_hour, minute, after_minute, second, fraction, rest = found.groups()
     if second and after_minute and not after_hour:
         raise ValueError("no seconds: 0800-0900 is a span of hours")
+    if hour and not zone and UNKNOWN_ZONE.fullmatch(rest):
+        raise ValueError("a zone that is not known")
     time = (int(part or "0") for part in (*date, hour, minute, second, (fraction or "0")[:6].ljust(6, "0")))
     moment = datetime(*time, tzinfo=zone)  # type: ignore[misc]
-    return _of_half_day(moment, half[2]) if half else moment
-
-
-def _of_half_day(moment: datetime, half: str) -> datetime:
-    """half: a or p, of am and pm."""
-    if not 1 <= moment.hour <= 12:
-        return moment
-    return moment.replace(hour=moment.hour % 12 + (12 if half in "pP" else 0))
+    if not is_in_range(moment):
+        raise ValueError("nothing was photographed in that year")
+    return of_half_day(moment, half[2]) if half else moment
 
 
 def _digits(text: str) -> str:
@@ -171,7 +191,10 @@ def _read_epoch(text: str, path: str) -> datetime:
     try:
         value = Decimal(text)
         per_second = next(per_second for limit, per_second in EPOCHS if LEAST_EPOCH <= value < limit)
-        return EPOCH + timedelta(microseconds=int(value * 1_000_000 / per_second))
+        moment = EPOCH + timedelta(microseconds=int(value * 1_000_000 / per_second))
+        if not is_in_range(moment):
+            raise ValueError("nothing was photographed in that year")
+        return moment
     except (InvalidOperation, StopIteration, OverflowError, ValueError):
         expected = "seconds since 1970 (10 digits), or ms (13), us (16) or ns (19)"
         raise ValueError(f"{path}: the group `epoch` of --name-pattern found {text!r}, expected {expected}") from None

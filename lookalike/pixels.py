@@ -13,12 +13,18 @@ import pillow_heif
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from lookalike.errors import ImageError, ImageTooLarge
-from lookalike.samples import describe_tiff, grey_of
+from lookalike.samples import check_planes, describe_tiff, grey_of, is_scaled
 
 MAX_PIXELS = 64_000_000  # checked from the header, before anything is allocated
 DETAIL = 2  # times the input's side: what a JPEG is decoded at, at least, where it may be decoded smaller
 GAP = 3  # times the input's side: what a larger picture is averaged down to, at least; with 2, embeddings move too much
 FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
+# How files of these formats begin, also where no more of them can be read. Source: each format's specification.
+BEGINNINGS = (
+    *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    *(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
+)
+BRANDS = {b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"hevc", b"hevx"}  # after `ftyp`
 ANIMATED = ("AVIF", "GIF", "PNG", "WEBP")  # of the others, further pictures are pages, thumbnails or depths
 
 pillow_heif.register_heif_opener(
@@ -77,6 +83,11 @@ def decoding_cost(data: bytes) -> int:
         return 0
 
 
+def begins_as_image(data: bytes) -> bool:
+    """Whether the first bytes, 16 or more, are those of a format that is read; of WebP and BMP it is not asked."""
+    return data.startswith(BEGINNINGS) or (data[4:8] == b"ftyp" and data[8:12] in BRANDS)
+
+
 def is_animation(data: bytes) -> bool:
     """Whether an image that has been decoded has more frames than the first."""
     try:
@@ -95,6 +106,7 @@ def _decode(data: bytes, name: str, least_px: int | None) -> Image.Image:
             warnings.simplefilter("ignore")  # Pillow's size warning; the limit below is ours
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(image, name)
+                check_planes(image)
                 if image.format == "HEIF":
                     _check_whole_boxes(data)
                 if least_px:
@@ -107,6 +119,8 @@ def _decode(data: bytes, name: str, least_px: int | None) -> Image.Image:
         if what := describe_tiff(data):
             expected = "8 or 16 bits of grey or colour, or grey of float32"
             raise ImageError(f"{name}: a TIFF of {what}, expected {expected}") from error
+        if begins_as_image(data):
+            raise ImageError(f"{name}: broken image (its header cannot be read; it may be cut off)") from error
         raise ImageError(f"{name}: not an image, expected one of {', '.join(FORMATS)}") from error
     except Image.DecompressionBombError as error:
         raise ImageTooLarge(f"{name}: far more pixels than the {MAX_PIXELS:,} allowed") from error
@@ -163,7 +177,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+    if is_scaled(image):
         image = Image.fromarray(grey_of(image))
     if image.has_transparency_data:
         rgba = image.convert("RGBA")

@@ -15,7 +15,7 @@ from lookalike.contract import EncoderSpec
 from lookalike.errors import FootageError, SpaceMismatch
 from lookalike.footage import Frame
 from lookalike.region import Region
-from lookalike.table_check import check_columns, embeddings_of, fault_of, values
+from lookalike.table_check import check_columns, check_texts, embeddings_of, fault_of, values, with_short_texts
 
 SPEC = b"lookalike"  # the key of the encoder's spec in the file's metadata
 NO_PICTURE = np.empty((0, 0, 3), np.uint8)
@@ -38,6 +38,8 @@ _COLUMNS = [
     ("fault", pa.string()),
     ("region", pa.string()),
 ]
+
+TEXT_COLUMNS = [name for name, kind in _COLUMNS if pa.types.is_string(kind)]
 
 
 def schema(spec: EncoderSpec) -> pa.Schema:
@@ -103,8 +105,11 @@ def read_tables(path: Path, spec: EncoderSpec) -> Iterator[pa.Table]:
             if found.space != spec.space:
                 raise SpaceMismatch(f"{path}: made by encoder {found.space}, this one is {spec.space}; embed it again")
             check_columns(file.schema_arrow, schema(spec), str(path))
+            check_texts(file.metadata, str(path))
+        # A text that many rows have is held once: a few bytes can stand for one of megabytes in each of them.
+        with pq.ParquetFile(path, read_dictionary=TEXT_COLUMNS) as file:
             for batch in file.iter_batches(ROWS):
-                yield pa.Table.from_batches([batch])
+                yield with_short_texts(pa.Table.from_batches([batch]))
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise FootageError(f"{path}: not a readable Parquet file ({' '.join(str(error).split())})") from error
 

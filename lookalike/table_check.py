@@ -8,17 +8,21 @@ from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from lookalike.errors import FootageError
 from lookalike.footage.faults import Fault
+from lookalike.moments import FIRST_YEAR, LAST_YEAR
 from lookalike.region import Region
 
 UNIT_WITHIN = 1e-3  # of the length of an embedding
 TIME_WITHIN_S = 1e-3  # of time_s and pts_us
-LONGEST_TEXT = 4096
+LONGEST_TEXT = 4096  # characters
+SLACK_BYTES = 1024 * 1024  # of what a column chunk has next to its texts
 MOST_US = 100 * 366 * 86_400_000_000  # a hundred years
 MOST = 2**31 - 1
-FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+FIRST, LAST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
 TEXTS = ("source", "camera", "source_id")
 UNREADABLE = object()  # a value that Python cannot hold: text that is not UTF-8, a date beyond the year 9999
 
@@ -32,6 +36,36 @@ def check_columns(found: pa.Schema, expected: pa.Schema, where: str) -> None:
             raise FootageError(f"{where}: column {field.name} {got}, expected {field.type}; embed it again")
         if (got := found.field(field.name).type) != field.type:
             raise FootageError(f"{where}: column {field.name} is {got}, expected {field.type}; embed it again")
+
+
+def check_texts(metadata: pq.FileMetaData, where: str) -> None:
+    """Raises: FootageError if a column of texts states more bytes than its rows may have, before any is read."""
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        most = group.num_rows * 4 * LONGEST_TEXT + SLACK_BYTES
+        for column in map(group.column, range(group.num_columns)):
+            if column.physical_type == "BYTE_ARRAY" and column.total_uncompressed_size > most:
+                size = f"{column.total_uncompressed_size:,} bytes in {group.num_rows:,} rows"
+                raise FootageError(f"{where}: column {column.path_in_schema[:50]} has {size}, at most {most:,}")
+
+
+def with_short_texts(table: pa.Table) -> pa.Table:
+    """Plain texts instead of dictionaries, cut where they are longer than a text may be: so `fault_of` sees it."""
+    for number, column in enumerate(table.columns):
+        if pa.types.is_dictionary(column.type):
+            texts = [_cut(chunk.dictionary).take(chunk.indices) for chunk in column.chunks]
+            name = table.schema.field(number).name
+            table = table.set_column(number, name, pa.chunked_array(texts, pa.string()))
+    return table
+
+
+def _cut(texts: pa.StringArray) -> pa.StringArray:
+    """texts: as a file has them, UTF-8 or not."""
+    longest = pc.call_function("max", [pc.call_function("binary_length", [texts])]).as_py() or 0
+    if longest <= 4 * LONGEST_TEXT:
+        return texts
+    how = pc.SliceOptions(0, 4 * LONGEST_TEXT + 1)
+    return pc.call_function("binary_slice", [texts.cast(pa.binary())], how).cast(pa.string(), safe=False)
 
 
 def values(column: pa.ChunkedArray) -> list[Any]:

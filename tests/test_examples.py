@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lookalike import pixels
 from lookalike.encoder import Encoder
@@ -106,3 +108,26 @@ def test_examples_that_are_not_there_are_named(clip: Path, index: FrameIndex, en
         example_of("gone.mp4@3", encoder, index)
     with pytest.raises(IndexStoreError, match="no frame has the id"):
         example_of("00000000-0000-0000-0000-000000000000", encoder, index)
+
+
+def test_a_picture_in_a_zip_is_an_example_as_it_is_named_in_a_hit(
+    tmp_path: Path, index: FrameIndex, encoder: Encoder
+) -> None:
+    Image.fromarray(noise(1)[0]).save(tmp_path / "a.png")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.write(tmp_path / "a.png", "gate/a.png")
+    vector = example_of(str(tmp_path / "a.png"), encoder, index).vector
+    for name in ("a.zip/gate/a.png", "a.zip/gate/a.png@0"):
+        assert (example_of(str(tmp_path / name), encoder, index).vector == vector).all()
+    with pytest.raises(FootageError, match="no such file"):
+        example_of(str(tmp_path / "a.zip" / "b.png"), encoder, index)
+
+
+def test_an_example_is_what_its_content_is(tmp_path: Path, clip: Path, index: FrameIndex, encoder: Encoder) -> None:
+    Image.fromarray(noise(1)[0]).save(tmp_path / "a.png")
+    vector = example_of(str(tmp_path / "a.png"), encoder, index).vector
+    (tmp_path / "a.png").rename(tmp_path / "picture.mp4")
+    assert (example_of(str(tmp_path / "picture.mp4"), encoder, index).vector == vector).all()
+    clip.rename(tmp_path / "film.jpg")
+    with pytest.raises(FootageError, match=r"film\.jpg: a video; name a moment of it"):
+        example_of(str(tmp_path / "film.jpg"), encoder, index)

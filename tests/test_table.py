@@ -178,3 +178,38 @@ def test_what_a_table_names_is_marked_until_it_is_indexed_here(tmp_path, tiny, i
     assert [(one["source"], one["camera"], one.get("remote")) for one in index.frames()] == [
         (str(clip), "gate", False)
     ] * 6
+
+
+def test_a_sheet_opens_no_path_that_only_a_table_names(tmp_path, tiny_encoder):
+    clip = write_clip(tmp_path / "gate.mp4", range(0, 100 * ROWS, 100))
+    path, sheet = tmp_path / "x.parquet", tmp_path / "sheet.html"
+    pq.write_table(table(str(clip), hashlib.sha256(clip.read_bytes()).hexdigest()), path)
+    flags, closed = ("--encoder", tiny_encoder, "--index", tmp_path / "index"), f"{clip}: named over HTTP or by an"
+    for source, pictures in ((path, 0), (clip, 1)):
+        assert run_verb("index", source, *flags).returncode == 0
+        process = run_verb("outliers", *flags, "--top", 1, "--sheet", sheet)
+        assert process.returncode == 0, process.stderr
+        assert (closed in process.stderr) == (pictures == 0)
+        assert f"{sheet}: {pictures} pictures" in process.stderr
+        assert sheet.read_text("utf-8").count("data:image/jpeg") == pictures
+
+
+@pytest.mark.parametrize("dictionary", [True, False])
+def test_a_text_of_megabytes_is_refused_before_it_is_read(tmp_path, index, dictionary):
+    path, size = tmp_path / "x.parquet", 20_000_000
+    long = with_value("camera", "a" * size)
+    pq.write_table(long, path, compression="zstd", use_dictionary=dictionary)
+    assert path.stat().st_size < 30_000
+    with pytest.raises(FootageError, match=r"column camera has 20,\d{3},\d{3} bytes in 6 rows, at most 1,146,880$"):
+        import_frames(path, index, done)
+
+
+def test_a_long_text_that_many_rows_have_is_held_once(tmp_path, index):
+    """1,000 rows that name one camera of a megabyte: within what their chunk may have, and refused one by one."""
+    many = pa.concat_tables([table()] * 200)
+    cameras = pa.array(["a" * 1_000_000] * len(many))
+    path = tmp_path / "x.parquet"
+    pq.write_table(many.set_column(1, "camera", cameras), path)
+    summary = import_frames(path, index, done)
+    assert (summary.refused, index.count()) == (len(many), 0)
+    assert "camera is no name: 'aaaa" in summary.skipped[0].reason

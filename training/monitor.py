@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lookalike.naming import clip_of
 from training.config import TrainConfig
 from training.data import FrameCache
 from training.encoders import device_of
@@ -36,7 +37,7 @@ class Monitor:
         """Raises: FootageError if the events or the labelled pictures of the config cannot be read."""
         rows = sample_rows(len(cache), SAMPLE)
         pictures = [np.asarray(cache.frames[row]) for row in rows]
-        clips = np.array([Path(name).name for name in cache.sources])
+        clips = np.array([clip_of(name) for name in cache.sources])
         cameras = np.array(cache.cameras)[cache.camera[rows]]
         self._gallery = whole_frames(pictures, clips[cache.source[rows]], cache.time_s[rows], cameras)
         self._cached, self._camera, self._config = np.stack(pictures), cache.camera[rows], config

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lookalike.errors import FootageError
+from lookalike.naming import clip_of
 from lookalike.report.charts import training_charts
 from lookalike.report.page import Meter, Report, Sheet, Thumb, thumb_uri
 from lookalike.report.retrieval import evaluation_tables
@@ -84,7 +85,7 @@ def sample_gallery(cache: FrameCache, fps: float, labelled: Labelled | None) -> 
     ]
     boxes, track = np.full((len(of), 4), NO_BOX), np.full(len(of), -1, np.int64)
     boxes[~whole], track[~whole] = parts.box[region[~whole]], parts.track[region[~whole]]
-    clips = np.array([Path(name).name for name in cache.sources])[cache.source[of]]
+    clips = np.array([clip_of(name) for name in cache.sources])[cache.source[of]]
     cameras = np.array(cache.cameras)[cache.camera[of]]
     own_frame = np.flatnonzero(whole)[np.searchsorted(frames, of)]
     return Gallery(pictures, clips, cache.time_s[of], cameras, own_frame, boxes), track
@@ -98,7 +99,7 @@ def _sample_frames(cache: FrameCache, fps: float, labelled: Labelled | None) -> 
     seconds = rows[:: max(1, round(fps))]
     starts = np.linspace(0, max(0, len(seconds) - STRETCH), FRAMES // STRETCH).round().astype(int)
     chosen = np.concatenate([seconds[start : start + STRETCH] for start in starts])
-    clips = np.array([Path(name).name for name in cache.sources])[cache.source]
+    clips = np.array([clip_of(name) for name in cache.sources])[cache.source]
     events = labelled.events if labelled else []
     seen = [(clips == one.clip) & (one.start_s <= cache.time_s) & (cache.time_s <= one.end_s) for one in events]
     shown = rows[np.any(seen, 0)] if seen else rows[:0]

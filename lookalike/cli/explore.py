@@ -12,6 +12,7 @@ from lookalike.cli.flags import EVERY_FRAME, EncoderFile, IndexAt, Json, WhichFr
 
 if TYPE_CHECKING:
     from lookalike.explore.cluster import Cluster
+    from lookalike.index import FrameIndex
     from lookalike.report.sheet import Sheet
 
 SheetFile = Annotated[
@@ -55,8 +56,8 @@ def outliers(
         frames = cameras(store, where)
         with step_bar("comparing frames", frames.total()) as update:
             found = outliers(store, where, sorted(frames), top, usual, update)
-    if sheet:
-        _write(outlier_sheet(found), sheet)
+        if sheet:
+            _write(outlier_sheet(found), sheet, store)
     if not json_:
         print_data(f"{'pct':>6}  {'dist':>5}  {'time':>9}  {'span':>15}  camera  source")
     for one in found:
@@ -92,10 +93,10 @@ def duplicates(
     where = filters.where()
     with open_index(index, Encoder(encoder, "cpu").spec) as store:
         tracks = load_tracks(store, where)
-    with step_bar("comparing pairs", len(tracks) * (len(tracks) - 1) // 2) as update:
-        found = duplicates(tracks, min_score, update)
-    if sheet:
-        _write(duplicate_sheet(found), sheet)
+        with step_bar("comparing pairs", len(tracks) * (len(tracks) - 1) // 2) as update:
+            found = duplicates(tracks, min_score, update)
+        if sheet:
+            _write(duplicate_sheet(found), sheet, store)
     if not json_:
         print_data(f"{'score':>6}  {'offset':>9}  {'span':>15}  {'other span':>15}  source  other source")
     for one in found:
@@ -129,8 +130,8 @@ def cluster(
     where = filters.where()
     with open_index(index, Encoder(encoder, "cpu").spec) as store:
         found = cluster(store, where, clusters, each)
-    if sheet:
-        _write(cluster_sheet(found), sheet)
+        if sheet:
+            _write(cluster_sheet(found), sheet, store)
     if not json_:
         print_data(f"{'cluster':>7}  {'frames':>8}  cameras: frames; typical moments")
     for one in found:
@@ -144,10 +145,15 @@ def _about(cluster: Cluster) -> str:
     return f"{cameras(cluster)}; {typical}"
 
 
-def _write(sheet: Sheet, path: Path) -> None:
+def _write(sheet: Sheet, path: Path, store: FrameIndex) -> None:
     from lookalike.console import say, step_bar
+    from lookalike.index.schema import FROM_ELSEWHERE
     from lookalike.report.sheet import write_sheet
 
+    may_open = store.read_here(sheet.sources)
+    for source in sorted(sheet.sources - may_open):
+        say(f"{source}: named {FROM_ELSEWHERE}, so not opened; index it on this machine to have its pictures")
     with step_bar("cutting pictures", sheet.shots) as update:
-        write_sheet(sheet, path, update)
-    say(f"{path}: {sheet.shots} pictures")
+        write_sheet(sheet, path, may_open, update)
+    shots = [shot for strip in sheet.strips for shot in strip.shots if shot.source in may_open]
+    say(f"{path}: {len(shots)} pictures")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lookalike.errors import FootageError
+from lookalike.naming import clip_of
 from lookalike.region import Region
 
 COLUMNS = ("clip", "time_s", "pass_id", "label", "x", "y", "w", "h", "visible")
@@ -78,4 +79,4 @@ def _parse(row: dict[str, str | None], line: int) -> TrackedRegion:
         raise ValueError(f"line {line}: region {x:g},{y:g},{w:g},{h:g} is not within the picture, in shares of it")
     if not 0 <= visible <= 1:
         raise ValueError(f"line {line}: visible is {visible:g}, expected a share from 0 to 1")
-    return TrackedRegion(cells["clip"], time_s, cells["pass_id"], cells["label"], Region(x, y, w, h), visible)
+    return TrackedRegion(clip_of(cells["clip"]), time_s, cells["pass_id"], cells["label"], Region(x, y, w, h), visible)

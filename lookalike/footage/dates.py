@@ -13,10 +13,11 @@ from lookalike.moments import is_set, read_moment
 
 # What says when pictures were recorded comes before what may say when the file was written, as by an export.
 # Sources: QuickTime metadata keys (Apple); Matroska tags, "Temporal Information"; AVI's IDIT chunk, which libavformat
-# calls creation_time; ©day of QuickTime and ICRD of RIFF, which it calls date.
-KEYS = ("com.apple.quicktime.creationdate", "date_recorded", "date_digitized", "creation_time", "idit", "date")
+# calls creation_time; FLV's creationdate; ©day of QuickTime and ICRD of RIFF, which it calls date.
+KEYS = ("com.apple.quicktime.creationdate", "date_recorded", "date_digitized", "creation_time", "creationdate", "date")
 
-DHAV_HEAD = 1024 * 1024  # bytes in which the first picture of a .dav begins
+HEAD = 1024 * 1024  # bytes in which the first picture of a .dav begins, and the header of an AVI ends
+IDIT_BYTES = 64  # of a date
 # Frame header: "DHAV", type, subtype, channel, number within the frame; frame number and length; the date at byte 16.
 # FC and FD are pictures. Source: FFmpeg, libavformat/dhav.c, read_chunk and get_timeinfo.
 DHAV_PICTURE = re.compile(rb"DHAV[\xfc\xfd].{11}(.{4})", re.DOTALL)
@@ -33,21 +34,35 @@ def began_at(container: InputContainer, path: str) -> datetime | None:
     tags |= _lowered(container.metadata)
     stated = (read_moment(tags[key]) for key in KEYS if key in tags)
     found = next((moment for moment in stated if moment), None)
-    return found or (_dhav_began(path) if container.format.name == "dhav" else None)
+    if found is None and (of_format := {"dhav": _dhav_began, "avi": _avi_digitised}.get(container.format.name)):
+        return of_format(path)
+    return found
 
 
 def _lowered(tags: Mapping[str, str]) -> dict[str, str]:
     return {key.lower(): value for key, value in tags.items()}
 
 
+def _avi_digitised(path: str) -> datetime | None:
+    """What the IDIT chunk says; libavformat takes two ways to write a date. Source: its avidec.c."""
+    head = _head(path)
+    at = head.find(b"IDIT")
+    length = min(int.from_bytes(head[at + 4 : at + 8], "little"), IDIT_BYTES) if at >= 0 else 0
+    return read_moment(head[at + 8 : at + 8 + length].decode("ascii", "replace"))
+
+
 def _dhav_began(path: str) -> datetime | None:
     """The date of the first picture, by the recorder's clock."""
-    with Path(path).open("rb") as file:
-        head = file.read(DHAV_HEAD)
+    head = _head(path)
     for found in DHAV_PICTURE.finditer(head):
         if moment := _unpacked(int.from_bytes(found[1], "little")):
             return moment
     return None
+
+
+def _head(path: str) -> bytes:
+    with Path(path).open("rb") as file:
+        return file.read(HEAD)
 
 
 def _unpacked(packed: int) -> datetime | None:

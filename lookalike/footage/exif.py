@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from PIL import ExifTags, Image
@@ -20,8 +20,8 @@ _MOMENTS = (
 
 
 def taken_at(data: bytes) -> datetime | None:
-    """DateTimeOriginal, else DateTimeDigitized, else DateTime, with its zone where that is stated; None if there is
-    none that can be read.
+    """DateTimeOriginal, else DateTimeDigitized, else DateTime, with its zone where that is stated; else the time of
+    the satellites, which is in UTC. None if there is none that can be read.
 
     data: of an image that has been decoded.
     """
@@ -29,7 +29,8 @@ def taken_at(data: bytes) -> datetime | None:
         with Image.open(io.BytesIO(data)) as image:
             exif = image.getexif()
             tags = {0x0132: exif.get(0x0132), **exif.get_ifd(ExifTags.IFD.Exif)}
-        return next((moment for tag in _MOMENTS if (moment := _moment(tags, *tag))), None)
+            satellites = exif.get_ifd(ExifTags.IFD.GPSInfo)
+        return next((moment for tag in _MOMENTS if (moment := _moment(tags, *tag))), None) or _by_satellites(satellites)
     except Exception:  # noqa: BLE001 - Pillow raises anything over broken metadata, which costs only the time
         return None
 
@@ -49,6 +50,18 @@ def _moment(tags: Mapping[int, Any], when: int, fraction: int, zone: int) -> dat
     if digits.isascii() and digits.isdigit() and not moment.microsecond:
         moment = moment.replace(microsecond=int(digits[:6].ljust(6, "0")))
     return moment if moment.tzinfo else moment.replace(tzinfo=zone_of(_text(tags, zone)))
+
+
+def _by_satellites(tags: Mapping[int, Any]) -> datetime | None:
+    """GPSDateStamp and GPSTimeStamp: hours, minutes and seconds as fractions. Source: Exif 2.32, 4.6.6.
+
+    Raises: TypeError, ValueError, ZeroDivisionError for numbers that are none.
+    """
+    hour, minute, second = (float(part) for part in tags[ExifTags.GPS.GPSTimeStamp])
+    day = read_moment(f"{_text(tags, ExifTags.GPS.GPSDateStamp)} 00:00:00")
+    if day is None or not (0 <= hour < 24 and 0 <= minute < 60 and 0 <= second < 60):
+        return None
+    return day.replace(tzinfo=UTC) + timedelta(hours=hour, minutes=minute, seconds=second)
 
 
 def _text(tags: Mapping[int, Any], tag: int) -> str:

@@ -13,6 +13,7 @@ from av.error import FFmpegError
 from lookalike.errors import FootageError
 from lookalike.footage.archive import inside, read_head
 from lookalike.footage.container import open_video
+from lookalike.pixels import begins_as_image
 from lookalike.regular import open_regular
 
 Kind = Literal["image", "video", "stream"]
@@ -53,9 +54,7 @@ NOT_FOOTAGE = frozenset(
 
 HEAD = 4096  # bytes that tell most kinds
 PROBED = 16 * 1024  # and that libavformat tells the rest by: 3 ms for one that it does not know, 80 ms without a bound
-_IMAGE_BRANDS = {b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"hevc", b"hevx"}
 _ATOMS = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}
-_IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  \r\n\x87\n")
 _VIDEOS = (
     b"\x1aE\xdf\xa3",  # Matroska, WebM
     b"FLV\x01",
@@ -104,8 +103,11 @@ def kind_by_name(path: str) -> Kind | None:
     Of pictures no byte is read: there may be a million of them. Raises: FootageError, OSError.
     """
     by_suffix = kind_by_suffix(path)
-    if by_suffix != "video" or inside(path):
+    if by_suffix != "video":
         return by_suffix
+    if inside(path):  # MJPEG begins as a picture does
+        is_mjpeg = Path(path).suffix.lower() in (".mjpg", ".mjpeg")
+        return "image" if not is_mjpeg and kind_by_head(read_head(path, HEAD)) == "image" else "video"
     about = os.stat(path)
     return _cached_named_video(path, about.st_size, about.st_mtime_ns)
 
@@ -151,11 +153,13 @@ def _cached(path: str, size_bytes: int, changed_ns: int) -> Kind | Literal["text
 
 def kind_by_head(head: bytes) -> Kind | None:
     """By the first bytes, at least some hundred; None where they leave it open."""
+    if begins_as_image(head):
+        return "image"
     if head[4:8] == b"ftyp":
-        return "image" if head[8:12] in _IMAGE_BRANDS else "video"
+        return "video"
     if head[:4] == b"RIFF":
         return {b"WEBP": "image", b"AVI ": "video"}.get(head[8:12])  # type: ignore[return-value]
-    if head.startswith(_IMAGES) or (head[:2] == b"BM" and head[6:10] == b"\0\0\0\0"):
+    if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0":
         return "image"
     if head.startswith(_VIDEOS) or head[4:8] in _ATOMS or _is_transport_stream(head):
         return "video"

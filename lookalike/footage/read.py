@@ -16,12 +16,13 @@ from av.video.frame import VideoFrame
 from lookalike import pixels
 from lookalike.errors import FootageError
 from lookalike.footage import exif
-from lookalike.footage.archive import check_member, read_bytes, size_bytes
+from lookalike.footage.archive import check_member, read_bytes, read_head, size_bytes
 from lookalike.footage.bounds import Stopped, within
 from lookalike.footage.dates import began_at
 from lookalike.footage.decode import Reading, recorded
 from lookalike.footage.faults import Fault, is_black
 from lookalike.footage.frame import Frame
+from lookalike.footage.kinds import HEAD, is_text, kind_by_head
 from lookalike.footage.picture import Converter, luma, size_px
 from lookalike.footage.playlist import is_playlist, open_bytes, read_playlist
 from lookalike.footage.sampler import GRID, Spent, take
@@ -145,6 +146,8 @@ def identify(source: Source) -> str:
     check_member(source.path)
     size = read_playlist(source.path).size_bytes if is_playlist(source.path) else size_bytes(source.path)
     if source.kind == "image":
+        if kind_by_head(read_head(source.path, HEAD)) == "video":
+            raise FootageError("a video that is named as a picture; rename it, as to .mp4")
         if size > LIMITS.image_bytes:
             raise FootageError(f"{size:,} bytes, at most {LIMITS.image_bytes:,} for an image")
         return hashlib.sha256(read_bytes(source.path)).hexdigest()
@@ -292,5 +295,16 @@ def _creation_time(container: av.container.InputContainer, source: Source) -> da
 def _reason(error: Exception, source: Source) -> str:
     """One line, without the path that it is reported beside."""
     if isinstance(error, FFmpegError):
+        if source.kind == "video" and _is_text(source.path):
+            return "not a readable video (it is text)"
         return f"not a readable {source.kind} ({error.strerror})"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read ({error.strerror})"
     return str(error).removeprefix(f"{source.name}: ").removeprefix(f"{source.path}: ").strip() or type(error).__name__
+
+
+def _is_text(path: str) -> bool:
+    try:
+        return is_text(read_head(path, HEAD))
+    except (FootageError, OSError):
+        return False

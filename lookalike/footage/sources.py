@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -115,7 +117,7 @@ class _Root:
     path: Path
     selection: Selection
 
-    @property
+    @cached_property  # asked once for each picture
     def name(self) -> str:
         return _plain(self.path).name
 
@@ -146,16 +148,16 @@ def find_sources(
     on_left_out: called with every entry that is not read. selection: which entries count.
     Raises: FootageError if a path does not exist, or if nothing is found at all.
     """
-    given, skipped = [str(entry) for entry in given], list[LeftOut]()
+    given, skipped, excluded = [str(entry) for entry in given], list[LeftOut](), list[LeftOut]()
 
     def leave_out(entry: LeftOut) -> None:
-        if entry.group == "skipped":
-            skipped.append(entry)
+        if entry.group in ("skipped", "excluded"):
+            (skipped if entry.group == "skipped" else excluded).append(entry)
         on_left_out(entry)
 
     found = [source for entry in given for source in _find(entry, naming, leave_out, selection)]
     if not found:
-        raise FootageError(_nothing_found(given, skipped))
+        raise FootageError(_nothing_found(given, skipped, len(excluded)))
     return found
 
 
@@ -225,7 +227,7 @@ def _named(
 ) -> Iterator[Source]:
     """names: of a path, what the pattern of `naming` is searched in."""
     for source in found:
-        paths = names(source.path)
+        paths = names(source.path) if naming.pattern else (source.path,)
         try:
             began_at = naming.captured_of(paths)
         except ValueError as error:
@@ -330,7 +332,10 @@ def _judge(path: Path) -> Kind | LeftOut:
 
 
 def _find_in_zip(root: _Root, on_left_out: OnLeftOut) -> Iterator[Source]:
-    for name in members(root.path):
+    listed = Counter(members(root.path))
+    for name, times in listed.items():
+        for _ in range(times - 1):
+            on_left_out(LeftOut(f"{root.path}/{name}", "skipped", "there is another of this name in the zip"))
         path = Path(root.path, name)
         left_out = _left_out_in_zip(root, name)
         if left_out:
@@ -362,12 +367,15 @@ def _judge_in_zip(path: Path) -> Kind | LeftOut:
         return LeftOut(str(path), "skipped", str(error).removeprefix(f"{path}: "))
 
 
-def _nothing_found(given: list[str], skipped: list[LeftOut]) -> str:
+def _nothing_found(given: list[str], skipped: list[LeftOut], excluded: int) -> str:
+    """excluded: how many entries a flag left out."""
     if len(given) == len(skipped) == 1 and skipped[0].path == given[0]:
         return f"{given[0]}: {skipped[0].reason}"
     why = "; ".join(f"{entry.path}: {entry.reason}" for entry in skipped[:REASONS_SHOWN])
     more = f" and {len(skipped) - REASONS_SHOWN} more" if len(skipped) > REASONS_SHOWN else ""
     expected = f"no images or videos in {', '.join(given)}; expected files such as .mp4, .mkv, .jpg or .png"
+    if excluded:
+        expected += f"; excluded {excluded:,}"
     return f"{expected}; skipped {why}{more}" if why else expected
 
 

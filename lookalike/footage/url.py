@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from lookalike.errors import FootageError
 
@@ -13,8 +13,8 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 # Recorders take user and password in the path: /user=admin_password=x_channel=1, /user=admin&password=x, /a;token=x.
 _SECRET = re.compile(
-    r"(?P<name>(?:^|[/&;,_])(?:[^/&;,=_]*(?:pass|pwd|psw|token|secret|credential)[^/&;,=_]*"
-    r"|user|username|usr|login|pw|key|apikey|auth|sig|sign|signature|session|sessionid)=)"
+    r"(?P<name>(?:^|[/&;,_])(?:[^/&;,=_]*(?:pass|pwd|psw|token|secret|credential|session)[^/&;,=_]*"
+    r"|auth(?:basic|[._-]?key)?|authorization|user|username|usr|login|pw|key|apikey|sig|sign|signature|hash|ticket|jwt|sid|pin|code|u|p)=)"
     r"[^/&;]*?(?=_[A-Za-z]+=|[/&;]|$)",
     re.IGNORECASE,
 )
@@ -32,6 +32,8 @@ def is_stream(text: str) -> bool:
 
 def shown_url(url: str) -> str:
     """A URL as it is stored and shown: without user, password, query and fragment. Text that is none stays as it is."""
+    if _SCHEME.match(url.lstrip()):
+        url = url.lstrip()  # as it was pasted
     scheme, _, rest = url.partition(":/")
     if scheme.lower() in SCHEMES and not rest.startswith("/"):
         url = f"{scheme}://{rest}"  # one that went through a `Path`
@@ -43,7 +45,10 @@ def shown_url(url: str) -> str:
 def stream_camera(url: str) -> str:
     """Host and path, without user, password, query and fragment; what the path says of them is `***`."""
     rest = _without_user(url.split("://", 1)[1])
-    return _SECRET.sub(r"\g<name>***", re.split("[?#]", rest, maxsplit=1)[0].rstrip("/"))
+    shown = re.split("[?#]", rest, maxsplit=1)[0].rstrip("/")
+    if _SECRET.search(unquote(shown)):  # they may be percent-encoded
+        shown = unquote(shown)
+    return _SECRET.sub(r"\g<name>***", shown)
 
 
 def _without_user(rest: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -218,6 +218,13 @@ class FrameIndex:
     def vector(self, frame_id: str) -> np.ndarray:
         """The stored embedding of a frame, float32 (D,). Raises: IndexStoreError if the id is unknown."""
         return self._point(frame_id)[0]
+
+    def read_here(self, sources: Collection[str]) -> set[str]:
+        """Those of these sources that were indexed on this machine; what only a table names is not opened."""
+        if not sources:
+            return set()
+        here = (fields for fields in self.frames(Where(sources=tuple(sources))) if not fields.get(REMOTE))
+        return {fields["source"] for fields in here} & set(sources)
 
     def place(self, frame_id: str) -> tuple[str, float]:
         """Where a frame is from: its source, and seconds into it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,11 @@ class Sheet:
     strips: Sequence[Strip]
 
     @property
+    def sources(self) -> set[str]:
+        """What its pictures are cut from."""
+        return {shot.source for strip in self.strips for shot in strip.shots}
+
+    @property
     def shots(self) -> int:
         """How many pictures it has."""
         return sum(len(strip.shots) for strip in self.strips)
@@ -54,9 +59,12 @@ class _Row:
     columns: int
 
 
-def write_sheet(sheet: Sheet, path: Path, on_shot: Callable[[int, str], None] = lambda *_: None) -> None:
-    """Write one HTML file that needs nothing beside it. A recording that is gone leaves an empty frame.
+def write_sheet(
+    sheet: Sheet, path: Path, may_open: Collection[str], on_shot: Callable[[int, str], None] = lambda *_: None
+) -> None:
+    """Write one HTML file that needs nothing else. A recording that is gone leaves an empty frame.
 
+    may_open: the sources that pictures are cut from; others leave empty frames, see `FrameIndex.read_here`.
     on_shot: told how many pictures are done, and of which source the last is.
     Raises: FootageError if the file cannot be written.
     """
@@ -65,7 +73,11 @@ def write_sheet(sheet: Sheet, path: Path, on_shot: Callable[[int, str], None] = 
     for strip in sheet.strips:
         thumbs: list[Thumb] = []
         for shot in strip.shots:
-            thumbs.append(Thumb(_picture(shot), shot.camera, shot.time_s, shot.score, shot.note))
+            thumbs.append(
+                Thumb(
+                    _picture(shot) if shot.source in may_open else "", shot.camera, shot.time_s, shot.score, shot.note
+                )
+            )
             done += 1
             on_shot(done, shot.source)
         rows.append(_Row(strip.title, strip.note, thumbs, strip.columns))

@@ -43,7 +43,7 @@ def write_sound(path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "empty file"), (b"just text " * 100, "not a readable video (Invalid data found when processing input)")],
+    [(b"", "empty file"), (b"just text " * 100, "not a readable video (it is text)")],
     ids=["empty", "text"],
 )
 def test_what_is_no_video_is_reported_and_the_rest_goes_on(tmp_path, read, content, reason):

@@ -74,6 +74,20 @@ def test_each_case_has_its_date(name: str, zone: str, expected: datetime) -> Non
         ("1767600000250", "epoch", EIGHT + MS),
         ("1767600000250000", "epoch", EIGHT + MS),
         ("1767600000250000000", "epoch", EIGHT + MS),
+        ("20260105T080000_UTC", "time", EIGHT),
+        ("20260105_090000_UTC+1", "time", EIGHT),
+        ("20260105_023000 GMT-05:30", "time", EIGHT),
+        ("2026-01-05T09.00.00+01.00", "time", EIGHT),  # colons are not allowed on Windows
+        ("2026-01-05T03:00:00-05", "time", EIGHT),
+        ("20260105T030000.250-05", "time", EIGHT + MS),
+        ("20260105T030000\N{MINUS SIGN}0500", "time", EIGHT),
+        ("20260105_170000(1)", "time", EIGHT),  # the second copy
+        ("20260105_170000_gate", "time", EIGHT),
+        ("20260105_080000 CET", "time", None),  # which zone that is, nobody says
+        ("20260105T080000+1500", "time", None),  # there is no such zone
+        ("20260105080000-20260105081000", "time", None),  # two dates
+        ("17676000000", "epoch", None),  # the year 2530
+        ("25291231T080000", "time", None),
         ("17676000002500000001234", "epoch", None),
         ("42", "epoch", None),
         ("00000000_000000", "time", None),
@@ -88,6 +102,16 @@ def test_a_name_says_when(name: str, pattern: str, expected: datetime | None) ->
             naming.captured_of(f"/{name}.mp4")
     else:
         assert naming.captured_of(f"/{name}.mp4") == expected
+
+
+def test_a_name_of_a_clock_that_was_not_set_says_nothing(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "19700101_000132.mp4", [0], metadata={"creation_time": "2026-01-05T08:00:00Z"})
+    assert began_at(path, NamingFlags(name_pattern=r"(?P<time>\d{8}_\d{6})", zone="Asia/Tokyo")) == EIGHT
+
+
+def test_a_flag_of_a_year_that_no_index_takes_is_named() -> None:
+    with pytest.raises(ValueError, match="--captured-at is '2530-01-01', expected a year from 1900 to 2199"):
+        NamingFlags(captured_at="2530-01-01").read()
 
 
 def test_a_span_of_hours_is_no_zone() -> None:
@@ -146,7 +170,16 @@ def test_the_date_of_the_recording_comes_before_that_of_an_export(tmp_path: Path
     assert began_at(clip) == EIGHT
 
 
-@pytest.mark.parametrize("written", [b"Mon Jan 05 17:00:00 2026\n\0", b"2026/01/05/ 17:00\0"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"Mon Jan 05 17:00:00 2026\n\0",
+        b"2026/01/05/ 17:00\0",
+        b"2026/ 1/ 5  5:00PM\0",
+        b"2026-01-05 17:00:00\0",
+        b"2026:01:05 17:00:00",
+    ],
+)
 def test_an_avi_says_when_it_was_digitised(tmp_path: Path, written: bytes) -> None:
     data = write_clip(tmp_path / "a.avi", [0, 40], codec="mpeg4").read_bytes()
     written += b"\0" * (len(written) % 2)
@@ -222,11 +255,38 @@ def test_a_photograph_says_when(
 
 
 @pytest.mark.parametrize(
+    ("day", "time", "expected"),
+    [
+        ("2026:01:05", (8.0, 0.0, 0.25), EIGHT + MS),
+        ("2026-01-05", (8.0, 0.0, 0.0), EIGHT),
+        ("2026:01:05", (25.0, 0.0, 0.0), None),
+        ("", (8.0, 0.0, 0.0), None),
+        ("2026:01:05", (8.0,), None),
+    ],
+)
+def test_a_photograph_that_has_only_the_time_of_satellites(
+    tmp_path: Path, day: str, time: tuple[float, ...], expected: datetime | None
+) -> None:
+    exif = Image.Exif()
+    exif.update({0x0112: 1})
+    exif.get_ifd(0x8825).update({0x001D: day, 0x0007: time})
+    Image.fromarray(picture(0)).save(tmp_path / "a.jpg", exif=exif)
+    assert began_at(tmp_path / "a.jpg", NamingFlags(zone="Asia/Tokyo")) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("2026: 1: 5  8: 0: 0", datetime(2026, 1, 5, 8)),
+        ("2026/ 1/ 5  8:00AM", datetime(2026, 1, 5, 8)),
+        ("2026-01-05 12:00:00 AM", datetime(2026, 1, 5)),
+        ("20260105T080000Z", EIGHT),
+        ("20260105T090000.5+0100", EIGHT + 2 * MS),
+        ("2530-01-05T08:00:00Z", None),
+        ("2026-01-05 08:00:00 CET", None),
         ("2026-01-05T08:00:00.1234567Z", EIGHT + timedelta(microseconds=123456)),
         ("2026-01-05T09:00:00+0100", EIGHT),
-        ("UTC 2026-01-05 08:00:00", datetime(2026, 1, 5, 8)),
+        ("UTC 2026-01-05 08:00:00", EIGHT),
         ("1969-12-31T19:00:00-0500", None),  # the zero of Unix, in New York
         ("2026-13-05T08:00:00Z", None),
         ("2026-01-05T08:00:00+99:00", None),

@@ -13,6 +13,7 @@ import unicodedata
 import zipfile
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -31,7 +32,8 @@ from lookalike.printable import printable
 from lookalike.selection import Selection
 from tests.clips import picture, write_clip
 from tests.conftest import SHARED_DATA
-from training.evaluation.labels import read_events
+from training.evaluation.gallery import gather
+from training.evaluation.labels import label_gallery, read_events, read_labelled
 
 CASES = SHARED_DATA / "cases"
 needs_cases = pytest.mark.skipif(not CASES.exists(), reason="COLLECTION OF CASES ABSENT: made inputs only were tried")
@@ -212,6 +214,63 @@ def test_a_zip_accounts_for_its_members(tmp_path: Path) -> None:
     assert len(list(read_frames(find_sources([tmp_path / "a.zip"], selection=Selection(("low",)))))) == 2
 
 
+def test_of_two_members_of_one_name_one_is_read_and_the_other_named(tmp_path: Path) -> None:
+    data = write_image(tmp_path / "a.png").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("twice.png", b"not the last")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            file.writestr("twice.png", data)
+    names, left_out = listed(tmp_path / "a.zip")
+    assert names == ["twice.png"]
+    assert left_out == {"twice.png": ("skipped", "there is another of this name in the zip")}
+    assert len(list(read_frames(find_sources([tmp_path / "a.zip"])))) == 1
+
+
+def test_a_picture_in_a_zip_that_is_named_as_a_video_is_read(tmp_path: Path) -> None:
+    data = write_image(tmp_path / "a.png").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("picture.mp4", data)
+        file.writestr("film.mjpeg", write_image(tmp_path / "a.jpg").read_bytes())
+    names, left_out = listed(tmp_path / "a.zip")
+    assert (names, set(left_out)) == (["picture.mp4"], {"film.mjpeg"})
+    assert [one.image.shape for one in read_frames(find_sources([tmp_path / "a.zip"]))] == [(48, 64, 3)]
+
+
+@pytest.mark.parametrize("place", ["folder", "zip", "by name"])
+def test_a_video_that_is_named_as_a_picture_says_so(tmp_path: Path, place: str) -> None:
+    write_clip(tmp_path / "made.mp4", [0, 40]).rename(tmp_path / "film.jpg")
+    if place == "zip":
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+            file.write(tmp_path / "film.jpg", "film.jpg")
+    skipped: list[Skipped] = []
+    given = {"folder": tmp_path, "zip": tmp_path / "a.zip", "by name": tmp_path / "film.jpg"}[place]
+    assert list(read_frames(find_sources([given]), on_skip=skipped.append)) == []
+    assert [one.reason for one in skipped] == ["a video that is named as a picture; rename it, as to .mp4"]
+
+
+def test_a_picture_that_may_not_be_read_says_so_without_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: str, *_: object) -> bytes:
+        raise PermissionError(13, "Permission denied", path)
+
+    write_image(tmp_path / "a.jpg")
+    monkeypatch.setattr("lookalike.footage.read.read_bytes", denied)
+    skipped: list[Skipped] = []
+    assert list(read_frames(find_sources([tmp_path]), on_skip=skipped.append)) == []
+    assert [one.reason for one in skipped] == ["cannot be read (Permission denied)"]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_clip_is_found_in_either_form_of_unicode(tmp_path: Path, form: Literal["NFC", "NFD"]) -> None:
+    name = "h\N{LATIN SMALL LETTER U WITH DIAERESIS}lle.mp4"
+    events = tmp_path / "events.csv"
+    events.write_text(f"clip,start_s,end_s,label\n{unicodedata.normalize(form, name)},0,1,car\n", "utf-8")
+    clip = write_clip(tmp_path / unicodedata.normalize("NFD" if form == "NFC" else "NFC", name), [0, 40])
+    gallery = gather(read_frames(find_sources([clip])))
+    assert label_gallery(gallery, read_labelled(events)).shows.all()
+
+
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "AVIF", "PNG"])
 def test_of_an_animation_the_first_frame_is_taken_and_that_is_said(tmp_path: Path, kind: str) -> None:
     frames = [Image.fromarray(picture(number)) for number in (0, 50)]
@@ -264,6 +323,12 @@ def test_what_a_flag_excludes_is_left_out(tmp_path: Path, patterns: tuple[str, .
     assert {group for group, _ in others.values()} == {"excluded"}
     watched = find_in_folders([tmp_path / "cams"], selection=Selection(patterns))
     assert [Path(one.path).name for one in watched] == expected
+
+
+def test_where_all_is_excluded_that_is_said(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.jpg")
+    with pytest.raises(FootageError, match=r"no images or videos in .*; excluded 1$"):
+        find_sources([tmp_path], selection=Selection(exclude=("*.jpg",)))
 
 
 def test_a_pattern_of_one_form_of_unicode_excludes_names_of_the_other(tmp_path: Path) -> None:
@@ -484,6 +549,78 @@ def test_a_tiff_that_is_not_read_says_what_it_is(bands: int, bits: int, sample_f
     expected = rf"^a\.tif: a TIFF of {what}, expected 8 or 16 bits of grey or colour, or grey of float32$"
     with pytest.raises(ImageError, match=expected):
         pixels.decode(header_of_tiff(bands, bits, sample_format), "a.tif")
+
+
+def tiff_of(samples: np.ndarray, kind: int = 1, zero_is_white: bool = False) -> bytes:
+    """A TIFF of (H, W), or of (C, H, W) in planes, that Pillow does not write; its tags lie behind the data."""
+    planes = samples.reshape(-1, *samples.shape[-2:])
+    count, height, width = planes.shape
+    ends = 8 + np.cumsum([plane.nbytes for plane in planes])
+    at = int(ends[-1]) + 2 + 12 * 11 + 4
+    lists, extra = {}, b""
+    for tag, size, numbers in (
+        (258, "H", [samples.itemsize * 8] * count),
+        (273, "I", [int(end) - planes[0].nbytes for end in ends]),
+        (279, "I", [planes[0].nbytes] * count),
+        (339, "H", [kind] * count),
+    ):
+        packed = struct.pack(f"<{count}{size}", *numbers)
+        lists[tag] = (
+            3 if size == "H" else 4,
+            count,
+            packed if len(packed) <= 4 else struct.pack("<I", at + len(extra)),
+        )
+        extra += packed if len(packed) > 4 else b""
+    colour = 2 if count == 3 else 0 if zero_is_white else 1
+    plain = {256: width, 257: height, 259: 1, 262: colour, 277: count, 278: height, 284: 2 if count > 1 else 1}
+    lists |= {tag: (4, 1, struct.pack("<I", value)) for tag, value in plain.items()}
+    entries = b"".join(
+        struct.pack("<HHI", tag, *lists[tag][:2]) + lists[tag][2].ljust(4, b"\0") for tag in sorted(lists)
+    )
+    return (
+        b"II*\0"
+        + struct.pack("<I", int(ends[-1]))
+        + planes.tobytes()
+        + struct.pack("<H", 11)
+        + entries
+        + bytes(4)
+        + extra
+    )
+
+
+@pytest.mark.parametrize(
+    ("samples", "kind", "zero_is_white", "first", "last"),
+    [
+        (ramp(-100, 100, np.int8), 2, False, 0, 255),
+        (ramp(-1000, 1000, np.int16), 2, False, 0, 255),
+        (ramp(0, 4_000_000_000, np.uint32), 1, False, 0, 255),
+        (ramp(0, 65535, np.uint16), 1, True, 255, 0),
+        (ramp(0, 255, np.uint8), 1, True, 255, 0),
+        (ramp(0, 1, np.float32), 3, True, 255, 0),
+    ],
+)
+def test_signs_and_inversion_are_as_a_tiff_states_them(
+    samples: np.ndarray, kind: int, zero_is_white: bool, first: int, last: int
+) -> None:
+    grey = pixels.decode(tiff_of(samples, kind, zero_is_white))[..., 0].reshape(-1).astype(int)
+    assert (grey[0], grey[-1]) == (first, last)
+    assert (np.diff(grey) * np.sign(last - first) >= 0).all()
+
+
+def test_planes_of_sixteen_bits_are_refused_and_those_of_bytes_are_read() -> None:
+    """Pillow reads the former as bytes, two of which are a sample."""
+    planes = np.stack([ramp(0, 255, np.uint8)] * 3) // np.array([[[1]], [[2]], [[4]]], np.uint8)
+    assert (pixels.decode(tiff_of(planes)) == planes.transpose(1, 2, 0)).all()
+    with pytest.raises(ImageError, match=r"each colour of 16 bits in a plane of its own"):
+        pixels.decode(tiff_of(planes.astype(np.uint16) * 257))
+
+
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF", "TIFF"])
+def test_a_picture_whose_header_is_cut_off_is_broken(kind: str) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(picture(3)).save(buffer, kind)
+    with pytest.raises(ImageError, match=r"^a: broken image \(its header cannot be read; it may be cut off\)$"):
+        pixels.decode(buffer.getvalue()[:60], "a")
 
 
 @needs_cases

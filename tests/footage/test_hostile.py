@@ -253,6 +253,12 @@ SECRETS = [
     ("rtsp://[::1]:554/a", "rtsp://[::1]:554/a"),
     ("rtsp://host:554/a?mail=x@pw9", "rtsp://host:554/a"),
     ("rtsp:/u:pw9@host/a", "rtsp://host/a"),
+    (" rtsp://u:pw9@host/a", "rtsp://host/a"),
+    ("rtsp://host/authbasic=pw9/a", "rtsp://host/authbasic=***/a"),
+    ("http://host/a;jsessionid=pw9", "http://host/a;jsessionid=***"),
+    ("rtsp://host/channel=1&pin=pw9", "rtsp://host/channel=1&pin=***"),
+    ("rtsp://host/user%3Da%26p%61ssword%3Dpw9", "rtsp://host/user=***&password=***"),
+    ("rtsp://host/a%40b", "rtsp://host/a%40b"),
     ("gate/a@2.mp4", "gate/a@2.mp4"),
 ]
 

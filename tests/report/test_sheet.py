@@ -21,7 +21,7 @@ def sheet(tmp_path: Path) -> Sheet:
 
 
 def test_it_shows_what_it_was_given_and_fetches_nothing(sheet: Sheet, tmp_path: Path) -> None:
-    write_sheet(sheet, tmp_path / "sheet.html")
+    write_sheet(sheet, tmp_path / "sheet.html", sheet.sources)
     html = (tmp_path / "sheet.html").read_text(encoding="utf-8")
     page = Page(html)
     assert [address[:23] for address in page.addresses] == ["data:image/jpeg;base64,"]
@@ -36,11 +36,20 @@ def test_it_shows_what_it_was_given_and_fetches_nothing(sheet: Sheet, tmp_path: 
 
 def test_each_picture_is_told(sheet: Sheet, tmp_path: Path) -> None:
     told: list[tuple[int, str]] = []
-    write_sheet(sheet, tmp_path / "sheet.html", lambda done, source: told.append((done, Path(source).name)))
+    write_sheet(
+        sheet, tmp_path / "sheet.html", sheet.sources, lambda done, source: told.append((done, Path(source).name))
+    )
     assert told == [(1, "there.png"), (2, "gone.mp4"), (3, "gone.mp4")]
     assert sheet.shots == 3
 
 
 def test_where_it_cannot_be_written_is_told(sheet: Sheet, tmp_path: Path) -> None:
     with pytest.raises(FootageError, match=r"nowhere/sheet\.html: cannot write \(No such file or directory\)"):
-        write_sheet(sheet, tmp_path / "nowhere" / "sheet.html")
+        write_sheet(sheet, tmp_path / "nowhere" / "sheet.html", ())
+
+
+def test_a_source_that_may_not_be_opened_leaves_an_empty_frame(sheet: Sheet, tmp_path: Path) -> None:
+    write_sheet(sheet, tmp_path / "sheet.html", sheet.sources)
+    assert "data:image" in (tmp_path / "sheet.html").read_text("utf-8")
+    write_sheet(sheet, tmp_path / "sheet.html", ())
+    assert "data:image" not in (tmp_path / "sheet.html").read_text("utf-8")

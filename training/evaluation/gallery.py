@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from lookalike.errors import FootageError
 from lookalike.footage import Frame
+from lookalike.naming import clip_of
 
 NO_BOX = (np.nan, np.nan, np.nan, np.nan)
 MAX_SIDE_PX = 384  # pictures are kept at most this large: no encoder here looks closer
@@ -67,7 +67,7 @@ def gather(frames: Iterable[Frame], on_frame: Callable[[Frame], None] = lambda f
             last = len(pictures)
             on_frame(one)
         pictures.append(shrink(one.image))
-        about.append((Path(one.source).name, one.time_s, one.camera))
+        about.append((clip_of(one.source), one.time_s, one.camera))
         frame_rows.append(last)
         region = one.region
         boxes.append((region.x, region.y, region.w, region.h) if region else NO_BOX)

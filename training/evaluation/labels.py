@@ -16,6 +16,7 @@ import numpy as np
 
 from lookalike.demo.tracks import TrackedRegion, read_tracks
 from lookalike.errors import FootageError
+from lookalike.naming import clip_of
 from lookalike.regular import open_regular
 from training.evaluation.gallery import Gallery
 
@@ -58,7 +59,8 @@ def read_events(path: Path) -> list[Event]:
         if any(None in row.values() for row in rows):
             raise ValueError("a line has too few columns")
         return [
-            Event(row["clip"], float(row["start_s"]), float(row["end_s"]), row["label"], _kind(row)) for row in rows
+            Event(clip_of(row["clip"]), float(row["start_s"]), float(row["end_s"]), row["label"], _kind(row))
+            for row in rows
         ]
     except (OSError, KeyError, ValueError, csv.Error) as error:
         raise FootageError(
