@@ -15,10 +15,8 @@ from typing import Literal
 from lookalike.errors import FootageError
 from lookalike.footage.archive import is_below, members
 from lookalike.footage.kinds import (
-    IMAGE_SUFFIXES,
     NOT_FOOTAGE,
     REFUSED,
-    VIDEO_SUFFIXES,
     Kind,
     is_image,
     kind_by_content,
@@ -31,20 +29,6 @@ from lookalike.limits import LIMITS, Limits
 from lookalike.naming import Naming
 from lookalike.regular import special
 from lookalike.selection import Selection, is_system
-
-__all__ = [
-    "IMAGE_SUFFIXES",
-    "VIDEO_SUFFIXES",
-    "Kind",
-    "LeftOut",
-    "OnLeftOut",
-    "Source",
-    "find_in_folders",
-    "find_sources",
-    "is_image",
-    "split_track",
-    "stored_source",
-]
 
 REASONS_SHOWN = 3
 PLAYLIST_STEMS = frozenset(("index", "playlist", "stream", "prog_index", "chunklist"))
