@@ -301,4 +301,5 @@ def _print_evaluation(result: dict[str, Any]) -> None:
             print_data(line)
     for part in (result, result.get("finetune", {})):
         if "verdict" in part:
-            print_data(part["verdict"])
+            for line in part["verdict"].splitlines():
+                print_data(line)

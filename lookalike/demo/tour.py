@@ -144,7 +144,7 @@ def _finish(tour: Tour, found: list[dict[str, Any]]) -> None:
     go_on = _go_on(tour, found)
     write_summary(results, tour.out, go_on, rendered=(tour.out / "footage").exists())
     tables = [line for table in side_by_side(results) for line in ["", *table_lines(table)]]
-    for line in [*tables, "", results["retrieval"]["verdict"], ""]:
+    for line in [*tables, "", *results["retrieval"]["verdict"].splitlines(), ""]:
         say(line)
     say(f"{seconds['total']:.0f} s in total. The report: {tour.out / 'report.html'}. Next:")
     for command in go_on:

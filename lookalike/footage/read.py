@@ -123,7 +123,7 @@ def _read_track(
     except (FootageError, FFmpegError, OSError, OverflowError, ValueError) as error:
         reason = _reason(error, source)
         source_id = None if isinstance(error, Stopped) else source_id  # with other limits there is more to read
-    what = (len(reading.damaged), regions, spent.seconds, reading.clock_restarts, began)
+    what = (len(reading.damaged) + len(reading.torn), regions, spent.seconds, reading.clock_restarts, began)
     yield Ended(source, source_id, count, reason, *what)
 
 

@@ -45,7 +45,9 @@ def test_the_demo_leaves_what_it_promises(home: Path, tmp_path: Path) -> None:
     report = (out / "report.html").read_text(encoding="utf-8")
     assert report.count('class="sheet"') == len(results["searches"])
     assert report.count('class="comparison"') == len(examples)
-    assert all(line in report for line in results["retrieval"]["verdict"].splitlines())
+    verdict = results["retrieval"]["verdict"].splitlines()
+    assert all(line in report for line in verdict)
+    assert [line for line in process.stderr.splitlines() if line in verdict] == verdict
     assert "Side by side" in report
     assert "http://127.0.0.1:3000/ui" in process.stderr
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -98,3 +99,16 @@ def test_fragments_of_mp4_that_begin_anew_are_all_shown(tmp_path: Path, again: s
     assert read.times_s == pytest.approx([at / 10 for at in range(60)], abs=2e-6)
     for at in np.random.default_rng(TEST_SEED).permutation(60)[:8].tolist():
         assert number_in(frame_at(str(path), read.times_s[at])) == at
+
+
+def test_bytes_that_are_missing_within_mpeg_ts_are_told(tmp_path: Path) -> None:
+    """As after a lost radio link. Decoders fill what is missing with what was shown before, and say nothing."""
+    path = write(tmp_path / "a.ts", range(40))
+    assert read_numbered(path).ended.reason is None
+    with av.open(str(path)) as container:
+        within = [packet.pos or 0 for packet in container.demux(video=0)][25]  # five frames from either key frame
+    data = path.read_bytes()
+    path.write_bytes(data[:within] + data[within + 3 * 188 :])
+    ended = read_numbered(path).ended
+    assert ended.reason == "bytes are missing in 1 place(s): frames there are damaged or missing"
+    assert ended.damaged == 1
