@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from lookalike.errors import FootageError
-from lookalike.footage.demux import Extent, demuxed, unread
+from lookalike.footage.demux import Extent, broken, demuxed, unread
 from lookalike.footage.timeline import TIMELESS, UNORDERED, Timeline
 from lookalike.footage.tracks import film
 
@@ -21,7 +21,6 @@ LONGEST_LEAD_US = 24 * 3_600_000_000  # from a container's start to its first fr
 SHORTEST_TOLD_S = 0.05
 UNDECODABLE = (InvalidDataError, PatchWelcomeError)
 WHOLE_DURATION = ("matroska", "flv")
-JOINT = 2  # packets that may come between one that lacks its end and the key frame of the recording behind it
 FIRST_PACKETS = 64  # of which some have no time, if any has none
 MOST_HIDDEN = 4096  # packets to look for the first frame that an edit list does not hide
 
@@ -30,8 +29,8 @@ MOST_HIDDEN = 4096  # packets to look for the first frame that an edit list does
 class Reading:
     """What was noticed while a video was read. damaged: positions of what did not decode, or not to a whole frame.
 
-    torn: positions of packets that lack bytes, which decoders may not notice. clock_restarts: how often its clock began
-    anew or was set back. lead_us: how long after the container's start its first frame is shown.
+    torn: positions where the file breaks the rules of its format, which decoders may not notice. clock_restarts: how
+    often its clock began anew or was set back. lead_us: how long after the container's start its first frame is shown.
     """
 
     damaged: list[int] = field(default_factory=list)
@@ -119,24 +118,6 @@ def timed(
             yield frame, time_us
 
 
-def watched(packets: Iterable[Packet], torn: MutableSequence[int]) -> Iterator[Packet]:
-    """Yield them as they are. torn: told the position of each that lacks bytes, by the counters of MPEG-TS.
-
-    Where recordings were joined, these counters jump too: one that a key frame follows closely is not told.
-    """
-    suspect, since = None, 0
-    for packet in packets:
-        if packet.is_keyframe:
-            suspect = None
-        elif suspect is not None and since == JOINT:
-            torn.append(suspect)
-            suspect = None
-        since += 1
-        if packet.is_corrupt and packet.size:
-            suspect, since = packet.pos or 0, 0
-        yield packet
-
-
 def _beginning(packets: Iterator[Packet]) -> list[Packet]:
     """The first packets, so many that some are shown: an edit list hides others, which are decoded for these."""
     begin = list(islice(packets, FIRST_PACKETS))
@@ -183,7 +164,7 @@ def recorded(
     timeline = Timeline(container, stream, _first_shown(begin) if alone else None, keyframes=alone)
     missing_s = end_s = 0.0
     try:
-        for frame, pts_us in timed(timeline, watched(chain(begin, packets), reading.torn), reading.damaged, alone):
+        for frame, pts_us in timed(timeline, chain(begin, packets), reading.damaged, alone):
             if keyframes and not frame.key_frame:
                 continue
             if last is None:
@@ -201,8 +182,10 @@ def recorded(
         faults += _truncated(container, stream, missing_s + end_s)
     if not faults and (rest := unread(container, extent)):
         faults.append(rest)
+    reading.torn += [at for at in broken(container, stream, extent) if not faults or at < extent.end]
     if reading.torn:
-        faults.append(f"bytes are missing in {len(reading.torn)} place(s): frames there are damaged or missing")
+        places = f"{len(reading.torn)} place(s), the first at byte {min(reading.torn):,}"
+        faults.append(f"bytes are missing or damaged in {places}: frames there are damaged or missing")
     if reading.damaged:
         faults.append(f"{len(reading.damaged)} damaged packets or frames left out; the rest was read")
     if faults:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard
+from av.stream import Stream
 from av.video.stream import VideoStream
+
+from lookalike.footage.structure import breaks
+from lookalike.footage.transport import lost
 
 MOV = "mov,"
 RESYNC_BYTES = 1024  # libavformat gives up for a moment after 64 KiB of MPEG-TS that hold no packet; fewer elsewhere
@@ -24,34 +27,39 @@ BEGINNINGS = {
     "mov": re.compile(rb"\0\0\0[\x10-\xff]ftyp"),
     "flv": re.compile(rb"FLV\x01"),
     "asf": re.compile(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")),
+    "nut": re.compile(rb"nut/multimedia container\0"),
     "avi": re.compile(rb"RIFF.{4}AVI LIST", re.DOTALL),
 }
+SPARSE = "nut"  # of a recording behind the first, the key frames alone are read, and not all
 CLUSTER = re.compile(rb"\x1f\x43\xb6\x75")  # of Matroska: pictures and sound
 SEGMENT_ID = b"\x18\x53\x80\x67"
-# Formats of packets alone, and how many bytes may come after the last that is read: padding, and heads of packets.
-ONLY_PACKETS = {"flv": 256, "live_flv": 256, "dhav": 4096, "mpeg": 65_536}
-ONE_BY_ONE = frozenset(("flv", "live_flv"))  # formats with a few bytes from packet to packet
-MOST_BETWEEN = 4096
 CHUNK, LONGEST_BEGINNING = 1 << 20, 128
 MOST_BOXES = 32
 
 
 @dataclass
 class Extent:
-    """end: where the last packet ends that was read of any track, bytes.
-
-    hole: how many bytes lie between packets where only a few should, and `hole_at`, from where on.
-    """
+    """How far a file was read. end: where the last packet of any track ends. keys: where key frames begin. Bytes."""
 
     end: int = 0
-    hole: int = 0
-    hole_at: int = 0
+    keys: list[int] = field(default_factory=list)
 
-    def add(self, pos: int, size: int) -> None:
-        if self.end and pos - self.end > MOST_BETWEEN:
-            self.hole_at = self.hole_at or self.end
-            self.hole += pos - self.end
-        self.end = max(self.end, pos + size)
+
+def packets_of(container: InputContainer, *streams: Stream) -> Iterator[Packet]:
+    """As `container.demux`, also where another track begins on the way: PyAV has no stream for its packets, and raises.
+
+    Raises: FFmpegError.
+    """
+    emptied = False  # packets without content come last, one for each track
+    while True:
+        try:
+            for packet in container.demux(*streams):
+                emptied = not packet.size and packet.pts is None
+                yield packet
+            return
+        except IndexError:
+            if emptied:
+                return
 
 
 def demuxed(container: InputContainer, stream: VideoStream, extent: Extent | None = None) -> Iterator[Packet]:
@@ -73,11 +81,13 @@ def demuxed(container: InputContainer, stream: VideoStream, extent: Extent | Non
 def _own(container: InputContainer, stream: VideoStream, extent: Extent) -> Iterator[Packet]:
     latest: int | None = None
     fragmented: bool | None = None
-    for packet in container.demux():
+    for packet in packets_of(container):
         if packet.pos is not None:
-            extent.add(packet.pos, packet.size)
+            extent.end = max(extent.end, packet.pos + packet.size)
         if packet.stream.index != stream.index:
             continue
+        if packet.is_keyframe and packet.pos is not None:
+            extent.keys.append(packet.pos)
         if packet.dts is not None:
             if packet.is_discard and latest is not None and packet.dts <= latest:
                 fragmented = is_fragmented(file_of(container)) if fragmented is None else fragmented
@@ -128,17 +138,20 @@ def unread(container: InputContainer, extent: Extent) -> str | None:
     if kind == "matroska" and (missing := _segment_end(path) - size) > 0:
         return f"cut off: {missing:,} bytes are missing that its header states"
     told = f"read up to byte {extent.end:,} of {size:,}: "
-    if kind in BEGINNINGS and (begins := _find(path, BEGINNINGS[kind], extent.end)) is not None:
+    behind = 1 if kind == SPARSE else extent.end
+    if kind in BEGINNINGS and (begins := _find(path, BEGINNINGS[kind], behind)) is not None:
         return f"{told}another recording begins at byte {begins:,}, which was not read; split the file there"
     if kind == "matroska" and _find(path, CLUSTER, extent.end) is not None:
         return f"{told}what follows could not be read"
-    if any(stream.discard == Discard.all for stream in container.streams.video):
-        return None  # what was not looked at may lie there
-    if kind in ONLY_PACKETS and _holds_something(path, extent.end + ONLY_PACKETS[kind]):
-        return f"{told}what follows could not be read"
-    if kind in ONE_BY_ONE and extent.hole:
-        return f"{extent.hole:,} bytes from byte {extent.hole_at:,} on could not be read; the rest was read"
     return None
+
+
+def broken(container: InputContainer, stream: VideoStream, extent: Extent) -> list[int]:
+    """Where bytes of its file are missing or break the rules of its format, positions."""
+    path, kind = file_of(container), container.format.name
+    if path is None or (kind.startswith(MOV) and not is_fragmented(path)):
+        return []  # of an MP4 with an index, the index states all frames
+    return lost(path, stream.id, extent.keys) if kind == "mpegts" else list(breaks(path, kind))
 
 
 def _find(path: Path, what: re.Pattern[bytes], start: int) -> int | None:
@@ -147,11 +160,6 @@ def _find(path: Path, what: re.Pattern[bytes], start: int) -> int | None:
         if found := what.search(data):
             return at + found.start()
     return None
-
-
-def _holds_something(path: Path, start: int) -> bool:
-    """Whether there is more than the zeros of a file whose room was taken before it was written."""
-    return any(data.strip(b"\0\xff") for _, data in _chunks(path, start))
 
 
 def _chunks(path: Path, start: int) -> Iterator[tuple[int, bytes]]:

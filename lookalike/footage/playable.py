@@ -23,7 +23,7 @@ from av.video.stream import VideoStream
 from lookalike.errors import FootageError
 from lookalike.footage.container import is_known
 from lookalike.footage.decode import recorded, timed, video_stream
-from lookalike.footage.demux import demuxed
+from lookalike.footage.demux import demuxed, packets_of
 from lookalike.footage.picture import AS_STORED, Converter, display_of, size_px
 from lookalike.footage.playlist import is_playlist
 from lookalike.footage.still import has_one_clock
@@ -162,7 +162,7 @@ def _rewrap(path: str, out: Path, progress: Progress) -> bool:
         with open_named(path) as source, _mp4(out) as target:
             copies = _copied(source, target)
             timeline = Timeline(source, film(source))
-            for packet in _from_key_frame(_on_timeline(source.demux(*copies), timeline)):
+            for packet in _from_key_frame(_on_timeline(packets_of(source, *copies), timeline)):
                 copied = copies[packet.stream]
                 if packet.pts is None or packet.dts is None or began is None or not timeline.plain:
                     return False

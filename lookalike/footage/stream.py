@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from lookalike.errors import FootageError
 from lookalike.footage.container import FORMATS, MAX_PIXELS, bounded
 from lookalike.footage.decode import Reading, recorded, timed, video_stream
+from lookalike.footage.demux import packets_of
 from lookalike.footage.timeline import Timeline, has_no_timestamps
 from lookalike.footage.url import opened_url, scheme_of, shown_url
 
@@ -171,7 +172,7 @@ def _packets(container: InputContainer, stream: VideoStream, watchdog: _Watchdog
     Raises: FootageError, FFmpegError when they stop, after the decoder has given what it still held.
     """
     try:
-        for packet in container.demux():
+        for packet in packets_of(container):
             if packet.stream.index == stream.index:
                 yield packet
             watchdog.check()

@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from lookalike.errors import FootageError
 from lookalike.footage.container import is_known, open_video
+from lookalike.footage.demux import packets_of
 from lookalike.footage.sources import Source, split_track
 
 # Source: libavformat/avformat.h, AV_DISPOSITION_*. A chapter's pictures in MP4 are timed thumbnails.
@@ -130,7 +131,7 @@ def _count(streams: Sequence[VideoStream], reopen: Callable[[], InputContainer])
     enough = ENOUGH if any(_may_be_thumbnails(stream, streams) for stream in streams) else 2
     try:
         with reopen() as container:
-            for packet in container.demux(*(container.streams[index] for index in counts)):
+            for packet in packets_of(container, *(container.streams[index] for index in counts)):
                 counts[packet.stream.index] += packet.size > 0
                 if min(counts.values()) >= enough or max(counts.values()) >= ENOUGH:
                     break
