@@ -38,6 +38,7 @@ from lookalike.index.engine import Engine
 from lookalike.index.live import LiveEngine
 from lookalike.ingest import BATCH, FLUSH_EVERY
 from lookalike.parts import FRAME, Part, Weights, join, weigh
+from lookalike.search_fields import SearchOptions
 from training.train import pick_device
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def by_engine(engine: Engine) -> Question:
 
 
 def by_moment(index: FrameIndex) -> Question:
-    return lambda query, where: [hit.score for hit in index.search(query, TOP, where)]
+    return lambda query, where: [hit.score for hit in index.search(query, where, SearchOptions(TOP))]
 
 
 def by_numpy(vectors: np.ndarray) -> Question:
@@ -254,7 +255,7 @@ def watch(index: FrameIndex, vectors: np.ndarray, frames: int, asked: np.ndarray
     live = index.engine
     assert isinstance(live, LiveEngine)
     for query in asked:  # each camera's frames are drawn when it is first found
-        index.search(query, TOP)
+        index.search(query, options=SearchOptions(TOP))
 
     def build() -> None:
         index.optimize()
@@ -285,7 +286,7 @@ def searched_while(work: Callable[[], None], index: FrameIndex, asked: np.ndarra
             due = began + mine / RATE
             time.sleep(max(0.0, due - time.perf_counter()))
             try:
-                index.search(asked[mine % len(asked)], TOP)
+                index.search(asked[mine % len(asked)], options=SearchOptions(TOP))
             except Exception:  # noqa: BLE001 (counted, whatever it is)
                 seen.failed += 1
             seen.took_s.append(time.perf_counter() - due)

@@ -23,11 +23,12 @@ from lookalike.console import frame_counter
 from lookalike.encoder import Encoder
 from lookalike.footage import Frame, Source, find_sources, read_source
 from lookalike.index import FrameIndex, open_index
-from lookalike.index.ask import Moving, QueryExample, SearchRequest, questions_of
+from lookalike.index.ask import EmbeddedRequest, Moving, QueryExample, questions_of
 from lookalike.index.background import Background
 from lookalike.index.schema import DIFFERENCE, Hit
 from lookalike.ingest import embed_small
 from lookalike.sampling import Sampling
+from lookalike.search_fields import SearchOptions
 from training.evaluation.labels import EMPTY, Event, read_events
 from training.train import pick_device
 
@@ -109,7 +110,7 @@ def measure(
     index: FrameIndex, frame: Frame, vector: np.ndarray, name: str, known: Sequence[tuple[Event, str]]
 ) -> Found:
     """vector: float32 (D,), of a frame that is not stored."""
-    request = SearchRequest([QueryExample(vector)], top=FETCH)
+    request = EmbeddedRequest([QueryExample(vector)], options=SearchOptions(FETCH))
 
     def share(hits: Sequence[Hit]) -> float:
         names = [label for hit in hits for event, label in known if within(hit, event)][:FIRST]
@@ -117,7 +118,7 @@ def measure(
 
     def asked(moving: Moving) -> float:
         (question,) = questions_of(request, moving, index.spec)
-        return share(index.search(question.vector, FETCH))
+        return share(index.search(question.vector, options=SearchOptions(FETCH)))
 
     now = index.ask(request)
     usual = Background(index.engine).usual(frame.camera)

@@ -1,19 +1,20 @@
-"""What a search shall be like or unlike -> what to search by: a stored frame, a moment, or a kept picture."""
+"""What a search points at -> what to search by: the picture that was sent, a stored frame, a moment, a kept picture."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
 from lookalike.footage import frame_at
 from lookalike.index import Where
-from lookalike.index.ask import FrameMoment, QueryExample
+from lookalike.index.ask import EmbeddedRequest, FrameMoment, QueryExample
 from lookalike.pixels import fit
 from lookalike.region import Region
-from serving.example import Example
+from lookalike.search import Example, SearchRequest
+from serving.bodies import Upload
 from serving.gallery import Gallery, moment_of, not_served
 from serving.pipeline import Pipeline, pixels_of
 from serving.refusals import Refusal
@@ -21,40 +22,56 @@ from serving.stills import Moment
 
 
 class Examples:
-    """Embeds examples, as uploaded images are: in batches, with others."""
+    """Embeds the examples of one request in batches, with uploads of others. Opens no path that a client names."""
 
-    def __init__(self, pipeline: Pipeline, gallery: Gallery) -> None:
-        self._pipeline, self._gallery = pipeline, gallery
+    def __init__(self, pipeline: Pipeline, gallery: Gallery, upload: Upload | None) -> None:
+        """upload: the picture that came with the request."""
+        self._pipeline, self._gallery, self._upload = pipeline, gallery, upload
 
-    async def embedded(self, examples: Sequence[Example]) -> list[QueryExample]:
+    async def embedded(self, request: SearchRequest) -> EmbeddedRequest:
         """Raises: as `Pipeline.embed`; Refusal 404 for what is not known, 410 for what was indexed elsewhere, 400 for a
-        recording that is gone."""
-        return list(await asyncio.gather(*(self._embedded(one) for one in examples)))
+        recording that is gone, or for weights that the encoder cannot follow."""
+        self._pipeline.check(request.options)  # before anything is decoded
+        like = asyncio.gather(*(self._embedded(one) for one in request.like))
+        unlike = asyncio.gather(*(self._embedded(one) for one in request.unlike))
+        liked, avoided = await asyncio.gather(like, unlike)
+        return EmbeddedRequest(liked, [one.vector for one in avoided], request.filters, request.options)
 
     async def _embedded(self, one: Example) -> QueryExample:
-        if one.kind == "frame" and one.region is None:
-            return await self._pipeline.stored(one.id)
-        name, pixels = await self._decoding(one)
-        vector = await self._pipeline.embed_one(name, pixels)
-        if one.kind == "moment" and one.region is None:
-            return QueryExample(vector, moment=FrameMoment(Where(source_ids=(one.id,)), one.time_s))
-        return QueryExample(vector, one.region is not None)
+        if not one.text and self._upload:
+            return QueryExample(await self._sent(self._upload, one.region), one.region is not None)
+        if one.picture_id is not None:
+            jpeg, side = await self._gallery.picture(one.picture_id), self._pipeline.spec.input_px
+            vector = await self._pipeline.embed_one("picture", partial(pixels_of, jpeg, one.region, side, "picture"))
+            return QueryExample(vector, one.region is not None)
+        if one.moment:
+            return await self._at(*one.moment, one.region)
+        if one.region is None:
+            return await self._pipeline.stored(one.text)
+        moment = moment_of(await self._gallery.fields(one.text))
+        return QueryExample(await self._shown(moment, one.region), is_region=True)
 
-    async def _decoding(self, one: Example) -> tuple[str, Callable[[], np.ndarray]]:
-        """What it is called in messages, and what gives its pixels, uint8 (S, S, 3)."""
-        side = self._pipeline.spec.input_px
-        if one.kind == "picture":
-            return "picture", partial(pixels_of, await self._gallery.picture(one.id), one.region, side, "picture")
-        moment = await self._moment(one)
-        return moment.source, partial(_of_recording, self._gallery, moment, one.region, side)
+    async def _sent(self, upload: Upload, region: Region | None) -> np.ndarray:
+        """float32 (D,)."""
+        async with self._pipeline.decoding([upload]):
+            pixels = partial(pixels_of, upload.data, region, self._pipeline.spec.input_px, upload.name)
+            return await self._pipeline.embed_one(upload.name, pixels)
 
-    async def _moment(self, one: Example) -> Moment:
-        if one.kind == "frame":
-            return moment_of(await self._gallery.fields(one.id))
-        recording = await self._gallery.recording(one.id)
+    async def _at(self, source: str, time_s: float, region: Region | None) -> QueryExample:
+        """source: as hits name it, or its source_id."""
+        recording = await self._gallery.recording_named(source)
         if not recording.served:
             raise Refusal(410, "gone", not_served(recording.source))
-        return Moment(recording.source, recording.source_id, one.time_s)
+        vector = await self._shown(Moment(recording.source, recording.source_id, time_s), region)
+        where = Where(source_ids=(recording.source_id,))
+        return QueryExample(vector, region is not None, None if region else FrameMoment(where, time_s))
+
+    async def _shown(self, moment: Moment, region: Region | None) -> np.ndarray:
+        """float32 (D,)."""
+        pixels: Callable[[], np.ndarray] = partial(
+            _of_recording, self._gallery, moment, region, self._pipeline.spec.input_px
+        )
+        return await self._pipeline.embed_one(moment.source, pixels)
 
 
 def _of_recording(gallery: Gallery, moment: Moment, region: Region | None, side: int) -> np.ndarray:

@@ -66,6 +66,14 @@ class Gallery:
             raise Refusal(404, "not_found", f"no recording has the id {source_id!r}; take one from /library")
         return found
 
+    async def recording_named(self, name: str) -> Recorded:
+        """name: a source, as hits name it, or its source_id. Raises: as `recording`."""
+        if _SOURCE_ID.fullmatch(name):
+            return await self.recording(name)
+        if (found := await self.library.recording_of(name)) is None:
+            raise Refusal(404, "not_found", f"no recording is stored as {name[:200]!r}; take a source from a hit")
+        return found
+
     async def keep(self, jpeg: bytes) -> str:
         """Keep a picture that was sent, to be named in searches. Returns: its id.
 

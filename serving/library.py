@@ -86,6 +86,12 @@ class Library:
         found = await self._pipeline.ask(lambda engine: recordings(fields for _, fields in engine.scroll(where)))
         return found.get(source_id)
 
+    async def recording_of(self, source: str) -> Recorded | None:
+        """The recording that is stored under this path; None if no frame is. Raises: as `holdings`."""
+        where = Where(sources=(source,), whole=True)
+        found = await self._pipeline.ask(lambda engine: recordings(fields for _, fields in engine.scroll(where)))
+        return next(iter(found.values()), None)
+
     async def _fresh(self) -> Holdings:
         started = time.monotonic()
         where = Where(whole=True)

@@ -13,9 +13,7 @@ MAX_INDEX_BODY_BYTES = 16 * MIB  # MAX_POINTS vectors of 4096 numbers are 6 MiB 
 MAX_HELD_BYTES = 1024 * MIB  # bodies of all requests that are being read or decoded
 MAX_QUEUED_IMAGES = 512  # decoded or waiting: eight full runs, some seconds on two cores; who waits longer has gone
 MAX_QUEUED_STILLS = 256  # pictures to cut: a page of hits has a hundred
-MAX_EXAMPLES = 64  # that a search is like, or unlike; each may have to be decoded
 MAX_EXPORT = 200  # frames of one zip: each is decoded
-MAX_TOP = 1000  # hits: what a person or a script can look through
 
 RETRY_AFTER_S = 1  # about one run on a small CPU
 DECODE_THREADS = os.cpu_count() or 1  # Pillow lets go of the GIL; one decode takes up to 0.5 GB at 64 megapixels

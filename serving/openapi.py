@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 from lookalike import __version__
-from lookalike.index.schema import By
 from serving import openapi_gallery
 from serving.answers import JSON, NPY, RAW
 from serving.index_routes import OPERATIONS, STREAMED
 from serving.json_images import ANY_MODEL, FORMATS
-from serving.limits import MAX_BODY_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, MAX_TOP, MIB
-from serving.query import DEFAULT_TOP
+from serving.limits import MAX_BODY_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, MIB
+from serving.search_schema import search_schema
 
 _FILE = {"type": "string", "format": "binary"}
 _RAW = {kind: {"schema": _FILE} for kind in ("image/*", "application/octet-stream")}
@@ -26,27 +25,7 @@ _ERRORS = {
 }
 
 _NOT_OPENED = "A part of a frame, or a moment, of a recording that was indexed elsewhere"
-_EXAMPLE = "the id of a hit, picture:ID or moment:SOURCE_ID@SECONDS, each with #x,y,w,h for a part of it, in shares"
-_CAMERA = {"type": "array", "items": {"type": "string"}, "description": "Any of these cameras"}
-_TIME = {"type": "string", "description": "Seconds into the clip, or ISO 8601"}
-_FILTERS: dict[str, Any] = {
-    "top": {"type": "integer", "minimum": 1, "maximum": MAX_TOP, "default": DEFAULT_TOP},
-    "camera": _CAMERA,
-    "since": _TIME,
-    "until": _TIME,
-    "source": {"type": "array", "items": {"type": "string"}, "description": "Any of these recordings"},
-    "time_of_day": {"type": "string", "description": "Recorded between these hours, as 22:00-06:00"},
-    "zone": {"type": "string", "default": "UTC", "description": "Whose clock time_of_day is of, as Europe/Berlin"},
-    "by": {"type": "string", "enum": [*get_args(By)], "default": "moment", "description": "What is one hit"},
-    "min_score": {"type": "number", "minimum": -1, "maximum": 1, "description": "Only hits of at least this score"},
-    "min_percentile": {"type": "number", "minimum": 0, "maximum": 100, "description": "Only hits of at least this one"},
-    "diverse": {"type": "number", "minimum": 0, "maximum": 1, "description": "How unlike each other hits shall be"},
-    "region": {"type": "string", "description": "The part that counts: x,y,w,h in pixels, or in shares"},
-    "colour": {"type": "number", "minimum": 0, "maximum": 1, "description": "What colour counts: 1 is the same look"},
-    "layout": {"type": "number", "minimum": 0, "maximum": 1, "description": "What position counts: 0 is anywhere"},
-    "like": {"type": "array", "items": {"type": "string"}, "description": f"What to be nearer to: {_EXAMPLE}"},
-    "unlike": {"type": "array", "items": {"type": "string"}, "description": f"What to be further from: {_EXAMPLE}"},
-}
+_FILTERS = search_schema()
 
 _FORMAT = {"type": "string", "enum": [*FORMATS], "default": "float"}
 _IMAGE = {"type": "string", "description": "An image as base64, or as a data URL"}
@@ -216,8 +195,8 @@ def _openai_embeddings() -> dict[str, Any]:
 
 
 def _search() -> dict[str, Any]:
-    form = {"type": "object", "properties": {"image": _FILE, "id": {"type": "string"}, **_FILTERS}}
-    by_id = {"type": "object", "properties": {"id": {"type": "string"}, **_FILTERS}}
+    form = {"type": "object", "properties": {"image": _FILE, **_FILTERS}}
+    by_id = {"type": "object", "properties": _FILTERS}
     content = {
         "multipart/form-data": {"schema": form},
         "application/json": {"schema": by_id},

@@ -16,10 +16,11 @@ from PIL import Image
 from lookalike.encoder import MAX_BATCH, Encoder
 from lookalike.errors import FootageError, ImageError, IndexStoreError, QueryError
 from lookalike.index import FrameIndex, Hit, open_index
-from lookalike.index.ask import QueryExample, SearchRequest
+from lookalike.index.ask import EmbeddedRequest, QueryExample
 from lookalike.index.engine import Engine
 from lookalike.pixels import decode, decode_to_fit, decoding_cost, fit
 from lookalike.region import Region
+from lookalike.search_fields import SearchOptions
 from serving.batching import Batcher, Decode, RunFailed
 from serving.bodies import Budget, Upload
 from serving.limits import (
@@ -31,7 +32,6 @@ from serving.limits import (
     SEARCH_THREADS,
 )
 from serving.metrics import BATCH_IMAGES, ENCODER, IMAGES, RUN_SECONDS
-from serving.query import Query
 from serving.refusals import Refusal
 from serving.settings import Settings
 
@@ -106,27 +106,17 @@ class Pipeline:
         """
         return (await self._embed([Upload(None, name, b"")], [pixels]))[0]
 
-    async def search(
-        self, query: Query, upload: Upload | None, like: Sequence[QueryExample], unlike: Sequence[QueryExample]
-    ) -> list[Hit]:
-        """Hits for an image, or the region of it, and for more examples; best first.
-
-        Raises: as `embed`; Refusal 409 without an index, 503 if the index does not answer, 400 if the examples cancel
-        out, for a region that lies outside, or for weights that the encoder cannot follow.
-        """
-        index = self.index
+    def check(self, options: SearchOptions) -> None:
+        """Raises: Refusal 409 without an index, 400 for weights that the encoder cannot follow."""
+        _ = self.index
         try:
-            query.weights.check(self.spec)  # before anything is decoded
+            options.check_parts(self.spec)
         except QueryError as error:
             raise Refusal(400, "bad_request", str(error)) from error
-        if upload is not None:
-            pixels = partial(pixels_of, upload.data, query.region, self.spec.input_px, upload.name)
-            async with self.decoding([upload]):
-                vector = await self.embed_one(upload.name, pixels)
-            like = [*like, QueryExample(vector, query.region is not None)]
-        avoided = [one.vector for one in unlike]
-        asked = SearchRequest(like, avoided, query.top, query.where, query.choice, query.weights)
-        return await self._ask(partial(_hits, index, asked))
+
+    async def search(self, request: EmbeddedRequest) -> list[Hit]:
+        """Hits, best first. Raises: Refusal 409 without an index, 503 if that fails, 400 if the examples cancel out."""
+        return await self._ask(partial(_hits, self.index, request))
 
     async def stored(self, frame_id: str) -> QueryExample:
         """A stored frame, to search by. Raises: Refusal 404 for an unknown id, 409, 503."""
@@ -223,7 +213,7 @@ def _known(look_up: Callable[[str], T], frame_id: str) -> T:
         raise Refusal(404, "not_found", str(error)) from error
 
 
-def _hits(index: FrameIndex, asked: SearchRequest) -> list[Hit]:
+def _hits(index: FrameIndex, asked: EmbeddedRequest) -> list[Hit]:
     try:
         return index.ask(asked)
     except QueryError as error:

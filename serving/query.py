@@ -1,106 +1,40 @@
-"""What a search asks for, read from a form, a query string or JSON."""
+"""What a search asks, read from the body and the query string of a request."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import cast, get_args
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from lookalike.index import Choice, TimeOfDay, Where
-from lookalike.index.ask import GivenWeights
-from lookalike.index.frames import EVERY_MOMENT
-from lookalike.index.schema import By, parse_moment, utc_text
-from lookalike.region import Region
-from serving.example import Example, read_example
-from serving.limits import MAX_EXAMPLES, MAX_TOP
+from lookalike.search.fields import pairs_of, read_pairs
+from lookalike.search.request import SearchRequest
 from serving.refusals import Refusal
 
-DEFAULT_TOP = 10
-SEVERAL = ("camera", "source", "like", "unlike")  # may be given more than once
-CHOICE = ("by", "min_score", "min_percentile", "diverse")
-WEIGHTS = ("colour", "layout")
-FIELDS = ("id", "region", "top", "since", "until", "time_of_day", "zone", *WEIGHTS, *CHOICE, *SEVERAL)
-AS_USUAL = GivenWeights()
 
-
-@dataclass(frozen=True)
-class Query:
-    """id: a stored frame to compare with, or None. region: the part of it, or of the image, that counts; None for all.
-
-    like, unlike: examples to be nearer to, and further from. choice: which hits, and what one hit is. weights: what
-    counts, where it was given.
-    """
-
-    id: str | None
-    top: int
-    where: Where
-    region: Region | None = None
-    like: tuple[Example, ...] = ()
-    unlike: tuple[Example, ...] = ()
-    choice: Choice = EVERY_MOMENT
-    weights: GivenWeights = AS_USUAL
-
-
-def read_query(fields: Sequence[tuple[str, str]]) -> Query:
-    """Read (name, value) pairs; those of SEVERAL may come again and again, an empty value is as if it were not there.
-
-    Raises: Refusal 400, saying which is wrong.
-    """
-    given: dict[str, list[str]] = {}
-    for name, value in fields:
-        if name not in FIELDS:
-            raise _bad(f"unknown field {name!r}, expected one of {', '.join(FIELDS)}")
-        if "\0" in value or not _is_unicode(value):
-            raise _bad(f"{name} holds a character that is no text")
-        if value:
-            given.setdefault(name, []).append(value)
-    for name, values in given.items():
-        if name not in SEVERAL and len(values) > 1:
-            raise _bad(f"{name} is given {len(values)} times, expected once")
-    camera, source, like, unlike = (tuple(given.get(name, [])) for name in SEVERAL)
-    where = Where(camera, _moment(given, "since"), _moment(given, "until"), source, _time_of_day(given))
-    examples = _examples("like", like), _examples("unlike", unlike)
-    weights = GivenWeights(*(_number(given, name) for name in WEIGHTS))
-    return Query(given.get("id", [None])[0], _top(given), where, _region(given), *examples, _choice(given), weights)
+def read_request(fields: Iterable[tuple[str, str]], sent: int) -> SearchRequest:
+    """sent: how many pictures came. Raises: Refusal 400 that names the field."""
+    try:
+        return read_pairs(fields, sent)
+    except ValueError as error:
+        raise _bad(str(error)) from error
 
 
 def read_json(body: bytes) -> list[tuple[str, str]]:
-    """Read a JSON object as the pairs that a form would bring; a null is as if it were not there.
-
-    Raises: Refusal 400.
-    """
+    """Read a JSON object as the pairs that a form would bring. Raises: Refusal 400."""
     try:
-        entries = json.loads(body)
+        values = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise _bad(f"the body is not JSON ({error})") from error
-    if not isinstance(entries, dict):
+    if not isinstance(values, dict):
         raise _bad("the body is not a JSON object")
-    pairs: list[tuple[str, str]] = []
-    for name, value in entries.items():
-        values = value if name in SEVERAL and isinstance(value, list) else [value]
-        pairs.extend((name, _text(name, one)) for one in values if one is not None)
-    return pairs
+    return _pairs(values)
 
 
-def _text(name: str, value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise _bad(f"{name} is {json.dumps(value)[:50]}, expected a string or a number")
-    return str(value)
-
-
-def _examples(name: str, texts: tuple[str, ...]) -> tuple[Example, ...]:
-    if len(texts) > MAX_EXAMPLES:
-        raise _bad(f"{name} is given {len(texts)} times, at most {MAX_EXAMPLES}")
+def _pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     try:
-        return tuple(read_example(text) for text in texts)
+        return pairs_of(values)
     except ValueError as error:
-        raise _bad(f"{name}: {error}") from error
-
-
-def _top(given: dict[str, list[str]]) -> int:
-    return read_count("top", given.get("top", [str(DEFAULT_TOP)])[0], MAX_TOP)
+        raise _bad(str(error)) from error
 
 
 def read_count(name: str, text: str, most: int) -> int:
@@ -109,63 +43,6 @@ def read_count(name: str, text: str, most: int) -> int:
     if not 1 <= count <= most:
         raise _bad(f"{name} is {text[:50]!r}, expected a whole number from 1 to {most}")
     return count
-
-
-def _region(given: dict[str, list[str]]) -> Region | None:
-    if "region" not in given:
-        return None
-    try:
-        return Region.parse(given["region"][0])
-    except ValueError as error:
-        raise _bad(f"region: {error}") from error
-
-
-def _time_of_day(given: dict[str, list[str]]) -> TimeOfDay | None:
-    zone = given.get("zone", ["UTC"])[0]
-    try:
-        return TimeOfDay.parse(given["time_of_day"][0], zone) if "time_of_day" in given else None
-    except ValueError as error:
-        raise _bad(f"time_of_day: {error}") from error
-
-
-def _choice(given: dict[str, list[str]]) -> Choice:
-    by = given.get("by", ["moment"])[0]
-    if by not in get_args(By):
-        raise _bad(f"by is {by[:50]!r}, expected one of {', '.join(get_args(By))}")
-    try:
-        least = _number(given, "min_score"), _number(given, "min_percentile")
-        return Choice(cast(By, by), *least, _number(given, "diverse") or 0.0)
-    except ValueError as error:
-        raise _bad(str(error)) from error
-
-
-def _number(given: dict[str, list[str]], name: str) -> float | None:
-    if name not in given:
-        return None
-    try:
-        return float(given[name][0])
-    except ValueError:
-        raise _bad(f"{name} is {given[name][0][:50]!r}, expected a number") from None
-
-
-def _moment(given: dict[str, list[str]], name: str) -> datetime | float | None:
-    if name not in given:
-        return None
-    try:
-        moment = parse_moment(given[name][0])
-        if isinstance(moment, datetime):
-            utc_text(moment)  # the index will ask for it; a zone can push year 1 or 9999 over the edge
-        return moment
-    except (ValueError, OverflowError) as error:
-        raise _bad(f"{name}: {error}") from error
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # a lone surrogate, which JSON can spell
-        return False
-    return True
 
 
 def _bad(message: str) -> Refusal:

@@ -15,12 +15,11 @@ from starlette.staticfiles import StaticFiles
 
 from serving.answers import JSON, embeddings_answer, json_answer, openai_answer
 from serving.bodies import Upload, media_type, read_body, read_bytes
-from serving.example import Example
 from serving.examples import Examples
 from serving.json_images import ANY_MODEL, OPENAI_FIELDS, OWN_FIELDS, ImagesAsked, check_format, read_images
 from serving.limits import MAX_BODY_BYTES, MAX_TEXT_BYTES, TIMEOUT_S
 from serving.pipeline import Pipeline
-from serving.query import read_json, read_query
+from serving.query import read_json, read_request
 from serving.refusals import Refusal
 
 PAGES = Path(__file__).parent / "ui"
@@ -90,17 +89,11 @@ async def search(request: Request) -> Response:
         else:
             body = await read_body(request, take)
             files, fields = body.files, fields + body.fields
-        query = read_query(fields)
-        first = len(files) + (query.id is not None)
-        if first > 1 or (first == 0 and (query.region or not query.like)):
-            got = f"{len(files)} images and {'an' if query.id else 'no'} id"
-            raise Refusal(400, "bad_request", f"got {got}, expected one image or one id, or only `like`")
         if files:
             check_fields(files, [], "image")
-        like = [*query.like, *([Example("frame", query.id, region=query.region)] if query.id else [])]
-        examples = Examples(pipeline, request.app.state.gallery)
-        known = await examples.embedded([*like, *query.unlike])
-        hits = await pipeline.search(query, files[0] if files else None, known[: len(like)], known[len(like) :])
+        asked = read_request(fields, len(files))
+        examples = Examples(pipeline, request.app.state.gallery, files[0] if files else None)
+        hits = await pipeline.search(await examples.embedded(asked))
     return json_answer({"space": pipeline.spec.space, "hits": [hit.to_dict() for hit in hits]}, {})
 
 

@@ -21,6 +21,7 @@ from lookalike.index import Where, open_index
 from lookalike.index.upkeep import verify
 from lookalike.ingest import BATCH, Summary, import_frames, index_footage
 from lookalike.sampling import ALL, Sampling
+from lookalike.search_fields import SearchOptions
 from tests.clips import picture, write_clip
 from tests.footage.rtsp_server import Visit, rtsp_server
 from tests.tiny import SPEC, tiny_embedding, write_tiny_encoder
@@ -42,7 +43,7 @@ def test_every_frame_is_indexed_with_its_embedding(two_clips, tiny, index):
     for frame in itertools.islice(read_frames(find_sources([two_clips / "c.mp4"])), 3):
         expected = tiny_embedding(pixels.fit(frame.image, SPEC.input_px))
         np.testing.assert_allclose(index.vector(frame.id), expected, atol=1e-5)
-        hit = index.search(expected, 1, Where(("c",)))[0]
+        hit = index.search(expected, Where(("c",)), SearchOptions(1))[0]
         assert (hit.score, hit.source) == (pytest.approx(1, abs=1e-5), str(two_clips / "c.mp4"))
 
 
@@ -81,7 +82,9 @@ def test_a_recording_that_was_moved_is_found_where_it_is_now(two_clips, tiny, in
     assert index_footage(moved, tiny, index, Sampling(5, regions=None), done).added == 0
     assert {(one["source"], one["camera"]) for one in index.frames()} == {(str(new), "gate")}
     assert [one.source for one in index.all_finished()] == [str(new)]
-    assert index.search(index.vector(next(index.frames())["id"]), 1, Where(("gate",)))[0].source == str(new)
+    assert index.search(index.vector(next(index.frames())["id"]), Where(("gate",)), SearchOptions(1))[0].source == str(
+        new
+    )
 
 
 def test_a_clip_that_breaks_off_is_known_with_its_reason(two_clips, tiny, index, tmp_path):
@@ -264,6 +267,8 @@ def test_regions_are_stored_beside_their_frames_and_found_by_a_crop(two_clips, t
     assert len(list(index.frames(Where(whole=True)))) == 12
     assert verify(index).good
     part = next(read_frames(find_sources([two_clips / "a.mp4"]))).image[24:, 32:]
-    (hit,) = index.search(tiny_embedding(pixels.fit(np.ascontiguousarray(part), SPEC.input_px)), 1)
+    (hit,) = index.search(
+        tiny_embedding(pixels.fit(np.ascontiguousarray(part), SPEC.input_px)), options=SearchOptions(1)
+    )
     assert (hit.score, hit.time_s) == (pytest.approx(1, abs=1e-3), 0)
     assert hit.region in ("0,0.5,0.5,0.5", "0.25,0.5,0.5,0.5", "0.5,0.5,0.5,0.5")  # alike in this picture

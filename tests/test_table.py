@@ -17,6 +17,7 @@ from lookalike.footage import Frame, find_sources
 from lookalike.index import open_index
 from lookalike.ingest import import_frames, index_footage
 from lookalike.sampling import ALL
+from lookalike.search_fields import SearchOptions
 from lookalike.table import NO_PICTURE, schema, to_table
 from tests.clips import write_clip
 from tests.e2e.conftest import run_verb
@@ -102,7 +103,7 @@ def test_a_bad_row_is_refused_by_number_and_the_others_are_stored(tmp_path, inde
     assert skipped.reason.startswith(reason)
     assert sorted(round(one["time_s"] * 10) for one in index.frames()) == [0, 1, 3, 4, 5]
     first = table().column("embedding")[0].as_py()  # the vectors of the others are still theirs
-    best = index.search(np.array(first, np.float32), 1)[0]
+    best = index.search(np.array(first, np.float32), options=SearchOptions(1))[0]
     assert (best.time_s, round(best.score, 4)) == (0.0, 1.0)
 
 

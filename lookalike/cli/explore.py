@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from lookalike.cli.flags import EVERY_FRAME, EncoderFile, IndexAt, Json, WhichFrames, app, fail
+from lookalike.cli.flags import EVERY_FRAME, EncoderFile, IndexAt, Json, WhichFrames, app, fail, filters_of
 
 if TYPE_CHECKING:
     from lookalike.explore.cluster import Cluster
@@ -51,7 +51,7 @@ def outliers(
         fail(f"--top is {top}, expected at least 1", code=2)
     if not 0 < usual < 1:
         fail(f"--usual is {usual:g}, expected a share between 0 and 1", code=2)
-    where = filters.where()
+    where = filters_of(filters)
     with open_index(index, Encoder(encoder, "cpu").spec) as store:
         frames = cameras(store, where)
         with step_bar("comparing frames", frames.total()) as update:
@@ -90,7 +90,7 @@ def duplicates(
 
     if not 0 <= min_score <= 1:
         fail(f"--min-score is {min_score:g}, expected from 0 to 1", code=2)
-    where = filters.where()
+    where = filters_of(filters)
     with open_index(index, Encoder(encoder, "cpu").spec) as store:
         tracks = load_tracks(store, where)
         with step_bar("comparing pairs", len(tracks) * (len(tracks) - 1) // 2) as update:
@@ -127,7 +127,7 @@ def cluster(
     for name, value in (("--clusters", clusters), ("--each", each)):
         if value < 1:
             fail(f"{name} is {value}, expected at least 1", code=2)
-    where = filters.where()
+    where = filters_of(filters)
     with open_index(index, Encoder(encoder, "cpu").spec) as store:
         found = cluster(store, where, clusters, each)
         if sheet:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -14,8 +12,8 @@ from rich.text import Text
 
 from lookalike import __version__
 from lookalike.contract import RunDevice
-from lookalike.naming import NamingFlags
 from lookalike.printable import printable
+from lookalike.search_fields import FilterFields
 
 if TYPE_CHECKING:
     from lookalike.index import Where
@@ -54,52 +52,22 @@ CameraName = Annotated[
         " however the SOURCE is written."
     ),
 ]
-Cameras = Annotated[tuple[str, ...], Parameter(help="Only these cameras; may be repeated.", negative="")]
-Sources = Annotated[
-    tuple[str, ...], Parameter(help="Only these sources, named as hits name them; may be repeated.", negative="")
-]
 RunOn = Annotated[RunDevice, Parameter(help="Where to run the encoder; one that is not there is an error.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON lines.")]
 
 
-@dataclass(frozen=True)
-class Filters:
-    """Which stored frames count; all conditions must be met."""
-
-    camera: Cameras = ()
-    source: Sources = ()
-    since: Annotated[
-        str | None, Parameter(help="Not before: seconds into the clip, or a date and time (ISO 8601).")
-    ] = None
-    until: Annotated[str | None, Parameter(help="Not after; as --since.")] = None
-    time_of_day: Annotated[
-        str | None,
-        Parameter(
-            help="Recorded between these hours, as 22:00-06:00; the second is excluded, and midnight may lie between."
-        ),
-    ] = None
-    zone: Annotated[
-        str,
-        Parameter(help="Whose clock --time-of-day is of, and dates that state no zone, as Europe/Berlin."),
-    ] = "UTC"
-
-    def where(self) -> Where:
-        """Exits with 2 if one is not understood."""
-        from lookalike.index import TimeOfDay, Where
-        from lookalike.index.schema import parse_moment
-
-        try:
-            naming = NamingFlags(zone=self.zone).read()
-            since, until = (parse_moment(bound) if bound else None for bound in (self.since, self.until))
-            since, until = (naming.in_utc(one) if isinstance(one, datetime) else one for one in (since, until))
-            hours = TimeOfDay.parse(self.time_of_day, self.zone) if self.time_of_day else None
-        except ValueError as error:
-            fail(str(error), code=2)
-        return Where(self.camera, since, until, self.source, hours)
+WhichFrames = Annotated[FilterFields, Parameter(name="*")]
+EVERY_FRAME = FilterFields()
 
 
-WhichFrames = Annotated[Filters, Parameter(name="*")]
-EVERY_FRAME = Filters()
+def filters_of(fields: FilterFields) -> Where:
+    """Exits with 2 if one is not understood."""
+    from lookalike.search.request import read_filters
+
+    try:
+        return read_filters(fields)
+    except ValueError as error:
+        fail(str(error), code=2)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

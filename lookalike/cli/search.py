@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from lookalike.cli.flags import EVERY_FRAME, EncoderFile, IndexAt, Json, WhichFrames, app, fail
+from lookalike.cli.flags import EVERY_FRAME, EncoderFile, IndexAt, Json, WhichFrames, app, fail, filters_of
+from lookalike.search_fields import USUAL, SearchOptions
 
 if TYPE_CHECKING:
     from lookalike.index import Hit
+
+HowMany = Annotated[SearchOptions, Parameter(name="*")]
 
 
 @app.command(
@@ -33,29 +36,10 @@ def search(
     ] = None,
     like: Annotated[
         tuple[str, ...],
-        Parameter(help="More of what to look for: pictures, ids or moments; may be repeated.", negative=""),
+        Parameter(help="More of what to look for: pictures, ids moments, each also as FILE#x,y,w,h.", negative=""),
     ] = (),
     unlike: Annotated[tuple[str, ...], Parameter(help="What not to look for; as --like.", negative="")] = (),
-    top: Annotated[int, Parameter(help="How many hits to answer.")] = 10,
-    by: Annotated[
-        Literal["moment", "clip"], Parameter(help="What is one hit: neighbouring frames, or all of one recording.")
-    ] = "moment",
-    min_score: Annotated[float | None, Parameter(help="Only hits of at least this cosine similarity.")] = None,
-    min_percentile: Annotated[
-        float | None,
-        Parameter(help="Only hits nearer than this share of the other frames of their camera, as 99.5."),
-    ] = None,
-    diverse: Annotated[
-        float, Parameter(help="From 0, the nearest, to 1: hits that are unlike each other, of those that are near.")
-    ] = 0.0,
-    colour: Annotated[
-        float | None,
-        Parameter(help="What colour counts: from 0, the same kind of thing, to 1, the same look."),
-    ] = None,
-    layout: Annotated[
-        float | None,
-        Parameter(help="What position counts, of the rest: from 0, anywhere in the picture, to 1, in the same place."),
-    ] = None,
+    options: HowMany = USUAL,
     filters: WhichFrames = EVERY_FRAME,
     json_: Json = False,
 ) -> None:
@@ -67,35 +51,17 @@ def search(
     from lookalike.console import print_data, say
     from lookalike.encoder import Encoder
     from lookalike.errors import QueryError
-    from lookalike.examples import example_of
-    from lookalike.index import Choice, open_index
-    from lookalike.index.ask import GivenWeights, SearchRequest
-    from lookalike.region import Region
+    from lookalike.index import open_index
+    from lookalike.search import Example, Searcher, SearchRequest
 
-    where, weights = filters.where(), GivenWeights(colour, layout)
     try:
-        choice = Choice(by, min_score, min_percentile, diverse)
-        part = Region.parse(region) if region else None
-    except ValueError as error:
+        pointed = [Example.parse(str(text)) for text in (image, id_, at) if text is not None]
+        request = SearchRequest.of(pointed, region, like, unlike, filters_of(filters), options)
+        model = Encoder(encoder, "cpu")
+        with open_index(index, model.spec) as store:
+            hits = Searcher(model, store).search(request)
+    except (ValueError, QueryError) as error:
         fail(str(error), code=2)
-    if top < 1:
-        fail(f"--top is {top}, expected at least 1", code=2)
-    asked = [str(one) for one in (image, id_, at) if one is not None]
-    if len(asked) > 1 or (not asked and (region or not like)):
-        fail("expected one of a picture, --id or --at; or --like alone, of which there is no --region", code=2)
-    model = Encoder(encoder, "cpu")
-    try:
-        weights.check(model.spec)
-    except QueryError as error:
-        fail(str(error), code=2)
-    with open_index(index, model.spec) as store:
-        wanted = [example_of(one, model, store, part) for one in asked]
-        wanted += [example_of(one, model, store) for one in like]
-        avoided = [example_of(one, model, store).vector for one in unlike]
-        try:
-            hits = store.ask(SearchRequest(wanted, avoided, top, where, choice, weights))
-        except QueryError as error:
-            fail(str(error), code=2)
     if not json_:
         print_data(f"{'score':>6}  {'pct':>5}  {'time':>9}  {'span':>15}  {'frames':>6}  camera  source")
     for hit in hits:
@@ -127,7 +93,7 @@ def locate(
     from lookalike.index import open_index
     from lookalike.sampling import Sampling
 
-    where, sampling = filters.where(), Sampling(fps)
+    where, sampling = filters_of(filters), Sampling(fps)
     try:
         sampling.check()
     except ValueError as error:

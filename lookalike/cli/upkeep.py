@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from lookalike.cli.flags import Cameras, EncoderFile, IndexAt, Json, Sources, app, fail
+from lookalike.cli.flags import EncoderFile, IndexAt, Json, app, fail
 
 
 @app.command(help_epilogue="Example: `lookalike stats --encoder encoder.onnx --index index/`")
@@ -59,8 +59,10 @@ def forget(
         str | None,
         Parameter(help="Frames recorded before this date and time (ISO 8601); those of unknown date are kept."),
     ] = None,
-    camera: Cameras = (),
-    source: Sources = (),
+    camera: Annotated[tuple[str, ...], Parameter(help="Only these cameras; may be repeated.", negative="")] = (),
+    source: Annotated[
+        tuple[str, ...], Parameter(help="Only these sources, named as hits name them; may be repeated.", negative="")
+    ] = (),
 ) -> None:
     """Remove frames from an index: those that meet all of the conditions. The recordings are not touched."""
     from lookalike.console import print_data, say

@@ -10,7 +10,7 @@ import numpy as np
 
 from lookalike.explore.clip import Version
 from lookalike.index import FrameIndex, Where
-from lookalike.index.schema import Choice
+from lookalike.search_fields import SearchOptions
 
 COARSE_S, FINE_S = 0.5, 0.1  # between the offsets that are tried: all over the recording, then around the best ones
 PEAKS = 5  # how many of those are looked at closely
@@ -162,7 +162,7 @@ def _candidates(index: FrameIndex, clip: np.ndarray, where: Where) -> list[str]:
     """The sources in which frames of the clip have the nearest neighbours, nearest first."""
     total: dict[str, float] = {}
     for row in np.unique(np.linspace(0, len(clip) - 1, ASKED).round().astype(int)):
-        for hit in index.search(clip[row], CANDIDATES, where, Choice(by="clip")):
+        for hit in index.search(clip[row], where, SearchOptions(CANDIDATES, by="clip")):
             total[hit.source] = total.get(hit.source, 0.0) + max(hit.score, 0.0)
     return sorted(total, key=lambda source: -total[source])[:CANDIDATES]
 

@@ -2,6 +2,6 @@
 
 from lookalike.index.clock import TimeOfDay
 from lookalike.index.frames import FrameIndex, is_frame_id, open_index
-from lookalike.index.schema import Choice, Finished, Hit, Where
+from lookalike.index.schema import Finished, Hit, Where
 
-__all__ = ["Choice", "Finished", "FrameIndex", "Hit", "TimeOfDay", "Where", "is_frame_id", "open_index"]
+__all__ = ["Finished", "FrameIndex", "Hit", "TimeOfDay", "Where", "is_frame_id", "open_index"]

@@ -1,4 +1,4 @@
-"""What a search is asked, and the few questions that are made of it: one definition for the CLI, HTTP and the page.
+"""A search whose examples are embedded, and the few questions that are made of it.
 
 A stored frame in which something moves that does not always, as a burned-in clock does, is asked by that: each of its
 moving regions is looked for anywhere, and the whole frame by what it shows beyond its camera's usual view. Of a moment
@@ -18,8 +18,9 @@ import numpy as np
 
 from lookalike.contract import EncoderSpec
 from lookalike.errors import QueryError
-from lookalike.index.schema import DIFFERENCE, Choice, Where
+from lookalike.index.schema import DIFFERENCE, Where
 from lookalike.parts import SMALLEST, Part, Weights, split, weigh
+from lookalike.search_fields import USUAL, SearchOptions
 
 MOST_REGIONS = 3  # of a frame that are asked by; with the whole, a search is four questions at most
 LEAST_AREA = 0.5  # of the largest one's, of a region that is asked by: less is mostly a shadow, a cloud or a leaf
@@ -49,48 +50,17 @@ class QueryExample:
     moment: FrameMoment | None = None
 
 
-@dataclass(frozen=True)
-class GivenWeights:
-    """Weights that were given with a search; None takes the encoder's own."""
-
-    colour: float | None = None
-    layout: float | None = None
-
-    def over(self, usual: Weights) -> Weights:
-        """Raises: QueryError for a share that is out of range."""
-        colour = usual.colour if self.colour is None else self.colour
-        layout = usual.layout if self.layout is None else self.layout
-        try:
-            return Weights(colour, layout)
-        except ValueError as error:
-            raise QueryError(f"{error}. Give one between them.") from error
-
-    def check(self, spec: EncoderSpec) -> None:
-        """Raises: QueryError if a weight is out of range, or of a part that the encoder does not have."""
-        self.over(spec.frame)
-        for name in ("colour", "layout"):
-            value, there = getattr(self, name), [part.name for part in spec.parts]
-            if value is not None and (name not in there or len(there) < 2):
-                has = " and ".join(there) if len(there) > 1 else "one piece"
-                raise QueryError(
-                    f"cannot weigh {name}: got {value:g} for an encoder of {has}, expected one with {name} as a part of"
-                    f" its own. Leave {name} out."
-                )
-
-
 @dataclass(frozen=True, eq=False)
-class SearchRequest:
-    """What a search is asked.
+class EmbeddedRequest:
+    """A search request whose examples are embedded.
 
     like: at least one. unlike: what to keep away from, float32 (D,) each, of length 1.
     """
 
     like: Sequence[QueryExample]
     unlike: Sequence[np.ndarray] = ()
-    top: int = 10
-    where: Where = field(default_factory=Where)
-    choice: Choice = field(default_factory=Choice)
-    weights: GivenWeights = field(default_factory=GivenWeights)
+    filters: Where = field(default_factory=Where)
+    options: SearchOptions = USUAL
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,15 +94,15 @@ class Question:
         return float(np.linalg.norm(self.vector))
 
 
-def questions_of(request: SearchRequest, moving: Moving, spec: EncoderSpec) -> list[Question]:
+def questions_of(request: EmbeddedRequest, moving: Moving, spec: EncoderSpec) -> list[Question]:
     """The searches that answer a request: one for each moving region of what is liked, and one for the whole.
 
     moving: of the one example that is liked; empty where several are. A picture without regions is asked by its
     difference alone: next to the whole as it is, which scores higher everywhere, that would change nothing.
     Raises: QueryError if the examples cancel out, or for weights that leave nothing to compare by.
     """
-    request.weights.check(spec)
-    crop, frame = request.weights.over(spec.crop), request.weights.over(spec.frame)
+    request.options.check_parts(spec)
+    crop, frame = request.options.weights(spec.crop), request.options.weights(spec.frame)
     like = [one.vector for one in request.like]
     usual = [moving.usual] if moving.usual is not None else []
     if not moving.regions and usual and not request.unlike:

@@ -48,6 +48,11 @@ class TimeOfDay:
             raise ValueError(f"{zone!r} is no time zone; expected a name such as Europe/Berlin or UTC") from None
         return cls(float(start_s % DAY_S), float(end_s), zone)
 
+    def __str__(self) -> str:
+        """What `parse` reads, without the zone."""
+        hours = (f"{int(second) // 3600:02}:{int(second) // 60 % 60:02}" for second in (self.start_s, self.end_s))
+        return "-".join(hours)
+
     def utc_ranges(self, since: datetime | None = None, until: datetime | None = None) -> list[UtcRange]:
         """The same in UTC, a range or two for each offset that the zone has had.
 

@@ -20,11 +20,11 @@ from lookalike.footage.sampler import GRID
 from lookalike.index.ask import (
     LEAST_AREA,
     MOST_REGIONS,
+    EmbeddedRequest,
     FrameMoment,
     Moving,
     QueryExample,
     Question,
-    SearchRequest,
     questions_of,
 )
 from lookalike.index.background import Background
@@ -32,10 +32,11 @@ from lookalike.index.engine import Engine
 from lookalike.index.folder import FolderPlace
 from lookalike.index.generations import Place, open_generation
 from lookalike.index.moments import collapse
-from lookalike.index.schema import FROM_ELSEWHERE, REMOTE, Choice, Finished, Hit, Scored, Where, first_not_unit, payload
+from lookalike.index.schema import FROM_ELSEWHERE, REMOTE, Finished, Hit, Scored, Where, first_not_unit, payload
 from lookalike.index.spread import spread
 from lookalike.parts import LAYOUT, SMALLEST, span, weigh
 from lookalike.region import Region
+from lookalike.search_fields import USUAL, SearchOptions
 from lookalike.server_options import ONE_NODE, ServerOptions
 
 DEFAULT_COLLECTION = "lookalike"
@@ -43,7 +44,6 @@ FIRST_FETCH = 500  # neighbouring frames fill a page: fetch many, then collapse
 LAST_FETCH = 8000
 CANDIDATES = 5  # hits to choose each of those from that shall differ from each other
 EVERYWHERE, WHOLE = Where(), Where(whole=True)
-EVERY_MOMENT = Choice()
 PAGE = 1000  # frames whose embeddings are read at a time
 DIGITS = 6  # of scores that tell: engines differ in the seventh
 SAME_PICTURE = 0.98  # cosine of a picture and a stored frame that it was cut from, compressed again
@@ -94,37 +94,36 @@ class FrameIndex:
                 new.setdefault(frame.id, frame)
         return list(new.values())
 
-    def ask(self, request: SearchRequest) -> list[Hit]:
+    def ask(self, request: EmbeddedRequest) -> list[Hit]:
         """The moments, or clips, that a request asks for; best first, or in the order in which they add most.
 
         Raises: QueryError if the examples cancel out, or for weights that the encoder cannot follow.
         """
         moving = self._moving(request.like[0]) if len(request.like) == 1 else Moving()
         questions = questions_of(request, moving, self.spec)
-        return self._search(questions, request.top, request.where, request.choice)
+        return self._search(questions, request.filters, request.options)
 
-    def search(
-        self, vector: np.ndarray, top: int = 10, where: Where = EVERYWHERE, choice: Choice = EVERY_MOMENT
-    ) -> list[Hit]:
-        """The `top` moments, or clips, most similar to a vector, float32 (D,), of any length but 0.
+    def search(self, vector: np.ndarray, filters: Where = EVERYWHERE, options: SearchOptions = USUAL) -> list[Hit]:
+        """The moments, or clips, most similar to a vector, float32 (D,), of any length but 0.
 
         A hit's score is the dot product of the two.
-        Returns: hits, best first; or in the order in which they add most, if `choice` is diverse.
+        Returns: hits, best first; or in the order in which they add most, if `options` are diverse.
         """
-        return self._search([Question(vector)], top, where, choice)
+        return self._search([Question(vector)], filters, options)
 
-    def _search(self, questions: Sequence[Question], top: int, where: Where, choice: Choice) -> list[Hit]:
-        wanted, fetch = top * (CANDIDATES if choice.diverse else 1), max(FIRST_FETCH, top)
+    def _search(self, questions: Sequence[Question], filters: Where, options: SearchOptions) -> list[Hit]:
+        top = options.top
+        wanted, fetch = top * (CANDIDATES if options.diverse else 1), max(FIRST_FETCH, top)
         vectors, before = np.stack([one.vector for one in questions]), -1
         while True:
-            found = [self._nearest(one, fetch, where, choice.min_score) for one in questions]
+            found = [self._nearest(one, fetch, filters, options.min_score) for one in questions]
             is_last = fetch >= LAST_FETCH or all(len(one) < fetch for one in found)
-            hits = collapse(_merged(found, None if is_last else fetch), by_clip=choice.by == "clip")
-            if choice.min_percentile is not None:
-                hits = self._background.above(choice.min_percentile, vectors, hits)
-            in_vain = choice.min_percentile is not None and len(hits) == before  # what is further away is below, too
+            hits = collapse(_merged(found, None if is_last else fetch), by_clip=options.by == "clip")
+            if options.min_percentile is not None:
+                hits = self._background.above(options.min_percentile, vectors, hits)
+            in_vain = options.min_percentile is not None and len(hits) == before  # what is further away is below, too
             if len(hits) >= wanted or is_last or in_vain:
-                chosen = self._chosen(hits[:wanted], top, choice.diverse, questions[0])
+                chosen = self._chosen(hits[:wanted], top, options.diverse, questions[0])
                 return self._background.calibrate(vectors, chosen)
             before, fetch = len(hits), fetch * 4
 

@@ -8,14 +8,13 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from lookalike.footage import Frame
 from lookalike.index.clock import TimeOfDay, UtcRange
 
-By = Literal["moment", "clip"]
 REMOTE = "remote"  # a field of frames whose source was named from elsewhere: no such path is opened
 FROM_ELSEWHERE = "over HTTP or by an imported table"
 DIFFERENCE = "difference"  # what a picture shows beyond its camera's usual view: `asked` of what that found
@@ -55,30 +54,6 @@ class Where:
             return []
         since, until = (in_utc(bound) if isinstance(bound, datetime) else None for bound in (self.since, self.until))
         return self.time_of_day.utc_ranges(since, until)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which of the frames found are answered, and as what.
-
-    by: neighbouring frames, or all of one clip, are one hit. min_score: hits of at least this cosine similarity.
-    min_percentile: hits of at least this percentile of their camera's own frames. diverse: from 0, the nearest, to 1:
-    such as are unlike each other.
-    Raises: ValueError for a value that is out of range.
-    """
-
-    by: By = "moment"
-    min_score: float | None = None
-    min_percentile: float | None = None
-    diverse: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.min_score is not None and not -1 <= self.min_score <= 1:
-            raise ValueError(f"min_score is {self.min_score}, expected a cosine similarity from -1 to 1")
-        if self.min_percentile is not None and not 0 <= self.min_percentile < 100:
-            raise ValueError(f"min_percentile is {self.min_percentile}, expected from 0 to below 100, such as 99.5")
-        if not 0 <= self.diverse <= 1:
-            raise ValueError(f"diverse is {self.diverse}, expected from 0 to 1")
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,9 @@ from PIL import Image
 
 from lookalike import cli
 from lookalike.encoder import Encoder
-from lookalike.examples import example_of
 from lookalike.footage import find_sources, frame_at, read_frames
 from lookalike.index import Where, open_index
-from lookalike.index.ask import SearchRequest
+from lookalike.search import Example, Searcher, SearchRequest
 from tests.e2e.conftest import TWINS, run_verb
 from tests.tiny import write_tiny_encoder
 
@@ -65,7 +64,7 @@ def test_a_frame_cut_from_a_clip_is_found_in_it_at_its_time(
             own = [
                 hit
                 for example in (str(tmp_path / "frame.png"), f"{source.path}@{cut.time_s}")
-                for hit in index.ask(SearchRequest([example_of(example, model, index)], where=alone))
+                for hit in Searcher(model, index).search(SearchRequest((Example(example),), filters=alone))
             ]
         assert [hit.time_s for hit in own] == [cut.time_s] * 2
         assert own[0].score >= TWINS * first["score"]

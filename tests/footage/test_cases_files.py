@@ -20,7 +20,6 @@ from PIL import Image
 
 from lookalike import pixels
 from lookalike.errors import FootageError, ImageError
-from lookalike.examples import example_of
 from lookalike.footage import Skipped, find_sources, frame_at, read_frames
 from lookalike.footage.container import open_video
 from lookalike.footage.kinds import is_text, kind_by_head
@@ -28,6 +27,7 @@ from lookalike.footage.sources import LeftOut, find_in_folders
 from lookalike.index import Where
 from lookalike.naming import Naming, NamingFlags
 from lookalike.printable import printable
+from lookalike.search import Example, Searcher
 from lookalike.selection import Selection
 from tests.clips import picture, write_clip
 from tests.conftest import SHARED_DATA
@@ -367,7 +367,7 @@ def test_pictures_and_tables_that_are_named_are_not_waited_for(tmp_path: Path, t
     pipe, _, zero = special_files(tmp_path)
     for path in (pipe, zero):
         with pytest.raises(FootageError, match="expected a file"):
-            example_of(str(path), tiny, None)  # type: ignore[arg-type]
+            Searcher(tiny, None).embedded(Example(str(path)))  # type: ignore[arg-type]
         with pytest.raises(FootageError, match="expected a file"):
             read_events(path)
 
@@ -473,6 +473,7 @@ def refuse(path="."):
     return scandir(path)
 os.scandir = refuse
 from lookalike.cli import main
+from lookalike.search import Example, Searcher
 main(sys.argv[1:])
 """
 

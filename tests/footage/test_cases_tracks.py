@@ -17,7 +17,6 @@ from PIL import Image
 from lookalike.embed import Job, embed_footage, embed_rows
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
-from lookalike.examples import example_of
 from lookalike.footage import Ended, Frame, find_sources, frame_at, read_frames, read_source
 from lookalike.footage.playable import judge, make_playable
 from lookalike.footage.read import duration_s, identify
@@ -33,6 +32,7 @@ from lookalike.ingest import index_footage
 from lookalike.naming import Naming
 from lookalike.reindex import reindex
 from lookalike.sampling import Sampling
+from lookalike.search import Example, Searcher
 from serving.stills import Moment, Stills
 from serving.unchanged import Unchanged
 from tests.clips import number_of
@@ -194,10 +194,11 @@ def test_pictures_of_a_further_track_are_its_own(front_rear: Path, tiny: Encoder
 def test_a_moment_of_a_further_track_is_a_query(front_rear: Path, tiny: Encoder, tmp_path: Path) -> None:
     second = f"{front_rear}#2"
     with open_index(tmp_path / "index", SPEC, create=True) as index:
-        asked = example_of(f"{second}@0.2", tiny, index)
+        searcher = Searcher(tiny, index)
+        asked = searcher.embedded(Example(f"{second}@0.2"))
         np.testing.assert_allclose(asked.vector, tiny.embed(frame_at(second, 0.2, SPEC.input_px)[None])[0], atol=1e-6)
         with pytest.raises(FootageError, match="nothing at 60 s"):
-            example_of(f"{second}@60", tiny, index)
+            searcher.embedded(Example(f"{second}@60"))
 
 
 def test_what_browsers_play_of_a_further_track_is_that_track(front_rear: Path, tmp_path: Path) -> None:

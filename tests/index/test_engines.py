@@ -13,11 +13,12 @@ import pytest
 from qdrant_client import QdrantClient
 
 from lookalike.errors import IndexStoreError
-from lookalike.index import Choice, Finished, FrameIndex, TimeOfDay, Where, background, open_index
+from lookalike.index import Finished, FrameIndex, TimeOfDay, Where, background, open_index
 from lookalike.index.background import SAMPLE, Background
 from lookalike.index.schema import HIT_FIELDS
 from lookalike.index.server import ServerEngine
 from lookalike.region import Region
+from lookalike.search_fields import SearchOptions
 from tests.index.circle import SPEC, at, frame, write_circle_encoder
 from tests.index.real_qdrant import IMAGE, real_qdrant, why_none
 from tests.serving.running import ROOT, bentoml_env, served
@@ -330,19 +331,19 @@ def test_a_hit_stands_for_its_neighbours(index):
     """Ten frames 1 s apart, the best at 6 s: within 5 s of it are 1 s to 9 s; 0 s is a moment of its own."""
     index.add([frame("a", second) for second in range(10)], at(*[10 + abs(second - 6) for second in range(10)]))
     index.add([frame("b", 3, "dock", EIGHT)], at(-40))
-    best, first, other = index.search(QUERY, top=10)
+    best, first, other = index.search(QUERY, options=SearchOptions(10))
     assert (best.source, best.camera, best.time_s, best.span_s) == ("gate/a.mp4", "gate", 6, (1, 9))
     assert best.score == pytest.approx(math.cos(math.radians(10)), abs=1e-6)
     assert (first.time_s, first.span_s) == (0, (0, 0))
     assert (other.source, other.captured_at, other.span_s) == ("dock/b.mp4", "2026-01-05T08:00:00Z", (3, 3))
-    assert index.search(QUERY, top=2) == [best, first]
+    assert index.search(QUERY, options=SearchOptions(2)) == [best, first]
 
 
 def test_a_clip_is_one_hit_where_asked_for(index):
     """Clip a: frames at 0, 1, 20 and 21 s are two moments, the best frame at 20 s. Clip b has a frame."""
     index.add([frame("a", second) for second in (0, 1, 20, 21)], at(20, 21, 10, 11))
     index.add([frame("b", 7)], at(15))
-    clip, other = index.search(QUERY, choice=Choice(by="clip"))
+    clip, other = index.search(QUERY, options=SearchOptions(by="clip"))
     assert (clip.source, clip.time_s, clip.span_s) == ("gate/a.mp4", 20, (0, 21))
     assert (clip.frames, clip.moments) == (4, 2)
     assert (other.source, other.frames, other.moments) == ("gate/b.mp4", 1, 1)
@@ -353,22 +354,17 @@ def test_ten_clips_are_found_behind_a_clip_of_many_moments(index):
     """600 moments of one clip are all nearer than nine other clips, and more than one fetch brings."""
     index.add([frame("a", number * 10) for number in range(600)], at(*np.linspace(0, 20, 600)))
     index.add([frame(f"b{number}", 0) for number in range(9)], at(*range(30, 39)))
-    hits = index.search(QUERY, choice=Choice(by="clip"))
+    hits = index.search(QUERY, options=SearchOptions(by="clip"))
     assert [hit.moments for hit in hits] == [600] + [1] * 9
 
 
 def test_hits_have_at_least_the_score_asked_for(index):
     index.add([frame("a", 0), frame("b", 0), frame("c", 0)], at(10, 60, 61))
-    assert [hit.source for hit in index.search(QUERY, choice=Choice(min_score=0.499))] == ["gate/a.mp4", "gate/b.mp4"]
-    assert index.search(QUERY, choice=Choice(min_score=0.99)) == []
-
-
-@pytest.mark.parametrize(
-    "bad", [{"min_score": 1.01}, {"min_score": -2}, {"min_score": math.nan}, {"min_percentile": 100}, {"diverse": 1.5}]
-)
-def test_a_choice_that_cannot_be_is_refused(bad):
-    with pytest.raises(ValueError, match=f"{next(iter(bad))} is .*, expected"):
-        Choice(**bad)
+    assert [hit.source for hit in index.search(QUERY, options=SearchOptions(min_score=0.499))] == [
+        "gate/a.mp4",
+        "gate/b.mp4",
+    ]
+    assert index.search(QUERY, options=SearchOptions(min_score=0.99)) == []
 
 
 @pytest.mark.parametrize(("diverse", "expected"), [(0, "abc"), (0.1, "abc"), (0.5, "acb"), (0.9, "acb"), (1, "acb")])
@@ -376,7 +372,7 @@ def test_hits_are_spread_where_asked_for(index, diverse, expected):
     """a at 10, b at 12, c at -15 degrees. After a, half of each: b is worth (cos 12 - cos 2) / 2 = -.01, and c
     (cos 15 - cos 25) / 2 = .03. At a tenth b is: .9 cos 12 - .1 cos 2 = .780, and c .9 cos 15 - .1 cos 25 = .779."""
     index.add([frame(name, 0) for name in "abc"], at(10, 12, -15))
-    hits = index.search(QUERY, choice=Choice(diverse=diverse))
+    hits = index.search(QUERY, options=SearchOptions(diverse=diverse))
     assert [hit.source for hit in hits] == [f"gate/{name}.mp4" for name in expected]
     assert {hit.score for hit in hits} == {hit.score for hit in index.search(QUERY)}
 
@@ -384,7 +380,7 @@ def test_hits_are_spread_where_asked_for(index, diverse, expected):
 def test_spread_hits_are_chosen_of_more_than_are_asked_for(index):
     """Three nearly equal frames are nearest; of two hits the other side is one."""
     index.add([frame(name, 0) for name in "abcd"], at(10, 10.1, 10.2, -15))
-    hits = index.search(QUERY, top=2, choice=Choice(diverse=0.5))
+    hits = index.search(QUERY, options=SearchOptions(2, diverse=0.5))
     assert [hit.source for hit in hits] == ["gate/a.mp4", "gate/d.mp4"]
 
 
@@ -397,9 +393,9 @@ def test_a_percentile_is_the_share_of_the_cameras_other_frames_that_are_less_sim
     assert (alone.camera, alone.percentile) == ("dock", 0)
     assert (first.source, first.percentile) == ("gate/a.mp4", 90)
     assert (second.source, second.percentile) == ("gate/b1.mp4", pytest.approx(100 * 8 / 11))
-    assert index.search(QUERY, choice=Choice(min_percentile=80)) == [first]
-    assert index.search(QUERY, choice=Choice(min_percentile=90.5)) == []
-    assert index.search(QUERY, where=Where(sources=("gate/a.mp4",))) == [first]  # of all its camera, whatever is asked
+    assert index.search(QUERY, options=SearchOptions(min_percentile=80)) == [first]
+    assert index.search(QUERY, options=SearchOptions(min_percentile=90.5)) == []
+    assert index.search(QUERY, Where(sources=("gate/a.mp4",))) == [first]  # of all its camera, whatever is asked
 
 
 def test_frames_are_compared_with_frames_and_regions_with_regions(index):
@@ -427,7 +423,7 @@ def test_a_sample_tells_the_percentile_and_is_the_same_for_all(index):
         index.add([frame(f"s{number}", 0) for number in numbers], at(*[30 + number / 400 for number in numbers]))
     index.add([frame("a", 0)], at(1.1))
     index.add([frame(f"b{number}", 0) for number in range(40)], at(*[1] * 40))
-    hit = index.search(QUERY, where=Where(sources=("gate/a.mp4",)))[0]
+    hit = index.search(QUERY, Where(sources=("gate/a.mp4",)))[0]
     share = 4000 / 4041
     assert hit.percentile == pytest.approx(100 * share, abs=400 * math.sqrt(share * (1 - share) / SAMPLE))
     assert Background(index._engine).calibrate(QUERY, [hit]) == [hit]
@@ -437,18 +433,20 @@ def test_a_frame_that_stands_for_a_run_counts_as_all_of_it(index):
     """Of 10 other frames 8 are one run, behind the hit; the two before it are single: 8 of 10 + 1."""
     run = dataclasses.replace(frame("run", 0), stands_for=8)
     index.add([frame("a", 0), run, frame("c", 0), frame("d", 0)], at(5, 20, 1, 2))
-    hit = index.search(QUERY, where=Where(sources=("gate/a.mp4",)))[0]
+    hit = index.search(QUERY, Where(sources=("gate/a.mp4",)))[0]
     assert hit.percentile == pytest.approx(100 * 8 / 11)
 
 
 def test_a_camera_is_sampled_again_after_a_while(index, monkeypatch):
     """While the sample before is used: no search waits for it."""
     index.add([frame("a", 0), frame("b", 0)], at(5, 10))
-    assert index.search(QUERY, top=1)[0].percentile == 50
+    assert index.search(QUERY, options=SearchOptions(1))[0].percentile == 50
     index.add([frame("c", 0), frame("d", 0)], at(20, 30))
     monkeypatch.setattr(background, "REFRESH_S", 1e-9)
     deadline = time.monotonic() + 30
-    while (percentile := index.search(QUERY, top=1)[0].percentile) == 50 and time.monotonic() < deadline:
+    while (
+        percentile := index.search(QUERY, options=SearchOptions(1))[0].percentile
+    ) == 50 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert percentile == 75
 
@@ -457,7 +455,7 @@ def test_a_page_full_of_neighbours_hides_no_other_clip(index):
     """600 frames within one moment are all nearer than the other clip's, and more than one fetch brings."""
     index.add([frame("a", number * 0.005) for number in range(600)], at(*np.linspace(0, 20, 600)))
     index.add([frame("b", 0)], at(60))
-    assert [(hit.source, hit.span_s) for hit in index.search(QUERY, top=2)] == [
+    assert [(hit.source, hit.span_s) for hit in index.search(QUERY, options=SearchOptions(2))] == [
         ("gate/a.mp4", (0, pytest.approx(2.995))),
         ("gate/b.mp4", (0, 0)),
     ]
@@ -480,8 +478,8 @@ def test_an_unknown_id_is_named(index, unknown):
 
 def test_optimizing_and_flushing_change_no_answer(index):
     index.add([frame(str(number), 0) for number in range(100)], at(*range(100)))
-    before = index.search(QUERY, top=5)
+    before = index.search(QUERY, options=SearchOptions(5))
     index.finish([])
     index.optimize()
-    assert index.search(QUERY, top=5) == before
+    assert index.search(QUERY, options=SearchOptions(5)) == before
     assert [hit.source for hit in before] == [f"gate/{number}.mp4" for number in range(5)]

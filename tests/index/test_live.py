@@ -20,6 +20,7 @@ from lookalike.index.live import LiveEngine
 from lookalike.index.shard_process import Turns
 from lookalike.index.shards import current_shard
 from lookalike.index.snapshot import restore, snapshot
+from lookalike.search_fields import SearchOptions
 from tests.index.circle import SPEC, at, frame
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,7 +110,7 @@ def check_changed(index: FrameIndex) -> None:
     assert {one["id"] for one in found if one["camera"] == "yard"} == {one.id for one in [*LATER[50:], LATER[0]]}
     assert index.count() == len(found) == 95 + 10 + 51
     np.testing.assert_allclose(index.vector(LATER[0].id), at(300)[0], atol=1e-6)
-    assert index.search(at(300)[0], 1)[0].id == LATER[0].id
+    assert index.search(at(300)[0], options=SearchOptions(1))[0].id == LATER[0].id
 
 
 def test_searches_are_answered_while_graph_after_graph_is_built(tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_searches_are_answered_while_graph_after_graph_is_built(tmp_path: Path) 
         def ask() -> None:
             while not done.is_set():
                 try:
-                    assert index.search(at(20)[0], 1)[0].source == FRAMES[20].source
+                    assert index.search(at(20)[0], options=SearchOptions(1))[0].source == FRAMES[20].source
                     assert len(list(index.frames(Where(("gate",))))) == 100
                 except BaseException as error:  # noqa: BLE001 (told to the test, whatever it is)
                     failed.append(error)

@@ -16,6 +16,7 @@ from lookalike import pixels
 from lookalike.footage import find_sources, read_frames
 from lookalike.index import open_index
 from lookalike.index.shards import POINTER
+from lookalike.search_fields import SearchOptions
 from tests.clips import noise, write_clip
 from tests.e2e.conftest import run_verb
 from tests.serving.conftest import encoded, picture
@@ -79,7 +80,7 @@ def test_every_search_is_answered_and_every_frame_is_found(
         for one in frames[:: FRAMES // 2]:
             expected = tiny_embedding(pixels.fit(one.image, SPEC.input_px))
             np.testing.assert_allclose(index.vector(one.id), expected, atol=1e-5)
-            assert index.search(expected, 1)[0].score > 0.999
+            assert index.search(expected, options=SearchOptions(1))[0].score > 0.999
 
 
 def test_the_verbs_that_keep_an_index_keep_that_of_a_service(

@@ -7,8 +7,8 @@ import re
 import httpx
 import pytest
 
+from lookalike.search_fields import MOST_HITS
 from serving import openapi_gallery
-from serving.limits import MAX_TOP
 from tests.tiny import SPEC
 
 
@@ -19,7 +19,7 @@ def test_openapi_lists_our_routes_beside_bentoml_s(service: httpx.Client) -> Non
     embed, search = (document["paths"][path]["post"] for path in ("/embed", "/search"))
     assert set(embed["responses"]) == {"200", "400", "413", "415", "503", "504"}
     assert set(search["responses"]) == {"200", "400", "404", "409", "410", "413", "415", "503", "504"}
-    assert next(one for one in search["parameters"] if one["name"] == "top")["schema"]["maximum"] == MAX_TOP
+    assert next(one for one in search["parameters"] if one["name"] == "top")["schema"]["maximum"] == MOST_HITS
 
 
 def test_every_reference_in_the_document_leads_somewhere(service: httpx.Client) -> None:

@@ -59,7 +59,7 @@ def test_a_frame_a_like_and_a_moment_are_asked_by_what_moves_in_them(
     assert passed(by_id) == RED_PASSES
     assert {hit["asked"] for hit in by_id} == {by_id[0]["region"]} != {None}
     assert hits(passing, like=[whole["id"]], top=3) == by_id
-    moment = hits(passing, like=[f"moment:{whole['source_id']}@12.1"], top=3)
+    moment = hits(passing, like=[f"{whole['source_id']}@12.1"], top=3)
     assert [(hit["id"], hit["asked"]) for hit in moment] == [(hit["id"], hit["asked"]) for hit in by_id]
 
 
@@ -68,7 +68,7 @@ def test_a_region_that_is_drawn_is_what_is_asked(passing: httpx.Client, whole: d
 
 
 def test_unlike_an_empty_moment_leaves_what_passes(passing: httpx.Client, whole: dict[str, Any]) -> None:
-    empty = f"moment:{whole['source_id']}@5"
+    empty = f"{whole['source_id']}@5"
     found = hits(passing, like=[whole["id"]], unlike=[empty], top=20)
     assert passed(found[:3]) == RED_PASSES
     assert all(hit["score"] < 0.01 for hit in found if passed([hit]) == {None} and hit["camera"] == "gate")

@@ -13,16 +13,20 @@ from PIL import Image
 from lookalike import pixels
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError, IndexStoreError, QueryError
-from lookalike.examples import example_of
 from lookalike.footage import find_sources, read_frames
 from lookalike.index import FrameIndex, open_index
-from lookalike.index.ask import combine
+from lookalike.index.ask import QueryExample, combine
 from lookalike.ingest import index_footage
 from lookalike.region import Region
 from lookalike.sampling import ALL
+from lookalike.search import Example, Searcher
 from tests.clips import noise, write_clip
 from tests.index.circle import at
 from tests.tiny import SPEC, tiny_embedding
+
+
+def embedded(example: Example, encoder: Encoder, index: FrameIndex) -> QueryExample:
+    return Searcher(encoder, index).embedded(example)
 
 
 @pytest.fixture(scope="module")
@@ -92,22 +96,22 @@ def test_each_kind_of_example_gives_its_vector(clip: Path, index: FrameIndex, en
     third = list(read_frames(find_sources([clip])))[2]
     expected = tiny_embedding(pixels.fit(third.image, SPEC.input_px))
     for example in (third.id, f"{clip}@0.08", f"{clip}@0.1"):
-        np.testing.assert_allclose(example_of(example, encoder, index).vector, expected, atol=1e-5)
+        np.testing.assert_allclose(embedded(Example(example), encoder, index).vector, expected, atol=1e-5)
     half = Region(0, 0, 0.5, 1)
     expected = tiny_embedding(pixels.fit(third.image[:, :32], SPEC.input_px))
     for example in (third.id, f"{clip}@0.08"):
-        np.testing.assert_allclose(example_of(example, encoder, index, half).vector, expected, atol=1e-5)
+        np.testing.assert_allclose(embedded(Example(example, half), encoder, index).vector, expected, atol=1e-5)
 
 
 def test_examples_that_are_not_there_are_named(clip: Path, index: FrameIndex, encoder: Encoder) -> None:
     with pytest.raises(FootageError, match=r"^nothing\.jpg: no such file, expected a picture, a frame"):
-        example_of("nothing.jpg", encoder, index)
+        embedded(Example("nothing.jpg"), encoder, index)
     with pytest.raises(FootageError, match=r"^me@home\.jpg: no such file"):
-        example_of("me@home.jpg", encoder, index)
+        embedded(Example("me@home.jpg"), encoder, index)
     with pytest.raises(FootageError, match=r"^gone\.mp4: no such file"):
-        example_of("gone.mp4@3", encoder, index)
+        embedded(Example("gone.mp4@3"), encoder, index)
     with pytest.raises(IndexStoreError, match="no frame has the id"):
-        example_of("00000000-0000-0000-0000-000000000000", encoder, index)
+        embedded(Example("00000000-0000-0000-0000-000000000000"), encoder, index)
 
 
 def test_a_picture_in_a_zip_is_an_example_as_it_is_named_in_a_hit(
@@ -116,18 +120,18 @@ def test_a_picture_in_a_zip_is_an_example_as_it_is_named_in_a_hit(
     Image.fromarray(noise(1)[0]).save(tmp_path / "a.png")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         file.write(tmp_path / "a.png", "gate/a.png")
-    vector = example_of(str(tmp_path / "a.png"), encoder, index).vector
+    vector = embedded(Example(str(tmp_path / "a.png")), encoder, index).vector
     for name in ("a.zip/gate/a.png", "a.zip/gate/a.png@0"):
-        assert (example_of(str(tmp_path / name), encoder, index).vector == vector).all()
+        assert (embedded(Example(str(tmp_path / name)), encoder, index).vector == vector).all()
     with pytest.raises(FootageError, match="no such file"):
-        example_of(str(tmp_path / "a.zip" / "b.png"), encoder, index)
+        embedded(Example(str(tmp_path / "a.zip" / "b.png")), encoder, index)
 
 
 def test_an_example_is_what_its_content_is(tmp_path: Path, clip: Path, index: FrameIndex, encoder: Encoder) -> None:
     Image.fromarray(noise(1)[0]).save(tmp_path / "a.png")
-    vector = example_of(str(tmp_path / "a.png"), encoder, index).vector
+    vector = embedded(Example(str(tmp_path / "a.png")), encoder, index).vector
     (tmp_path / "a.png").rename(tmp_path / "picture.mp4")
-    assert (example_of(str(tmp_path / "picture.mp4"), encoder, index).vector == vector).all()
+    assert (embedded(Example(str(tmp_path / "picture.mp4")), encoder, index).vector == vector).all()
     clip.rename(tmp_path / "film.jpg")
     with pytest.raises(FootageError, match=r"film\.jpg: a video; name a moment of it"):
-        example_of(str(tmp_path / "film.jpg"), encoder, index)
+        embedded(Example(str(tmp_path / "film.jpg")), encoder, index)

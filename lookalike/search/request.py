@@ -1,0 +1,104 @@
+"""A search, as it is asked: examples, conditions and options. `fields` reads it from text and writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from lookalike.index.clock import TimeOfDay
+from lookalike.index.schema import Where, parse_moment, utc_text
+from lookalike.region import Region
+from lookalike.search.example import Example
+from lookalike.search_fields import FilterFields, SearchOptions
+
+MOST_EXAMPLES = 64  # that a search is like, or unlike; each may have to be decoded
+T = TypeVar("T")
+U = TypeVar("U")
+SENT = Example("")  # the picture that a request brings with it
+ONE_OF = "expected one picture, id or moment, or only `like`, which may name regions itself"
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """What a search asks: hits that are like these examples, and unlike those.
+
+    like: at least one; SENT stands for a picture that comes with the request.
+    Raises: ValueError without one, or for more than MOST_EXAMPLES of either.
+    """
+
+    like: tuple[Example, ...]
+    unlike: tuple[Example, ...] = ()
+    filters: Where = field(default_factory=Where)
+    options: SearchOptions = field(default_factory=SearchOptions)
+
+    def __post_init__(self) -> None:
+        if not self.like:
+            raise ValueError(f"nothing to look for: {ONE_OF}")
+        for name in ("like", "unlike"):
+            if (count := len(getattr(self, name))) > MOST_EXAMPLES:
+                raise ValueError(f"too many examples: got {count} of {name}, expected at most {MOST_EXAMPLES}")
+
+    @classmethod
+    def of(
+        cls,
+        pointed: Sequence[Example],
+        region: str | None,
+        like: Iterable[str],
+        unlike: Iterable[str],
+        filters: Where,
+        options: SearchOptions,
+    ) -> SearchRequest:
+        """pointed: what a picture, an id or a moment names: one, or none next to `like`. region: of it.
+
+        Raises: ValueError that names what is wrong.
+        """
+        more = [tuple(_example(name, text) for text in texts) for name, texts in (("like", like), ("unlike", unlike))]
+        if len(pointed) > 1 or (not pointed and (region or not more[0])):
+            raise ValueError(f"got {len(pointed)} pictures, ids and moments{' and a region' * bool(region)}; {ONE_OF}")
+        part = named("region", Region.parse, region) if region else None
+        first = tuple(named("region", one.within, part) for one in pointed)
+        return cls((*first, *more[0]), more[1], filters, options)
+
+
+def _example(name: str, text: str) -> Example:
+    return named(name, Example.parse, text)
+
+
+def named(name: str, read: Callable[[T], U], value: T) -> U:
+    try:
+        return read(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def read_filters(fields: FilterFields) -> Where:
+    """Raises: ValueError that names the field."""
+    try:
+        zone = ZoneInfo(fields.zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"invalid zone: got {fields.zone[:50]!r}, expected a name as Europe/Berlin") from None
+    since, until = _moment("since", fields.since, zone), _moment("until", fields.until, zone)
+    return Where(fields.camera, since, until, fields.source, _hours(fields.time_of_day, fields.zone))
+
+
+def _moment(name: str, text: str | None, zone: ZoneInfo) -> datetime | float | None:
+    if text is None:
+        return None
+    moment = named(name, parse_moment, text)
+    if not isinstance(moment, datetime):
+        return moment
+    try:
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+        utc_text(aware)  # the index asks for it; a zone can push year 1 or 9999 over the edge
+    except OverflowError as error:
+        raise ValueError(f"{name}: {error}") from error
+    return aware
+
+
+def _hours(text: str | None, zone: str) -> TimeOfDay | None:
+    return named("time_of_day", lambda one: TimeOfDay.parse(one, zone), text) if text else None

@@ -1,0 +1,108 @@
+"""A search from end to end, where the encoder and the files are: what is pointed at -> hits.
+
+A service has its own way from examples to vectors, in batches; it opens no path that a client names.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from lookalike import pixels
+from lookalike.encoder import Encoder
+from lookalike.errors import FootageError
+from lookalike.footage import duration_s, frame_at
+from lookalike.footage.archive import inside, read_bytes, size_bytes
+from lookalike.footage.kinds import kind_by_content, kind_by_name, kind_by_suffix
+from lookalike.footage.sources import split_track
+from lookalike.footage.url import shown_url
+from lookalike.index import FrameIndex, Hit, Where
+from lookalike.index.ask import EmbeddedRequest, FrameMoment, QueryExample
+from lookalike.regular import check_regular
+from lookalike.search.example import Example
+from lookalike.search.request import SearchRequest
+
+BEYOND_S = 1.0  # headers are not exact
+
+
+class Searcher:
+    """Embeds what a request points at, and asks an index."""
+
+    def __init__(self, encoder: Encoder, index: FrameIndex) -> None:
+        self._encoder, self._index = encoder, index
+
+    def search(self, request: SearchRequest) -> list[Hit]:
+        """Returns: hits, best first, or in the order in which they add most, if the request is diverse.
+
+        Raises: FootageError if a picture or a moment is not there; IndexStoreError if no frame has an id; QueryError if
+        the examples cancel out, or for weights that the encoder cannot follow.
+        """
+        request.options.check_parts(self._encoder.spec)
+        like = [self.embedded(example) for example in request.like]
+        unlike = [self.embedded(example).vector for example in request.unlike]
+        return self._index.ask(EmbeddedRequest(like, unlike, request.filters, request.options))
+
+    def embedded(self, example: Example) -> QueryExample:
+        """Embed what an example points at, or the region of it. Raises: as `search`."""
+        text, region, side = example.text, example.region, self._encoder.spec.input_px
+        if example.frame_id and region is None:
+            return self._index.example(text)
+        check_regular(split_track(text)[0])
+        if _is_video(text) and Path(split_track(text)[0]).is_file():
+            raise FootageError(f"{text}: a video; name a moment of it, as {text}@12.5, or `lookalike locate` it")
+        if region is None and _is_there(text):
+            return QueryExample(self._encoder.embed(pixels.decode_to_fit(read_bytes(text), side, text)[None])[0])
+        picture = self._picture(example, None if region else side)
+        small = pixels.fit(region.crop(picture) if region else picture, side)
+        moment = None if region else _moment(example)
+        return QueryExample(self._encoder.embed(small[None])[0], region is not None, moment)
+
+    def _picture(self, example: Example, fit_px: int | None) -> np.ndarray:
+        """fit_px: as for `frame_at`."""
+        if example.frame_id:
+            return frame_at(*self._index.place(example.frame_id), fit_px)
+        if example.moment and not _is_there(example.text):
+            source, time_s = example.moment
+            try:
+                _check_within(source, time_s)
+                return frame_at(source, time_s, fit_px)
+            except ValueError:
+                pass  # an @ in the name of a picture that is not there
+        if not _is_there(example.text):
+            expected = "expected a picture, a frame's id, or a moment as gate.mp4@12.5"
+            raise FootageError(f"{shown_url(example.text)}: no such file, {expected}")
+        return pixels.decode(read_bytes(example.text), example.text)
+
+
+def _moment(example: Example) -> FrameMoment | None:
+    """Of which recording `gate.mp4@12.5` is a moment, by the names that it may be stored under."""
+    if example.moment is None or _is_there(example.text):
+        return None
+    source, time_s = example.moment
+    return FrameMoment(Where(sources=(source, str(Path(source).absolute()))), time_s)
+
+
+def _is_there(path: str) -> bool:
+    """Whether it is a file, or a member of a zip."""
+    try:
+        return Path(path).is_file() or (inside(path) is not None and size_bytes(path) >= 0)
+    except FootageError:
+        return False
+
+
+def _is_video(source: str) -> bool:
+    """By its name and its content, which may disagree; by its name if it is not there."""
+    path = split_track(source)[0]
+    try:
+        return "video" in (kind_by_name(path), kind_by_content(path))
+    except (FootageError, OSError):
+        return kind_by_suffix(path) == "video"
+
+
+def _check_within(source: str, time_s: float) -> None:
+    """Past its end a recording would show its last frame, and before its start the first."""
+    length_s = duration_s(source) if _is_video(source) else None
+    if time_s < 0 or (length_s is not None and time_s > length_s + BEYOND_S):
+        until = "" if length_s is None else f" to {length_s:.1f} s"
+        raise FootageError(f"{source}: nothing at {time_s:g} s, expected a moment from 0 s{until}")
