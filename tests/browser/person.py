@@ -54,17 +54,17 @@ def choose(page: Page, data: bytes) -> None:
 
 
 @contextmanager
-def answer(page: Page) -> Iterator[None]:
+def new_results(page: Page) -> Iterator[None]:
     """What is done within asks the service something: afterwards the answer is on the page."""
     with page.expect_response(lambda response: urlsplit(response.url).path == "/search"):
         yield
-    expect(page.locator("[data-phase=answered][aria-busy=false]")).to_be_attached()
+    expect(page.locator("[data-phase=done][aria-busy=false]")).to_be_attached()
 
 
-def ask(page: Page, data: bytes) -> list[Seen]:
+def search(page: Page, data: bytes) -> list[Seen]:
     """Open the page, drop a picture, and see the answer."""
     page.goto("/ui")
-    with answer(page):
+    with new_results(page):
         drop(page, data)
     return hits(page)
 

@@ -1,0 +1,142 @@
+/** A recording that plays from a moment, and stands still at any frame of it. Times are seconds within the recording. */
+
+import { mediaUrl } from "../core/api.js"
+import { element } from "../core/dom.js"
+import * as format from "../core/format.js"
+
+const USUAL_FPS = 25 // where the service does not know
+const WITHIN_S = 0.001 // a seek to where a frame begins must not show the one before
+
+/**
+ * @param {{onTime: (time_s: number) => void, onFailure: (reason: string) => void}} told
+ */
+export function makePlayer(told) {
+  const video = element("video", {
+    playsInline: true,
+    muted: true,
+    preload: "auto",
+    "data-test": "viewer-video",
+    tabIndex: -1,
+  })
+  const player = { video, told, info: null, controls: {} }
+  player.bar = makeBar(player)
+  video.addEventListener("timeupdate", () => showTime(player))
+  video.addEventListener("seeked", () => showTime(player))
+  for (const name of ["play", "pause"]) video.addEventListener(name, () => showPlaying(player))
+  video.addEventListener("error", () => video.hasAttribute("src") && told.onFailure(reason(video.error)))
+  return {
+    video,
+    bar: player.bar,
+    load: (info, time_s) => load(player, info, time_s),
+    unload: () => unload(player),
+    isLoaded: () => Boolean(player.info),
+    time: () => timeOf(player),
+    seek: time_s => seek(player, time_s),
+    step: frames => seek(player, timeOf(player) + frames / (player.info?.fps || USUAL_FPS)),
+    toggle: () => toggle(player),
+    pause: () => video.pause(),
+  }
+}
+
+const reason = error =>
+  error?.code === 2
+    ? "The recording stopped coming; see whether the service still runs."
+    : "The browser cannot play this recording."
+
+function makeBar(player) {
+  const { controls, video } = player
+  const step = frames => () => seek(player, timeOf(player) + frames / (player.info?.fps || USUAL_FPS))
+  controls.play = element("button", {
+    className: "icon",
+    "data-icon": "play",
+    "aria-label": "Play",
+    title: "Play (space)",
+    onclick: () => toggle(player),
+  })
+  controls.seek = element("input", {
+    type: "range",
+    min: "0",
+    step: "0.001",
+    "aria-label": "Time within the recording",
+    oninput: event => seek(player, Number(event.target.value)),
+  })
+  controls.time = element("output", { className: "time" })
+  controls.marks = element("span", { className: "seek-marks", "aria-hidden": "true" })
+  controls.rate = element(
+    "select",
+    { "aria-label": "Speed", onchange: event => (video.playbackRate = Number(event.target.value)) },
+    ...["0.25", "0.5", "1", "2", "4"].map(rate =>
+      element("option", { value: rate, selected: rate === "1" }, `${rate}\u00d7`)
+    )
+  )
+  return element(
+    "div",
+    { className: "player-bar" },
+    controls.play,
+    element("button", {
+      className: "icon",
+      "data-icon": "back",
+      "aria-label": "One frame back",
+      title: "One frame back (\u2190)",
+      onclick: step(-1),
+    }),
+    element("button", {
+      className: "icon",
+      "data-icon": "on",
+      "aria-label": "One frame on",
+      title: "One frame on (\u2192)",
+      onclick: step(1),
+    }),
+    element("span", { className: "seek" }, controls.seek, controls.marks),
+    controls.time,
+    controls.rate
+  )
+}
+
+function load(player, info, time_s) {
+  player.info = info
+  player.controls.seek.max = String(info.length_s)
+  player.video.src = mediaUrl(info.source_id)
+  player.video.playbackRate = Number(player.controls.rate.value)
+  player.video.onloadedmetadata = () => seek(player, time_s)
+}
+
+function unload(player) {
+  player.info = null
+  player.video.pause()
+  player.video.removeAttribute("src")
+  player.video.load()
+}
+
+const timeOf = ({ video, info }) => Math.max(0, video.currentTime - (info?.offset_s ?? 0))
+
+/** To a time, and stay there. */
+function seek(player, time_s) {
+  const { video, info } = player
+  if (!info) return
+  video.pause()
+  const latest = Number.isFinite(video.duration) ? video.duration - WITHIN_S : info.length_s + info.offset_s
+  video.currentTime = Math.min(latest, Math.max(0, time_s) + info.offset_s + WITHIN_S)
+  showTime(player)
+}
+
+function toggle({ video, info }) {
+  if (info) video.paused ? video.play().catch(() => {}) : video.pause()
+}
+
+function showTime(player) {
+  const { controls, info, told } = player
+  if (!info) return
+  const time_s = timeOf(player)
+  controls.seek.value = String(time_s)
+  controls.seek.setAttribute("aria-valuetext", format.clip(time_s, 2))
+  controls.time.textContent = `${format.clip(time_s, 2)} / ${format.clip(info.length_s, 0)}`
+  told.onTime(time_s)
+}
+
+function showPlaying({ video, controls }) {
+  const word = video.paused ? "Play" : "Pause"
+  controls.play.dataset.icon = word.toLowerCase()
+  controls.play.title = `${word} (space)`
+  controls.play.setAttribute("aria-label", word)
+}
