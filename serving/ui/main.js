@@ -1,24 +1,29 @@
 /** The page: who listens to what. */
 
-import * as results from "./results/results.js"
-import * as queryPanel from "./query/query-panel.js"
+/** @import { Moment } from "./core/api.js" */
+/** @import { State } from "./core/state.js" */
+
 import * as browse from "./browse/browse.js"
+import { load, onLibrary } from "./browse/library.js"
+import * as suggestions from "./browse/suggestions.js"
 import { by, element } from "./core/dom.js"
-import * as facets from "./query/facets.js"
 import * as keys from "./core/keys.js"
 import { afterPaint } from "./core/later.js"
-import { load, onLibrary } from "./browse/library.js"
-import * as viewer from "./viewer/viewer.js"
-import { writeMoment } from "./results/moments.js"
-import * as search from "./query/search.js"
-import * as suggestions from "./browse/suggestions.js"
 import { begin, change, current, differs, onChange } from "./core/state.js"
-import * as timeline from "./timeline/timeline.js"
-import * as weights from "./query/weights.js"
 import { isZone, LOCAL } from "./core/zone.js"
+import * as facets from "./query/facets.js"
+import * as queryPanel from "./query/query-panel.js"
+import * as search from "./query/search.js"
+import * as weights from "./query/weights.js"
+import { writeMoment } from "./results/moments.js"
+import * as results from "./results/results.js"
+import * as timeline from "./timeline/timeline.js"
+import * as viewer from "./viewer/viewer.js"
 
+/** @param {Moment} moment */
 const open = moment => change({ look: writeMoment(moment) })
 
+/** @param {State} state */
 function renderFrame(state) {
   const isBrowsing = Boolean(state.browse)
   by("search").hidden = isBrowsing
@@ -28,17 +33,17 @@ function renderFrame(state) {
   renderZones(state)
 }
 
-function renderZones(state) {
-  const others =
-    state.zone && !["UTC", LOCAL].includes(state.zone) && isZone(state.zone) ? [[state.zone, zoneName(state.zone)]] : []
-  const zones = [["", zoneName(LOCAL)], ...(LOCAL === "UTC" ? [] : [["UTC", "UTC"]]), ...others]
-  by("zone").replaceChildren(...zones.map(([value, text]) => element("option", { value }, text)))
-  by("zone").value = state.zone === LOCAL ? "" : state.zone
-  by("zone").title = `Times are those of ${state.zone || LOCAL}`
+/** Those of the browser, UTC, and what the address names. @param {State} state */
+function renderZones({ zone }) {
+  const zones = [...new Set([LOCAL, "UTC", ...(zone && isZone(zone) ? [zone] : [])])]
+  const options = zones.map(name => element("option", { value: name === LOCAL ? "" : name }, zoneName(name)))
+  by("zone").replaceChildren(...options)
+  by("zone").value = zone === LOCAL ? "" : zone
+  by("zone").title = `Times are those of ${zone || LOCAL}`
 }
 
-/** Europe/Zurich -> Zurich time */
-const zoneName = name => (name === "UTC" ? name : `${name.split("/").pop().replaceAll("_", " ")} time`)
+/** Europe/Zurich -> Zurich time. @param {string} name */
+const zoneName = name => (name === "UTC" ? name : `${name.slice(name.lastIndexOf("/") + 1).replaceAll("_", " ")} time`)
 
 function renderResults() {
   results.render()
@@ -60,7 +65,7 @@ function listed() {
 
 by("tab-search").onclick = () => change({ browse: "" })
 by("tab-browse").onclick = () => change({ browse: "cameras" })
-by("zone").onchange = event => change({ zone: event.target.value })
+by("zone").onchange = () => change({ zone: by("zone").value })
 if (matchMedia("(max-width: 800px)").matches) by("filters").open = false
 
 queryPanel.begin(results.fail)

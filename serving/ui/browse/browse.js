@@ -1,14 +1,18 @@
 /** The library, for someone who does not yet know what to look for: cameras and days, and what stands out. */
 
-import { card, fill, skeletons, walkable } from "../results/cards.js"
-import { by, element } from "../core/dom.js"
-import { onExplored, stop, wantExplored } from "./explore.js"
+/** @import { Cluster, Duplicate, Found, Moment, Outlier, Recording } from "../core/api.js" */
+
+import { ServiceError } from "../core/api.js"
+import { all, by, element, first } from "../core/dom.js"
 import * as format from "../core/format.js"
-import { cameras, load, recordingOf, stored } from "./library.js"
-import { momentIn, remember } from "../results/moments.js"
 import { change, current } from "../core/state.js"
 import { wall } from "../core/zone.js"
+import { card, fill, skeletons, walkable } from "../results/cards.js"
+import { momentIn, remember } from "../results/moments.js"
+import { onExplored, stop, wantExplored } from "./explore.js"
+import { cameras, load, recordingOf, stored } from "./library.js"
 
+/** @type {Record<"cameras"|keyof Found, [name: string, about: string]>} */
 const VIEWS = {
   cameras: ["Cameras", ""],
   outliers: ["Outliers", "Moments that least resemble what their camera usually shows, the most unusual first."],
@@ -23,11 +27,15 @@ const VIEWS = {
 }
 const FIRST_RECORDINGS = 12 // of a camera, before all of them are asked for
 
+/** @type {(moment: Moment) => void} */
 let open
+/** @type {Moment[]} */
 let moments = [] // as they are listed
 let chosenCamera = ""
+/** @type {Set<string>} */
 const whole = new Set() // cameras of which all recordings are shown
 
+/** @param {(moment: Moment) => void} openMoment */
 export function begin(openMoment) {
   open = openMoment
   onExplored(render)
@@ -55,17 +63,22 @@ export function begin(openMoment) {
 /** The moments that the view lists, for those who go from one to the next. */
 export const shown = () => moments
 
-const view = () => (VIEWS[current().browse] ? current().browse : "cameras")
+function view() {
+  const name = current().browse
+  return isView(name) ? name : "cameras"
+}
+
+/** @param {string} name @returns {name is keyof typeof VIEWS} */
+const isView = name => Object.hasOwn(VIEWS, name)
 
 export function render() {
   if (!current().browse) return stop()
-  by("browse")
-    .querySelectorAll("[data-kind]")
-    .forEach(one => one.setAttribute("aria-pressed", String(one.dataset.kind === view())))
-  by("browse-note").textContent = VIEWS[view()][1]
+  const kind = view()
+  all(by("browse"), "[data-kind]").forEach(one => one.setAttribute("aria-pressed", String(one.dataset.kind === kind)))
+  by("browse-note").textContent = VIEWS[kind][1]
   moments = []
-  if (view() === "cameras") stop()
-  by("browse-body").replaceChildren(...(view() === "cameras" ? libraryParts() : exploredParts()))
+  if (kind === "cameras") stop()
+  by("browse-body").replaceChildren(...(kind === "cameras" ? libraryParts() : exploredParts(kind)))
   remember(moments)
 }
 
@@ -79,6 +92,7 @@ function libraryParts() {
   return [cameraChoices(names), ...names.filter(name => !chosenCamera || name === chosenCamera).map(cameraPart)]
 }
 
+/** @param {string} text @param {(() => void)|null} [retry] */
 const problem = (text, retry) =>
   element(
     "div",
@@ -87,6 +101,7 @@ const problem = (text, retry) =>
     retry && element("button", { onclick: retry }, "Try again")
   )
 
+/** @param {HTMLElement[]} cards @param {string} [test] */
 function grid(cards, test) {
   const list = element("ul", { className: "grid", "data-test": test })
   walkable(list)
@@ -94,12 +109,15 @@ function grid(cards, test) {
   return list
 }
 
+/** @param {string[]} names */
 function cameraChoices(names) {
+  /** @param {string} name */
   const choose = name => () => {
     chosenCamera = name
     render()
-    by("browse").querySelector("[data-test=browse-camera][aria-pressed=true]").focus()
+    first(by("browse"), "[data-test=browse-camera][aria-pressed=true]")?.focus()
   }
+  /** @param {string} name @param {string} text */
   const choice = (name, text) =>
     element(
       "button",
@@ -119,6 +137,7 @@ function cameraChoices(names) {
   )
 }
 
+/** @param {string} name */
 function cameraPart(name) {
   const own = stored()
     .recordings.filter(one => one.camera === name)
@@ -128,7 +147,7 @@ function cameraPart(name) {
   const about = [
     format.count(own.length, "recording"),
     format.count(frames, "frame"),
-    dates(own) || "without a date",
+    dates(own.map(one => one.began_at)) || "without a date",
   ].join(", ")
   const more = () => [whole.add(name), render()]
   return element(
@@ -140,18 +159,17 @@ function cameraPart(name) {
   )
 }
 
-/** From the first day to the last; "" where no date is known. */
-function dates(recordings) {
-  const begins = recordings
-    .map(one => one.began_at)
-    .filter(Boolean)
-    .sort()
-  if (!begins.length) return ""
-  const [first, last] = [begins[0], begins.at(-1)].map(text => format.day(new Date(text), { weekday: false }))
-  return first === last ? first : `${first} to ${last}`
+/** From the first day to the last; "" where no date is known. @param {(string|null)[]} times RFC 3339 */
+function dates(times) {
+  const known = times.filter(text => text != null).sort()
+  if (!known.length) return ""
+  const [from, to] = [known[0], known[known.length - 1]].map(text => format.day(new Date(text), { weekday: false }))
+  return from === to ? from : `${from} to ${to}`
 }
 
+/** The day of "" is not known. @param {Recording[]} recordings */
 function byDay(recordings) {
+  /** @type {Map<string, Recording[]>} */
   const days = new Map()
   for (const one of recordings) {
     const day = one.began_at ? wall(new Date(one.began_at)).slice(0, 10) : ""
@@ -160,12 +178,14 @@ function byDay(recordings) {
   return [...days]
 }
 
+/** @param {string} day @param {Recording[]} recordings */
 function dayPart(day, recordings) {
-  const name = day ? format.day(new Date(recordings[0].began_at)) : "No date"
+  const began_at = recordings[0].began_at
+  const name = began_at ? format.day(new Date(began_at)) : "No date"
   return element("div", { className: "day-part" }, element("h3", {}, name), grid(recordings.map(recordingCard)))
 }
 
-/** A recording is shown by its middle. */
+/** A recording is shown by its middle. @param {Recording} one */
 function recordingCard(one) {
   const moment = listed(momentIn(one, one.length_s / 2))
   const title = one.began_at ? format.time(new Date(one.began_at), false) : one.name
@@ -174,18 +194,28 @@ function recordingCard(one) {
   return card(moment, { open, test: "recording", title, note, about })
 }
 
+/** @param {Moment} moment */
 function listed(moment) {
   moments.push(moment)
   return moment
 }
 
-function exploredParts() {
-  const { found, progress, doing, error } = wantExplored(view())
-  if (error) return [problem(error.message, error.status === 501 ? null : () => wantExplored(view(), true))]
+/**
+ * @template {keyof Found} Kind
+ * @param {Kind} kind
+ * @returns {HTMLElement[]}
+ */
+function exploredParts(kind) {
+  const { found, progress, doing, error } = wantExplored(kind)
+  const canRetry = !(error instanceof ServiceError && error.status === 501)
+  if (error) return [problem(error.message, canRetry ? () => wantExplored(kind, true) : null)]
   if (!found) return [waiting(progress, doing), grid(skeletons(8))]
-  if (!found.length) return [element("p", { className: "problem" }, NOTHING[view()])]
-  return { outliers: outlierParts, duplicates: duplicateParts, clusters: clusterParts }[view()](found)
+  if (!found.length) return [element("p", { className: "problem" }, NOTHING[kind])]
+  return EXPLORED_PARTS[kind](found)
 }
+
+/** @type {{[Kind in keyof Found]: (found: Found[Kind]) => HTMLElement[]}} */
+const EXPLORED_PARTS = { outliers: outlierParts, duplicates: duplicateParts, clusters: clusterParts }
 
 const NOTHING = {
   outliers: "Nothing stands out: too little is stored.",
@@ -194,6 +224,7 @@ const NOTHING = {
   clusters: "There is nothing to put into groups yet.",
 }
 
+/** @param {number|null} [progress] @param {string} [doing] */
 const waiting = (progress, doing) =>
   element(
     "div",
@@ -202,7 +233,9 @@ const waiting = (progress, doing) =>
     element("progress", { "aria-label": "Progress", ...(progress == null ? {} : { max: 1, value: progress }) })
   )
 
+/** @param {Outlier[]} found */
 function outlierParts(found) {
+  /** @param {Outlier} one */
   const about = one => `more unusual than ${one.percentile.toFixed(1)} % of this camera`
   return [
     grid(
@@ -219,23 +252,17 @@ function outlierParts(found) {
   ]
 }
 
+/** @param {Duplicate[]} found */
 function duplicateParts(found) {
   return [element("ul", { className: "pairs" }, ...found.map(pair))]
 }
 
+/** @param {Duplicate} one */
 function pair(one) {
   const sides = [
-    [one.source_id, one.source, one.camera, one.span_s],
-    [one.other_source_id, one.other_source, one.other_camera, one.other_span_s],
-  ].map(([id, source, camera, span_s]) => {
-    const recording = recordingOf(id) ?? { source_id: id, source, camera, began_at: null }
-    return card(listed({ ...momentIn(recording, (span_s[0] + span_s[1]) / 2), span_s }), {
-      open,
-      test: "duplicate",
-      note: format.span({ span_s, time_s: 0 }),
-      about: format.fileName(source),
-    })
-  })
+    side(one.source_id, one.source, one.camera, one.span_s),
+    side(one.other_source_id, one.other_source, one.other_camera, one.other_span_s),
+  ]
   const list = element("ul", { className: "pair" })
   walkable(list)
   fill(list, sides)
@@ -251,6 +278,20 @@ function pair(one) {
   )
 }
 
+/**
+ * @param {string} source_id
+ * @param {string} source
+ * @param {string} camera
+ * @param {[number, number]} span_s
+ */
+function side(source_id, source, camera, span_s) {
+  const recording = recordingOf(source_id) ?? { source_id, source, camera, began_at: null }
+  const moment = listed({ ...momentIn(recording, (span_s[0] + span_s[1]) / 2), span_s })
+  const note = format.span({ span_s, time_s: 0 })
+  return card(moment, { open, test: "duplicate", note, about: format.fileName(source) })
+}
+
+/** @param {Cluster[]} found */
 function clusterParts(found) {
   return found.map(one =>
     element(
@@ -267,10 +308,11 @@ function clusterParts(found) {
   )
 }
 
+/** @param {Cluster} one */
 function aboutCluster(one) {
   const some = Object.entries(one.cameras).sort((a, b) => b[1] - a[1])
   const names = some.slice(0, 4).map(([name, frames]) => `${name} ${frames.toLocaleString()}`)
   const rest = some.length > 4 ? `${some.length - 4} more cameras` : ""
-  const days = dates([{ began_at: one.first }, { began_at: one.last }])
+  const days = dates([one.first, one.last])
   return `${format.count(one.frames, "frame")}: ${[...names, rest, days].filter(Boolean).join(", ")}`
 }

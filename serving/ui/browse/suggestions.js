@@ -1,18 +1,23 @@
-/** Before a question is asked: moments of the library to begin with. */
+/** Before anything is searched for: moments of the library to begin with. */
 
-import { card, fill, skeletons, walkable } from "../results/cards.js"
+/** @import { Moment, Recording } from "../core/api.js" */
+
 import { by } from "../core/dom.js"
 import * as format from "../core/format.js"
-import { cameras, stored } from "./library.js"
-import { momentIn } from "../results/moments.js"
-import { latest } from "../query/search.js"
 import { current } from "../core/state.js"
+import { latest } from "../query/search.js"
+import { card, fill, skeletons, walkable } from "../results/cards.js"
+import { momentIn } from "../results/moments.js"
+import { cameras, stored } from "./library.js"
 
 const SHOWN = 12
 
+/** @type {(moment: Moment) => void} */
 let open
+/** @type {Moment[]} */
 let moments = []
 
+/** @param {(moment: Moment) => void} openMoment */
 export function begin(openMoment) {
   open = openMoment
   walkable(by("suggestions-list"))
@@ -34,6 +39,7 @@ export function render() {
   fill(by("suggestions-list"), loaded ? moments.map(one => card(one, { open, test: "suggestion" })) : skeletons(8))
 }
 
+/** @param {Recording[]} recordings @param {number} frames @param {Error|null} failure @param {boolean} loaded */
 function note(recordings, frames, failure, loaded) {
   if (failure) return failure.message
   if (!loaded) return ""
@@ -42,18 +48,20 @@ function note(recordings, frames, failure, loaded) {
   return `${format.count(frames, "frame")} of ${format.count(recordings.length, "recording")} from ${format.count(cameras().length, "camera")}.`
 }
 
-/** The latest of each camera in turn, so that all are seen. */
+/** The latest of each camera in turn, so that all are seen. @param {Recording[]} recordings */
 function sample(recordings) {
   const latestFirst = [...recordings]
     .filter(one => one.served)
     .sort((a, b) => (b.began_at ?? "").localeCompare(a.began_at ?? ""))
-  const turn = new Map()
+  /** @type {Map<string, number>} */
+  const turns = new Map()
   const ranked = latestFirst.map(one => {
-    turn.set(one.camera, (turn.get(one.camera) ?? 0) + 1)
-    return [turn.get(one.camera), one]
+    const turn = (turns.get(one.camera) ?? 0) + 1
+    turns.set(one.camera, turn)
+    return { turn, one }
   })
   return ranked
-    .sort((a, b) => a[0] - b[0])
+    .sort((a, b) => a.turn - b.turn)
     .slice(0, SHOWN)
-    .map(([, one]) => one)
+    .map(({ one }) => one)
 }

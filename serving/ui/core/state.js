@@ -20,7 +20,9 @@ export const TOP = 48 // moments asked for at first, and more with each "show mo
  * @property {string} browse cameras, outliers, duplicates or clusters; "" while searching
  */
 
-const LISTS = ["like", "unlike", "camera"]
+/** @typedef {(state: State, before: State) => void} Listener */
+
+const LISTS = /** @type {const} */ (["like", "unlike", "camera"])
 const USUAL = {
   since: "",
   until: "",
@@ -34,14 +36,16 @@ const USUAL = {
   look: "",
   browse: "",
 }
+const RESTS = /** @type {(keyof typeof USUAL)[]} */ (Object.keys(USUAL))
 
 /** @type {State} */
 let state = read(location.search)
+/** @type {Listener[]} */
 const listeners = []
 
 export const current = () => state
 
-/** @param {(state: State, before: State) => void} listener */
+/** @param {Listener} listener */
 export const onChange = listener => listeners.push(listener)
 
 /**
@@ -74,25 +78,29 @@ export function begin() {
   listeners.forEach(listener => listener(state, read("")))
 }
 
-/** Did any of these change? */
+/** Did any of these change? @param {State} one @param {State} other @param {...keyof State} names */
 export const differs = (one, other, ...names) => names.some(name => String(one[name]) !== String(other[name]))
 
+/** @param {State} one */
 export const hasFilters = one => Boolean(one.camera.length || one.since || one.until || one.time_of_day)
 
+/** @type {Partial<State>} */
 export const NO_FILTERS = { camera: [], since: "", until: "", time_of_day: "", min: "" }
 
+/** @param {string} query @returns {State} */
 function read(query) {
   const given = new URLSearchParams(query)
-  const lists = Object.fromEntries(LISTS.map(name => [name, [...new Set(given.getAll(name).filter(Boolean))]]))
-  const rest = Object.fromEntries(Object.entries(USUAL).map(([name, usual]) => [name, given.get(name) || usual]))
-  const top = Math.min(1000, Math.max(1, Math.round(Number(rest.top)) || TOP))
-  return Object.freeze({ ...lists, ...rest, top })
+  const lists = LISTS.map(name => [name, [...new Set(given.getAll(name).filter(Boolean))]])
+  const rest = Object.entries(USUAL).map(([name, usual]) => [name, given.get(name) || usual])
+  const top = Math.min(1000, Math.max(1, Math.round(Number(given.get("top"))) || TOP))
+  return Object.freeze({ ...Object.fromEntries([...lists, ...rest]), top })
 }
 
+/** @param {State} one */
 function write(one) {
   const query = new URLSearchParams()
   for (const name of LISTS) one[name].forEach(value => query.append(name, value))
-  for (const [name, usual] of Object.entries(USUAL)) if (one[name] !== usual) query.set(name, one[name])
+  for (const name of RESTS) if (one[name] !== USUAL[name]) query.set(name, String(one[name]))
   // What needs no escape in a query is left readable: a person will see this address.
   const text = String(query).replace(/%3A/g, ":").replace(/%40/g, "@").replace(/%2C/g, ",")
   return text ? `?${text}` : location.pathname

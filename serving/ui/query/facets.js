@@ -1,23 +1,29 @@
 /** Which footage counts: cameras, a range of time, hours of the day; beside each choice, how much it would leave. */
 
-import { by, element } from "../core/dom.js"
-import * as format from "../core/format.js"
-import { histogram } from "./histogram.js"
+/** @import { Hit } from "../core/api.js" */
+/** @import { Bin, Chosen } from "./histogram.js" */
+
 import { cameras, extent, stored } from "../browse/library.js"
-import { latest } from "./search.js"
+import { by, element, first, inputOf } from "../core/dom.js"
+import * as format from "../core/format.js"
 import { change, current, hasFilters, NO_FILTERS } from "../core/state.js"
 import { fromWall, midnight, wall } from "../core/zone.js"
+import { histogram } from "./histogram.js"
+import { latest } from "./search.js"
 
 const MOST_BARS = 42
 const SECONDS_BARS = 20
 
+/** @typedef {Bin & {from: string, to: string}} DayBin days, such as 2026-01-05 */
+/** @typedef {Bin & {from: number, to: number}} SecondsBin */
+
+const BOUNDS = /** @type {const} */ (["since", "until"])
 const drawn = { since: "", until: "" } // what the address said when they were drawn
 
 export function begin() {
-  by("since").onchange = event => isWhole(event.target) && change({ since: fromInput(event.target) })
-  by("until").onchange = event => isWhole(event.target) && change({ until: fromInput(event.target) })
-  by("time-of-day").onchange = event =>
-    event.target.reportValidity() && change({ time_of_day: event.target.value.trim() })
+  for (const id of BOUNDS) by(id).onchange = () => isWhole(by(id)) && change({ [id]: fromInput(by(id)) })
+  const hours = by("time-of-day")
+  hours.onchange = () => hours.reportValidity() && change({ time_of_day: hours.value.trim() })
   by("no-filters").onclick = () => change(NO_FILTERS)
 }
 
@@ -28,13 +34,18 @@ export function render() {
   const counted = latest().unfiltered.length
   by("counted").textContent = counted ? `of the ${counted} best` : ""
   by("no-filters").hidden = !hasFilters(current())
-  const chosen = [current().camera.length, current().since || current().until, current().time_of_day].filter(
-    Boolean
-  ).length
+  const { camera, since, until, time_of_day } = current()
+  const chosen = [camera.length, since || until, time_of_day].filter(Boolean).length
   by("filters-count").textContent = chosen ? ` (${chosen})` : ""
 }
 
-const counts = of => {
+/**
+ * How many hits there are of each, without filters.
+ * @template Key
+ * @param {(hit: Hit) => Key} of
+ */
+function counts(of) {
+  /** @type {Map<Key, number>} */
   const totals = new Map()
   for (const hit of latest().unfiltered) totals.set(of(hit), (totals.get(of(hit)) ?? 0) + 1)
   return totals
@@ -43,18 +54,18 @@ const counts = of => {
 function renderCameras() {
   const found = counts(hit => hit.camera)
   const names = [...new Set([...cameras(), ...found.keys(), ...current().camera])]
-  const focused = document.activeElement?.dataset.test === "facet-camera" && document.activeElement.value
+  const active = document.activeElement
+  const focused = active instanceof HTMLInputElement && active.dataset.test === "facet-camera" ? active.value : ""
   by("cameras").replaceChildren(...names.map(name => cameraChoice(name, found.get(name) ?? 0)))
-  if (focused)
-    by("cameras")
-      .querySelector(`input[value="${CSS.escape(focused)}"]`)
-      ?.focus()
+  if (focused) first(by("cameras"), `input[value="${CSS.escape(focused)}"]`)?.focus()
 }
 
+/** @param {string} name @param {number} number of its hits */
 function cameraChoice(name, number) {
   const { camera } = current()
+  /** @param {Event} event */
   const choose = event =>
-    change({ camera: event.target.checked ? [...camera, name] : camera.filter(one => one !== name) })
+    change({ camera: inputOf(event).checked ? [...camera, name] : camera.filter(one => one !== name) })
   const input = element("input", {
     type: "checkbox",
     value: name,
@@ -73,26 +84,15 @@ function cameraChoice(name, number) {
 
 /** By date, unless no footage has one, or seconds were set. */
 function isByDate() {
-  const isNumber = text => text !== "" && Number.isFinite(Number(text))
-  const isDate = text => /^\d{4}-/.test(text)
-  if (isDate(current().since) || isDate(current().until)) return true // whatever is known of the library yet
-  if (isNumber(current().since) || isNumber(current().until)) return false
+  const bounds = [current().since, current().until]
+  if (bounds.some(text => /^\d{4}-/.test(text))) return true // whatever is known of the library yet
+  if (bounds.some(text => text !== "" && Number.isFinite(Number(text)))) return false
   return stored().recordings.some(one => one.began_at) || latest().unfiltered.some(hit => hit.captured_at)
 }
 
 function renderTime() {
   const byDate = isByDate()
-  for (const id of ["since", "until"]) {
-    const input = by(id)
-    const given = {
-      type: byDate ? "datetime-local" : "number",
-      step: byDate ? "1" : "any",
-      value: toInput(current()[id], byDate),
-    }
-    if (input === document.activeElement && drawn[id] === current()[id] && input.type === given.type) delete given.value // is being typed
-    drawn[id] = current()[id]
-    for (const [name, value] of Object.entries(given)) if (input[name] !== value) input[name] = value
-  }
+  for (const id of BOUNDS) renderBound(id, byDate)
   by("time-kind").textContent = byDate ? "" : "seconds into the recording"
   byDate ? renderDays() : renderSeconds()
   const undated = byDate ? stored().recordings.filter(one => !one.began_at).length : 0
@@ -101,20 +101,37 @@ function renderTime() {
     : ""
 }
 
+/** @param {"since"|"until"} id @param {boolean} byDate */
+function renderBound(id, byDate) {
+  const input = by(id)
+  const [type, step, value] = [
+    byDate ? "datetime-local" : "number",
+    byDate ? "1" : "any",
+    toInput(current()[id], byDate),
+  ]
+  const isTyped = input === document.activeElement && drawn[id] === current()[id] && input.type === type
+  drawn[id] = current()[id]
+  if (input.type !== type) input.type = type
+  if (input.step !== step) input.step = step
+  if (!isTyped && input.value !== value) input.value = value
+}
+
+/** @param {string} text @param {boolean} byDate */
 const toInput = (text, byDate) =>
   text && byDate ? wall(new Date(/Z|[+-]\d\d:?\d\d$/.test(text) ? text : `${text}Z`)) : text
 
-/** A year is typed digit by digit, and each is a change. */
+/** A year is typed digit by digit, and each is a change. @param {HTMLInputElement} input */
 const isWhole = input => input.type === "number" || !input.value || input.value >= "1970"
 
+/** @param {HTMLInputElement} input */
 function fromInput(input) {
   if (!input.value) return ""
   return input.type === "number" ? input.value : fromWall(input.value).toISOString().replace(".000Z", "Z")
 }
 
 function renderDays() {
-  const found = counts(hit => hit.captured_at && wall(new Date(hit.captured_at)).slice(0, 10))
-  found.delete(null)
+  const found = counts(hit => (hit.captured_at ? wall(new Date(hit.captured_at)).slice(0, 10) : ""))
+  found.delete("")
   const bins = grouped([...new Set([...daysStored(), ...found.keys()])].sort(), found)
   const chosen = range(
     bins,
@@ -134,14 +151,16 @@ function renderDays() {
     () => change({ since: "", until: "" })
   )
   by("days-from").textContent = bins.length ? dayName(bins[0].from) : ""
-  by("days-to").textContent = bins.length > 1 ? dayName(bins.at(-1).to) : ""
+  by("days-to").textContent = bins.length > 1 ? dayName(bins[bins.length - 1].to) : ""
 }
 
+/** @param {Date} date */
 const iso = date => date.toISOString().replace(".000Z", "Z")
 
+/** @param {string} text such as 2026-01-05 */
 const dayName = text => format.day(midnight(text), { weekday: false })
 
-/** Days of which there is footage. */
+/** Days of which there is footage. @returns {Set<string>} */
 function daysStored() {
   const days = new Set()
   for (const one of stored().recordings) {
@@ -152,13 +171,19 @@ function daysStored() {
   return days
 }
 
-/** Too many days for a bar each share one with their neighbours. */
+/**
+ * Too many days for a bar each share one with their neighbours.
+ * @param {string[]} days
+ * @param {Map<string, number>} found
+ * @returns {DayBin[]}
+ */
 function grouped(days, found) {
   const each = Math.ceil(days.length / MOST_BARS)
+  /** @type {DayBin[]} */
   const bins = []
   for (let n = 0; n < days.length; n += each) {
     const some = days.slice(n, n + each)
-    const [from, to] = [some[0], some.at(-1)]
+    const [from, to] = [some[0], some[some.length - 1]]
     const label = from === to ? dayName(from) : `${dayName(from)} to ${dayName(to)}`
     bins.push({ from, to, label, count: some.reduce((sum, one) => sum + (found.get(one) ?? 0), 0) })
   }
@@ -173,7 +198,9 @@ function renderSeconds() {
   )
   const each = most / SECONDS_BARS
   const found = counts(hit => Math.min(SECONDS_BARS - 1, Math.floor(hit.time_s / each)))
+  /** @param {number} n */
   const edge = n => Math.round(n * each * 10) / 10
+  /** @type {SecondsBin[]} */
   const bins = Array.from({ length: SECONDS_BARS }, (_, n) => ({
     from: edge(n),
     to: edge(n + 1),
@@ -197,22 +224,31 @@ function renderSeconds() {
   by("days-to").textContent = format.clip(most, 0)
 }
 
-/** First and last of the bins that the range which is set meets. */
+/**
+ * First and last of the bins that the range which is set meets.
+ * @template {Bin} Of
+ * @param {Of[]} bins
+ * @param {(bin: Of) => number} begin
+ * @param {(bin: Of) => number} end
+ * @param {(text: string) => number} read a bound
+ * @returns {Chosen}
+ */
 function range(bins, begin, end, read) {
   const { since, until } = current()
   if (!since && !until) return null
   const [from, to] = [since ? read(since) : -Infinity, until ? read(until) : Infinity]
   const met = bins.map((bin, n) => (end(bin) > from && begin(bin) < to ? n : -1)).filter(n => n >= 0)
-  return met.length ? [met[0], met.at(-1)] : null
+  return met.length ? [met[0], met[met.length - 1]] : null
 }
 
 function renderHours() {
   by("hours-part").hidden = !isByDate()
-  const found = counts(hit => hit.captured_at && Number(wall(new Date(hit.captured_at)).slice(11, 13)))
+  const found = counts(hit => (hit.captured_at ? Number(wall(new Date(hit.captured_at)).slice(11, 13)) : -1))
   const bins = Array.from({ length: 24 }, (_, hour) => ({
     label: `${hour}:00 to ${hour + 1}:00`,
     count: found.get(hour) ?? 0,
   }))
+  /** @param {number} hour */
   const text = hour => `${String(hour).padStart(2, "0")}:00`
   histogram(
     by("hours"),
@@ -224,6 +260,7 @@ function renderHours() {
   if (document.activeElement !== by("time-of-day")) by("time-of-day").value = current().time_of_day
 }
 
+/** @returns {Chosen} */
 function chosenHours() {
   const found = /^(\d\d?):(\d\d)-(\d\d?):(\d\d)$/.exec(current().time_of_day)
   if (!found) return null

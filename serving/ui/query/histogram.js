@@ -4,10 +4,15 @@ import { element } from "../core/dom.js"
 
 /**
  * @typedef {{label: string, count: number}} Bin
+ * @typedef {[number, number]|null} Chosen first and last; first > last goes over the end, as 22:00-06:00 does
+ * @typedef {(first: number, last: number) => void} OnChoose
+ */
+
+/**
  * @param {HTMLElement} root
  * @param {Bin[]} bins
- * @param {[number, number]|null} chosen first and last; first > last goes over the end, as 22:00-06:00 does
- * @param {(first: number, last: number) => void} onChoose
+ * @param {Chosen} chosen
+ * @param {OnChoose} onChoose
  * @param {() => void} onClear the one bin that was chosen is clicked again
  */
 export function histogram(root, bins, chosen, onChoose, onClear) {
@@ -31,19 +36,33 @@ export function histogram(root, bins, chosen, onChoose, onClear) {
   root.onpointerdown = event => begin(root, bars, chosen, onChoose, onClear, event)
 }
 
+/** @param {number} n @param {Chosen} chosen */
 const isChosen = (n, chosen) =>
   chosen != null && (chosen[0] <= chosen[1] ? n >= chosen[0] && n <= chosen[1] : n >= chosen[0] || n <= chosen[1])
 
+/**
+ * @param {HTMLElement} root
+ * @param {HTMLElement[]} bars
+ * @param {Chosen} chosen
+ * @param {OnChoose} onChoose
+ * @param {() => void} onClear
+ * @param {PointerEvent} event
+ */
 function begin(root, bars, chosen, onChoose, onClear, event) {
   if (event.button !== 0 || !bars.length) return
   event.preventDefault()
   root.setPointerCapture(event.pointerId)
   const first = binAt(root, bars, event)
-  const range = next => [first, binAt(root, bars, next)].sort((a, b) => a - b)
+  /** @param {PointerEvent} next @returns {[number, number]} */
+  const range = next => {
+    const last = binAt(root, bars, next)
+    return [Math.min(first, last), Math.max(first, last)]
+  }
+  /** @param {PointerEvent} next */
   const mark = next => bars.forEach((bar, n) => bar.toggleAttribute("data-chosen", isChosen(n, range(next))))
   mark(event)
   root.onpointermove = mark
-  root.onpointercancel = root.onpointerup = next => {
+  root.onpointercancel = root.onpointerup = (/** @type {PointerEvent} */ next) => {
     root.onpointermove = root.onpointerup = root.onpointercancel = null
     const [from, to] = range(next)
     const isSame = chosen && from === chosen[0] && to === chosen[1]
@@ -51,6 +70,7 @@ function begin(root, bars, chosen, onChoose, onClear, event) {
   }
 }
 
+/** @param {HTMLElement} root @param {HTMLElement[]} bars @param {PointerEvent} event */
 function binAt(root, bars, event) {
   const { left, width } = root.getBoundingClientRect()
   return Math.min(bars.length - 1, Math.max(0, Math.floor(((event.clientX - left) / width) * bars.length)))

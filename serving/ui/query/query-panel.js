@@ -1,51 +1,66 @@
-/** The question: pictures that are dropped, pasted or picked, the part of one that counts, and what to keep away from. */
+/** What to search for: pictures that are dropped, pasted or picked, the region of one that counts, what to keep away from. */
 
-import { exampleThumb, keepPicture } from "../core/api.js"
-import { makeBox } from "./box.js"
-import { by, element, isTyping } from "../core/dom.js"
-import { parse, readRegion, withRegion } from "./examples.js"
-import * as format from "../core/format.js"
+/** @import { State } from "../core/state.js" */
+/** @import { BoxHandle } from "./box.js" */
+/** @import { Region } from "./examples.js" */
+
 import { recordingOf } from "../browse/library.js"
-import { knownMoment, momentIn, momentOf } from "../results/moments.js"
-import { askedDifference, askedParts } from "./search.js"
+import { keepPicture } from "../core/api.js"
+import { around, by, element, isTyping } from "../core/dom.js"
+import * as format from "../core/format.js"
 import { change, current, differs } from "../core/state.js"
+import { knownMoment, momentIn, momentOf } from "../results/moments.js"
+import { makeBox } from "./box.js"
+import { exampleThumb, inset, parse, readRegion, withRegion } from "./examples.js"
+import { askedDifference, askedParts } from "./search.js"
 
 const BOX_WAIT_MS = 250 // a box that is moved by keys is searched for when it rests
 
+/** @typedef {"like"|"unlike"} Side */
+/** @typedef {"new"|Side} How what becomes of a picture: a search of its own, or an example of one */
+/** @typedef {{url: string, name: string}} Picture */
+/** @typedef {(error: Error|null) => void} OnFailure null: all is well again */
+
+/** @type {Record<Side, Side>} */
 const OTHER = { like: "unlike", unlike: "like" }
 
-/** Pictures of this visit, by id: shown from here, before the service has them. @type {Map<string, {url: string, name: string}>} */
+/** Pictures of this visit, by id: shown from here, before the service has them. @type {Map<string, Picture>} */
 const own = new Map()
 let onStage = "" // the example that is shown large
-let pending = null // {url, name}: a picture that is on its way
+/** @type {Picture|null} */
+let pending = null // a picture that is on its way
 let sending = new AbortController()
+/** @type {BoxHandle} */
 let box
-let boxTimer
+let boxTimer = 0
 
+/** @param {OnFailure} onFailure */
 export function begin(onFailure) {
   box = makeBox(by("box"), { onChange: region => boxed(region) })
   by("whole").onclick = () => box.clear()
-  by("file").onchange = event => takeFiles(event.target, "new", onFailure)
-  by("more-file").onchange = event => takeFiles(event.target, "like", onFailure)
+  by("file").onchange = () => takeFiles(by("file"), "new", onFailure)
+  by("more-file").onchange = () => takeFiles(by("more-file"), "like", onFailure)
   by("stage-image").onerror = () => (by("picture").dataset.gone = "true")
   by("stage-image").onload = () => delete by("picture").dataset.gone
   by("clear").onclick = () => change({ like: [], unlike: [], min: "" })
-  addEventListener("paste", event => !isTyping(event.target) && take(event.clipboardData.files, "new", onFailure))
+  addEventListener("paste", event => !isTyping(event.target) && take(event.clipboardData?.files, "new", onFailure))
   listenForDrops(onFailure)
 }
 
+/** @param {State} state @param {State} before */
 export function onState(state, before) {
   if (differs(state, before, "like", "unlike", "zone")) render()
   if (differs(state, before, "like", "unlike")) toTop()
 }
 
-/** Another question is shown from its beginning, and its answers from the best. */
+/** Another search is shown from its beginning, and its results from the best. */
 function toTop() {
-  by("query-panel").parentElement.scrollTop = 0
+  const side = by("query-panel").parentElement
+  if (side) side.scrollTop = 0
   scrollTo({ top: 0 })
 }
 
-/** Add an example, or move it here from the other side. */
+/** Add an example, or move it here from the other side. @param {Side} side @param {string} example */
 export function add(side, example) {
   const [these, others] = [current()[side], current()[OTHER[side]]]
   if (these.includes(example)) return
@@ -58,20 +73,21 @@ export function add(side, example) {
   })
 }
 
-/** Search for this alone, with the filters that are set. */
+/** Search for this alone, with the filters that are set. @param {string} example */
 export function only(example) {
   onStage = example
   change({ like: [example], unlike: [], browse: "", look: "", min: "" })
 }
 
+/** @param {HTMLInputElement} input @param {How} how @param {OnFailure} onFailure */
 function takeFiles(input, how, onFailure) {
   take(input.files, how, onFailure)
   input.value = "" // the same file may be picked again
 }
 
-/** @param {"new"|"like"|"unlike"} how */
+/** @param {FileList|null|undefined} files @param {How} how @param {OnFailure} onFailure */
 async function take(files, how, onFailure) {
-  const file = [...files].find(one => one.type.startsWith("image/")) ?? files[0]
+  const file = [...(files ?? [])].find(one => one.type.startsWith("image/")) ?? files?.[0]
   if (!file) return
   const picture = { url: URL.createObjectURL(file), name: file.name || "pasted picture" }
   pending = picture
@@ -89,13 +105,17 @@ async function take(files, how, onFailure) {
     if (signal.aborted) return
     pending = null
     change({ browse: "", look: "" }) // where the reason is seen
-    onFailure(new Error(error.message.includes(picture.name) ? error.message : `${picture.name}: ${error.message}`))
+    const { message } = /** @type {Error} */ (error)
+    onFailure(new Error(message.includes(picture.name) ? message : `${picture.name}: ${message}`))
   }
   render()
 }
 
+/** @param {OnFailure} onFailure */
 function listenForDrops(onFailure) {
-  const zoneOf = event => event.target.closest?.("[data-drop]")?.dataset.drop ?? "new"
+  /** @param {Event} event */
+  const zoneOf = event => /** @type {How} */ (around(event.target, "[data-drop]")?.dataset.drop ?? "new")
+  /** @param {DragEvent} event */
   const isFile = event => event.dataTransfer?.types.includes("Files")
   addEventListener("dragover", event => {
     if (!isFile(event)) return
@@ -106,10 +126,11 @@ function listenForDrops(onFailure) {
   addEventListener("drop", event => {
     event.preventDefault()
     delete document.body.dataset.dragging
-    take(event.dataTransfer.files, zoneOf(event), onFailure)
+    take(event.dataTransfer?.files, zoneOf(event), onFailure)
   })
 }
 
+/** @param {Region|null} region */
 function boxed(region) {
   if (!onStage) return
   const example = onStage
@@ -118,6 +139,7 @@ function boxed(region) {
   boxTimer = setTimeout(() => {
     if (onStage !== example) return
     const next = withRegion(example, region)
+    /** @param {string[]} list */
     const swap = list => list.map(one => (one === example ? next : one))
     const patch = { like: swap(current().like), unlike: swap(current().unlike), min: "" }
     onStage = next
@@ -154,7 +176,7 @@ function renderStage() {
   renderAsked()
 }
 
-/** What was asked: the parts of the one example in which something moves; a box that is drawn asks by another. */
+/** What was searched by: the regions of the one example in which something moves; a box that is drawn is another. */
 export function renderAsked() {
   const { like } = current()
   const isShown = like.length === 1 && onStage === like[0] && !pending
@@ -168,15 +190,17 @@ export function renderAsked() {
   by("difference-note").hidden = !isShown || !askedDifference()
 }
 
-/** The part of a stored frame that stands for it, where that is not all of it. */
+/** The part of a stored frame that stands for it, where that is not all of it. @param {string} example */
 function foundRegion(example) {
   const { kind, id } = parse(example)
   const region = kind === "frame" ? knownMoment(id)?.region : null
   return region ? readRegion(region) : null
 }
 
+/** @param {string} example @param {number} px */
 const address = (example, px) => own.get(parse(example).id)?.url ?? exampleThumb(example, px)
 
+/** @param {string} example */
 function name(example) {
   const { kind, id, time_s, region } = parse(example)
   const part = region ? "Part of " : ""
@@ -186,7 +210,7 @@ function name(example) {
   return part + (moment ? `${moment.camera}, ${format.when(moment)}` : "a frame")
 }
 
-/** A frame that came with the address is not known by name yet. */
+/** A frame that came with the address is not known by name yet. @param {string} example */
 async function learnName(example) {
   const { kind, id } = parse(example)
   if (kind !== "frame" || knownMoment(id)) return
@@ -194,6 +218,7 @@ async function learnName(example) {
   if (knownMoment(id)) render()
 }
 
+/** @param {Side} side @param {string} example */
 function chip(side, example) {
   const [what, region] = [name(example), parse(example).region ?? foundRegion(example)]
   const remove = () => change({ [side]: current()[side].filter(one => one !== example), min: "" })
@@ -231,10 +256,3 @@ function chip(side, example) {
     )
   )
 }
-
-const inset = ({ x, y, w, h }) => ({
-  left: `${x * 100}%`,
-  top: `${y * 100}%`,
-  width: `${w * 100}%`,
-  height: `${h * 100}%`,
-})

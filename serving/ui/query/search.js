@@ -1,111 +1,134 @@
-/** The question that the address asks, put to the service; those who show answers listen. */
+/** The search that the address names, put to the service; those who show results listen. */
+
+/** @import { Field, Hit } from "../core/api.js" */
+/** @import { State } from "../core/state.js" */
 
 import { search } from "../core/api.js"
-import { remember } from "../results/moments.js"
 import { current, differs, hasFilters } from "../core/state.js"
 import { zone } from "../core/zone.js"
+import { remember } from "../results/moments.js"
 
-const COUNTED = 100 // moments, of the question without filters, that the counts beside filters are made from
+const COUNTED = 100 // moments, of the search without filters, that the counts next to filters are made from
 
 /**
- * @typedef {Object} Answers
+ * @typedef {Object} Results
  * @property {"idle"|"searching"|"done"|"failed"} phase
- * @property {import("../core/api.js").Moment[]} hits best first
- * @property {import("../core/api.js").Moment[]} unfiltered the same question without filters
+ * @property {Hit[]} hits best first
+ * @property {Hit[]} unfiltered of the same search without filters
  * @property {Error|null} error
  */
 
-/** @type {Answers} */
-let answers = { phase: "idle", hits: [], unfiltered: [], error: null }
-let counted = { question: "", top: 0, hits: [] }
+/** @type {Results} */
+let results = { phase: "idle", hits: [], unfiltered: [], error: null }
+/** @type {{query: string, top: number, hits: Hit[]}} */
+let counted = { query: "", top: 0, hits: [] }
 let running = new AbortController()
+/** @type {((results: Results) => void)[]} */
 const listeners = []
 
+/** @param {(results: Results) => void} listener */
 export const onResults = listener => listeners.push(listener)
 
-export const latest = () => answers
+export const latest = () => results
 
 /** Best first, without those below the similarity that was set. */
 export function shown() {
   const least = current().min === "" ? -1 : Number(current().min)
-  return answers.hits.filter(hit => hit.score >= least)
+  return results.hits.filter(hit => hit.score >= least)
 }
 
 /** Are there perhaps more than were asked for? */
 export const mayHaveMore = () =>
-  answers.hits.length >= current().top && current().top < 1000 && shown().length === answers.hits.length
+  results.hits.length >= current().top && current().top < 1000 && shown().length === results.hits.length
 
+/** @type {(keyof State)[]} */
+const SEARCHED_BY = ["like", "unlike", "colour", "layout", "camera", "since", "until", "time_of_day", "top"]
+
+/** @param {State} state @param {State} before */
 export function onState(state, before) {
   const zoneCounts = state.time_of_day && differs(state, before, "zone")
-  if (
-    zoneCounts ||
-    differs(state, before, "like", "unlike", "colour", "layout", "camera", "since", "until", "time_of_day", "top")
-  )
-    searchAgain()
+  if (zoneCounts || differs(state, before, ...SEARCHED_BY)) searchAgain()
 }
 
-/** Ask what the address asks; an earlier question that is not answered yet is dropped. */
+/** Search for what the address names; an earlier search that runs still is dropped. */
 export async function searchAgain() {
   running.abort()
   running = new AbortController()
   const { signal } = running
   const state = current()
   if (!state.like.length) return publish({ phase: "idle", hits: [], unfiltered: [], error: null })
-  const asking = hasFilters(state) ? askBoth(state, signal) : askOnce(state, signal) // sent before anything is drawn
-  publish({ ...answers, phase: "searching", error: null })
+  const searching = hasFilters(state) ? searchBoth(state, signal) : searchOnce(state, signal) // sent before anything is drawn
+  publish({ ...results, phase: "searching", error: null })
   try {
-    const found = await asking
+    const found = await searching
     if (!signal.aborted) publish({ phase: "done", error: null, ...found })
   } catch (error) {
-    if (!signal.aborted) publish({ phase: "failed", hits: [], unfiltered: answers.unfiltered, error })
+    if (signal.aborted) return
+    publish({ phase: "failed", hits: [], unfiltered: results.unfiltered, error: /** @type {Error} */ (error) })
   }
 }
 
-/** Without filters, one answer is both. */
-async function askOnce(state, signal) {
+/** Without filters, one response is both. @param {State} state @param {AbortSignal} signal */
+async function searchOnce(state, signal) {
   const unfiltered = await countedHits(state, signal)
   return { hits: unfiltered.slice(0, state.top), unfiltered }
 }
 
-async function askBoth(state, signal) {
-  const fields = [...asked(state), ...filters(state), ["top", state.top]]
+/** @param {State} state @param {AbortSignal} signal */
+async function searchBoth(state, signal) {
+  const fields = [...query(state), ...filters(state), top(state.top)]
   const [hits, unfiltered] = await Promise.all([search(fields, signal), countedHits(state, signal)])
   remember(hits)
   return { hits, unfiltered }
 }
 
+/** @param {State} state @param {AbortSignal} signal */
 async function countedHits(state, signal) {
-  const top = Math.max(COUNTED, hasFilters(state) ? 0 : state.top)
-  if (counted.question === question(state) && counted.top >= top) return counted.hits
-  const hits = await search([...asked(state), ["top", top]], signal)
-  counted = { question: question(state), top, hits }
+  const most = Math.max(COUNTED, hasFilters(state) ? 0 : state.top)
+  const text = JSON.stringify(query(state))
+  if (counted.query === text && counted.top >= most) return counted.hits
+  const hits = await search([...query(state), top(most)], signal)
+  counted = { query: text, top: most, hits }
   remember(hits)
   return hits
 }
 
-const question = state => JSON.stringify(asked(state))
+/** @param {number} most @returns {Field} */
+const top = most => ["top", String(most)]
 
-function asked(state) {
-  const examples = ["like", "unlike"].flatMap(name => state[name].map(one => [name, one]))
-  return [...examples, ...["colour", "layout"].filter(name => state[name]).map(name => [name, state[name]])]
+/** What to look for, without filters. @param {State} state @returns {Field[]} */
+function query(state) {
+  const examples = [...fieldsOf("like", state.like), ...fieldsOf("unlike", state.unlike)]
+  return [...examples, ...given("colour", state.colour), ...given("layout", state.layout)]
 }
+
+/** @param {State} state @returns {Field[]} */
+function filters(state) {
+  const bounds = [...given("since", state.since), ...given("until", state.until)]
+  const hours = state.time_of_day ? [...given("time_of_day", state.time_of_day), ...given("zone", zone())] : []
+  return [...fieldsOf("camera", state.camera), ...bounds, ...hours]
+}
+
+/** @param {string} name @param {string[]} values @returns {Field[]} */
+const fieldsOf = (name, values) => values.map(value => [name, value])
+
+/** @param {string} name @param {string} value @returns {Field[]} */
+const given = (name, value) => (value ? [[name, value]] : [])
 
 const DIFFERENCE = "difference" // from the usual view of the camera that took the picture
-const askedBy = () =>
-  answers.phase === "done" ? [...new Set(answers.unfiltered.map(hit => hit.asked).filter(Boolean))] : []
 
-/** The parts of the picture that the answers were found by, as x,y,w,h; none where all of it was asked. */
+/** @returns {string[]} */
+const askedBy = () =>
+  results.phase === "done" ? [...new Set(results.unfiltered.flatMap(hit => (hit.asked ? [hit.asked] : [])))] : []
+
+/** The parts of the picture that the hits were found by, as x,y,w,h; none where all of it was searched for. */
 export const askedParts = () => askedBy().filter(part => part !== DIFFERENCE)
 
-/** Was it asked by what it shows beyond the usual view of its camera? */
+/** Was the search by what the picture shows beyond the usual view of its camera? */
 export const askedDifference = () => askedBy().includes(DIFFERENCE)
 
-function filters(state) {
-  const bounds = ["since", "until", "time_of_day"].filter(name => state[name]).map(name => [name, state[name]])
-  return [...state.camera.map(one => ["camera", one]), ...bounds, ...(state.time_of_day ? [["zone", zone()]] : [])]
-}
-
+/** @param {Results} next */
 function publish(next) {
-  answers = next
-  listeners.forEach(listener => listener(answers))
+  results = next
+  listeners.forEach(listener => listener(results))
 }

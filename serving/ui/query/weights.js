@@ -1,16 +1,18 @@
-/** What counts in a search: colour, and the position in the picture. Only where the encoder's embeddings have such parts. */
+/**
+ * What counts in a search: colour, and the position in the picture. Only where the encoder's embeddings have such parts.
+ */
 
-import { by } from "../core/dom.js"
-import { parse } from "./examples.js"
 import { stored } from "../browse/library.js"
-import { knownMoment } from "../results/moments.js"
+import { around, by, inputOf } from "../core/dom.js"
 import { change, current } from "../core/state.js"
+import { knownMoment } from "../results/moments.js"
+import { parse } from "./examples.js"
 
-const NAMES = ["colour", "layout"]
+const NAMES = /** @type {const} */ (["colour", "layout"])
 
 export function begin() {
   for (const name of NAMES)
-    by(`weight-${name}`).onchange = event => change({ [name]: event.target.value, min: "" }, { replace: true })
+    by(`weight-${name}`).onchange = event => change({ [name]: inputOf(event).value, min: "" }, { replace: true })
   by("weights-usual").onclick = () => change({ colour: "", layout: "", min: "" }, { replace: true })
 }
 
@@ -20,8 +22,10 @@ export function render() {
   const there = NAMES.filter(name => parts.length > 1 && parts.includes(name))
   by("weights").hidden = !there.length || !current().like.length
   for (const name of NAMES) {
-    by(`weight-${name}`).closest("label").hidden = !there.includes(name)
-    if (there.includes(name)) by(`weight-${name}`).value = current()[name] || weights[isPart() ? "crop" : "frame"][name]
+    const [slider, isThere] = [by(`weight-${name}`), there.includes(name)]
+    const label = around(slider, "label")
+    if (label) label.hidden = !isThere
+    if (isThere && weights) slider.value = current()[name] || String(weights[isPart() ? "crop" : "frame"][name])
   }
   by("weights-usual").hidden = !NAMES.some(name => current()[name])
 }

@@ -1,5 +1,7 @@
 /** What was found, to take along: a table made here, and pictures made by the service. */
 
+/** @import { Hit } from "../core/api.js" */
+
 import { element } from "../core/dom.js"
 
 const COLUMNS = [
@@ -16,9 +18,9 @@ const COLUMNS = [
 ]
 export const MOST_FRAMES = 200 // of one request
 
-/** @param {import("../core/api.js").Moment[]} moments */
-export function csv(moments) {
-  const rows = moments.map(one => [
+/** @param {Hit[]} hits */
+export function csv(hits) {
+  const rows = hits.map(one => [
     one.id,
     one.camera,
     one.captured_at,
@@ -32,21 +34,27 @@ export function csv(moments) {
   return [COLUMNS, ...rows].map(row => row.map(cell).join(",")).join("\r\n") + "\r\n"
 }
 
+/** @param {unknown} value */
 function cell(value) {
   const text = value == null ? "" : String(value)
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
-export function saveCsv(moments) {
-  const url = URL.createObjectURL(new Blob([csv(moments)], { type: "text/csv" }))
+/** @param {Hit[]} hits */
+export function saveCsv(hits) {
+  const url = URL.createObjectURL(new Blob([csv(hits)], { type: "text/csv" }))
   element("a", { href: url, download: "moments.csv" }).click()
   setTimeout(() => URL.revokeObjectURL(url), 10_000)
 }
 
-/** A form of its own, sent to a frame out of sight: the browser saves what comes as it comes, however much that is. */
-export function saveFrames(moments, onFailure) {
+/**
+ * A form of its own, sent to a frame out of sight: the browser saves what comes as it comes, however much that is.
+ * @param {Hit[]} hits
+ * @param {(error: Error|null) => void} onFailure null: nothing was refused
+ */
+export function saveFrames(hits, onFailure) {
   const target = element("iframe", { name: "export", hidden: true, title: "Export" })
-  const ids = moments.slice(0, MOST_FRAMES).map(one => element("input", { type: "hidden", name: "id", value: one.id }))
+  const ids = hits.slice(0, MOST_FRAMES).map(one => element("input", { type: "hidden", name: "id", value: one.id }))
   const form = element("form", { action: "export", method: "post", target: "export", hidden: true }, ...ids)
   document.querySelectorAll("iframe[name=export], form[action=export]").forEach(one => one.remove())
   document.body.append(target, form)
@@ -54,10 +62,10 @@ export function saveFrames(moments, onFailure) {
   form.submit()
 }
 
-/** What was saved leaves the frame empty; what it shows is a refusal. */
+/** What was saved leaves the frame empty; what it shows is a refusal. @param {HTMLIFrameElement} target */
 function refusal(target) {
   const page = target.contentDocument // browsers show JSON as a <pre>, some with things of their own around it
-  const text = (page?.querySelector("pre") ?? page?.body)?.textContent.trim()
+  const text = (page?.querySelector("pre") ?? page?.body)?.textContent?.trim()
   if (!text) return null
   try {
     return new Error(`No frames were saved: ${JSON.parse(text).error.message}`)

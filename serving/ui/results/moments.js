@@ -1,22 +1,32 @@
 /** Moments that the page has come across, by id: an address names only the id. */
 
-import { about, recording } from "../core/api.js"
-import { recordingOf } from "../browse/library.js"
+/** @import { Moment, Recording } from "../core/api.js" */
 
-/** @type {Map<string, import("../core/api.js").Moment>} */
+import { recordingOf } from "../browse/library.js"
+import { about, recording } from "../core/api.js"
+
+/** @type {Map<string, Moment>} */
 const known = new Map()
 
+/** @param {Moment[]} moments */
 export const remember = moments => moments.forEach(one => one.id && known.set(one.id, one))
 
+/** @param {string} id */
 export const knownMoment = id => known.get(id)
 
-/** @returns {Promise<import("../core/api.js").Moment>} */
+/** @param {string} id @param {AbortSignal} [signal] @returns {Promise<Moment>} */
 export async function momentOf(id, signal) {
-  if (!known.has(id)) known.set(id, await about(id, signal))
-  return known.get(id)
+  const moment = known.get(id) ?? (await about(id, signal))
+  known.set(id, moment)
+  return moment
 }
 
-/** @param {import("../core/api.js").Recording} one */
+/**
+ * A time of a recording.
+ * @param {Pick<Recording, "source_id"|"source"|"camera"|"began_at">} one
+ * @param {number} time_s
+ * @returns {Moment}
+ */
 export function momentIn(one, time_s) {
   const captured_at = one.began_at ? new Date(Date.parse(one.began_at) + time_s * 1000).toISOString() : null
   return {
@@ -29,11 +39,12 @@ export function momentIn(one, time_s) {
   }
 }
 
-/** What `look` in the address names: a frame, or SOURCE_ID@SECONDS. */
+/** What `look` in the address names: a frame, or SOURCE_ID@SECONDS. @param {string} text @param {AbortSignal} signal */
 export async function readMoment(text, signal) {
   const [id, time] = text.split("@")
   if (time === undefined) return momentOf(id, signal)
   return momentIn(recordingOf(id) ?? (await recording(id, signal)), Number(time) || 0)
 }
 
+/** @param {Moment} one */
 export const writeMoment = one => one.id ?? `${one.source_id}@${Math.round(one.time_s * 1000) / 1000}`

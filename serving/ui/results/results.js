@@ -1,31 +1,42 @@
 /** What was found: the line that says how much, the grid, and what to do where there is nothing. */
 
-import { card, extend, fill, skeletons, walkable } from "./cards.js"
+/** @import { Hit, Moment } from "../core/api.js" */
+/** @import { State } from "../core/state.js" */
+/** @import { Results } from "../query/search.js" */
+
+import { ServiceError } from "../core/api.js"
 import { by, element } from "../core/dom.js"
-import { MOST_FRAMES, saveCsv, saveFrames } from "./export.js"
 import * as format from "../core/format.js"
 import { afterPaint, cancel } from "../core/later.js"
-import { searchAgain, latest, mayHaveMore, shown } from "../query/search.js"
 import { change, current, hasFilters, NO_FILTERS, TOP } from "../core/state.js"
+import { searchAgain, latest, mayHaveMore, shown } from "../query/search.js"
+import { card, extend, fill, skeletons, walkable } from "./cards.js"
+import { MOST_FRAMES, saveCsv, saveFrames } from "./export.js"
 
-const FIRST = 12 // cards of a new answer that are drawn at once; the others come a frame later
+const FIRST = 12 // cards of new results that are drawn at once; the others come a frame later
 
+/** @type {(moment: Moment) => void} */
 let open
-let made = { hits: null, zone: "", cards: new Map() } // cards of the answers shown: pictures that are there need not come again
+/**
+ * Cards of the results shown: pictures that are there need not come again.
+ * @type {{hits: Hit[]|null, zone: string, cards: Map<Hit, HTMLElement>}}
+ */
+let made = { hits: null, zone: "", cards: new Map() }
 
+/** @param {(moment: Moment) => void} openMoment */
 export function begin(openMoment) {
   open = openMoment
   walkable(by("grid"))
   by("view-grid").onclick = () => change({ view: "grid" }, { replace: true })
   by("view-timeline").onclick = () => change({ view: "timeline" }, { replace: true })
   by("more").onclick = () => change({ top: Math.min(1000, current().top + TOP) }, { replace: true })
-  by("min").oninput = event =>
-    change({ min: event.target.value === event.target.min ? "" : event.target.value }, { replace: true })
+  const slider = by("min")
+  slider.oninput = () => change({ min: slider.value === slider.min ? "" : slider.value }, { replace: true })
   by("export-csv").onclick = () => saveCsv(shown())
   by("export-frames").onclick = () => saveFrames(shown(), fail)
 }
 
-/** Say why something that was asked for did not come to be; null: all is well again. */
+/** Say why something that was asked for did not come to be; null: all is well again. @param {Error|null} error */
 export function fail(error) {
   by("error").hidden = !error
   by("error").textContent = error?.message ?? ""
@@ -34,22 +45,26 @@ export function fail(error) {
 
 export function render() {
   const { phase, hits, error } = latest()
-  const [found, isAnswered] = [shown(), phase === "done"]
+  const [found, isDone] = [shown(), phase === "done"]
   const isFirst = phase === "searching" && !hits.length
   by("results").setAttribute("aria-busy", String(phase === "searching"))
   by("results").dataset.phase = isFirst ? "first" : phase
   if (phase !== "idle") fail(error)
   by("status").textContent = status(phase, hits, found)
-  by("retry").hidden = phase !== "failed" || (error.status >= 400 && error.status < 500)
+  by("retry").hidden = phase !== "failed" || isRefused(error)
   renderView(isFirst, found)
   renderSlider(hits)
   by("export-frames").title =
     `Save ${found.length > MOST_FRAMES ? `the best ${MOST_FRAMES} of these` : "these"} frames as pictures, in a zip`
-  for (const id of ["export-csv", "export-frames"]) by(id).disabled = !found.length
-  if (phase !== "searching") by("more").hidden = !(isAnswered && mayHaveMore()) // stays meanwhile: who pressed it is at it
-  renderNothing(isAnswered && !found.length)
+  by("export-csv").disabled = by("export-frames").disabled = !found.length
+  if (phase !== "searching") by("more").hidden = !(isDone && mayHaveMore()) // stays meanwhile: who pressed it is at it
+  renderNothing(isDone && !found.length)
 }
 
+/** Would the service say the same again? @param {Error|null} error */
+const isRefused = error => error instanceof ServiceError && error.status >= 400 && error.status < 500
+
+/** @param {boolean} isFirst @param {Hit[]} found */
 function renderView(isFirst, found) {
   const { view } = current()
   const isTimeline = view === "timeline"
@@ -63,6 +78,7 @@ function renderView(isFirst, found) {
   else renderCards(found)
 }
 
+/** @param {Hit[]} found */
 function renderCards(found) {
   const grid = by("grid")
   const isNew = made.hits !== latest().hits && !scrollY && !grid.contains(document.activeElement) // fewer cards would move a page that is scrolled
@@ -76,13 +92,16 @@ function renderCards(found) {
   })
 }
 
+/** @param {Hit} hit */
 function cardOf(hit) {
   const { hits } = latest()
   if (made.hits !== hits || made.zone !== current().zone) made = { hits, zone: current().zone, cards: new Map() }
-  if (!made.cards.has(hit)) made.cards.set(hit, card(hit, { open }))
-  return made.cards.get(hit)
+  const found = made.cards.get(hit) ?? card(hit, { open })
+  made.cards.set(hit, found)
+  return found
 }
 
+/** @param {Results["phase"]} phase @param {Hit[]} hits @param {Hit[]} found */
 function status(phase, hits, found) {
   if (phase === "searching") return "Searching \u2026"
   if (phase === "failed") return "No answer."
@@ -93,22 +112,24 @@ function status(phase, hits, found) {
     : `${format.count(hits.length, "moment")}, best first`
 }
 
-/** From the least to the greatest similarity found: between them is what can be told apart. */
+/** From the least to the greatest similarity found: between them is what can be told apart. @param {Hit[]} hits */
 function renderSlider(hits) {
   const slider = by("min")
   slider.disabled = hits.length < 2
   if (slider.disabled) return
-  slider.min = String(Math.floor(hits.at(-1).score * 1000) / 1000)
+  slider.min = String(Math.floor(hits[hits.length - 1].score * 1000) / 1000)
   slider.max = String(Math.max(Number(slider.min) + 0.001, Math.ceil(hits[0].score * 1000) / 1000))
   const least = current().min || slider.min
   if (document.activeElement !== slider || slider.value !== least) slider.value = least
   by("min-value").textContent = current().min ? Number(current().min).toFixed(3) : "any"
 }
 
+/** @param {boolean} isNothing */
 function renderNothing(isNothing) {
   const state = current()
   by("nothing").hidden = !isNothing
   if (!isNothing) return
+  /** @type {[why: string, remedy: string, patch: Partial<State>]} */
   const [why, remedy, patch] =
     state.min && latest().hits.length
       ? ["Nothing is similar enough.", "Show what there is", { min: "" }]

@@ -1,18 +1,23 @@
 /** Where a time lies on a line that has room for what was recorded, and little for the hours between. */
 
 /**
- * @typedef {{from: number, to: number, isFootage: boolean, at: number, width: number}} Piece at, width: shares of the line
+ * A piece of the line; at, width: shares of it.
+ * @typedef {{from: number, to: number, isFootage: boolean, at: number, width: number}} Piece
+ *
+ * @typedef {[from: number, to: number]} Interval
  * @typedef {{pieces: Piece[], place: (time: number) => number, time: (share: number) => number}} Axis
  */
 
 /**
  * Gaps take at most as much room as the footage, all together; footage without a gap has a line as even as any.
- * @param {[number, number][]} intervals of footage
- * @param {[number, number]} bounds what of it to show
+ * @param {Interval[]} intervals of footage
+ * @param {Interval} bounds what of it to show
  * @returns {Axis}
  */
 export function makeAxis(intervals, [from, to]) {
-  const footage = merged(intervals.map(([a, b]) => [Math.max(a, from), Math.min(b, to)]).filter(([a, b]) => b >= a))
+  /** @type {Interval[]} */
+  const within = intervals.map(([a, b]) => [Math.max(a, from), Math.min(b, to)])
+  const footage = merged(within.filter(([a, b]) => b >= a))
   const pieces = laidOut(footage.length ? footage : [[from, Math.max(to, from + 1)]])
   return {
     pieces,
@@ -27,7 +32,7 @@ export function makeAxis(intervals, [from, to]) {
   }
 }
 
-/** By bisection; the last, if none. */
+/** By bisection; the last, if none. @param {Piece[]} pieces @param {(piece: Piece) => boolean} isMet */
 function firstWhere(pieces, isMet) {
   let [low, high] = [0, pieces.length - 1]
   while (low < high) {
@@ -38,8 +43,9 @@ function firstWhere(pieces, isMet) {
   return pieces[low]
 }
 
-/** Sorted, and those that meet, or are as near as this, made one. @param {[number, number][]} intervals */
+/** Sorted, and those that meet, or are as near as this, made one. @param {Interval[]} intervals */
 export function merged(intervals, near = 0) {
+  /** @type {Interval[]} */
   const runs = []
   for (const [from, to] of [...intervals].sort((a, b) => a[0] - b[0])) {
     const last = runs.at(-1)
@@ -49,9 +55,11 @@ export function merged(intervals, near = 0) {
   return runs
 }
 
+/** @param {Interval[]} footage @returns {Piece[]} */
 function laidOut(footage) {
   const recorded = footage.reduce((sum, [from, to]) => sum + to - from, 0) || 1
   const widest = recorded / Math.max(1, footage.length - 1)
+  /** @type {Omit<Piece, "at">[]} */
   const pieces = []
   for (const [from, to] of footage) {
     const last = pieces.at(-1)
@@ -60,8 +68,11 @@ function laidOut(footage) {
   }
   const total = pieces.reduce((sum, one) => sum + one.width, 0) || 1
   let at = 0
-  for (const piece of pieces) [piece.at, piece.width, at] = [at / total, piece.width / total, at + piece.width]
-  return pieces
+  return pieces.map(piece => {
+    const placed = { ...piece, at: at / total, width: piece.width / total }
+    at += piece.width
+    return placed
+  })
 }
 
 /**
@@ -72,6 +83,7 @@ function laidOut(footage) {
  * @returns {{at: number, text: string, isLeft: boolean}[]} isLeft: no room to the right of it is left
  */
 export function ticks(axis, wanted, apart) {
+  /** @type {{at: number, text: string, isLeft: boolean, from: number}[]} */
   const taken = []
   for (const { time, text } of wanted) {
     const at = axis.place(time)
@@ -85,6 +97,7 @@ export function ticks(axis, wanted, apart) {
 /**
  * Times within the footage that are round, about `many` of them.
  * @param {Axis} axis
+ * @param {number} many
  * @param {number} second in the unit of the axis
  * @param {number} [shift] from the times of the axis to those that are to be round: of a zone's clock
  */
@@ -102,4 +115,5 @@ const STEPS = [
   0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800,
 ]
 
+/** @param {number} share */
 const clamp = share => Math.min(1, Math.max(0, share))

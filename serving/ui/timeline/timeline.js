@@ -1,73 +1,85 @@
-/** Answers over the footage's extent: a lane for each camera, recordings as bars, moments as marks. */
+/** Results over the footage's extent: a lane for each camera, recordings as bars, moments as marks. */
 
+/** @import { Hit, Moment } from "../core/api.js" */
+/** @import { Axis } from "./axis.js" */
+/** @import { Section } from "./sections.js" */
+
+import { cameras } from "../browse/library.js"
 import { thumb } from "../core/api.js"
+import { all, around, by, element, first, focused, pick } from "../core/dom.js"
+import * as format from "../core/format.js"
+import { change, current } from "../core/state.js"
+import { ofMoment } from "../query/examples.js"
 import { add } from "../query/query-panel.js"
+import { latest, shown } from "../query/search.js"
 import { makeAxis, merged, ticks } from "./axis.js"
 import { brush } from "./brush.js"
-import { by, element } from "../core/dom.js"
-import { ofMoment } from "../query/examples.js"
-import * as format from "../core/format.js"
-import { cameras } from "../browse/library.js"
-import { datedPart, extents, secondsPart } from "./sections.js"
-import { latest, shown } from "../query/search.js"
-import { change, current } from "../core/state.js"
+import { datedSection, extents, secondsSection } from "./sections.js"
 
 const TICK_PX = 92
 const SEEN = 0.001 // of the line: bars that are nearer than this are drawn as one
 
+/** @type {(moment: Moment) => void} */
 let open
 const peek = element("div", { className: "peek", hidden: true, "aria-hidden": "true" })
 
+/** @param {(moment: Moment) => void} openMoment */
 export function begin(openMoment) {
   open = openMoment
   by("timeline").addEventListener("keydown", onKey)
   for (const name of ["pointerover", "focusin"])
-    by("timeline").addEventListener(name, event => showPeek(event.target.closest(".mark")))
+    by("timeline").addEventListener(name, event => showPeek(around(event.target, ".mark")))
   by("timeline").addEventListener("pointerleave", () => showPeek(null))
   new ResizeObserver(() => current().view === "timeline" && !by("timeline").hidden && render()).observe(by("results"))
 }
 
 export function render() {
   if (current().view !== "timeline" || latest().phase === "idle") return by("timeline").replaceChildren()
-  const focused = document.activeElement?.closest?.(".mark")?.dataset.id
-  const parts = [datedPart(), secondsPart()].filter(part => part.recordings.length || part.hits.length)
-  by("timeline").replaceChildren(...parts.map((part, n) => section(part, parts.length > 1, n === 0)), peek)
-  if (focused)
-    by("timeline")
-      .querySelector(`.mark[data-id="${CSS.escape(focused)}"]`)
-      ?.focus()
+  const before = around(focused(), ".mark")?.dataset.id
+  const sections = [datedSection(), secondsSection()].filter(
+    section => section.recordings.length || section.hits.length
+  )
+  by("timeline").replaceChildren(
+    ...sections.map((section, n) => sectionElement(section, sections.length > 1, n === 0)),
+    peek
+  )
+  if (before) first(by("timeline"), `.mark[data-id="${CSS.escape(before)}"]`)?.focus()
 }
 
-function section(part, isTitled, isFirst) {
-  const { intervals, bounds, isNarrow } = extents(part)
+/** @param {Section} section @param {boolean} isTitled @param {boolean} isFirst */
+function sectionElement(section, isTitled, isFirst) {
+  const { intervals, bounds, isNarrow } = extents(section)
   const axis = makeAxis(intervals, bounds)
   const scores = shown().map(one => one.score)
+  /** @type {[number, number]} */
   const range = [Math.min(...scores), Math.max(...scores)]
-  const lanes = laneNames(part).map(name => lane(part, axis, name, range))
+  const lanes = laneNames(section).map(name => lane(section, axis, name, range))
   const tracks = element("div", { className: "lanes" }, ...lanes)
-  brush(tracks, part, axis, open)
+  brush(tracks, section, axis, open)
   const whole =
     isNarrow &&
     element("button", { className: "plain", onclick: () => change({ since: "", until: "" }) }, "Show the whole time")
   const hint = isFirst && element("span", { className: "note" }, "Drag over the lanes to set the time.")
   return element(
     "section",
-    { className: "timeline-part" },
-    element("div", { className: "timeline-head" }, isTitled && element("h2", {}, part.title), whole || hint),
-    element("div", { className: "ticks", "aria-hidden": "true" }, ...tickMarks(part, axis)),
+    { className: "timeline-section" },
+    element("div", { className: "timeline-head" }, isTitled && element("h2", {}, section.title), whole || hint),
+    element("div", { className: "ticks", "aria-hidden": "true" }, ...tickMarks(section, axis)),
     tracks
   )
 }
 
-function laneNames(part) {
-  const own = new Set([...part.recordings, ...part.hits].map(one => one.camera))
+/** @param {Section} section */
+function laneNames(section) {
+  const own = new Set([...section.recordings, ...section.hits].map(one => one.camera))
   return [...new Set([...cameras(), ...own])].filter(name => own.has(name))
 }
 
-function tickMarks(part, axis) {
+/** @param {Section} section @param {Axis} axis */
+function tickMarks(section, axis) {
   const beside = matchMedia("(max-width: 800px)").matches ? 32 : 180 // what the margins and the names of lanes take
   const width = by("results").clientWidth - beside
-  return ticks(axis, part.labels(axis), TICK_PX / width).map(({ at, text, isLeft }) =>
+  return ticks(axis, section.labels(axis), TICK_PX / width).map(({ at, text, isLeft }) =>
     element(
       "span",
       { className: isLeft ? "left" : "", style: isLeft ? { right: percent(1 - at) } : { left: percent(at) } },
@@ -76,16 +88,26 @@ function tickMarks(part, axis) {
   )
 }
 
+/** @param {number} share */
 const percent = share => `${share * 100}%`
 
-function lane(part, axis, name, scores) {
-  const hits = part.hits.filter(hit => hit.camera === name)
-  const own = part.recordings.filter(one => one.camera === name).map(one => part.extent(one).map(axis.place))
-  const bars = merged(own, SEEN).map(([left, right]) =>
+/**
+ * @param {Section} section
+ * @param {Axis} axis
+ * @param {string} name of its camera
+ * @param {[least: number, most: number]} scores of all hits
+ */
+function lane(section, axis, name, scores) {
+  const hits = section.hits.filter(hit => hit.camera === name)
+  const own = section.recordings.filter(one => one.camera === name).map(section.extent)
+  const bars = merged(
+    own.map(([from, to]) => [axis.place(from), axis.place(to)]),
+    SEEN
+  ).map(([left, right]) =>
     element("span", { className: "footage", style: { left: percent(left), width: percent(right - left) } })
   )
-  const inTime = [...hits].sort((a, b) => part.time(a) - part.time(b))
-  const marks = inTime.map((hit, n) => mark(part, axis, hit, scores, n === 0))
+  const inTime = [...hits].sort((a, b) => section.time(a) - section.time(b))
+  const marks = inTime.map((hit, n) => mark(section, axis, hit, scores, n === 0))
   const label = `${name}: ${format.count(hits.length, "moment")}`
   return element(
     "div",
@@ -107,11 +129,18 @@ function lane(part, axis, name, scores) {
   )
 }
 
-function mark(part, axis, hit, [least, most], isFirst) {
+/**
+ * @param {Section} section
+ * @param {Axis} axis
+ * @param {Hit} hit
+ * @param {[least: number, most: number]} scores of all hits
+ * @param {boolean} isFirst of its lane
+ */
+function mark(section, axis, hit, [least, most], isFirst) {
   const share = most > least ? (hit.score - least) / (most - least) : 1
   const label = `${hit.camera}, ${format.when(hit)}, similarity ${format.score(hit.score)}`
   const data = { "data-test": "mark", "data-id": hit.id, "data-share": share }
-  const style = { left: percent(axis.place(part.time(hit))), "z-index": String(1 + Math.round(share * 100)) }
+  const style = { left: percent(axis.place(section.time(hit))), "z-index": String(1 + Math.round(share * 100)) }
   return element(
     "button",
     { className: "mark", ...data, "aria-label": label, tabIndex: isFirst ? 0 : -1, onclick: () => open(hit), style },
@@ -119,6 +148,7 @@ function mark(part, axis, hit, [least, most], isFirst) {
   )
 }
 
+/** @param {HTMLElement|null} chosen mark */
 function showPeek(chosen) {
   const hit = chosen && shown().find(one => one.id === chosen.dataset.id)
   peek.hidden = !hit
@@ -133,37 +163,45 @@ function showPeek(chosen) {
     ),
     element("span", { className: "card-line quiet" }, format.when(hit))
   )
-  const [around, own] = [by("timeline").getBoundingClientRect(), chosen.getBoundingClientRect()]
-  const left = own.left - around.left + own.width / 2 - peek.offsetWidth / 2
-  peek.style.left = `${Math.max(0, Math.min(around.width - peek.offsetWidth, left))}px`
-  peek.style.top = `${own.bottom - around.top + 8}px`
+  const [whole, own] = [by("timeline").getBoundingClientRect(), chosen.getBoundingClientRect()]
+  const left = own.left - whole.left + own.width / 2 - peek.offsetWidth / 2
+  peek.style.left = `${Math.max(0, Math.min(whole.width - peek.offsetWidth, left))}px`
+  peek.style.top = `${own.bottom - whole.top + 8}px`
 }
 
-/** Left and right go along a lane, up and down to the nearest mark of another; + and - take one as an example. */
+/**
+ * Left and right go along a lane, up and down to the nearest mark of another; + and - take one as an example.
+ * @param {KeyboardEvent} event
+ */
 function onKey(event) {
-  const from = event.target.closest(".mark")
+  const from = around(event.target, ".mark")
   if (!from || event.altKey || event.ctrlKey || event.metaKey) return
   const hit = shown().find(one => one.id === from.dataset.id)
-  if (event.key === "+") return add("like", ofMoment(hit))
-  if (event.key === "-") return add("unlike", ofMoment(hit))
+  if (hit && event.key === "+") return add("like", ofMoment(hit))
+  if (hit && event.key === "-") return add("unlike", ofMoment(hit))
   const to =
-    along(from, { ArrowLeft: -1, ArrowRight: 1 }[event.key]) ?? across(from, { ArrowUp: -1, ArrowDown: 1 }[event.key])
+    along(from, pick({ ArrowLeft: -1, ArrowRight: 1 }, event.key)) ??
+    across(from, pick({ ArrowUp: -1, ArrowDown: 1 }, event.key))
   if (!to) return
   event.preventDefault()
-  to.closest(".lane")
-    .querySelectorAll(".mark")
-    .forEach(one => (one.tabIndex = one === to ? 0 : -1))
+  laneMarks(to).forEach(one => (one.tabIndex = one === to ? 0 : -1))
   to.focus()
 }
 
+/** The marks of the lane that a mark is in. @param {HTMLElement} mark */
+const laneMarks = mark => all(/** @type {HTMLElement} */ (around(mark, ".lane")), ".mark")
+
+/** @param {HTMLElement} from @param {number} [step] @returns {HTMLElement|undefined} */
 function along(from, step) {
-  const marks = [...from.closest(".lane").querySelectorAll(".mark")]
-  return step && marks[marks.indexOf(from) + step]
+  const marks = laneMarks(from)
+  return step ? marks[marks.indexOf(from) + step] : undefined
 }
 
+/** @param {HTMLElement} from @param {number} [step] @returns {HTMLElement|undefined} */
 function across(from, step) {
-  const lanes = [...by("timeline").querySelectorAll(".lane")].filter(one => one.querySelector(".mark"))
-  const lane = step && lanes[lanes.indexOf(from.closest(".lane")) + step]
+  const lanes = all(by("timeline"), ".lane").filter(one => first(one, ".mark"))
+  const lane = step && lanes[lanes.findIndex(one => one.contains(from)) + step]
+  /** @param {HTMLElement} one */
   const left = one => Math.abs(parseFloat(one.style.left) - parseFloat(from.style.left))
-  return lane && [...lane.querySelectorAll(".mark")].reduce((best, one) => (left(one) < left(best) ? one : best))
+  return lane ? all(lane, ".mark").reduce((best, one) => (left(one) < left(best) ? one : best)) : undefined
 }

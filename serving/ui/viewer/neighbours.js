@@ -1,18 +1,20 @@
 /** What was just before and after a moment, and what else was found in its recording. */
 
+/** @import { Moment, Recording } from "../core/api.js" */
+
 import { recordingThumb, thumb } from "../core/api.js"
-import { element } from "../core/dom.js"
+import { all, element } from "../core/dom.js"
 import * as format from "../core/format.js"
 
 const EACH_SIDE = 4
 const MOST_OTHERS = 12
 
-/** Seconds from one neighbour to the next: short recordings are looked at closely. */
+/** Seconds from one neighbour to the next: short recordings are looked at closely. @param {number} length_s */
 const apart = length_s => (length_s <= 20 ? 1 : length_s <= 600 ? 5 : 15)
 
 /**
- * @param {import("../core/api.js").Moment} moment
- * @param {import("../core/api.js").Recording} recording
+ * @param {Moment} moment
+ * @param {Recording} recording
  * @param {(time_s: number) => void} onChoose
  */
 export function strip(moment, recording, onChoose) {
@@ -26,6 +28,7 @@ export function strip(moment, recording, onChoose) {
   )
 }
 
+/** @param {Moment} moment @param {number} time_s @param {(time_s: number) => void} onChoose */
 function neighbour(moment, time_s, onChoose) {
   const apart_s = time_s - moment.time_s
   const text = apart_s ? `${apart_s < 0 ? "\u2212" : "+"}${Math.abs(apart_s)} s` : "this"
@@ -45,16 +48,17 @@ function neighbour(moment, time_s, onChoose) {
   )
 }
 
-/** The nearest neighbour is the one that is seen. */
+/** The nearest neighbour is the one that is seen. @param {HTMLElement} list @param {number} time_s */
 export function markTime(list, time_s) {
-  const buttons = [...list.querySelectorAll("[data-time]")]
-  const distance = button => Math.abs(Number(button.dataset.time) - time_s)
-  const nearest = buttons.reduce((best, one) => (!best || distance(one) < distance(best) ? one : best), null)
+  const buttons = all(list, "[data-time]")
+  const distances = buttons.map(one => Math.abs(Number(one.dataset.time) - time_s))
+  const nearest = buttons[distances.indexOf(Math.min(...distances))]
   buttons.forEach(one =>
     one === nearest ? one.setAttribute("aria-current", "true") : one.removeAttribute("aria-current")
   )
 }
 
+/** @param {Moment} moment @param {Moment[]} moments @param {(moment: Moment) => void} onOpen */
 export function others(moment, moments, onOpen) {
   const same = moments
     .filter(one => one.source_id === moment.source_id && one.id !== moment.id)
@@ -69,6 +73,7 @@ export function others(moment, moments, onOpen) {
   )
 }
 
+/** @param {Moment} moment @param {(moment: Moment) => void} onOpen */
 function other(moment, onOpen) {
   const at = format.clip(moment.time_s)
   const label = moment.score == null ? `At ${at}` : `At ${at}, similarity ${format.score(moment.score)}`
