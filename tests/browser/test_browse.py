@@ -35,7 +35,7 @@ def test_a_recording_of_the_library_leads_to_a_search(page: Page, shown: Shown) 
 
 @pytest.mark.parametrize(("kind", "item"), [("outliers", "outlier"), ("clusters", "representative")])
 def test_what_stands_out_leads_to_a_search(page: Page, kind: str, item: str) -> None:
-    """More like a stored frame: the best answer is that frame, or one that is the same."""
+    """More like a stored frame: the best hit is that frame, or one that is the same."""
     page.goto("/ui?browse=cameras")
     hook(page, f"browse-{kind}").click()
     first = hook(page, item).first

@@ -46,7 +46,7 @@ def test_what_is_no_picture_is_refused_with_its_reason(page: Page, watched: Watc
     watched.expected("status of 4")
 
 
-def test_a_broken_picture_leaves_the_answers_that_are_there(page: Page, shown: Shown, watched: Watched) -> None:
+def test_a_broken_picture_leaves_the_results_that_are_there(page: Page, shown: Shown, watched: Watched) -> None:
     """Half of a PNG, dropped by someone who has gone down the page."""
     before = search(page, shown.pngs[0])
     hook(page, "hit").last.scroll_into_view_if_needed()
@@ -102,7 +102,7 @@ def test_back_goes_back_to_the_search_before(page: Page, shown: Shown) -> None:
     assert hits(page) == second
 
 
-def test_back_goes_back_to_the_answers_without_a_filter(page: Page, shown: Shown) -> None:
+def test_back_goes_back_to_the_results_without_a_filter(page: Page, shown: Shown) -> None:
     before = search(page, shown.pngs[0])
     with new_results(page):
         hook(page, "facet-camera").last.check()

@@ -1,4 +1,4 @@
-"""Answers are filtered, told to be more or less like some, and taken along."""
+"""Results are filtered, asked to be more or less like some, and taken along."""
 
 from __future__ import annotations
 
