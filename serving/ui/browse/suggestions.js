@@ -45,7 +45,8 @@ function note(recordings, frames, failure, loaded) {
   if (!loaded) return ""
   if (!recordings.length)
     return "Nothing is stored yet: fill the index with `lookalike index`, then load this page again."
-  return `${format.count(frames, "frame")} of ${format.count(recordings.length, "recording")} from ${format.count(cameras().length, "camera")}.`
+  const [counted, from] = [format.count(recordings.length, "recording"), format.count(cameras().length, "camera")]
+  return `${format.count(frames, "frame")} of ${counted} from ${from}.`
 }
 
 /** The latest of each camera in turn, so that all are seen. @param {Recording[]} recordings */

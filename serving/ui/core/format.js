@@ -57,7 +57,10 @@ export function when(moment) {
   return `${day(date)}, ${time(date)}`
 }
 
-/** How long the moment lasts, and where that is within its recording. @param {Pick<Moment, "span_s"|"time_s">} moment */
+/**
+ * How long the moment lasts, and where that is within its recording.
+ * @param {Pick<Moment, "span_s"|"time_s">} moment
+ */
 export function span({ span_s, time_s }) {
   const [from, to] = span_s ?? [time_s, time_s]
   return to > from ? `${clip(from)}\u2013${clip(to)}` : clip(time_s)

@@ -71,7 +71,11 @@ function at(box, event) {
   return { x: clamp((event.clientX - left) / width), y: clamp((event.clientY - top) / height) }
 }
 
-/** What a pointer takes hold of: edges, the whole box, or nothing, to draw anew. @param {Box} box @param {PointerEvent} event */
+/**
+ * What a pointer takes hold of: edges, the whole box, or nothing, to draw anew.
+ * @param {Box} box
+ * @param {PointerEvent} event
+ */
 function grip(box, event) {
   if (!box.region) return "new"
   const { width, height } = box.surface.getBoundingClientRect()
@@ -173,7 +177,11 @@ function onKey(box, event) {
   set(box, next)
 }
 
-/** @param {Region|null} region @param {KeyboardEvent} event @returns {Region|null|undefined} undefined: not a key of the box */
+/**
+ * @param {Region|null} region
+ * @param {KeyboardEvent} event
+ * @returns {Region|null|undefined} undefined: not a key of the box
+ */
 function byKey(region, { key, shiftKey, altKey, ctrlKey, metaKey }) {
   if (altKey || ctrlKey || metaKey) return undefined
   if (!region) return key === "Enter" ? { x: 0.25, y: 0.25, w: 0.5, h: 0.5 } : undefined

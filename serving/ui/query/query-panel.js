@@ -1,4 +1,4 @@
-/** What to search for: pictures that are dropped, pasted or picked, the region of one that counts, what to keep away from. */
+/** What to search for: pictures that are dropped, pasted or picked, a region of one, and what to keep away from. */
 
 /** @import { State } from "../core/state.js" */
 /** @import { BoxHandle } from "./box.js" */

@@ -57,7 +57,8 @@ export async function searchAgain() {
   const { signal } = running
   const state = current()
   if (!state.like.length) return publish({ phase: "idle", hits: [], unfiltered: [], error: null })
-  const searching = hasFilters(state) ? searchBoth(state, signal) : searchOnce(state, signal) // sent before anything is drawn
+  // Sent before anything is drawn.
+  const searching = hasFilters(state) ? searchBoth(state, signal) : searchOnce(state, signal)
   publish({ ...results, phase: "searching", error: null })
   try {
     const found = await searching

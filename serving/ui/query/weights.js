@@ -1,5 +1,5 @@
 /**
- * What counts in a search: colour, and the position in the picture. Only where the encoder's embeddings have such parts.
+ * What counts in a search: colour, and the position in the picture. Only where the encoder's embeddings have parts.
  */
 
 import { stored } from "../browse/library.js"

@@ -90,7 +90,11 @@ function lasts(moment) {
   return moment.captured_at ? format.length(to - from) : `of ${format.span(moment)}`
 }
 
-/** The frame, whole, in a box of fixed shape, with what was found in it outlined. @param {Moment} moment @param {number} px */
+/**
+ * The frame, whole, in a box of fixed shape, with what was found in it outlined.
+ * @param {Moment} moment
+ * @param {number} px
+ */
 function picture(moment, px) {
   const image = element("img", { alt: "", loading: "lazy", decoding: "async", src: thumb(moment, px) })
   const well = element("span", { className: "well", "data-loading": true }, image)
@@ -130,7 +134,11 @@ export function walkable(list) {
   list.addEventListener("focusin", event => enter(list, around(event.target, ".card")))
 }
 
-/** Put these cards into the list; who was at one of them stays there. @param {HTMLElement} list @param {HTMLElement[]} cards */
+/**
+ * Put these cards into the list; who was at one of them stays there.
+ * @param {HTMLElement} list
+ * @param {HTMLElement[]} cards
+ */
 export function fill(list, cards) {
   const before = list.contains(focused()) ? around(focused(), ".card")?.dataset.id : ""
   list.replaceChildren(...cards)

@@ -81,7 +81,8 @@ function renderView(isFirst, found) {
 /** @param {Hit[]} found */
 function renderCards(found) {
   const grid = by("grid")
-  const isNew = made.hits !== latest().hits && !scrollY && !grid.contains(document.activeElement) // fewer cards would move a page that is scrolled
+  // Fewer cards would move a page that is scrolled.
+  const isNew = made.hits !== latest().hits && !scrollY && !grid.contains(document.activeElement)
   const atOnce = isNew ? FIRST : found.length
   fill(grid, found.slice(0, atOnce).map(cardOf))
   if (found.length <= atOnce) return

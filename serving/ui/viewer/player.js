@@ -1,4 +1,4 @@
-/** A recording that plays from a moment, and stands still at any frame of it. Times are seconds within the recording. */
+/** A recording that plays from a moment, or stands still at one of its frames. Times are seconds within it. */
 
 /** @import { Media, Recording } from "../core/api.js" */
 

@@ -161,7 +161,8 @@ function hide() {
   if (by("viewer").open) by("viewer").close()
   player.unload()
   moment = null
-  if (last) first(document, `.card[data-id="${last}"] .card-open, .mark[data-id="${last}"]`)?.focus() // where next and previous led to
+  const open = `.card[data-id="${last}"] .card-open, .mark[data-id="${last}"]` // where next and previous led to
+  if (last) first(document, open)?.focus()
 }
 
 function openDialog() {
@@ -320,7 +321,7 @@ function nameSearch(region) {
 }
 
 /**
- * What is seen, as an example: the frame that was found, or where its recording stands now; the box on it, if there is one.
+ * What is seen, as an example: the frame that was found, or where its recording stands now; with the box on it, if any.
  * @param {Moment} moment
  */
 function seen(moment) {
