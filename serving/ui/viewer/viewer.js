@@ -161,8 +161,8 @@ function hide() {
   if (by("viewer").open) by("viewer").close()
   player.unload()
   moment = null
-  const open = `.card[data-id="${last}"] .card-open, .mark[data-id="${last}"]` // where next and previous led to
-  if (last) first(document, open)?.focus()
+  const opener = `.card[data-id="${last}"] .card-open, .mark[data-id="${last}"]` // where next and previous led to
+  if (last) first(document, opener)?.focus()
 }
 
 function openDialog() {
