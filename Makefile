@@ -4,6 +4,8 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
+NPM := $(shell command -v npm)
+PAGE := "serving/ui/**/*.js"
 SOURCES ?=
 OUT ?= demo
 
@@ -12,7 +14,7 @@ export OMP_WAIT_POLICY ?= passive
 
 .PHONY: setup demo test test-gpu lint format lock clean
 
-setup: $(VENV)/.ready
+setup: $(VENV)/.ready $(if $(NPM),node_modules/.ready)
 
 demo: $(VENV)/.ready
 	$(BIN)/lookalike demo $(SOURCES) --out $(OUT)
@@ -25,14 +27,21 @@ test: $(VENV)/.ready
 test-gpu: $(VENV)/.ready
 	$(BIN)/python -m pytest -m gpu $(ARGS)
 
-lint: $(VENV)/.ready
+lint: $(VENV)/.ready $(if $(NPM),node_modules/.ready)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+ifdef NPM
+	node_modules/.bin/prettier --check --log-level warn $(PAGE)
+	node_modules/.bin/tsc
+else
+	@echo "The types and the format of serving/ui are not checked: npm is not on PATH. Install Node 20 or newer." >&2
+endif
 
-format: $(VENV)/.ready
+format: $(VENV)/.ready $(if $(NPM),node_modules/.ready)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(if $(NPM),node_modules/.bin/prettier --write --log-level warn $(PAGE))
 
 # The environment, made again whenever the pins or the project's own metadata change. Compiled here, once: torch takes seconds
 # to compile, at every start where PYTHONDONTWRITEBYTECODE is set.
@@ -45,10 +54,15 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/python -m compileall -q lookalike training exporters serving
 	@touch $@
 
+# Of `lint` only, where there is Node: the page itself needs no build, and neither do `demo` and `test`.
+node_modules/.ready: package.json package-lock.json
+	npm ci --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error
+	@touch $@
+
 # New pins, within what pyproject.toml allows.
 lock:
 	PATH="$$PATH:$(BIN)" uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --upgrade \
 	  --no-emit-index-url --no-header --quiet --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) demo .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) node_modules demo .pytest_cache .ruff_cache *.egg-info

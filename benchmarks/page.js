@@ -8,17 +8,17 @@ async ({ data, wait }) => {
 
   const until = (what, holds) => new Promise((done, failed) => {
     const tooLate = setTimeout(() => failed(new Error(`no ${what} within ${wait} ms`)), wait)
-    const look = () => {
+    const check = () => {
       if (!holds()) return
       clearTimeout(tooLate)
       changes.disconnect()
-      document.removeEventListener("load", look, true)
+      document.removeEventListener("load", check, true)
       drawn().then(done)
     }
-    const changes = new MutationObserver(look)
+    const changes = new MutationObserver(check)
     changes.observe(document, { subtree: true, childList: true })
-    document.addEventListener("load", look, true) // of pictures
-    look()
+    document.addEventListener("load", check, true) // of pictures
+    check()
   })
 
   const carried = new DataTransfer()

@@ -31,7 +31,7 @@ from lookalike.index import open_index
 from lookalike.ingest import index_footage
 from lookalike.sampling import Sampling
 from tests.browser.chromium import chromium
-from tests.browser.person import ask, drop, hook
+from tests.browser.person import drop, hook, search
 from tests.explore.copies import write_copy
 
 PORT, DAYS, LENGTH_S, FPS, SIZE_PX = 4160, 4, 30.0, 10, (640, 360)
@@ -150,23 +150,23 @@ def empty(page: Page, context: BrowserContext, pictures: Pictures) -> None:
 
 
 def grid(page: Page, context: BrowserContext, pictures: Pictures) -> None:
-    ask(page, pictures.later)
+    search(page, pictures.later)
 
 
 def timeline(page: Page, context: BrowserContext, pictures: Pictures) -> None:
-    ask(page, pictures.stored)
+    search(page, pictures.stored)
     hook(page, "view-timeline").click()
 
 
-def look(page: Page, context: BrowserContext, pictures: Pictures) -> None:
-    ask(page, pictures.stored)
+def viewer(page: Page, context: BrowserContext, pictures: Pictures) -> None:
+    search(page, pictures.stored)
     hook(page, "hit").first.get_by_role("button").first.click()
     page.mouse.move(0, 0)
-    page.wait_for_function("() => document.querySelector('[data-test=look-video]').readyState >= 2")
+    page.wait_for_function("() => document.querySelector('[data-test=viewer-video]').readyState >= 2")
 
 
 def failed(page: Page, context: BrowserContext, pictures: Pictures) -> None:
-    ask(page, pictures.stored)
+    search(page, pictures.stored)
     context.set_offline(True)
     drop(page, pictures.stored, "car.png")
     expect(hook(page, "error")).to_be_visible()
@@ -184,7 +184,7 @@ VIEWS: dict[str, Reach] = {
     "empty": empty,
     "grid": grid,
     "timeline": timeline,
-    "look": look,
+    "viewer": viewer,
     "cameras": browse("cameras", "recording"),
     "outliers": browse("outliers", "outlier"),
     "duplicates": browse("duplicates", "duplicate"),

@@ -1,24 +1,29 @@
 /** The page: who listens to what. */
 
-import * as answers from "./answers.js"
-import * as ask from "./ask.js"
-import * as browse from "./browse.js"
-import { by, element } from "./dom.js"
-import * as facets from "./facets.js"
-import * as keys from "./keys.js"
-import { afterPaint } from "./later.js"
-import { load, onLibrary } from "./library.js"
-import * as look from "./look.js"
-import { writeLook } from "./moments.js"
-import * as search from "./search.js"
-import * as start from "./start.js"
-import { begin, change, current, differs, onChange } from "./state.js"
-import * as timeline from "./timeline.js"
-import * as weights from "./weights.js"
-import { isZone, LOCAL } from "./zone.js"
+/** @import { Moment } from "./core/api.js" */
+/** @import { State } from "./core/state.js" */
 
-const open = moment => change({ look: writeLook(moment) })
+import * as browse from "./browse/browse.js"
+import { load, onLibrary } from "./browse/library.js"
+import * as suggestions from "./browse/suggestions.js"
+import { by, element } from "./core/dom.js"
+import * as keys from "./core/keys.js"
+import { afterPaint } from "./core/later.js"
+import { begin, change, current, differs, onChange } from "./core/state.js"
+import { isZone, LOCAL } from "./core/zone.js"
+import * as facets from "./query/facets.js"
+import * as queryPanel from "./query/query-panel.js"
+import * as search from "./query/search.js"
+import * as weights from "./query/weights.js"
+import { writeMoment } from "./results/moments.js"
+import * as results from "./results/results.js"
+import * as timeline from "./timeline/timeline.js"
+import * as viewer from "./viewer/viewer.js"
 
+/** @param {Moment} moment */
+const open = moment => change({ look: writeMoment(moment) })
+
+/** @param {State} state */
 function renderFrame(state) {
   const isBrowsing = Boolean(state.browse)
   by("search").hidden = isBrowsing
@@ -28,66 +33,67 @@ function renderFrame(state) {
   renderZones(state)
 }
 
-function renderZones(state) {
-  const others = state.zone && !["UTC", LOCAL].includes(state.zone) && isZone(state.zone) ? [[state.zone, zoneName(state.zone)]] : []
-  const zones = [["", zoneName(LOCAL)], ...(LOCAL === "UTC" ? [] : [["UTC", "UTC"]]), ...others]
-  by("zone").replaceChildren(...zones.map(([value, text]) => element("option", { value }, text)))
-  by("zone").value = state.zone === LOCAL ? "" : state.zone
-  by("zone").title = `Times are those of ${state.zone || LOCAL}`
+/** Those of the browser, UTC, and what the address names. @param {State} state */
+function renderZones({ zone }) {
+  const zones = [...new Set([LOCAL, "UTC", ...(zone && isZone(zone) ? [zone] : [])])]
+  const options = zones.map(name => element("option", { value: name === LOCAL ? "" : name }, zoneName(name)))
+  by("zone").replaceChildren(...options)
+  by("zone").value = zone === LOCAL ? "" : zone
+  by("zone").title = `Times are those of ${zone || LOCAL}`
 }
 
-/** Europe/Zurich -> Zurich time */
-const zoneName = name => (name === "UTC" ? name : `${name.split("/").pop().replaceAll("_", " ")} time`)
+/** Europe/Zurich -> Zurich time. @param {string} name */
+const zoneName = name => (name === "UTC" ? name : `${name.slice(name.lastIndexOf("/") + 1).replaceAll("_", " ")} time`)
 
-function renderAnswers() {
-  answers.render()
+function renderResults() {
+  results.render()
   timeline.render()
-  start.render()
-  look.renderList()
-  ask.renderAsked()
+  suggestions.render()
+  viewer.renderList()
+  queryPanel.renderAsked()
 }
 
 function renderAll() {
-  renderAnswers()
+  renderResults()
   facets.render()
 }
 
 function listed() {
   if (current().browse) return browse.shown()
-  return search.latest().phase === "idle" ? start.shown() : search.shown()
+  return search.latest().phase === "idle" ? suggestions.shown() : search.shown()
 }
 
 by("tab-search").onclick = () => change({ browse: "" })
 by("tab-browse").onclick = () => change({ browse: "cameras" })
-by("zone").onchange = event => change({ zone: event.target.value })
+by("zone").onchange = () => change({ zone: by("zone").value })
 if (matchMedia("(max-width: 800px)").matches) by("filters").open = false
 
-ask.begin(answers.fail)
+queryPanel.begin(results.fail)
 weights.begin()
-answers.begin(open)
+results.begin(open)
 facets.begin()
 timeline.begin(open)
-start.begin(open)
+suggestions.begin(open)
 browse.begin(open)
-look.begin(listed)
+viewer.begin(listed)
 keys.begin()
 
-search.onAnswers(({ phase }) => {
-  renderAnswers()
-  if (phase !== "asking") afterPaint("facets", facets.render) // the moments first, then how many of each there are
+search.onResults(({ phase }) => {
+  renderResults()
+  if (phase !== "searching") afterPaint("facets", facets.render) // the moments first, then how many of each there are
 })
-onLibrary(() => [renderAll(), browse.render(), ask.render(), weights.render()])
+onLibrary(() => [renderAll(), browse.render(), queryPanel.render(), weights.render()])
 onChange((state, before) => {
   renderFrame(state)
   search.onState(state, before)
-  ask.onState(state, before)
-  look.onState(state, before)
+  queryPanel.onState(state, before)
+  viewer.onState(state, before)
   if (differs(state, before, "like", "colour", "layout")) weights.render()
   if (differs(state, before, "browse", "zone")) browse.render()
-  if (differs(state, before, "view", "min")) renderAnswers()
+  if (differs(state, before, "view", "min")) renderResults()
   if (differs(state, before, "zone", "camera", "since", "until", "time_of_day")) renderAll()
 })
 begin()
 renderAll()
-ask.render()
+queryPanel.render()
 load()

@@ -54,17 +54,17 @@ def choose(page: Page, data: bytes) -> None:
 
 
 @contextmanager
-def answer(page: Page) -> Iterator[None]:
-    """What is done within asks the service something: afterwards the answer is on the page."""
+def new_results(page: Page) -> Iterator[None]:
+    """What is done within is a search: afterwards its results are on the page."""
     with page.expect_response(lambda response: urlsplit(response.url).path == "/search"):
         yield
-    expect(page.locator("[data-phase=answered][aria-busy=false]")).to_be_attached()
+    expect(page.locator("[data-phase=done][aria-busy=false]")).to_be_attached()
 
 
-def ask(page: Page, data: bytes) -> list[Seen]:
-    """Open the page, drop a picture, and see the answer."""
+def search(page: Page, data: bytes) -> list[Seen]:
+    """Open the page, drop a picture, and see the results."""
     page.goto("/ui")
-    with answer(page):
+    with new_results(page):
         drop(page, data)
     return hits(page)
 
@@ -81,7 +81,7 @@ def address(page: Page) -> dict[str, list[str]]:
 
 
 def unfiltered(page: Page, top: int = 100) -> list[dict[str, Any]]:
-    """The hits of the question in the URL, but for its filters, as the service answers it."""
+    """The hits of the search in the URL, but for its filters, as the service has them."""
     examples = {name: values for name, values in address(page).items() if name in ("like", "unlike")}
     response = page.request.post("/search", data=examples | {"top": top})
     assert response.ok, response.text()

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Shown
 from tests.browser.footage import COPY
-from tests.browser.person import address, answer, hits, hook
+from tests.browser.person import address, hits, hook, new_results
 
 
 def test_the_library_is_there_by_cameras_and_days(page: Page, shown: Shown) -> None:
@@ -27,7 +27,7 @@ def test_a_recording_of_the_library_leads_to_a_search(page: Page, shown: Shown) 
     """More like its middle: that finds the recording itself first."""
     page.goto("/ui?browse=cameras")
     wanted = shown.scenes[1].camera
-    with answer(page):
+    with new_results(page):
         page.locator(f"[data-test=recording][data-camera={wanted}] [data-test=hit-like]").click()
     assert hits(page)[0].camera == wanted
     assert address(page)["like"][0].startswith("moment:")
@@ -35,13 +35,13 @@ def test_a_recording_of_the_library_leads_to_a_search(page: Page, shown: Shown) 
 
 @pytest.mark.parametrize(("kind", "item"), [("outliers", "outlier"), ("clusters", "representative")])
 def test_what_stands_out_leads_to_a_search(page: Page, kind: str, item: str) -> None:
-    """More like a stored frame: the best answer is that frame, or one that is the same."""
+    """More like a stored frame: the best hit is that frame, or one that is the same."""
     page.goto("/ui?browse=cameras")
     hook(page, f"browse-{kind}").click()
     first = hook(page, item).first
     expect(first).to_be_visible()
     camera = first.get_attribute("data-camera")
-    with answer(page):
+    with new_results(page):
         first.locator("[data-test=hit-like]").click()
     assert hits(page)[0].camera == camera
     page.go_back()
@@ -55,4 +55,4 @@ def test_what_is_stored_twice_is_shown_side_by_side(page: Page, shown: Shown) ->
     cameras = pair.evaluate_all("cards => cards.map(card => card.dataset.camera)")
     assert sorted(cameras) == sorted([COPY, shown.scenes[2].camera])
     pair.first.get_by_role("button").first.click()
-    expect(hook(page, "look")).to_be_visible()
+    expect(hook(page, "viewer")).to_be_visible()

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import NARROW, WIDE, Shown, Watched
-from tests.browser.person import answer, ask, drop, hits, hook
+from tests.browser.person import drop, hits, hook, new_results, search
 
 Reach = Callable[[Page, Shown], object]
 SERIOUS = ("serious", "critical")
@@ -19,13 +19,13 @@ RULES: dict[str, dict[str, object]] = {"light": {}, "dark": {"runOnly": ["color-
 
 def empty(page: Page, shown: Shown) -> None:
     page.goto("/ui")
-    expect(page.locator("[data-test=start] img").first).to_be_visible()
+    expect(page.locator("[data-test=suggestion] img").first).to_be_visible()
 
 
 def grid(page: Page, shown: Shown) -> None:
     """Few hits: axe looks at each."""
-    ask(page, shown.pngs[0])
-    with answer(page):
+    search(page, shown.pngs[0])
+    with new_results(page):
         page.goto(f"{page.url}&top=9")
 
 
@@ -42,10 +42,10 @@ def timeline(page: Page, shown: Shown) -> None:
     expect(hook(page, "mark").first).to_be_visible()
 
 
-def look(page: Page, shown: Shown) -> None:
+def viewer(page: Page, shown: Shown) -> None:
     grid(page, shown)
     hook(page, "hit").first.get_by_role("button").first.click()
-    expect(hook(page, "look-video")).to_be_visible()
+    expect(hook(page, "viewer-video")).to_be_visible()
 
 
 def failed(page: Page, shown: Shown) -> None:
@@ -67,7 +67,7 @@ VIEWS: dict[str, Reach] = {
     "grid": grid,
     "nothing is left": filtered,
     "timeline": timeline,
-    "look": look,
+    "viewer": viewer,
     "failed": failed,
     "cameras": browse("cameras", "recording"),
     "outliers": browse("outliers", "outlier"),
@@ -105,7 +105,7 @@ def serious(page: Page, rules: dict[str, object]) -> list[str]:
 
 def test_the_keyboard_alone_gets_from_a_picture_to_a_moment_and_back(page: Page, shown: Shown) -> None:
     """Tab reaches the first hit, an arrow the second, Enter opens it, Escape leads back to it."""
-    ask(page, shown.pngs[0])
+    search(page, shown.pngs[0])
     focused_hit = "document.activeElement.closest('[data-test=hit]')?.dataset.id"
     for _ in range(60):
         page.keyboard.press("Tab")
@@ -116,7 +116,7 @@ def test_the_keyboard_alone_gets_from_a_picture_to_a_moment_and_back(page: Page,
     page.keyboard.press("ArrowRight")
     assert page.evaluate(focused_hit) == second.id
     page.keyboard.press("Enter")
-    expect(hook(page, "look")).to_be_visible()
+    expect(hook(page, "viewer")).to_be_visible()
     page.keyboard.press("Escape")
-    expect(hook(page, "look")).to_be_hidden()
+    expect(hook(page, "viewer")).to_be_hidden()
     assert page.evaluate(focused_hit) == second.id

@@ -18,7 +18,7 @@ from lookalike.index import open_index
 from lookalike.ingest import index_footage
 from lookalike.sampling import Sampling
 from tests.browser.conftest import NARROW, Shown
-from tests.browser.person import address, answer, ask, draw, drop, hits, hook
+from tests.browser.person import address, draw, drop, hits, hook, new_results, search
 from tests.passes import RED, RED_PASSES, empty_view, pass_at, write_passes
 from tests.serving.running import ROOT, bentoml_env, served
 from tests.tiny import PARTS_SPEC
@@ -50,7 +50,7 @@ def shown(passing: tuple[Shown, str, str]) -> Shown:
 
 
 def ask_by(page: Page, frame_id: str, more: str = "") -> None:
-    with answer(page):
+    with new_results(page):
         page.goto(f"/ui?like={frame_id}{more}")
 
 
@@ -71,7 +71,7 @@ def test_the_part_that_was_asked_by_is_drawn_on_the_picture(page: Page, passing:
     assert part["height"] == pytest.approx(h * surface["height"], abs=2)
     expect(page.get_by_text("Searched by what moves in this frame")).to_be_visible()
     expect(hook(page, "hit").first.locator(".found")).to_be_visible()
-    with answer(page):
+    with new_results(page):
         draw(page, hook(page, "box"), 0.1, 0.1, 0.9, 0.9)
     expect(asked).to_have_count(0)
     expect(page.get_by_text("Searched by what moves in this frame")).to_be_hidden()
@@ -81,7 +81,7 @@ def test_boxes_that_reach_the_edges_of_a_picture_have_four_sides(page: Page, pas
     _, moving, _ = passing
     ask_by(page, moving)
     assert_four_white_sides(hook(page, "asked"))
-    with answer(page):
+    with new_results(page):
         draw(page, hook(page, "box"), 0.1, 0.1, 0.9, 0.9)
     assert_four_white_sides(page.locator(".box-frame:visible"))
 
@@ -111,17 +111,17 @@ def test_sliders_stand_where_the_encoder_has_them_and_go_into_the_address(
     expect(layout).to_have_value("0.5")
     assert "colour" not in address(page)
     before = hits(page)
-    with answer(page):
+    with new_results(page):
         colour.focus()
         page.keyboard.press("End")
     assert address(page)["colour"] == ["1"]
     found = hits(page)
     assert found != before
-    with answer(page):
+    with new_results(page):
         page.reload()
     expect(colour).to_have_value("1")
     assert hits(page) == found
-    with answer(page):
+    with new_results(page):
         page.get_by_role("button", name="As usual").click()
     expect(colour).to_have_value("0.2")
     assert "colour" not in address(page)
@@ -137,7 +137,7 @@ def test_a_part_of_a_picture_may_be_anywhere(page: Page, passing: tuple[Shown, s
 
 def test_a_picture_that_is_asked_by_what_differs_says_so(page: Page) -> None:
     """Something large and red before the gate finds what is red. A box, or an empty picture, is asked otherwise."""
-    found = ask(page, something_red())
+    found = search(page, something_red())
     assert {pass_at(hit.camera, hit.time_s) for hit in found[:3]} == RED_PASSES
     note = hook(page, "difference-note")
     expect(note).to_be_visible()
@@ -146,25 +146,25 @@ def test_a_picture_that_is_asked_by_what_differs_says_so(page: Page) -> None:
     )
     expect(hook(page, "asked")).to_have_count(0)
     expect(hook(page, "asked-note")).to_be_hidden()
-    with answer(page):
+    with new_results(page):
         draw(page, hook(page, "box"), 0.3, 0.4, 0.9, 0.9)
     expect(note).to_be_hidden()
     page.get_by_role("button", name="Whole picture").click()
     expect(note).to_be_visible()
-    with answer(page):
+    with new_results(page):
         drop(page, png(empty_view("gate")))
     expect(note).to_be_hidden()
 
 
 def test_the_note_can_be_read_on_a_telephone(page: Page) -> None:
     page.set_viewport_size(NARROW)
-    ask(page, something_red())
+    search(page, something_red())
     expect(hook(page, "difference-note")).to_be_in_viewport(ratio=1)
 
 
 @pytest.mark.parametrize("rgb", [empty_view("gate"), 255 - empty_view("gate")], ids=["as usual", "of another camera"])
 def test_other_pictures_are_not_said_to_differ(page: Page, rgb: np.ndarray) -> None:
-    ask(page, png(rgb))
+    search(page, png(rgb))
     expect(hook(page, "difference-note")).to_be_hidden()
     expect(hook(page, "asked-note")).to_be_hidden()
 
@@ -173,7 +173,7 @@ def test_stored_frames_and_what_to_keep_away_from_take_the_place_of_the_usual_vi
     page: Page, passing: tuple[Shown, str, str]
 ) -> None:
     _, moving, empty = passing
-    ask(page, something_red())
+    search(page, something_red())
     expect(hook(page, "difference-note")).to_be_visible()
     ask_by(page, address(page)["like"][0], f"&unlike={empty}")
     expect(hook(page, "difference-note")).to_be_hidden()

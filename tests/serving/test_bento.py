@@ -81,6 +81,14 @@ def test_it_holds_the_service_and_the_encoder_only(bento: Path) -> None:
     }
 
 
+def test_it_holds_every_file_of_the_page(bento: Path) -> None:
+    held, expected = (
+        {path.relative_to(folder).as_posix() for path in (folder / "serving" / "ui").rglob("*") if path.is_file()}
+        for folder in (bento / "src", ROOT)
+    )
+    assert held == expected
+
+
 def test_it_imports_where_the_project_is_not_installed(bento: Path) -> None:
     script = """
 import importlib.metadata as metadata, sys

@@ -1,0 +1,68 @@
+/** Before anything is searched for: moments of the library to begin with. */
+
+/** @import { Moment, Recording } from "../core/api.js" */
+
+import { by } from "../core/dom.js"
+import * as format from "../core/format.js"
+import { current } from "../core/state.js"
+import { latest } from "../query/search.js"
+import { card, fill, skeletons, walkable } from "../results/cards.js"
+import { momentIn } from "../results/moments.js"
+import { cameras, stored } from "./library.js"
+
+const SHOWN = 12
+
+/** @type {(moment: Moment) => void} */
+let open
+/** @type {Moment[]} */
+let moments = []
+
+/** @param {(moment: Moment) => void} openMoment */
+export function begin(openMoment) {
+  open = openMoment
+  walkable(by("suggestions-list"))
+}
+
+/** For those who go from one to the next. */
+export const shown = () => moments
+
+export function render() {
+  by("suggestions").hidden = latest().phase !== "idle"
+  if (by("suggestions").hidden) return
+  const { recordings, frames, failure, loaded } = stored()
+  by("suggestions-note").textContent = note(recordings, frames, failure, loaded)
+  by("suggestions-head").textContent = current().unlike.length
+    ? "Add what to look for: what to keep away from is not enough"
+    : "Or begin with a moment of the library"
+  by("suggestions-head").hidden = Boolean(failure) || (loaded && !recordings.length)
+  moments = sample(recordings).map(one => momentIn(one, one.length_s / 2))
+  fill(by("suggestions-list"), loaded ? moments.map(one => card(one, { open, test: "suggestion" })) : skeletons(8))
+}
+
+/** @param {Recording[]} recordings @param {number} frames @param {Error|null} failure @param {boolean} loaded */
+function note(recordings, frames, failure, loaded) {
+  if (failure) return failure.message
+  if (!loaded) return ""
+  if (!recordings.length)
+    return "Nothing is stored yet: fill the index with `lookalike index`, then load this page again."
+  const [counted, from] = [format.count(recordings.length, "recording"), format.count(cameras().length, "camera")]
+  return `${format.count(frames, "frame")} of ${counted} from ${from}.`
+}
+
+/** The latest of each camera in turn, so that all are seen. @param {Recording[]} recordings */
+function sample(recordings) {
+  const latestFirst = [...recordings]
+    .filter(one => one.served)
+    .sort((a, b) => (b.began_at ?? "").localeCompare(a.began_at ?? ""))
+  /** @type {Map<string, number>} */
+  const turns = new Map()
+  const ranked = latestFirst.map(one => {
+    const turn = (turns.get(one.camera) ?? 0) + 1
+    turns.set(one.camera, turn)
+    return { turn, one }
+  })
+  return ranked
+    .sort((a, b) => a.turn - b.turn)
+    .slice(0, SHOWN)
+    .map(({ one }) => one)
+}

@@ -1,0 +1,146 @@
+/** What was found: the line that says how much, the grid, and what to do where there is nothing. */
+
+/** @import { Hit, Moment } from "../core/api.js" */
+/** @import { State } from "../core/state.js" */
+/** @import { Results } from "../query/search.js" */
+
+import { ServiceError } from "../core/api.js"
+import { by, element } from "../core/dom.js"
+import * as format from "../core/format.js"
+import { afterPaint, cancel } from "../core/later.js"
+import { change, current, hasFilters, NO_FILTERS, TOP } from "../core/state.js"
+import { searchAgain, latest, mayHaveMore, shown } from "../query/search.js"
+import { card, extend, fill, skeletons, walkable } from "./cards.js"
+import { MOST_FRAMES, saveCsv, saveFrames } from "./export.js"
+
+const FIRST = 12 // cards of new results that are drawn at once; the others come a frame later
+
+/** @type {(moment: Moment) => void} */
+let open
+/**
+ * Cards of the results shown: pictures that are there need not come again.
+ * @type {{hits: Hit[]|null, zone: string, cards: Map<Hit, HTMLElement>}}
+ */
+let made = { hits: null, zone: "", cards: new Map() }
+
+/** @param {(moment: Moment) => void} openMoment */
+export function begin(openMoment) {
+  open = openMoment
+  walkable(by("grid"))
+  by("view-grid").onclick = () => change({ view: "grid" }, { replace: true })
+  by("view-timeline").onclick = () => change({ view: "timeline" }, { replace: true })
+  by("more").onclick = () => change({ top: Math.min(1000, current().top + TOP) }, { replace: true })
+  const slider = by("min")
+  slider.oninput = () => change({ min: slider.value === slider.min ? "" : slider.value }, { replace: true })
+  by("export-csv").onclick = () => saveCsv(shown())
+  by("export-frames").onclick = () => saveFrames(shown(), fail)
+}
+
+/** Say why something that was asked for did not come to be; null: all is well again. @param {Error|null} error */
+export function fail(error) {
+  by("error").hidden = !error
+  by("error").textContent = error?.message ?? ""
+  if (error) by("error").scrollIntoView({ block: "nearest" })
+}
+
+export function render() {
+  const { phase, hits, error } = latest()
+  const [found, isDone] = [shown(), phase === "done"]
+  const isFirst = phase === "searching" && !hits.length
+  by("results").setAttribute("aria-busy", String(phase === "searching"))
+  by("results").dataset.phase = isFirst ? "first" : phase
+  if (phase !== "idle") fail(error)
+  by("status").textContent = status(phase, hits, found)
+  by("retry").hidden = phase !== "failed" || isRefused(error)
+  renderView(isFirst, found)
+  renderSlider(hits)
+  by("export-frames").title =
+    `Save ${found.length > MOST_FRAMES ? `the best ${MOST_FRAMES} of these` : "these"} frames as pictures, in a zip`
+  by("export-csv").disabled = by("export-frames").disabled = !found.length
+  if (phase !== "searching") by("more").hidden = !(isDone && mayHaveMore()) // stays meanwhile: who pressed it is at it
+  renderNothing(isDone && !found.length)
+}
+
+/** Would the service say the same again? @param {Error|null} error */
+const isRefused = error => error instanceof ServiceError && error.status >= 400 && error.status < 500
+
+/** @param {boolean} isFirst @param {Hit[]} found */
+function renderView(isFirst, found) {
+  const { view } = current()
+  const isTimeline = view === "timeline"
+  by("view-grid").setAttribute("aria-pressed", String(!isTimeline))
+  by("view-timeline").setAttribute("aria-pressed", String(isTimeline))
+  by("grid").hidden = isTimeline
+  by("timeline").hidden = !isTimeline
+  cancel("grid")
+  if (isTimeline) return
+  if (isFirst) fill(by("grid"), skeletons(FIRST))
+  else renderCards(found)
+}
+
+/** @param {Hit[]} found */
+function renderCards(found) {
+  const grid = by("grid")
+  // Fewer cards would move a page that is scrolled.
+  const isNew = made.hits !== latest().hits && !scrollY && !grid.contains(document.activeElement)
+  const atOnce = isNew ? FIRST : found.length
+  fill(grid, found.slice(0, atOnce).map(cardOf))
+  if (found.length <= atOnce) return
+  by("results").setAttribute("aria-busy", "true")
+  afterPaint("grid", () => {
+    extend(grid, found.slice(atOnce).map(cardOf))
+    by("results").setAttribute("aria-busy", "false")
+  })
+}
+
+/** @param {Hit} hit */
+function cardOf(hit) {
+  const { hits } = latest()
+  if (made.hits !== hits || made.zone !== current().zone) made = { hits, zone: current().zone, cards: new Map() }
+  const found = made.cards.get(hit) ?? card(hit, { open })
+  made.cards.set(hit, found)
+  return found
+}
+
+/** @param {Results["phase"]} phase @param {Hit[]} hits @param {Hit[]} found */
+function status(phase, hits, found) {
+  if (phase === "searching") return "Searching \u2026"
+  if (phase === "failed") return "No answer."
+  if (phase === "idle" || !hits.length) return ""
+  const hidden = hits.length - found.length
+  return hidden
+    ? `${found.length} of ${format.count(hits.length, "moment")} are similar enough`
+    : `${format.count(hits.length, "moment")}, best first`
+}
+
+/** From the least to the greatest similarity found: between them is what can be told apart. @param {Hit[]} hits */
+function renderSlider(hits) {
+  const slider = by("min")
+  slider.disabled = hits.length < 2
+  if (slider.disabled) return
+  slider.min = String(Math.floor(hits[hits.length - 1].score * 1000) / 1000)
+  slider.max = String(Math.max(Number(slider.min) + 0.001, Math.ceil(hits[0].score * 1000) / 1000))
+  const least = current().min || slider.min
+  if (document.activeElement !== slider || slider.value !== least) slider.value = least
+  by("min-value").textContent = current().min ? Number(current().min).toFixed(3) : "any"
+}
+
+/** @param {boolean} isNothing */
+function renderNothing(isNothing) {
+  const state = current()
+  by("nothing").hidden = !isNothing
+  if (!isNothing) return
+  /** @type {[why: string, remedy: string, patch: Partial<State>]} */
+  const [why, remedy, patch] =
+    state.min && latest().hits.length
+      ? ["Nothing is similar enough.", "Show what there is", { min: "" }]
+      : hasFilters(state)
+        ? ["Nothing like it where the filters let a search look.", "Search without filters", NO_FILTERS]
+        : ["Nothing is stored that could be found. Index some footage, then search again.", "", {}]
+  by("nothing").replaceChildren(
+    element("p", {}, why),
+    remedy && element("button", { className: "plain", onclick: () => change(patch) }, remedy)
+  )
+}
+
+by("retry").onclick = () => searchAgain()
