@@ -37,7 +37,7 @@ from training.config import TrainConfig, find_recipe, read_recipe
 from training.data import FrameCache, build_cache
 from training.encoders import build_encoder
 from training.evaluation.baselines import hsv_histogram, raw_pixels
-from training.probe import knn_transfers, read_labelled
+from training.evaluation.probe import knn_transfers, read_labelled
 from training.train import Progress, pick_device, train
 
 # Best kNN accuracy over all epochs, k = 200, ResNet-18 with a 3x3 stem and no max pool, no blur.

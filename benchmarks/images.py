@@ -27,9 +27,9 @@ from training.config import CONFIG, TrainConfig, find_recipe, read_recipe
 from training.data import build_cache
 from training.evaluation.contenders import PUBLIC, Contender, Role, baselines, of_run
 from training.evaluation.gallery import of_pictures, shrink
-from training.evaluation.pictures import evaluate_images, weighed
+from training.evaluation.images import evaluate_images, weighed
+from training.evaluation.probe import find_labelled, read_pictures
 from training.photos import settle_views
-from training.probe import find_labelled, read_pictures
 from training.train import pick_device, train
 from training.trained import load_trained
 from training.warm_start import settle
@@ -104,7 +104,7 @@ def as_frames(pictures: Iterable[np.ndarray]) -> Iterator[Frame]:
 def measure(
     pictures: Sequence[np.ndarray], labels: np.ndarray, names: list[str], trained: Contender, config: TrainConfig
 ) -> dict[str, Any]:
-    """kNN of every row. Returns: as `training.evaluation.pictures.evaluate_images`."""
+    """kNN of every row. Returns: as `training.evaluation.images.evaluate_images`."""
     found = list(weighed_in_turn(trained, pictures, f"trained, {config.steps:,} steps", "own"))
     for one in baselines(config, of_pictures(list(pictures)), config.device):
         if one.name == PUBLIC:

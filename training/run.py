@@ -15,18 +15,18 @@ from lookalike.errors import TrainingError
 from lookalike.footage import Frame
 from lookalike.report.page import write_report
 from training.checkpoint import CHECKPOINT, ENCODER, load_encoder, save_encoder
-from training.choose import Choice, choose
 from training.config import CONFIG, TrainConfig
 from training.data import FrameCache, build_cache, load_cache
 from training.distributed import ALONE, World
 from training.encoders import build_encoder
+from training.evaluation.choose import Choice, choose
 from training.evaluation.labels import read_events
+from training.evaluation.probe import find_labelled
 from training.frozen import VIEWS
 from training.fused import with_fused_encoder
 from training.health import effective_rank
 from training.photos import settle_views
 from training.pictures import sample_frames
-from training.probe import find_labelled
 from training.record import METRICS, TENSORBOARD, read_metrics
 from training.summary import measure_run, neighbour_sheets, run_report, sample_gallery
 from training.train import Progress, first_encoder, train

@@ -18,12 +18,12 @@ from training.data import FrameCache
 from training.evaluation.contenders import PUBLIC, UNTRAINED, Contender, baselines, of_run
 from training.evaluation.footage import Protocol, evaluate_footage
 from training.evaluation.gallery import NO_BOX, Gallery
+from training.evaluation.images import embed_labelled, evaluate_images
 from training.evaluation.labels import Labelled, read_labelled
-from training.evaluation.pictures import embed_labelled, evaluate_images
+from training.evaluation.probe import find_labelled
 from training.evaluation.verdict import UNLABELLED
 from training.head import EncoderWithHead
 from training.health import rank_in_words, spread_in_words
-from training.probe import find_labelled
 from training.record import METRICS
 from training.tracks import sample_whole_tracks
 from training.warm_start import NONE
@@ -40,7 +40,7 @@ def measure_run(served: EncoderWithHead, config: TrainConfig, cache: FrameCache)
     Of baselines with a network those that training must beat: what it began from, and the pretrained weights.
     `lookalike evaluate` has all.
     Returns: as `evaluation.footage.evaluate_footage`; events that are of other footage are left out. With labelled
-    pictures, `pictures` is as `evaluation.pictures.evaluate_images`, and the verdict begins with theirs.
+    pictures, `pictures` is as `evaluation.images.evaluate_images`, and the verdict begins with theirs.
     """
     labelled = read_labelled(Path(config.events)) if config.events else None
     gallery, track = sample_gallery(cache, config.fps, labelled)
@@ -60,7 +60,7 @@ def measure_run(served: EncoderWithHead, config: TrainConfig, cache: FrameCache)
 
 
 def _measure_pictures(contenders: Sequence[Contender], source: Path) -> dict[str, Any]:
-    """kNN on an even sample of class folders. Returns: as `evaluation.pictures.evaluate_images`."""
+    """kNN on an even sample of class folders. Returns: as `evaluation.images.evaluate_images`."""
     known = find_labelled(source, LABELLED)
     vectors, labels = embed_labelled(contenders, known)
     return evaluate_images(contenders, vectors, labels, known.names)

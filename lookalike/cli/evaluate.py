@@ -14,7 +14,7 @@ from lookalike.cli.flags import Json, app, fail
 from lookalike.cli.footage import EVERY_ENTRY, Tally, WhichFiles, find, say_skipped
 from lookalike.contract import Device
 from lookalike.selection import Selection
-from training.evaluation.perturbation import Perturbation
+from training.evaluation.perturb import Perturbation
 
 if TYPE_CHECKING:
     from training.evaluation.footage import Protocol
@@ -208,8 +208,8 @@ def _evaluate_images(
 ) -> dict[str, Any]:
     from training.evaluation.contenders import contenders
     from training.evaluation.gallery import of_pictures
-    from training.evaluation.pictures import embed_labelled, evaluate_images, sample_pictures
-    from training.probe import find_labelled
+    from training.evaluation.images import embed_labelled, evaluate_images, sample_pictures
+    from training.evaluation.probe import find_labelled
 
     tally = Tally()
     found = find_labelled(images, limit, tally.add, selection)
@@ -233,27 +233,27 @@ def _evaluate_transfer(
 ) -> dict[str, Any]:
     """tuning: seed and number of seeds of fine-tuning, if there is to be any."""
     from lookalike.console import step_bar
-    from training.evaluation import pictures
+    from training.evaluation import images
     from training.evaluation.contenders import contenders
+    from training.evaluation.finetune import SCHEDULE
     from training.evaluation.gallery import of_pictures
-    from training.finetune import SCHEDULE
-    from training.probe import find_pair
+    from training.evaluation.probe import find_pair
 
     tally = Tally()
     known, asked = find_pair(train, test, limit, tally.add, selection)
     _tell(tally)
-    rivals = contenders(encoder, of_pictures(pictures.sample_pictures(known)), device, compare, "photo", arch)
+    rivals = contenders(encoder, of_pictures(images.sample_pictures(known)), device, compare, "photo", arch)
     with _picture_counter(len(known) + len(asked)) as (count, skip):
-        of_known, of_asked = (pictures.embed_labelled(rivals, part, count, skip) for part in (known, asked))
-    names = pictures.entry_names(rivals)
+        of_known, of_asked = (images.embed_labelled(rivals, part, count, skip) for part in (known, asked))
+    names = images.entry_names(rivals)
     with step_bar("scoring", len(names)) as update:
-        result = pictures.evaluate_transfer(
+        result = images.evaluate_transfer(
             rivals, of_known, of_asked, known.names, lambda done: update(done, names[done - 1])
         )
     if tuning:
         seed, seeds = tuning
         with step_bar("fine-tuning", 2 * seeds * SCHEDULE.steps(len(of_known[1]))) as update:
-            result["finetune"] = pictures.evaluate_finetune(
+            result["finetune"] = images.evaluate_finetune(
                 encoder,
                 known,
                 asked,

@@ -14,7 +14,7 @@ from lookalike.demo.sprites import COLOURS, KINDS
 from lookalike.parts import Part, join
 from tests.clips import write_clip
 from training.evaluation.contenders import Contender
-from training.evaluation.pictures import weighed
+from training.evaluation.images import weighed
 
 RECIPE = """
 arch = "compact"

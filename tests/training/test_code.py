@@ -17,7 +17,7 @@ from tests.training.small import SMALL, untrained_run
 from training.config import CONFIG, TrainConfig, read_recipe
 from training.encoders import build_encoder
 from training.evaluation.contenders import contenders
-from training.evaluation.pictures import evaluate_finetune
+from training.evaluation.images import evaluate_finetune
 from training.run import continue_run, finish_run, join_run
 from training.trained import load_trained
 

@@ -13,10 +13,10 @@ from lookalike.footage import find_sources, read_frames
 from tests.training.small import small_config
 from training.byol import Byol
 from training.checkpoint import load_encoder
-from training.choose import choose
 from training.config import DEFAULT_ARCH, TrainConfig
 from training.data import FrameCache, build_cache, pictures_of, track_partners
 from training.encoders import build_encoder, embedding_dim
+from training.evaluation.choose import choose
 from training.summary import sample_gallery
 from training.train import first_encoder, train
 

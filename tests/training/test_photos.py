@@ -12,7 +12,7 @@ from PIL import Image
 
 from lookalike.cli import main
 from lookalike.footage import find_sources
-from tests.training.evaluation.test_pictures import class_folders
+from tests.training.evaluation.test_images import class_folders
 from tests.training.small import noise_frames, small_config
 from tests.training.test_run import finished
 from training.config import CONFIG, TrainConfig, find_recipe, read_recipe

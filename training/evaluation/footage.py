@@ -17,7 +17,7 @@ from training.evaluation.later import Tracks, find_tracks, same_track_later
 from training.evaluation.moments import OWN_MOMENT_S, WINDOW_S, camera_share, self_retrieval, temporal_recall
 from training.evaluation.panel import Embedded, Entry, Panel
 from training.evaluation.passes import another_pass, other_cameras
-from training.evaluation.perturbation import Perturbation, perturb_rows
+from training.evaluation.perturb import Perturbation, perturb_rows
 from training.evaluation.ranking import Scores, rank
 from training.evaluation.task import Task
 from training.evaluation.verdict import Measured, compare, conclusion, outcome, sentence

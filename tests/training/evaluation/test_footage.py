@@ -12,7 +12,7 @@ from tests.training.evaluation.footage import blind, exact, gallery_of, one_hot,
 from training.evaluation.footage import Protocol, evaluate_footage, over_seeds
 from training.evaluation.gallery import Gallery
 from training.evaluation.labels import Event, Labelled
-from training.evaluation.perturbation import Perturbation
+from training.evaluation.perturb import Perturbation
 
 HALF = (0.0, 0.0, 0.5, 0.5)
 NOTHING = Perturbation(zoom=(1.0, 1.0), gamma=(1.0, 1.0), gain=(1.0, 1.0), noise=0.0)

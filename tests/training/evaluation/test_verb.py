@@ -12,9 +12,9 @@ from PIL import Image
 
 from lookalike.cli import main
 from tests.clips import write_clip
-from tests.training.evaluation.test_pictures import class_folders
+from tests.training.evaluation.test_images import class_folders
 from tests.training.small import noise_frames
-from training.probe import Labelled
+from training.evaluation.probe import Labelled
 
 NAMES = ["this encoder", "raw pixels 8x8", "raw pixels 8x8, with colour", "raw pixels 32x32"]
 NAMES += ["raw pixels 32x32, with colour", "HSV histogram", "16x16 pixels, same head"]
@@ -95,7 +95,7 @@ def test_ctrl_c_is_said_in_one_line(
     def interrupt(found: Labelled) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("training.evaluation.pictures.sample_pictures", interrupt)
+    monkeypatch.setattr("training.evaluation.images.sample_pictures", interrupt)
     with pytest.raises(SystemExit) as stopped:
         verb(tiny_encoder, "--images", class_folders(tmp_path / "known"))
     assert stopped.value.code == 1

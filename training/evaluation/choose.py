@@ -12,7 +12,7 @@ from training.data import FrameCache, RegionCache
 from training.evaluation.contenders import of_run
 from training.evaluation.gallery import Gallery
 from training.evaluation.later import same_track_later
-from training.evaluation.perturbation import Perturbation, perturb_rows
+from training.evaluation.perturb import Perturbation, perturb_rows
 from training.evaluation.ranking import rank
 from training.evaluation.task import Task
 from training.fit import REGIONS, fit_head, sample_regions

@@ -11,7 +11,7 @@ import torch
 from lookalike.errors import TrainingError
 from tests.training.small import small_config
 from training.encoders import build_encoder
-from training.finetune import Examples, Schedule, fine_tune, fine_tune_beside_scratch, store_examples
+from training.evaluation.finetune import Examples, Schedule, fine_tune, fine_tune_beside_scratch, store_examples
 
 CONFIG = small_config()
 SCHEDULE = Schedule(epochs=8, batch=8, lr=1e-3, weight_decay=0.05)

@@ -13,8 +13,8 @@ from torch import nn
 from lookalike.footage import Frame
 from lookalike.region import Region
 from tests.training.small import small_config
-from training.choose import Choice, choose
 from training.data import FrameCache, build_cache
+from training.evaluation.choose import Choice, choose
 from training.summary import sample_gallery
 
 CONFIG = small_config(head=True, content=4, layout=0, colour=0, input_px=8, fps=2.0)

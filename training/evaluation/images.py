@@ -15,12 +15,12 @@ from lookalike.contract import Device
 from lookalike.parts import Part, Weights, split
 from training.evaluation.baselines import Joined
 from training.evaluation.contenders import HISTOGRAM, Contender
+from training.evaluation.finetune import SCHEDULE, Schedule, fine_tune_beside_scratch, store_examples
 from training.evaluation.footage import over_seeds
 from training.evaluation.gallery import shrink
+from training.evaluation.probe import Labelled, Vote, knn_accuracy, knn_transfers, linear_probe, read_pictures
 from training.evaluation.verdict import chance
-from training.finetune import SCHEDULE, Schedule, fine_tune_beside_scratch, store_examples
 from training.pictures import sample_rows
-from training.probe import Labelled, Vote, knn_accuracy, knn_transfers, linear_probe, read_pictures
 from training.trained import load_trained
 
 PICTURES = 256  # decoded at a time

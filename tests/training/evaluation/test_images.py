@@ -12,7 +12,8 @@ from lookalike.parts import Part, Weights
 from tests.training.evaluation.footage import blind, exact, one_hot, panel, plain
 from tests.training.small import untrained_run
 from training.evaluation.contenders import HISTOGRAM, Contender
-from training.evaluation.pictures import (
+from training.evaluation.finetune import Schedule
+from training.evaluation.images import (
     embed_labelled,
     entry_names,
     evaluate_finetune,
@@ -21,8 +22,7 @@ from training.evaluation.pictures import (
     sample_pictures,
     verdict,
 )
-from training.finetune import Schedule
-from training.probe import find_labelled
+from training.evaluation.probe import find_labelled
 
 CONTENDERS = panel()
 
@@ -80,7 +80,7 @@ def test_pictures_are_embedded_in_batches_by_every_contender(tmp_path: Path, mon
     """Four at a time of three cats and three dogs, of which one is broken: 4 and 1."""
     found = find_labelled(class_folders(tmp_path / "known"))
     (tmp_path / "known" / "dog" / "1.png").write_bytes(b"nothing")
-    monkeypatch.setattr("training.evaluation.pictures.PICTURES", 4)
+    monkeypatch.setattr("training.evaluation.images.PICTURES", 4)
     counts: list[int] = []
     told: list[str] = []
     vectors, labels = embed_labelled(CONTENDERS, found, counts.append, lambda path, reason: told.append(path))
@@ -103,7 +103,7 @@ def test_large_labelled_pictures_are_made_smaller_before_they_are_kept(tmp_path:
 
 
 def test_a_sample_of_labelled_pictures_has_all_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.evaluation.pictures.LABELLED", 2)
+    monkeypatch.setattr("training.evaluation.images.LABELLED", 2)
     found = sample_pictures(find_labelled(class_folders(tmp_path / "known")))
     assert [int(picture[0, 0, 0]) for picture in found] == [20, 40]
 
