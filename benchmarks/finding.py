@@ -24,7 +24,7 @@ from cyclopts import App, Parameter
 
 from benchmarks.machine import describe
 from benchmarks.varied import with_settings
-from lookalike.console import frame_counter, say, step_bar, warn_skipped
+from lookalike.console import frame_counter, say, step_bar, warn_skipped, work_bar
 from lookalike.contract import Device
 from lookalike.demo.benchmark import render_benchmark
 from lookalike.footage import Frame, find_sources, read_frames
@@ -101,7 +101,8 @@ def measure(
     """Read, fit, train and ask. config: of the baselines. configs: of what is trained, by name. Returns: Markdown."""
     gallery = gather(_read(footage, config.fps))
     began = time.perf_counter()
-    rivals = list(with_variants(baselines(config, gallery, config.device), variants))
+    with work_bar("fitting heads") as fitting:
+        rivals = list(with_variants(baselines(config, gallery, config.device, on_fit=fitting), variants))
     heads_s, seconds = time.perf_counter() - began, {}
     for name, one in configs.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -181,7 +182,8 @@ def trained(name: str, config: TrainConfig, frames: Iterable[Frame], run: Path) 
     began = time.perf_counter()
     with step_bar(name, config.steps) as update:
         pretrain(cache, config, run, False, lambda now: update(now.step, f"loss {now.loss:.3f}"))
-    head, config = load_trained(run)
+    with work_bar("fitting the head") as fitting:
+        head, config = load_trained(run, on_fit=fitting)
     return replace(of_run(head, config, config.device), name=name), time.perf_counter() - began
 
 

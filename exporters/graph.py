@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from lookalike.contract import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, EncoderSpec
-from training.fused import with_fused_encoder
 from training.graph import trace
-from training.head import EncoderWithHead
+from training.head import EncoderWithHead, with_fused_encoder
 
 
 class Clamp(nn.Module):

@@ -25,8 +25,7 @@ from training.checkpoint import CHECKPOINT, load_checkpoint, weights_digest
 from training.config import BuiltIn, TrainConfig
 from training.data import FrameCache, load_cache
 from training.encoders import TIMM
-from training.fit import fit_head
-from training.head import EncoderWithHead, embed_pixels
+from training.head import EncoderWithHead, OnFit, embed_pixels, fit_head, no_progress
 from training.pictures import fit_all, sample_rows
 from training.trained import load_trained
 
@@ -61,22 +60,24 @@ def export_run(
     min_top10: float | None = None,
     footage: FrameCache | None = None,
     arch: str | None = None,
+    on_fit: OnFit = no_progress,
 ) -> Exported:
     """Export the online encoder of a training run.
 
     arch: as for `TrainConfig.load`.
     footage: what its head is fitted to, and verified on, if that is not what the run was trained on.
     on_attempt: gets a line for each way of quantising that is tried. min_top10: the share of nearest neighbours that
-    must agree, where it is not parity.LIMITS that says so.
+    must agree, where it is not parity.LIMITS that says so. on_fit: see head.OnFit.
     Raises: TrainingError if the run is incomplete; ExportError if the file does not agree with the encoder:
     then nothing is left at `out`.
     """
-    served, config = load_trained(run, arch)
+    served, config = load_trained(run, arch, on_fit)
     steps = int(load_checkpoint(run / CHECKPOINT)["step"])
     trained_on = load_cache(run / "cache")
     cache = footage or trained_on
     if footage:
-        served = fit_head(served.encoder, footage.frames, config, footage.regions, camera=footage.camera)
+        network, camera = served.encoder, footage.camera
+        served = fit_head(network, footage.frames, config, footage.regions, camera=camera, on_fit=on_fit)
     spec = describe(served, config, steps, len(trained_on), cache.sources)
     return export(served, spec, cache.frames, out, precision, on_attempt, min_top10)
 

@@ -127,6 +127,31 @@ def step_bar(verb: str, total: int) -> Iterator[Callable[[int, str], None]]:
         yield update
 
 
+@contextmanager
+def work_bar(verb: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar over work whose length is known once it has begun: called with what is done, and of how much."""
+    told = time.monotonic()
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=stderr,
+        disable=not stderr.is_terminal,
+    )
+    task = bar.add_task(verb, total=None, visible=False)
+
+    def update(done: int, total: int) -> None:
+        nonlocal told
+        bar.update(task, completed=done, total=total, visible=True)
+        if not stderr.is_terminal and (time.monotonic() - told > PLAIN_EVERY_S or done == total):
+            told = time.monotonic()
+            say(f"{verb} {done}/{total}")
+
+    with bar:
+        yield update
+
+
 def print_data(line: str) -> None:
     """One line of data on standard output, at once."""
     sys.stdout.write(printable(line) + "\n")

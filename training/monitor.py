@@ -19,8 +19,7 @@ from training.evaluation.labels import read_events
 from training.evaluation.moments import OWN_MOMENT_S, event_precision, self_retrieval
 from training.evaluation.perturb import Perturbation, perturb_all
 from training.evaluation.probe import knn_accuracy, read_labelled
-from training.fit import fit_head
-from training.head import embed_pixels
+from training.head import embed_pixels, fit_head
 from training.health import alignment, effective_rank, uniformity
 from training.pictures import fit_all, sample_rows
 

@@ -23,7 +23,7 @@ from training.evaluation.choose import Choice, choose
 from training.evaluation.labels import read_events
 from training.evaluation.probe import find_labelled
 from training.frozen import VIEWS
-from training.fused import with_fused_encoder
+from training.head import OnFit, no_progress, with_fused_encoder
 from training.health import effective_rank
 from training.photos import settle_views
 from training.pictures import sample_frames
@@ -91,21 +91,21 @@ def continue_run(run: Path, given: TrainConfig) -> tuple[FrameCache, TrainConfig
     return load_cache(run / "cache"), saved
 
 
-def finish_run(run: Path, arch: str | None = None) -> dict[str, Any]:
+def finish_run(run: Path, arch: str | None = None, on_fit: OnFit = no_progress) -> dict[str, Any]:
     """Measure a finished run next to its baselines and write its report.
 
-    arch: as for `TrainConfig.load`.
+    arch: as for `TrainConfig.load`. on_fit: see head.OnFit, of each head in turn.
     Returns: its last measurements, if it has trained, `verdict`, and `evaluation`: what `lookalike evaluate` would
     print of a sample.
     """
     cache, metrics = load_cache(run / "cache"), read_metrics(run / METRICS)
-    choice = keep_better(run, cache, arch)
-    served, config = load_trained(run, arch)
+    choice = keep_better(run, cache, arch, on_fit)
+    served, config = load_trained(run, arch, on_fit)
     rows, pictures = sample_frames(cache, config.input_px)
     of_parts = with_fused_encoder(served, config.input_px).features(torch.from_numpy(pictures))
     vectors = served.join(of_parts)
     features = of_parts[served.names[0]]  # (N, D), before the head, which evens them out
-    evaluation = measure_run(served, config, cache)
+    evaluation = measure_run(served, config, cache, on_fit)
     found = {
         "run": str(run),
         "steps": config.steps,
@@ -126,7 +126,7 @@ def finish_run(run: Path, arch: str | None = None) -> dict[str, Any]:
     return found
 
 
-def keep_better(run: Path, cache: FrameCache, arch: str | None = None) -> Choice | None:
+def keep_better(run: Path, cache: FrameCache, arch: str | None = None, on_fit: OnFit = no_progress) -> Choice | None:
     """Let the run's encoder be the better of what it began from and what it trained; the checkpoint stays as it is.
 
     Returns: how they compare; None if it began from random weights, or did not train.
@@ -136,7 +136,7 @@ def keep_better(run: Path, cache: FrameCache, arch: str | None = None) -> Choice
         return None
     start, trained = first_encoder(config), build_encoder(config.arch, config.light)
     load_encoder(run / ENCODER, trained)
-    choice = choose(start, trained, config, cache, *sample_gallery(cache, config.fps, None))
+    choice = choose(start, trained, config, cache, *sample_gallery(cache, config.fps, None), on_fit)
     if choice.keep_start:
         save_encoder(run / ENCODER, start)
     return choice

@@ -22,7 +22,7 @@ from training.evaluation.images import embed_labelled, evaluate_images
 from training.evaluation.labels import Labelled, read_labelled
 from training.evaluation.probe import find_labelled
 from training.evaluation.verdict import UNLABELLED
-from training.head import EncoderWithHead
+from training.head import EncoderWithHead, OnFit, no_progress
 from training.health import rank_in_words, spread_in_words
 from training.record import METRICS
 from training.tracks import sample_whole_tracks
@@ -34,7 +34,9 @@ LABELLED = 2000  # pictures of class folders that are measured at most
 SHEET_QUERIES, SHEET_HITS, SHEET_GUARD_S = 8, 5, 5.0
 
 
-def measure_run(served: EncoderWithHead, config: TrainConfig, cache: FrameCache) -> dict[str, Any]:
+def measure_run(
+    served: EncoderWithHead, config: TrainConfig, cache: FrameCache, on_fit: OnFit = no_progress
+) -> dict[str, Any]:
     """The encoder and its baselines on a sample of the run's frames and regions, and its labels if it knows any.
 
     Of baselines with a network those that training must beat: what it began from, and the pretrained weights.
@@ -46,7 +48,7 @@ def measure_run(served: EncoderWithHead, config: TrainConfig, cache: FrameCache)
     gallery, track = sample_gallery(cache, config.fps, labelled)
     began = [UNTRAINED] if config.init == NONE else []
     networks = [*began, PUBLIC] if config.steps else began
-    contenders = [of_run(served, config, "cpu"), *baselines(config, gallery, "cpu", networks)]
+    contenders = [of_run(served, config, "cpu"), *baselines(config, gallery, "cpu", networks, on_fit)]
     try:
         found = evaluate_footage(contenders, gallery, labelled, Protocol(), track)
     except FootageError:

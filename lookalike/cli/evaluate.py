@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from training.evaluation.labels import Labelled
 
 DEFAULT_PERTURBATION = Perturbation()
+FITTING = "fitting heads"
 ON_FOOTAGE, ON_LABELS = "On footage", "On labelled pictures"  # groups of flags in --help
 
 
@@ -163,14 +164,15 @@ def _evaluate_footage(
     arch: str | None,
     selection: Selection,
 ) -> dict[str, Any]:
-    from lookalike.console import say, step_bar
+    from lookalike.console import say, step_bar, work_bar
     from training.evaluation.contenders import contenders
     from training.evaluation.footage import evaluate_footage
 
     gallery = _read_gallery(footage, fps, selection)
     frames, cameras = int(gallery.whole.sum()), len(set(gallery.camera.tolist()))
     say(f"{frames:,} frames of {cameras} camera(s), {len(gallery) - frames:,} regions in which something moves")
-    found = contenders(encoder, gallery, device, compare, arch=arch)
+    with work_bar(FITTING) as fitting:
+        found = contenders(encoder, gallery, device, compare, arch=arch, on_fit=fitting)
     with step_bar("asking", len(protocol.seeds)) as update:
         return evaluate_footage(
             found, gallery, labelled, protocol, on_seed=lambda done: update(done, "draw(s) of the light")
@@ -206,6 +208,7 @@ def _evaluate_images(
     arch: str | None,
     selection: Selection,
 ) -> dict[str, Any]:
+    from lookalike.console import work_bar
     from training.evaluation.contenders import contenders
     from training.evaluation.gallery import of_pictures
     from training.evaluation.images import embed_labelled, evaluate_images, sample_pictures
@@ -214,7 +217,9 @@ def _evaluate_images(
     tally = Tally()
     found = find_labelled(images, limit, tally.add, selection)
     _tell(tally)
-    rivals = contenders(encoder, of_pictures(sample_pictures(found)), device, compare, "photo", arch)
+    with work_bar(FITTING) as fitting:
+        gallery = of_pictures(sample_pictures(found))
+        rivals = contenders(encoder, gallery, device, compare, "photo", arch, fitting)
     with _picture_counter(len(found)) as (count, skip):
         vectors, labels = embed_labelled(rivals, found, count, skip)
     return evaluate_images(rivals, vectors, labels, found.names)
@@ -232,7 +237,7 @@ def _evaluate_transfer(
     selection: Selection,
 ) -> dict[str, Any]:
     """tuning: seed and number of seeds of fine-tuning, if there is to be any."""
-    from lookalike.console import step_bar
+    from lookalike.console import step_bar, work_bar
     from training.evaluation import images
     from training.evaluation.contenders import contenders
     from training.evaluation.finetune import SCHEDULE
@@ -242,7 +247,9 @@ def _evaluate_transfer(
     tally = Tally()
     known, asked = find_pair(train, test, limit, tally.add, selection)
     _tell(tally)
-    rivals = contenders(encoder, of_pictures(images.sample_pictures(known)), device, compare, "photo", arch)
+    with work_bar(FITTING) as fitting:
+        gallery = of_pictures(images.sample_pictures(known))
+        rivals = contenders(encoder, gallery, device, compare, "photo", arch, fitting)
     with _picture_counter(len(known) + len(asked)) as (count, skip):
         of_known, of_asked = (images.embed_labelled(rivals, part, count, skip) for part in (known, asked))
     names = images.entry_names(rivals)

@@ -17,6 +17,7 @@ from lookalike.naming import Naming
 from training.config import CONFIG, RECIPES, Light, TrainConfig, find_recipe, read_recipe
 
 DEFAULT_CONFIG = TrainConfig()
+FITTING = "fitting the head"
 ELSEWHERE = "Weights that were trained elsewhere"  # a group of flags in --help
 
 
@@ -53,7 +54,7 @@ def pretrain(
 
     Where all sources are images, they are taken for photos of things; --views camera is for stills of a fixed camera.
     """
-    from lookalike.console import frame_counter, print_data, say, step_bar, warn_skipped
+    from lookalike.console import frame_counter, print_data, say, step_bar, warn_skipped, work_bar
     from lookalike.footage import read_frames
     from training.distributed import joined
     from training.health import COLLAPSED
@@ -89,7 +90,9 @@ def pretrain(
                 update(now.step, measured)
 
             pretrain(cache, config, out, resume, show, world)
-    print_data(json.dumps(finish_run(out, config.arch)))
+    with work_bar(FITTING) as fitting:
+        found = finish_run(out, config.arch, fitting)
+    print_data(json.dumps(found))
 
 
 @app.command(help_epilogue="Example: `lookalike export run --out encoder.onnx`")
@@ -137,7 +140,7 @@ def export(
     """Write an encoder as one ONNX file, verified on real frames; prints its parity as JSON."""
     from exporters.onnx import export_run
     from exporters.weights import export_weights
-    from lookalike.console import frame_counter, print_data, say, warn_skipped
+    from lookalike.console import frame_counter, print_data, say, warn_skipped, work_bar
     from lookalike.footage import read_frames
     from training.data import build_cache
 
@@ -152,18 +155,22 @@ def export(
         with tempfile.TemporaryDirectory() as folder, frame_counter("reading") as count:
             frames = read_frames(find(footage, selection)[0], config.fps, warn_skipped, regions="auto")
             cache = build_cache(Path(folder), frames, config.cache_px, lambda frame: count([frame]))
-            exported = export_run(run, out, precision, say, min_top10, cache, arch)
+            with work_bar(FITTING) as fitting:
+                exported = export_run(run, out, precision, say, min_top10, cache, arch, fitting)
     elif run:
-        exported = export_run(run, out, precision, say, min_top10, arch=arch)
+        with work_bar(FITTING) as fitting:
+            exported = export_run(run, out, precision, say, min_top10, arch=arch, on_fit=fitting)
     elif from_:
         try:
             config = TrainConfig(arch or "resnet18", str(from_), input_px, light=light)
             config.check()
         except ValueError as error:
             fail(str(error), code=2)
-        with frame_counter("reading") as count:
+        with frame_counter("reading") as count, work_bar(FITTING) as fitting:
             frames = read_frames(find(footage, selection)[0], config.fps, warn_skipped, regions="auto")
-            exported = export_weights(config, frames, out, precision, lambda frame: count([frame]), say, min_top10)
+            exported = export_weights(
+                config, frames, out, precision, lambda frame: count([frame]), say, min_top10, fitting
+            )
     print_data(exported.to_json())
 
 
@@ -184,17 +191,17 @@ def refit(
     An encoder that was made on other footage finds much more here once its head has seen it.
     """
     from exporters.refit import refit
-    from lookalike.console import frame_counter, print_data, warn_skipped
+    from lookalike.console import frame_counter, print_data, warn_skipped, work_bar
     from lookalike.footage import read_frames
     from training.photos import are_photos
 
     if fps <= 0:
         fail(f"--fps is {fps:g}, expected more than 0", code=2)
-    with frame_counter("reading") as count:
+    with frame_counter("reading") as count, work_bar(FITTING) as fitting:
         found, _ = find(footage, selection)
         frames = read_frames(found, fps, warn_skipped, regions="auto")
         views = "photo" if are_photos(found) else "camera"
-        exported = refit(encoder, frames, out, lambda frame: count([frame]), views)
+        exported = refit(encoder, frames, out, lambda frame: count([frame]), views, fitting)
     print_data(exported.to_json())
 
 

@@ -29,8 +29,7 @@ from tests.exporters.test_export import GOOD
 from tests.training.small import noise_frames, untrained_run
 from training.config import TrainConfig
 from training.encoders import Normalize, build_encoder
-from training.fit import fit_head
-from training.head import EncoderWithHead, embed_pixels
+from training.head import EncoderWithHead, embed_pixels, fit_head
 from training.pictures import fit_all
 
 SIDE = 32

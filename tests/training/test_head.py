@@ -13,8 +13,16 @@ from lookalike.parts import Part
 from tests.training.small import small_config
 from training.augment import ViewPolicy
 from training.data import untracked
-from training.fit import fit_head, fit_layers, sample_regions
-from training.head import BATCH, CPU_BATCH, EncoderWithHead, Features, embed_pixels
+from training.head import (
+    BATCH,
+    CPU_BATCH,
+    EncoderWithHead,
+    Features,
+    embed_pixels,
+    fit_head,
+    fit_layers,
+)
+from training.pictures import sample_regions
 
 RED, BLUE = [255, 0, 0], [0, 0, 255]
 
@@ -134,6 +142,18 @@ def test_layout_is_fitted_to_frames_alone_and_content_to_regions_too() -> None:
     assert head.layer("layout").center[green].abs().max() < 1e-6
     assert head.layer("content").center[1] > 0.3
     assert [part.name for part in head.parts] == ["content", "layout", "colour"]
+
+
+def test_fitting_tells_how_many_perturbed_copies_are_embedded() -> None:
+    """Two copies of CPU_BATCH + 1 frames: each copy takes two batches. Without a head no copy is made."""
+    frames, told = np.zeros((CPU_BATCH + 1, 8, 8, 3), np.uint8), []
+    config = small_config(head=True, content=0, layout=3, colour=0, input_px=4)
+    fit_head(nn.Flatten(), frames, config, copies=2, on_fit=lambda done, total: told.append((done, total)))
+    of_one = CPU_BATCH + 1
+    assert told == [(done, 2 * of_one) for done in (CPU_BATCH, of_one, of_one + CPU_BATCH, 2 * of_one)]
+    told.clear()
+    fit_head(nn.Flatten(), frames, small_config(head=False, input_px=4), on_fit=lambda done, _: told.append(done))
+    assert told == []
 
 
 def test_a_whitened_embedding_tells_disturbed_frames_apart_where_a_centred_one_does_not() -> None:

@@ -16,7 +16,7 @@ from tests.training.small import SMALL, noise_frames, small_config, untrained_ru
 from training.checkpoint import ENCODER, save_encoder, weights_digest
 from training.data import build_cache
 from training.encoders import build_encoder
-from training.fit import fit_head
+from training.head import fit_head
 from training.pictures import sample_frames
 from training.trained import HEAD, load_trained
 

@@ -15,7 +15,8 @@ from training.evaluation.later import same_track_later
 from training.evaluation.perturb import Perturbation, perturb_rows
 from training.evaluation.ranking import rank
 from training.evaluation.task import Task
-from training.fit import REGIONS, fit_head, sample_regions
+from training.head import REGIONS, OnFit, fit_head, no_progress
+from training.pictures import sample_regions
 
 SEED = 0
 
@@ -57,16 +58,18 @@ def choose(
     cache: FrameCache,
     sample: Gallery,
     track: np.ndarray,
+    on_fit: OnFit = no_progress,
 ) -> Choice:
     """Compare both on every second track; heads are fitted to the others.
 
     start, trained: as encoders.build_encoder makes them. sample, track: of the cache, see summary.sample_gallery.
+    on_fit: see head.OnFit.
     """
     task = same_track_later(sample, track, "odd")
     if not len(task):
         return Choice(0.0, 0.0, 0, 0, task.reason)
     regions = _of_other_tracks(cache.regions)
-    found = [_mean_ap(one, config, cache, regions, sample, task) for one in (start, trained)]
+    found = [_mean_ap(one, config, cache, regions, sample, task, on_fit) for one in (start, trained)]
     return Choice(found[0], found[1], len(task), len(np.unique(task.unit)))
 
 
@@ -78,9 +81,16 @@ def _of_other_tracks(regions: RegionCache) -> RegionCache:
 
 
 def _mean_ap(
-    encoder: nn.Module, config: TrainConfig, cache: FrameCache, regions: RegionCache, sample: Gallery, task: Task
+    encoder: nn.Module,
+    config: TrainConfig,
+    cache: FrameCache,
+    regions: RegionCache,
+    sample: Gallery,
+    task: Task,
+    on_fit: OnFit,
 ) -> float:
-    contender = of_run(fit_head(encoder, cache.frames, config, regions, camera=cache.camera), config, "cpu")
+    fitted = fit_head(encoder, cache.frames, config, regions, camera=cache.camera, on_fit=on_fit)
+    contender = of_run(fitted, config, "cpu")
     rows = np.flatnonzero(~sample.whole)  # what is searched is among them
     vectors = contender.embed([sample.pictures[row] for row in rows])
     asked = contender.embed(perturb_rows(sample.pictures, task.query, Perturbation(), SEED))

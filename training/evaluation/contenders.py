@@ -24,10 +24,17 @@ from training.encoders import TIMM, Standardize, build_encoder
 from training.evaluation.baselines import Embedder, hsv_histogram, raw_pixels
 from training.evaluation.gallery import Gallery
 from training.evaluation.later import find_tracks
-from training.fit import FRAMES, REGIONS, fit_head, sample_regions
-from training.fused import with_fused_encoder
-from training.head import EncoderWithHead, embed_pixels
-from training.pictures import fit_all, sample_rows
+from training.head import (
+    FRAMES,
+    REGIONS,
+    EncoderWithHead,
+    OnFit,
+    embed_pixels,
+    fit_head,
+    no_progress,
+    with_fused_encoder,
+)
+from training.pictures import fit_all, sample_regions, sample_rows
 from training.train import pick_device
 from training.trained import load_trained
 from training.warm_start import PRETRAINED, warm_start
@@ -76,26 +83,28 @@ def contenders(
     compare: Sequence[Path] = (),
     views: Views | None = None,
     arch: str | None = None,
+    on_fit: OnFit = no_progress,
 ) -> list[Contender]:
     """The encoder (an ONNX file, or a run), those to compare it with (ONNX files), and the baselines.
 
     gallery: what is searched, which heads of baselines are fitted to. views: of these pictures, if they are not those
     of the run: it decides how the heads of baselines are fitted. arch: as for `TrainConfig.load`.
+    on_fit: see head.OnFit, of each head in turn.
     Raises: TrainingError or EncoderError if there is no such encoder; DeviceError if there is no such device.
     """
     others = [_exported(path.stem, Encoder(path, device), "compared") for path in compare]
     if encoder_or_run.is_dir():
-        head, config = load_trained(encoder_or_run, arch)
+        head, config = load_trained(encoder_or_run, arch, on_fit)
         return [
             of_run(head, config, device),
             *_named_apart(others),
-            *baselines(_of_views(config, views), gallery, device),
+            *baselines(_of_views(config, views), gallery, device, on_fit=on_fit),
         ]
     encoder = Encoder(encoder_or_run, device)
     own = _exported(OWN, encoder, "own")
     config = _of_views(_config_of(encoder.spec), views)
     networks = NETWORKS if _is_ours(encoder.spec) else (PIXELS, PUBLIC)  # else nothing says what untrained would be
-    return [own, *_named_apart(others), *baselines(config, gallery, device, networks)]
+    return [own, *_named_apart(others), *baselines(config, gallery, device, networks, on_fit)]
 
 
 def _of_views(config: TrainConfig, views: Views | None) -> TrainConfig:
@@ -108,7 +117,11 @@ def of_run(head: EncoderWithHead, config: TrainConfig, device: Device = "auto") 
 
 
 def baselines(
-    config: TrainConfig, gallery: Gallery, device: Device = "auto", networks: Sequence[str] = NETWORKS
+    config: TrainConfig,
+    gallery: Gallery,
+    device: Device = "auto",
+    networks: Sequence[str] = NETWORKS,
+    on_fit: OnFit = no_progress,
 ) -> list[Contender]:
     """What an encoder must beat. networks: which of NETWORKS, whose heads take most of the time."""
     found = [
@@ -121,7 +134,7 @@ def baselines(
         if name not in networks:
             continue
         try:
-            head = fit_head(network().to(pick_device(device)), frames, config, regions, camera=camera)
+            head = fit_head(network().to(pick_device(device)), frames, config, regions, camera=camera, on_fit=on_fit)
         except TrainingError as error:
             say(f"no baseline {name}: {error}")
             continue
