@@ -33,7 +33,7 @@ from lookalike.report.page import Table
 from lookalike.report.retrieval import judged_tables, moments_table
 from training.config import TrainConfig, find_recipe, read_recipe
 from training.evaluation.baselines import Embedder
-from training.evaluation.contenders import PUBLIC, Contender, Role, baselines, of_run
+from training.evaluation.contenders import PRETRAINED, Contender, Role, baselines, of_run
 from training.evaluation.footage import Found, Protocol, evaluate_footage
 from training.evaluation.gallery import gather
 from training.evaluation.labels import read_labelled
@@ -146,7 +146,7 @@ def _read(sources: Sequence[str], fps: float) -> Iterator[Frame]:
 def with_variants(found: Iterable[Contender], variants: Sequence[Variant]) -> Iterator[Contender]:
     """The same, and after the pretrained encoder its variants, if it has all parts; it looks at pictures once."""
     for one in found:
-        if one.name != PUBLIC:
+        if one.name != PRETRAINED:
             yield one
             continue
         yield (shared := replace(one, embed=remembered(one.embed)))
@@ -171,7 +171,7 @@ def remembered(embed: Embedder) -> Embedder:
 
 def with_own(rivals: Sequence[Contender]) -> list[Contender]:
     """The encoder in question is the first that was trained, else the pretrained one; others of those are compared."""
-    trained = [one.name for one in rivals if one.role == "own"] or [PUBLIC]
+    trained = [one.name for one in rivals if one.role == "own"] or [PRETRAINED]
     others: dict[str, Role] = dict.fromkeys(trained[1:], "compared")
     return [replace(one, role="own" if one.name == trained[0] else others.get(one.name, one.role)) for one in rivals]
 

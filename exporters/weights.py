@@ -31,10 +31,10 @@ def export_weights(
     and how long embeddings are. on_fit: see head.OnFit.
     Raises: TrainingError if the weights are another network's, or there are fewer than two frames; ExportError.
     """
-    encoder = first_encoder(config)
+    network = first_encoder(config)
     with tempfile.TemporaryDirectory() as folder:
         cache = build_cache(Path(folder), frames, config.cache_px, on_frame)
-        served = fit_head(encoder, cache.frames, config, cache.regions, camera=cache.camera, on_fit=on_fit)
+        encoder = fit_head(network, cache.frames, config, cache.regions, camera=cache.camera, on_fit=on_fit)
         return export(
-            served, describe(served, config, 0, 0, cache.sources), cache.frames, out, precision, on_attempt, min_top10
+            encoder, describe(encoder, config, 0, 0, cache.sources), cache.frames, out, precision, on_attempt, min_top10
         )

@@ -39,8 +39,8 @@ class TrainConfig:
     stem, for pictures of 32 px), torchvision's `resnet18` and `resnet50`; or your own, `FILE.py:NAME` or
     `MODULE:NAME`: a callable that gives a module."""
     init: str = "auto"
-    """Weights to start from: `pretrained`, those that the network is published with; a state dict (.pt, .safetensors);
-    `none`; `auto` takes pretrained ones where they can be had."""
+    """Initial weights: `pretrained`, those that the network is published with; a state dict (.pt, .safetensors); `none`
+    for random weights; `auto` for pretrained weights where they are available."""
     input_px: int = 96
     """Side of the encoder's square input, pixels."""
     cache_scale: float = 1.15
@@ -50,8 +50,7 @@ class TrainConfig:
     teacher: str | None = None
     """An exported encoder (.onnx) whose embeddings are predicted, too: for a smaller network that learns from it."""
     steps: int = 900
-    """Optimiser steps of the whole run; 0 for none: the weights that it starts from, with a head fitted to the
-    footage."""
+    """Optimiser steps of the whole run; 0 for none: the initial weights, with a head fitted to the footage."""
     batch: int = 48
     """Pictures per step, over all processes."""
     accumulate: int = 1

@@ -25,7 +25,7 @@ from training.pictures import fit_all, sample_rows
 
 SAMPLE = 500  # frames
 LABELLED = 2000  # pictures
-COPIES = 3  # of each frame for the last layer: fewer than at the end, to be quick
+COPIES = 3  # of each frame that the head is fitted to: fewer than at the end, to be quick
 GUARD_S = 3.0
 
 
@@ -63,10 +63,10 @@ class Monitor:
             "alignment": alignment(vectors, queries),
             "uniformity": uniformity(vectors),
         }
-        served = plain
+        fitted = plain
         if self._config.head:
-            served = fit_head(encoder, self._cached, self._config, copies=COPIES, camera=self._camera)
-            vectors, queries = (embed_pixels(served, part.to(device)).cpu() for part in (self._frames, self._perturbed))
+            fitted = fit_head(encoder, self._cached, self._config, copies=COPIES, camera=self._camera)
+            vectors, queries = (embed_pixels(fitted, part.to(device)).cpu() for part in (self._frames, self._perturbed))
         gallery = self._gallery
         found["self_retrieval"] = self_retrieval(queries.numpy(), vectors.numpy(), gallery, OWN_MOMENT_S)
         if self._events:
@@ -74,7 +74,7 @@ class Monitor:
             found["precision5"] = precision["mean"]
         if self._labelled:
             pictures, labels = self._labelled
-            labelled = embed_pixels(served, pictures.to(device)).cpu().numpy()
+            labelled = embed_pixels(fitted, pictures.to(device)).cpu().numpy()
             found["knn10"] = knn_accuracy(labelled, labels)
             found["knn200"] = knn_accuracy(labelled, labels, k=200, temperature=0.1)
         for module, mode in modes.items():

@@ -47,7 +47,7 @@ def start_run(
     say: called with a line where the run will not be what might be expected. photos: whether all sources are images.
     Returns: the cache, and the config as it holds from now on, without `auto` where that decides the encoder.
     Raises: TrainingError if the folder holds a run, or anything else, or cannot be written, if there is no such encoder
-    or no such weights to start from, or if there is too little footage; FootageError if the events
+    or no such initial weights, or if there is too little footage; FootageError if the events
     or the labelled pictures cannot be read.
     """
     if (run / CHECKPOINT).exists():
@@ -100,12 +100,12 @@ def finish_run(run: Path, arch: str | None = None, on_fit: OnFit = no_progress) 
     """
     cache, metrics = load_cache(run / "cache"), read_metrics(run / METRICS)
     choice = keep_better(run, cache, arch, on_fit)
-    served, config = load_trained(run, arch, on_fit)
+    encoder, config = load_trained(run, arch, on_fit)
     rows, pictures = sample_frames(cache, config.input_px)
-    of_parts = with_fused_encoder(served, config.input_px).features(torch.from_numpy(pictures))
-    vectors = served.join(of_parts)
-    features = of_parts[served.names[0]]  # (N, D), before the head, which evens them out
-    evaluation = measure_run(served, config, cache, on_fit)
+    of_parts = with_fused_encoder(encoder, config.input_px).features(torch.from_numpy(pictures))
+    vectors = encoder.join(of_parts)
+    features = of_parts[encoder.names[0]]  # (N, D), before the head, which evens them out
+    evaluation = measure_run(encoder, config, cache, on_fit)
     found = {
         "run": str(run),
         "steps": config.steps,
@@ -117,9 +117,9 @@ def finish_run(run: Path, arch: str | None = None, on_fit: OnFit = no_progress) 
         "evaluation": evaluation,
     }
     if choice:
-        found["choice"] = dataclasses.asdict(choice) | {"kept": "start" if choice.keep_start else "trained"}
+        found["choice"] = dataclasses.asdict(choice) | {"kept": "initial" if choice.keep_initial else "trained"}
     if metrics:
-        found |= {name: metrics[-1][name] for name in ("loss", "spread")}
+        found |= {name: metrics[-1][name] for name in ("loss", "feature_std")}
         found["images_per_s"] = float(np.median([line["images_per_s"] for line in metrics]))
     sheets = neighbour_sheets(cache, rows.tolist(), vectors.numpy())
     write_report(run_report(run, found, cache, config, sheets), run / "report.html")
@@ -127,18 +127,18 @@ def finish_run(run: Path, arch: str | None = None, on_fit: OnFit = no_progress) 
 
 
 def keep_better(run: Path, cache: FrameCache, arch: str | None = None, on_fit: OnFit = no_progress) -> Choice | None:
-    """Let the run's encoder be the better of what it began from and what it trained; the checkpoint stays as it is.
+    """Keep the better of the initial and the trained encoder as the run's; the checkpoint stays as it is.
 
-    Returns: how they compare; None if it began from random weights, or did not train.
+    Returns: how they compare; None if the initial weights were random, or the run did not train.
     """
     config = TrainConfig.load(run / CONFIG, arch)
     if not config.steps or config.init == NONE:
         return None
-    start, trained = first_encoder(config), build_encoder(config.arch, config.light)
+    initial, trained = first_encoder(config), build_encoder(config.arch, config.light)
     load_encoder(run / ENCODER, trained)
-    choice = choose(start, trained, config, cache, *sample_gallery(cache, config.fps, None), on_fit)
-    if choice.keep_start:
-        save_encoder(run / ENCODER, start)
+    choice = choose(initial, trained, config, cache, *sample_gallery(cache, config.fps, None), on_fit)
+    if choice.keep_initial:
+        save_encoder(run / ENCODER, initial)
     return choice
 
 

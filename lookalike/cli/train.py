@@ -46,7 +46,7 @@ def pretrain(
     selection: WhichFiles = EVERY_ENTRY,
     recipe: Annotated[
         str | None,
-        Parameter(help=f"Settings to start from, which flags override: {', '.join(RECIPES)}, or a TOML file."),
+        Parameter(help=f"Settings that flags override: {', '.join(RECIPES)}, or a TOML file."),
     ] = None,
     config: Annotated[TrainConfig, Parameter(name="*", validator=_check_config)] = DEFAULT_CONFIG,
 ) -> None:
@@ -85,9 +85,9 @@ def pretrain(
         with step_bar("training", config.steps) as update:
 
             def show(now: Progress) -> None:
-                alarm = "  COLLAPSED: these features say nothing" if now.spread < COLLAPSED else ""
-                measured = f"loss {now.loss:.3f}  spread {now.spread:.2f}{alarm}  {now.images_per_s:.0f} images/s"
-                update(now.step, measured)
+                alarm = "  COLLAPSED: the features carry no information" if now.feature_std < COLLAPSED else ""
+                health = f"feature_std {now.feature_std:.2f}{alarm}"
+                update(now.step, f"loss {now.loss:.3f}  {health}  {now.images_per_s:.0f} images/s")
 
             pretrain(cache, config, out, resume, show, world)
     with work_bar(FITTING) as fitting:

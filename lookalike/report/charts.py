@@ -21,9 +21,9 @@ MONITORED = {
 
 
 def training_charts(metrics: Path) -> list[Chart]:
-    """Loss and spread of a run, and what its monitor measured at least twice, from its metrics.jsonl.
+    """Draw loss and feature_std of a run, and what its monitor measured at least twice, from its metrics.jsonl.
 
-    Returns: none of a run that did not train.
+    Returns: an empty list for a run that did not train.
     """
     lines = [json.loads(line) for line in metrics.read_text().splitlines()]
     if not lines:
@@ -35,9 +35,9 @@ def training_charts(metrics: Path) -> list[Chart]:
         ),
         curve(
             "Collapse meter",
-            "Spread of the projections: near the dashed line they fill the sphere, at 0 they have collapsed.",
+            "Standard deviation of the features: near the dashed line they fill the sphere, at 0 they have collapsed.",
             steps,
-            [line["spread"] for line in lines],
+            [line["feature_std"] for line in lines],
             healthy=1.0,
         ),
     ]

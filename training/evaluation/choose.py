@@ -1,4 +1,4 @@
-"""Which of two encoders finds things better on footage without labels: what a run began from, or what it trained."""
+"""Choose between the initial and the trained encoder of a run, by what each finds on footage without labels."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Choice:
-    """start, trained: mAP of what each finds of the same track, later, in other light. queries, tracks: how many.
+    """Whether training helped. initial, trained: mAP of each in finding the same track later, in other light.
 
-    reason: why there is no query, if there is none.
+    queries, tracks: how many. reason: why there is no query, if there is none.
     """
 
-    start: float
+    initial: float
     trained: float
     queries: int
     tracks: int
     reason: str = ""
 
     @property
-    def keep_start(self) -> bool:
-        """Whether training has made it worse. If nothing can tell, what was trained is kept."""
-        return self.queries > 0 and self.start > self.trained
+    def keep_initial(self) -> bool:
+        """Return whether training made it worse. Without a query the trained encoder is kept."""
+        return self.queries > 0 and self.initial > self.trained
 
     def __str__(self) -> str:
-        """For people, as a sentence or two."""
+        """Describe it to a person, in a sentence or two."""
         if not self.queries:
-            return f"Nothing tells whether training helped: {self.reason}. The trained encoder is kept."
-        counts = f"mAP of {self.queries} queries of {self.tracks} tracks that its head was not fitted to"
-        kept = "the weights that it started from are kept" if self.keep_start else "the trained encoder is kept"
+            return f"Whether training helped is unknown: {self.reason}. The trained encoder is kept."
+        counts = f"mAP of {self.queries} queries of {self.tracks} tracks that the head was not fitted to"
+        kept = "The initial weights are kept" if self.keep_initial else "The trained encoder is kept"
         return (
-            f"The same thing later in other light is found with {self.trained:.3f} after training, {self.start:.3f}"
-            f" before ({counts}): {kept}."
+            f"Finding the same thing later in other light: {self.trained:.3f} after training, {self.initial:.3f} before"
+            f" ({counts}). {kept}."
         )
 
 
 def choose(
-    start: nn.Module,
+    initial: nn.Module,
     trained: nn.Module,
     config: TrainConfig,
     cache: FrameCache,
@@ -62,14 +62,14 @@ def choose(
 ) -> Choice:
     """Compare both on every second track; heads are fitted to the others.
 
-    start, trained: as encoders.build_encoder makes them. sample, track: of the cache, see summary.sample_gallery.
+    initial, trained: as encoders.build_encoder makes them. sample, track: of the cache, see summary.sample_gallery.
     on_fit: see head.OnFit.
     """
     task = same_track_later(sample, track, "odd")
     if not len(task):
         return Choice(0.0, 0.0, 0, 0, task.reason)
     regions = _of_other_tracks(cache.regions)
-    found = [_mean_ap(one, config, cache, regions, sample, task, on_fit) for one in (start, trained)]
+    found = [_mean_ap(one, config, cache, regions, sample, task, on_fit) for one in (initial, trained)]
     return Choice(found[0], found[1], len(task), len(np.unique(task.unit)))
 
 

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from lookalike import pixels
 from lookalike.console import say
 from lookalike.contract import Device, EncoderSpec
 from lookalike.encoder import Encoder
 from lookalike.errors import TrainingError
 from lookalike.parts import CROP, FRAME, Part, Weights, weigh
+from training import warm_start
 from training.config import DEFAULT_ARCH, BuiltIn, Light, TrainConfig, Views
 from training.data import RegionCache
 from training.encoders import TIMM, Standardize, build_encoder
@@ -37,14 +37,13 @@ from training.head import (
 from training.pictures import fit_all, sample_regions, sample_rows
 from training.train import pick_device
 from training.trained import load_trained
-from training.warm_start import PRETRAINED, warm_start
 
 OWN = "this encoder"
 HISTOGRAM = "HSV histogram"
 UNTRAINED = "untrained, same head"
 PIXELS = "16x16 pixels, same head"
-PUBLIC = "pretrained, same head"  # weights of a public model, as they are
-NETWORKS = (UNTRAINED, PIXELS, PUBLIC)  # baselines with a head like that of the encoder in question
+PRETRAINED = "pretrained, same head"  # weights of a public model, as they are
+NETWORKS = (UNTRAINED, PIXELS, PRETRAINED)  # baselines with a head like that of the encoder in question
 BATCH = 256  # pictures made to fit at a time
 
 Role = Literal["own", "compared", "baseline"]
@@ -94,16 +93,16 @@ def contenders(
     """
     others = [_exported(path.stem, Encoder(path, device), "compared") for path in compare]
     if encoder_or_run.is_dir():
-        head, config = load_trained(encoder_or_run, arch, on_fit)
+        fitted, config = load_trained(encoder_or_run, arch, on_fit)
         return [
-            of_run(head, config, device),
+            of_run(fitted, config, device),
             *_named_apart(others),
             *baselines(_of_views(config, views), gallery, device, on_fit=on_fit),
         ]
     encoder = Encoder(encoder_or_run, device)
     own = _exported(OWN, encoder, "own")
     config = _of_views(_config_of(encoder.spec), views)
-    networks = NETWORKS if _is_ours(encoder.spec) else (PIXELS, PUBLIC)  # else nothing says what untrained would be
+    networks = NETWORKS if _is_ours(encoder.spec) else (PIXELS, PRETRAINED)  # else nothing says what untrained would be
     return [own, *_named_apart(others), *baselines(config, gallery, device, networks, on_fit)]
 
 
@@ -111,9 +110,9 @@ def _of_views(config: TrainConfig, views: Views | None) -> TrainConfig:
     return dataclasses.replace(config, views=views) if views else config
 
 
-def of_run(head: EncoderWithHead, config: TrainConfig, device: Device = "auto") -> Contender:
+def of_run(encoder: EncoderWithHead, config: TrainConfig, device: Device = "auto") -> Contender:
     """The encoder in question, of a run that is loaded already."""
-    return _with_head(OWN, head, config, device, "own")
+    return _with_head(OWN, encoder, config, device, "own")
 
 
 def baselines(
@@ -134,11 +133,11 @@ def baselines(
         if name not in networks:
             continue
         try:
-            head = fit_head(network().to(pick_device(device)), frames, config, regions, camera=camera, on_fit=on_fit)
+            fitted = fit_head(network().to(pick_device(device)), frames, config, regions, camera=camera, on_fit=on_fit)
         except TrainingError as error:
             say(f"no baseline {name}: {error}")
             continue
-        found.append(_with_head(name, head, config, device))
+        found.append(_with_head(name, fitted, config, device))
     return found
 
 
@@ -160,7 +159,7 @@ def _fitted_to(gallery: Gallery, config: TrainConfig) -> tuple[np.ndarray, np.nd
 
 def _networks(config: TrainConfig) -> dict[str, Callable[[], nn.Module]]:
     """Networks whose heads are fitted as that of the encoder in question."""
-    return {UNTRAINED: lambda: _untrained(config), PIXELS: _small_pixels, PUBLIC: _public}
+    return {UNTRAINED: lambda: _untrained(config), PIXELS: _small_pixels, PRETRAINED: _pretrained}
 
 
 def _untrained(config: TrainConfig) -> nn.Module:
@@ -168,9 +167,9 @@ def _untrained(config: TrainConfig) -> nn.Module:
     return build_encoder(config.arch, config.light)
 
 
-def _public() -> nn.Module:
+def _pretrained() -> nn.Module:
     network = build_encoder(DEFAULT_ARCH, "absolute")
-    warm_start(network, DEFAULT_ARCH, PRETRAINED)
+    warm_start.warm_start(network, DEFAULT_ARCH, warm_start.PRETRAINED)
     return network
 
 
@@ -211,21 +210,21 @@ def _named_apart(found: list[Contender]) -> list[Contender]:
 
 
 def _with_head(
-    name: str, head: EncoderWithHead, config: TrainConfig, device: Device, role: Role = "baseline"
+    name: str, encoder: EncoderWithHead, config: TrainConfig, device: Device, role: Role = "baseline"
 ) -> Contender:
     where = pick_device(device)
-    head = head.to(where)
-    quick = with_fused_encoder(head, config.input_px)
+    encoder = encoder.to(where)
+    quick = with_fused_encoder(encoder, config.input_px)
 
     def embed(batch: np.ndarray) -> np.ndarray:
         return embed_pixels(quick, torch.from_numpy(batch).to(where)).cpu().numpy()
 
-    return Contender(name, _prepared(embed, config.input_px), role, head.parts, frame=config.frame_weights)
+    return Contender(name, _prepared(embed, config.input_px), role, encoder.parts, frame=config.frame_weights)
 
 
-def _prepared(run: Callable[[np.ndarray], np.ndarray], input_px: int) -> Embedder:
+def _prepared(embed_batch: Callable[[np.ndarray], np.ndarray], input_px: int) -> Embedder:
     def embed(pictures: list[np.ndarray]) -> np.ndarray:
         batches = [pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH)]
-        return np.concatenate([run(np.stack([pixels.fit(one, input_px) for one in batch])) for batch in batches])
+        return np.concatenate([embed_batch(fit_all(batch, input_px)) for batch in batches])
 
     return embed

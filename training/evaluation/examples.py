@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from training.evaluation.contenders import HISTOGRAM, OWN, PUBLIC
+from training.evaluation.contenders import HISTOGRAM, OWN, PRETRAINED
 from training.evaluation.gallery import Gallery
 from training.evaluation.labels import Shown
 from training.evaluation.later import same_track_later
 from training.evaluation.panel import Entry, Panel
 from training.evaluation.passes import another_pass
 
-COMPARED = (HISTOGRAM, PUBLIC, OWN)
+COMPARED = (HISTOGRAM, PRETRAINED, OWN)
 CROPS, HITS = 6, 5
 APART_S = 5.0  # nearer regions of the same clip that show the same are one hit
 

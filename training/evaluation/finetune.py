@@ -1,4 +1,4 @@
-"""Fine-tuning: an encoder trained on, end to end, with a few labels; beside the same network from new weights."""
+"""Fine-tune an encoder end to end with a few labels, and compare it with the same network from new weights."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def store_examples(
     return Examples(np.memmap(file, np.uint8, "r", shape=shape), np.array(labels))
 
 
-def fine_tune_beside_scratch(
+def compare_with_scratch(
     encoder: nn.Module,
     config: TrainConfig,
     train: Examples,

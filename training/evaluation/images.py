@@ -15,7 +15,7 @@ from lookalike.contract import Device
 from lookalike.parts import Part, Weights, split
 from training.evaluation.baselines import Joined
 from training.evaluation.contenders import HISTOGRAM, Contender
-from training.evaluation.finetune import SCHEDULE, Schedule, fine_tune_beside_scratch, store_examples
+from training.evaluation.finetune import SCHEDULE, Schedule, compare_with_scratch, store_examples
 from training.evaluation.footage import over_seeds
 from training.evaluation.gallery import shrink
 from training.evaluation.probe import Labelled, Vote, knn_accuracy, knn_transfers, linear_probe, read_pictures
@@ -154,7 +154,7 @@ def evaluate_finetune(
         schedule.steps`, and the loss. arch: as for `TrainConfig.load`.
     Raises: TrainingError if the run is incomplete, or on Ctrl-C; FootageError if too little can be read.
     """
-    served, config = load_trained(run, arch)
+    encoder, config = load_trained(run, arch)
     with TemporaryDirectory(prefix="lookalike-") as folder:
         known, asked = (
             store_examples(read_pictures(part), config.input_px, Path(folder, name))
@@ -164,7 +164,7 @@ def evaluate_finetune(
         found: list[tuple[float, float]] = []
         for number in range(seeds):
             told = partial(_told, on_step, 2 * steps * number)
-            one = fine_tune_beside_scratch(served.encoder, config, known, asked, seed + number, device, schedule, told)
+            one = compare_with_scratch(encoder.encoder, config, known, asked, seed + number, device, schedule, told)
             found.append(one)
     names = {"this encoder, fine-tuned": "own", "the same network, from scratch": "baseline"}
     rows = [
