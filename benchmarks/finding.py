@@ -75,7 +75,7 @@ def main(
     sources: footage, or `rendered`. variants: how the parts of the pretrained encoder are weighed, a row each.
     steps: of training. recipe: its settings; heads of the baselines have its lengths, too. compact: train that from
     random weights, too. vary: NAME=VALUE[,NAME=VALUE], settings of one more run of the recipe; may be given several
-    times. seeds: draws of the light, from `seed` on; `seed` decides what is rendered and how training
+    times. seeds: of the perturbation, from `seed` on; `seed` decides what is rendered and how training
     begins, too. duration_s: of each rendered camera.
     """
     given = {"steps": steps, "seed": seed, "device": device, "monitor_every": 0}
@@ -109,13 +109,13 @@ def measure(
             encoder, seconds[name] = trained(name, one, _read(footage, one.fps), Path(folder, "run"))
         rivals.append(encoder)
     labelled, count = read_labelled(events) if events else None, len(protocol.seeds)
-    with step_bar("asking", count) as update:
+    with step_bar("searching", count) as update:
         found = evaluate_footage(
-            with_own(rivals), gallery, labelled, protocol, on_seed=lambda done: update(done, "draw(s) of the light")
+            with_own(rivals), gallery, labelled, protocol, on_seed=lambda done: update(done, "seed(s)")
         )
     about = (
         f"{found['frames']:,} frames ({config.fps:g} a second) and {found['regions']:,} regions of {found['cameras']}"
-        f" camera(s); {count} draw(s) of the light; heads of the baselines fitted in {heads_s:.0f} s\n"
+        f" camera(s); {count} seed(s); heads of the baselines fitted in {heads_s:.0f} s\n"
     )
     return [about, *report(found, seconds)]
 
@@ -190,11 +190,11 @@ def trained(name: str, config: TrainConfig, frames: Iterable[Frame], run: Path) 
 def report(found: Found, seconds: dict[str, float]) -> list[str]:
     """Markdown of what `evaluate_footage` found. seconds: of what was trained."""
     measures = [one for one in found["measures"] if one["queries"]]
-    lines = ["mAP in other light\n", *markdown(summary(measures, seconds))]
+    lines = ["mAP of perturbed queries\n", *markdown(summary(measures, seconds))]
     for measure, table in zip(measures, judged_tables(found), strict=True):
         lines += [f"\n### {table.title}\n", table.note, "", *markdown(table)]
         if measure["labels"]:
-            lines += ["\nmAP, P@5 in other light, by label (queries)\n", *markdown(by_label(measure))]
+            lines += ["\nmAP, P@5 of perturbed queries, by label (queries)\n", *markdown(by_label(measure))]
     moments = moments_table(found)
     lines += [f"\n### {moments.title}\n", moments.note, "", *markdown(moments)]
     lines += [f"\nNot measured: {one['title']}: {one['reason']}." for one in found["measures"] if not one["queries"]]
@@ -219,7 +219,7 @@ def _deviation(row: Found) -> str:
 
 
 def by_label(measure: Found) -> Table:
-    """mAP and P@5 in other light of each label, over its queries at all cameras."""
+    """Tabulate mAP and P@5 of perturbed queries by label, over all cameras."""
     labels: dict[str, list[Found]] = {}
     for one in measure["labels"]:
         if one["queries"]:

@@ -1,4 +1,4 @@
-"""The verb that measures an encoder: evaluate."""
+"""The evaluate verb, which measures an encoder."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def evaluate(
     events: Annotated[
         Path | None,
         Parameter(
-            help="Labelled intervals: clip,start_s,end_s,label, and kind if there is such a column; boxes are read from"
-            " a tracks.csv next to it.",
+            help="CSV of labelled intervals: clip,start_s,end_s,label and optionally kind. Boxes are read from a"
+            " tracks.csv next to it.",
             group=ON_FOOTAGE,
         ),
     ] = None,
     states: Annotated[
         tuple[str, ...],
         Parameter(
-            help="Labels that are states of the scene, told apart from what passes; else found by rule.",
+            help="Labels that are states of the scene, not things that pass. Default: found by rule.",
             negative="",
             consume_multiple=True,
             group=ON_FOOTAGE,
@@ -57,14 +57,14 @@ def evaluate(
     ] = (),
     tracks: Annotated[
         Literal["all", "even", "odd"],
-        Parameter(help="Tracks that are asked for: not those that a head was fitted to.", group=ON_FOOTAGE),
+        Parameter(help="Tracks to take queries from, so as to skip those that a head was fitted to.", group=ON_FOOTAGE),
     ] = "all",
     fps: Annotated[float, Parameter(help="Frames taken from each second of video.", group=ON_FOOTAGE)] = 4.0,
     guard_s: Annotated[
-        float, Parameter(help="Frames this close to a query are its own moment.", group=ON_FOOTAGE)
+        float, Parameter(help="Seconds around a query that count as its own moment.", group=ON_FOOTAGE)
     ] = 3.0,
     window_s: Annotated[
-        float, Parameter(help="Frames beyond the guard, and this close, are near in time.", group=ON_FOOTAGE)
+        float, Parameter(help="Seconds around a query, beyond the guard, that count as near in time.", group=ON_FOOTAGE)
     ] = 10.0,
     perturbation: Annotated[
         Perturbation, Parameter(name="*", group=ON_FOOTAGE, validator=_check_perturbation)
@@ -72,60 +72,63 @@ def evaluate(
     images: Annotated[
         Path | None,
         Parameter(
-            help="A folder or zip of class folders: leave-one-out kNN, each picture asked as a whole of all others.",
+            help="A folder or zip of class folders: leave-one-out kNN with whole pictures as queries.",
             group=ON_LABELS,
         ),
     ] = None,
     train: Annotated[
         Path | None,
-        Parameter(help="A folder or zip of class folders, to learn from: kNN and a linear probe.", group=ON_LABELS),
+        Parameter(help="A folder or zip of class folders to learn from: kNN and a linear probe.", group=ON_LABELS),
     ] = None,
     test: Annotated[
-        Path | None, Parameter(help="The same classes, other pictures: what is asked.", group=ON_LABELS)
+        Path | None, Parameter(help="Other pictures of the same classes, to test on.", group=ON_LABELS)
     ] = None,
     limit: Annotated[
-        int | None, Parameter(help="At most so many pictures of each, evenly spaced.", group=ON_LABELS)
+        int | None, Parameter(help="At most this many pictures of each set, evenly spaced.", group=ON_LABELS)
     ] = None,
     finetune: Annotated[
         bool,
         Parameter(
-            help="With --train, of a run: train on with the labels, end to end, next to the same network from scratch.",
+            help="With --train and a run: also fine-tune its encoder end to end, and the same network from scratch.",
             negative="",
             group=ON_LABELS,
         ),
     ] = False,
     compare: Annotated[
         tuple[Path, ...],
-        Parameter(help="Another encoder, an ONNX file, as one more row; may be repeated.", negative=""),
+        Parameter(help="Another encoder, an ONNX file, as an additional row; may be repeated.", negative=""),
     ] = (),
-    seed: Annotated[int, Parameter(help="Decides the perturbations, and what is drawn in fine-tuning.")] = 0,
+    seed: Annotated[int, Parameter(help="Determines the perturbations, and the random draws of fine-tuning.")] = 0,
     seeds: Annotated[
-        int, Parameter(help="How many seeds, from --seed on: mean and deviation (kNN and probe draw nothing).")
+        int,
+        Parameter(
+            help="Number of seeds, from --seed on: mean and standard deviation (kNN and probe are deterministic)."
+        ),
     ] = 1,
     device: Annotated[Device, Parameter(help="Where to run the encoder.")] = "auto",
     arch: Annotated[
-        str | None, Parameter(help="Of a run whose architecture is code: the same again, which allows it.")
+        str | None, Parameter(help="For a run whose architecture is code: the same value, which permits executing it.")
     ] = None,
     selection: WhichFiles = EVERY_ENTRY,
     json_: Json = False,
 ) -> None:
-    """Measure an encoder next to its baselines: raw pixels, colour histogram, untrained and public encoders.
+    """Measure an encoder and its baselines: raw pixels, colour histogram, untrained and pretrained encoders.
 
-    On footage, crops of what moves are searched for later in their own track, in other light; with --events, crops and
-    frames at another pass, and at other cameras. The verdict has a sentence for each measure.
+    On footage, queries are perturbed crops of what moves, to be found later in their own track; with --events, crops
+    and frames, to be found at another pass and at other cameras. The verdict has a sentence for each measure.
     """
     from lookalike.console import print_data
 
     if sum((bool(footage), bool(images), bool(train or test))) != 1:
-        fail("expected one of --footage, --images, or --train with --test", code=2)
+        fail("nothing to measure on: expected one of --footage, --images, or --train with --test", code=2)
     if bool(train) != bool(test):
         fail(f"{'--train' if train else '--test'} without {'--test' if train else '--train'}; give both", code=2)
     if finetune and (not train or encoder.is_file()):
-        fail("--finetune needs --train and --test, and the folder of a run: an ONNX file cannot be trained", code=2)
+        fail("--finetune needs --train, --test and the folder of a run: an ONNX file cannot be trained", code=2)
     if events and not footage:
-        fail("--events without --footage; they are about recordings", code=2)
+        fail("--events without --footage; give the footage that they label", code=2)
     if states and not events:
-        fail("--states without --events; they are labels of that file", code=2)
+        fail("--states without --events; give the file that has these labels", code=2)
     for flag, value, least in (("--seeds", seeds, 1), ("--limit", limit or 2, 2), ("--fps", fps, 1e-9)):
         if value < least:
             fail(f"{flag} is {value}, expected {'more than 0' if least < 1 else f'at least {least}'}", code=2)
@@ -146,7 +149,7 @@ def evaluate(
             labelled = read_labelled(events, states) if events else None
             result = _evaluate_footage(encoder, compare, footage, labelled, fps, protocol, device, arch, selection)
     except KeyboardInterrupt:
-        fail("interrupted; of an evaluation nothing is kept, run it again")
+        fail("interrupted: an evaluation keeps no partial results; start it again")
     if json_:
         print_data(json.dumps(result))
     else:
@@ -173,14 +176,12 @@ def _evaluate_footage(
     say(f"{frames:,} frames of {cameras} camera(s), {len(gallery) - frames:,} regions in which something moves")
     with work_bar(FITTING) as fitting:
         found = contenders(encoder, gallery, device, compare, arch=arch, on_fit=fitting)
-    with step_bar("asking", len(protocol.seeds)) as update:
-        return evaluate_footage(
-            found, gallery, labelled, protocol, on_seed=lambda done: update(done, "draw(s) of the light")
-        )
+    with step_bar("searching", len(protocol.seeds)) as update:
+        return evaluate_footage(found, gallery, labelled, protocol, on_seed=lambda done: update(done, "seed(s)"))
 
 
 def _read_gallery(footage: tuple[str, ...], fps: float, selection: Selection) -> Gallery:
-    """Frames, each with its regions where OpenCV is installed."""
+    """Read frames, each with its regions if OpenCV is installed."""
     from lookalike.console import frame_counter, say, warn_skipped
     from lookalike.errors import FootageError
     from lookalike.footage import read_frames
@@ -192,7 +193,7 @@ def _read_gallery(footage: tuple[str, ...], fps: float, selection: Selection) ->
     try:
         Motion()
     except FootageError:
-        say('no regions, so that crops are not measured: they need OpenCV; pip install "lookalike[explore]"')
+        say('crops are not measured: regions need OpenCV; pip install "lookalike[explore]"')
         regions = None
     with frame_counter("reading") as count:
         frames = read_frames(find(footage, selection)[0], fps, warn_skipped, regions)
@@ -216,7 +217,7 @@ def _evaluate_images(
 
     tally = Tally()
     found = find_labelled(images, limit, tally.add, selection)
-    _tell(tally)
+    _print_tally(tally)
     with work_bar(FITTING) as fitting:
         gallery = of_pictures(sample_pictures(found))
         rivals = contenders(encoder, gallery, device, compare, "photo", arch, fitting)
@@ -236,7 +237,7 @@ def _evaluate_transfer(
     arch: str | None,
     selection: Selection,
 ) -> dict[str, Any]:
-    """tuning: seed and number of seeds of fine-tuning, if there is to be any."""
+    """tuning: seed and number of seeds of fine-tuning; None for no fine-tuning."""
     from lookalike.console import step_bar, work_bar
     from training.evaluation import images
     from training.evaluation.contenders import contenders
@@ -246,7 +247,7 @@ def _evaluate_transfer(
 
     tally = Tally()
     known, asked = find_pair(train, test, limit, tally.add, selection)
-    _tell(tally)
+    _print_tally(tally)
     with work_bar(FITTING) as fitting:
         gallery = of_pictures(images.sample_pictures(known))
         rivals = contenders(encoder, gallery, device, compare, "photo", arch, fitting)
@@ -273,7 +274,7 @@ def _evaluate_transfer(
     return result
 
 
-def _tell(tally: Tally) -> None:
+def _print_tally(tally: Tally) -> None:
     from lookalike.console import say
 
     say_skipped(tally)
@@ -283,7 +284,7 @@ def _tell(tally: Tally) -> None:
 
 @contextmanager
 def _picture_counter(total: int) -> Iterator[tuple[Callable[[int], None], Callable[[str, str], None]]]:
-    """What counts pictures as they are embedded, and what names those that cannot be read."""
+    """Yield a function that counts embedded pictures, and one that reports a picture that cannot be read."""
     from lookalike.console import step_bar, warn_skipped
     from lookalike.footage import Skipped
 

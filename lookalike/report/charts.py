@@ -1,4 +1,4 @@
-"""Curves as SVG, drawn by matplotlib."""
+"""Draw curves as SVG, with matplotlib."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from lookalike.report.page import Chart
 MONITORED = {
     "effective_rank": (
         "Effective rank",
-        "How many dimensions the embeddings of a sample really use, while it trained.",
+        "How many dimensions the embeddings of a sample use, during training.",
     ),
-    "self_retrieval": ("Own moment first", "Share of perturbed frames that find their own moment, while it trained."),
-    "precision5": ("Precision@5", "Of perturbed queries, among the labelled events, while it trained."),
+    "self_retrieval": (
+        "Own moment first",
+        "Share of perturbed frames whose nearest frame is their own moment, during training.",
+    ),
+    "precision5": ("Precision@5", "Of perturbed queries among the labelled events, during training."),
 }
 
 
@@ -52,7 +55,7 @@ def training_charts(metrics: Path) -> list[Chart]:
 def curve(
     title: str, note: str, steps: Sequence[float], values: Sequence[float], healthy: float | None = None
 ) -> Chart:
-    """One curve over steps. healthy: where it should be, drawn as a dashed line."""
+    """Draw a curve over steps. healthy: the value it should have, as a dashed line."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

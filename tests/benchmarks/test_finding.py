@@ -47,7 +47,7 @@ def tables(printed: str) -> dict[str, list[list[str]]]:
     """By the heading above: the rows of the first table below it, without its header."""
     found: dict[str, list[list[str]]] = {}
     for section in printed.split("\n### "):
-        first = section.split("\n\nmAP, P@5 in other light, by label")[0]
+        first = section.split("\n\nmAP, P@5 of perturbed queries, by label")[0]
         lines = [line for line in first.split("\n") if line[:2] == "| "]
         found[section.splitlines()[0]] = [line.strip("| ").split(" | ") for line in lines[1:]]
     return found
@@ -68,7 +68,7 @@ def test_it_measures_what_is_pretrained_and_trained(tmp_path: Path, capsys: pyte
     )
     printed = capsys.readouterr().out
     assert "68 frames (4 a second)" in printed
-    assert "of 1 camera(s); 2 draw(s) of the light" in printed
+    assert "of 1 camera(s); 2 seed(s)" in printed
     assert "26 queries of 2 passes" in printed
     assert "| square (26) |" in printed
     assert "Not measured: Whole frames, other cameras: no label has a query." in printed

@@ -300,9 +300,9 @@ def test_weights_from_elsewhere_become_a_file(
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ([], "expected the folder of a run, or --from with weights"),
-        (["run", "--from", "w.pt"], "expected the folder of a run, or --from with weights"),
-        (["--from", "w.pt"], "--from needs --footage"),
+        ([], "expected either the folder of a run or --from with weights"),
+        (["run", "--from", "w.pt"], "expected either the folder of a run or --from with weights"),
+        (["--from", "w.pt"], "--from without --footage"),
         (["run", "--min-top10", "95"], "--min-top10 is 95, expected 0 to 1"),
         (["--from", "w.pt", "--footage", "clips", "--input-px", "0"], "--input-px is 0, expected more than 0"),
     ],

@@ -59,7 +59,8 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_code_that_a_run_names_is_not_executed(run, code, way):
     expected = (
-        f"the run's architecture is code in {code}, which is not executed unasked; `--arch {code}:small` allows it"
+        f"the run's architecture is code in {code}, which is not executed without permission;"
+        f" allow it with `--arch {code}:small`"
     )
     with pytest.raises(TrainingError) as raised:
         WAYS[way](run)

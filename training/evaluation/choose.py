@@ -23,7 +23,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Choice:
-    """Whether training helped. initial, trained: mAP of each in finding the same track later, in other light.
+    """Whether training helped. initial, trained: mAP of each in finding the same track later.
 
     queries, tracks: how many. reason: why there is no query, if there is none.
     """
@@ -43,10 +43,10 @@ class Choice:
         """Describe it to a person, in a sentence or two."""
         if not self.queries:
             return f"Whether training helped is unknown: {self.reason}. The trained encoder is kept."
-        counts = f"mAP of {self.queries} queries of {self.tracks} tracks that the head was not fitted to"
+        counts = f"{self.queries} queries of {self.tracks} tracks that the head was not fitted to"
         kept = "The initial weights are kept" if self.keep_initial else "The trained encoder is kept"
         return (
-            f"Finding the same thing later in other light: {self.trained:.3f} after training, {self.initial:.3f} before"
+            f"mAP of the same track later: {self.trained:.3f} after training, {self.initial:.3f} before"
             f" ({counts}). {kept}."
         )
 
@@ -60,7 +60,7 @@ def choose(
     track: np.ndarray,
     on_fit: OnFit = no_progress,
 ) -> Choice:
-    """Compare both on every second track; heads are fitted to the others.
+    """Compare both encoders on every second track; their heads are fitted to the others.
 
     initial, trained: as encoders.build_encoder makes them. sample, track: of the cache, see summary.sample_gallery.
     on_fit: see head.OnFit.
@@ -74,7 +74,7 @@ def choose(
 
 
 def _of_other_tracks(regions: RegionCache) -> RegionCache:
-    """A sample of the regions of even tracks, and of those in none."""
+    """Sample the regions of even tracks, and those in no track."""
     rows = np.flatnonzero((regions.track < 0) | (regions.track % 2 == 0))
     rows = rows[sample_regions(regions.track[rows], REGIONS)]
     return RegionCache(regions.pictures[rows], regions.frame[rows], regions.box[rows], regions.track[rows])

@@ -1,4 +1,4 @@
-"""What is measured: the encoder in question, others to compare it with, and the baselines that it must beat."""
+"""Contenders: the encoder in question, encoders to compare it with, and its baselines."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ Role = Literal["own", "compared", "baseline"]
 class Contender:
     """Something that embeds pictures. role: the encoder in question, one to compare it with, or a baseline.
 
-    parts: of its embeddings; crop, frame: how they are weighed for a part of a picture and for a whole one.
+    parts: of its embeddings. crop, frame: weights of the parts for a part of a picture and for a whole one.
     """
 
     name: str
@@ -65,12 +65,12 @@ class Contender:
 
     @property
     def joinable(self) -> bool:
-        """Whether it is measured with colour, too: a baseline that has none."""
+        """Return whether it is also measured joined with colour: a baseline without colour."""
         colour = self.name == HISTOGRAM or any(part.name == "colour" for part in self.parts)
         return self.role == "baseline" and not colour
 
     def weighed(self, queries: np.ndarray, crops: bool) -> np.ndarray:
-        """Queries, float32 (Q, D), by which a dot product weighs the parts as a search does."""
+        """Weigh the parts of queries, float32 (Q, D), as a search does."""
         weights = self.crop if crops else self.frame
         return np.stack([weigh(query, self.parts, weights) for query in queries]) if len(self.parts) > 1 else queries
 
@@ -84,10 +84,10 @@ def contenders(
     arch: str | None = None,
     on_fit: OnFit = no_progress,
 ) -> list[Contender]:
-    """The encoder (an ONNX file, or a run), those to compare it with (ONNX files), and the baselines.
+    """Load the encoder (an ONNX file, or a run) and those to compare it with (ONNX files), and make the baselines.
 
-    gallery: what is searched, which heads of baselines are fitted to. views: of these pictures, if they are not those
-    of the run: it decides how the heads of baselines are fitted. arch: as for `TrainConfig.load`.
+    gallery: what is searched; the heads of baselines are fitted to it. views: of these pictures, if not those of the
+    run: they decide how the heads of baselines are fitted. arch: as for `TrainConfig.load`.
     on_fit: see head.OnFit, of each head in turn.
     Raises: TrainingError or EncoderError if there is no such encoder; DeviceError if there is no such device.
     """
@@ -102,7 +102,7 @@ def contenders(
     encoder = Encoder(encoder_or_run, device)
     own = _exported(OWN, encoder, "own")
     config = _of_views(_config_of(encoder.spec), views)
-    networks = NETWORKS if _is_ours(encoder.spec) else (PIXELS, PRETRAINED)  # else nothing says what untrained would be
+    networks = NETWORKS if _is_ours(encoder.spec) else (PIXELS, PRETRAINED)  # else the untrained network is unknown
     return [own, *_named_apart(others), *baselines(config, gallery, device, networks, on_fit)]
 
 
@@ -111,7 +111,7 @@ def _of_views(config: TrainConfig, views: Views | None) -> TrainConfig:
 
 
 def of_run(encoder: EncoderWithHead, config: TrainConfig, device: Device = "auto") -> Contender:
-    """The encoder in question, of a run that is loaded already."""
+    """Make the encoder in question of a run that is already loaded."""
     return _with_head(OWN, encoder, config, device, "own")
 
 
@@ -122,7 +122,7 @@ def baselines(
     networks: Sequence[str] = NETWORKS,
     on_fit: OnFit = no_progress,
 ) -> list[Contender]:
-    """What an encoder must beat. networks: which of NETWORKS, whose heads take most of the time."""
+    """Make the baselines. networks: which of NETWORKS; fitting their heads takes most of the time."""
     found = [
         Contender("raw pixels 8x8", raw_pixels(8)),
         Contender("raw pixels 32x32", raw_pixels(32)),
@@ -135,15 +135,15 @@ def baselines(
         try:
             fitted = fit_head(network().to(pick_device(device)), frames, config, regions, camera=camera, on_fit=on_fit)
         except TrainingError as error:
-            say(f"no baseline {name}: {error}")
+            say(f"baseline left out: {name}: {error}")
             continue
         found.append(_with_head(name, fitted, config, device))
     return found
 
 
 def _fitted_to(gallery: Gallery, config: TrainConfig) -> tuple[np.ndarray, np.ndarray, RegionCache]:
-    """A sample of frames, uint8 (M, C, C, 3), their cameras, int64 (M,), and regions with their tracks, as a run has
-    them cached.
+    """Sample what a head is fitted to, as a run caches it: frames, uint8 (M, C, C, 3), their cameras, int64 (M,), and
+    regions with their tracks.
     """
     track = find_tracks(gallery)
     frames, regions = np.flatnonzero(gallery.whole), np.flatnonzero(~gallery.whole)
@@ -158,7 +158,7 @@ def _fitted_to(gallery: Gallery, config: TrainConfig) -> tuple[np.ndarray, np.nd
 
 
 def _networks(config: TrainConfig) -> dict[str, Callable[[], nn.Module]]:
-    """Networks whose heads are fitted as that of the encoder in question."""
+    """Return the networks whose heads are fitted like that of the encoder in question."""
     return {UNTRAINED: lambda: _untrained(config), PIXELS: _small_pixels, PRETRAINED: _pretrained}
 
 
@@ -174,17 +174,17 @@ def _pretrained() -> nn.Module:
 
 
 def _small_pixels() -> nn.Module:
-    """Pictures of 16 x 16 pixels whose light is taken out: all of it but the network."""
+    """Make the encoder without a network: 16 x 16 pixels, less their light."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(16), Standardize(), nn.Flatten())
 
 
 def _is_ours(spec: EncoderSpec) -> bool:
-    """Whether the file says what its encoder was built from."""
+    """Return whether the spec names an architecture that can be built here."""
     return spec.arch in get_args(BuiltIn) or spec.arch.startswith(TIMM)
 
 
 def _config_of(spec: EncoderSpec) -> TrainConfig:
-    """The settings that decide an untrained encoder of the same kind, and heads like its own, as far as it says."""
+    """Return settings for an untrained encoder of the same kind, and for heads of the same lengths."""
     if not _is_ours(spec):
         return TrainConfig(input_px=spec.input_px)
     lengths = {part.name: part.dim for part in spec.parts} or {"layout": spec.dim}
@@ -199,7 +199,7 @@ def _exported(name: str, encoder: Encoder, role: Role) -> Contender:
 
 
 def _named_apart(found: list[Contender]) -> list[Contender]:
-    """Files of one name in several folders are numbered."""
+    """Number encoders whose files have the same name."""
     names = [one.name for one in found]
     return [
         Contender(f"{one.name} ({row + 1})", one.embed, one.role, one.parts, one.crop, one.frame)

@@ -74,7 +74,7 @@ def test_training_that_makes_it_see_is_kept(cache: FrameCache) -> None:
     assert not found.keep_initial
     assert found.tracks == THINGS // 2
     assert found.queries == THINGS // 2 * 6
-    assert f"mAP of {found.queries} queries of 6 tracks that the head was not fitted to" in str(found)
+    assert f"({found.queries} queries of 6 tracks that the head was not fitted to" in str(found)
 
 
 def test_where_nothing_moves_nothing_tells(tmp_path: Path) -> None:

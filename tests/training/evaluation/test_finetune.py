@@ -68,7 +68,9 @@ def test_ctrl_c_is_said_in_one_line() -> None:
         if step == 2:
             raise KeyboardInterrupt
 
-    with pytest.raises(TrainingError, match="interrupted at step 1 of 32 of fine-tuning; of that, nothing is kept"):
+    with pytest.raises(
+        TrainingError, match="interrupted at step 1 of 32 of fine-tuning, which keeps no partial results"
+    ):
         fine_tune(fresh(0), CONFIG, stripes(32, 0), stripes(4, 1), 0, "cpu", SCHEDULE, interrupt)
 
 

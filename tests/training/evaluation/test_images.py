@@ -121,8 +121,8 @@ def test_what_was_learned_is_asked_about_others() -> None:
     assert own == {"knn200_weighted": 1.0, "knn10": 1.0, "linear_probe": 1.0}
     assert baseline == {"knn200_weighted": 0.75, "knn10": 0.75, "linear_probe": 0.75}
     assert result["verdict"] == (  # of 4 pictures: 1.96 times the root of .75 * .25 / 4
-        "Not ahead of HSV histogram by more than chance: linear probe 1.00, HSV histogram 0.75, on 4 pictures; +0.250,"
-        " chance 0.424."
+        "Not better than HSV histogram by more than chance: linear probe 1.00, HSV histogram 0.75, on 4 pictures;"
+        " +0.250, chance 0.424."
     )
 
 
@@ -158,7 +158,7 @@ def test_the_verdict_says_how_much_the_seeds_differ() -> None:
     """.2 between draws: chance is at least 1.96 * .2."""
     rows = rows_of(0.7, scratch=0.5)
     rows = [row | {"std": {"value": spread}} for row, spread in zip(rows, (0.01, 0.2), strict=True)]
-    expected = "Not ahead of scratch by more than chance: kNN 0.70 +-0.01, scratch 0.50 +-0.20, on 10,000 pictures"
+    expected = "Not better than scratch by more than chance: kNN 0.70 +-0.01, scratch 0.50 +-0.20, on 10,000 pictures"
     assert verdict(rows, "value", "kNN", 10_000).startswith(expected)
 
 
@@ -171,5 +171,7 @@ def test_the_verdict_says_so_when_a_baseline_is_as_good(own: float) -> None:
 
 def test_every_baseline_that_is_not_beaten_is_named() -> None:
     rows = rows_of(0.5, raw_pixels=0.5, HSV_histogram=0.6, untrained=0.49)
-    expected = "Does not beat HSV histogram: kNN 0.50, HSV histogram 0.60, on 100 pictures. Nor raw pixels 0.50."
+    expected = (
+        "Does not beat HSV histogram: kNN 0.50, HSV histogram 0.60, on 100 pictures. Also not beaten: raw pixels 0.50."
+    )
     assert verdict(rows, "value", "kNN", 100) == expected
