@@ -1,4 +1,4 @@
-"""The CIFAR-10 recipe, measured by nearest neighbours on the test set, beside the floors and what others published.
+"""The CIFAR-10 recipe, measured by nearest neighbours on the test set, next to baselines and published figures.
 
     python -m benchmarks.cifar10 train-a.zip train-b.zip test.zip --seeds 0 --seeds 1
     python -m benchmarks.cifar10 train.zip test.zip --arch compact --subset 5000 --epochs 3 --batch 128
@@ -37,7 +37,7 @@ from training.config import TrainConfig, find_recipe, read_recipe
 from training.data import FrameCache, build_cache
 from training.encoders import build_encoder
 from training.evaluation.baselines import hsv_histogram, raw_pixels
-from training.probe import knn_transfers, read_labelled
+from training.evaluation.probe import knn_transfers, read_labelled
 from training.train import Progress, pick_device, train
 
 # Best kNN accuracy over all epochs, k = 200, ResNet-18 with a 3x3 stem and no max pool, no blur.
@@ -137,8 +137,8 @@ def main(
     if subset or gallery or questions or not _is_whole(config):
         print("Only a trend: this is not the whole recipe, so it is not comparable with the published figures.\n")
     runs = [train_and_measure(labelled, dataclasses.replace(config, seed=seed)) for seed in seeds]
-    floors = measure_floors(labelled, config, seeds[0])
-    print("\n".join([*_accuracies(floors, runs), "", *_course(runs), "", *_time_to_goal(runs)]))
+    baselines = measure_baselines(labelled, config, seeds[0])
+    print("\n".join([*_accuracies(baselines, runs), "", *_course(runs), "", *_time_to_goal(runs)]))
 
 
 def _is_whole(config: TrainConfig) -> bool:
@@ -181,7 +181,7 @@ def _evenly(count: int, limit: int | None) -> np.ndarray:
     return np.linspace(0, count - 1, min(count, limit or count)).round().astype(int)
 
 
-def measure_floors(labelled: Labelled, config: TrainConfig, seed: int) -> dict[str, Knn]:
+def measure_baselines(labelled: Labelled, config: TrainConfig, seed: int) -> dict[str, Knn]:
     torch.manual_seed(seed)
     device = pick_device(config.device)
     untrained = build_encoder(config.arch, config.light).to(device)
@@ -247,9 +247,9 @@ def fill_cache(folder: Path, pictures: list[np.ndarray], config: TrainConfig) ->
     return build_cache(folder, frames, config.cache_px, lambda frame: None)
 
 
-def _accuracies(floors: dict[str, Knn], runs: list[Run]) -> list[str]:
+def _accuracies(baselines: dict[str, Knn], runs: list[Run]) -> list[str]:
     rows = ["| | kNN, k 200, T .1 | kNN, k 10 | training | images/s |", "|---|---|---|---|---|"]
-    rows += [f"| {name} | {one.k200:.1%} | {one.k10:.1%} | | |" for name, one in floors.items()]
+    rows += [f"| {name} | {one.k200:.1%} | {one.k10:.1%} | | |" for name, one in baselines.items()]
     for run in runs:
         last = run.course[-1][1]
         rate = run.images / run.seconds

@@ -24,7 +24,7 @@ from cyclopts import App, Parameter
 
 from benchmarks.machine import describe
 from benchmarks.varied import with_settings
-from lookalike.console import frame_counter, say, step_bar, warn_skipped
+from lookalike.console import frame_counter, say, step_bar, warn_skipped, work_bar
 from lookalike.contract import Device
 from lookalike.demo.benchmark import render_benchmark
 from lookalike.footage import Frame, find_sources, read_frames
@@ -33,7 +33,7 @@ from lookalike.report.page import Table
 from lookalike.report.retrieval import judged_tables, moments_table
 from training.config import TrainConfig, find_recipe, read_recipe
 from training.evaluation.baselines import Embedder
-from training.evaluation.contenders import PUBLIC, Contender, Role, baselines, of_run
+from training.evaluation.contenders import PRETRAINED, Contender, Role, baselines, of_run
 from training.evaluation.footage import Found, Protocol, evaluate_footage
 from training.evaluation.gallery import gather
 from training.evaluation.labels import read_labelled
@@ -75,7 +75,7 @@ def main(
     sources: footage, or `rendered`. variants: how the parts of the pretrained encoder are weighed, a row each.
     steps: of training. recipe: its settings; heads of the baselines have its lengths, too. compact: train that from
     random weights, too. vary: NAME=VALUE[,NAME=VALUE], settings of one more run of the recipe; may be given several
-    times. seeds: draws of the light, from `seed` on; `seed` decides what is rendered and how training
+    times. seeds: of the perturbation, from `seed` on; `seed` decides what is rendered and how training
     begins, too. duration_s: of each rendered camera.
     """
     given = {"steps": steps, "seed": seed, "device": device, "monitor_every": 0}
@@ -101,20 +101,21 @@ def measure(
     """Read, fit, train and ask. config: of the baselines. configs: of what is trained, by name. Returns: Markdown."""
     gallery = gather(_read(footage, config.fps))
     began = time.perf_counter()
-    rivals = list(with_variants(baselines(config, gallery, config.device), variants))
+    with work_bar("fitting heads") as fitting:
+        rivals = list(with_variants(baselines(config, gallery, config.device, on_fit=fitting), variants))
     heads_s, seconds = time.perf_counter() - began, {}
     for name, one in configs.items():
         with tempfile.TemporaryDirectory() as folder:
             encoder, seconds[name] = trained(name, one, _read(footage, one.fps), Path(folder, "run"))
         rivals.append(encoder)
     labelled, count = read_labelled(events) if events else None, len(protocol.seeds)
-    with step_bar("asking", count) as update:
+    with step_bar("searching", count) as update:
         found = evaluate_footage(
-            with_own(rivals), gallery, labelled, protocol, on_seed=lambda done: update(done, "draw(s) of the light")
+            with_own(rivals), gallery, labelled, protocol, on_seed=lambda done: update(done, "seed(s)")
         )
     about = (
         f"{found['frames']:,} frames ({config.fps:g} a second) and {found['regions']:,} regions of {found['cameras']}"
-        f" camera(s); {count} draw(s) of the light; heads of the baselines fitted in {heads_s:.0f} s\n"
+        f" camera(s); {count} seed(s); heads of the baselines fitted in {heads_s:.0f} s\n"
     )
     return [about, *report(found, seconds)]
 
@@ -145,7 +146,7 @@ def _read(sources: Sequence[str], fps: float) -> Iterator[Frame]:
 def with_variants(found: Iterable[Contender], variants: Sequence[Variant]) -> Iterator[Contender]:
     """The same, and after the pretrained encoder its variants, if it has all parts; it looks at pictures once."""
     for one in found:
-        if one.name != PUBLIC:
+        if one.name != PRETRAINED:
             yield one
             continue
         yield (shared := replace(one, embed=remembered(one.embed)))
@@ -170,7 +171,7 @@ def remembered(embed: Embedder) -> Embedder:
 
 def with_own(rivals: Sequence[Contender]) -> list[Contender]:
     """The encoder in question is the first that was trained, else the pretrained one; others of those are compared."""
-    trained = [one.name for one in rivals if one.role == "own"] or [PUBLIC]
+    trained = [one.name for one in rivals if one.role == "own"] or [PRETRAINED]
     others: dict[str, Role] = dict.fromkeys(trained[1:], "compared")
     return [replace(one, role="own" if one.name == trained[0] else others.get(one.name, one.role)) for one in rivals]
 
@@ -181,18 +182,19 @@ def trained(name: str, config: TrainConfig, frames: Iterable[Frame], run: Path) 
     began = time.perf_counter()
     with step_bar(name, config.steps) as update:
         pretrain(cache, config, run, False, lambda now: update(now.step, f"loss {now.loss:.3f}"))
-    head, config = load_trained(run)
+    with work_bar("fitting the head") as fitting:
+        head, config = load_trained(run, on_fit=fitting)
     return replace(of_run(head, config, config.device), name=name), time.perf_counter() - began
 
 
 def report(found: Found, seconds: dict[str, float]) -> list[str]:
     """Markdown of what `evaluate_footage` found. seconds: of what was trained."""
     measures = [one for one in found["measures"] if one["queries"]]
-    lines = ["mAP in other light\n", *markdown(summary(measures, seconds))]
+    lines = ["mAP of perturbed queries\n", *markdown(summary(measures, seconds))]
     for measure, table in zip(measures, judged_tables(found), strict=True):
         lines += [f"\n### {table.title}\n", table.note, "", *markdown(table)]
         if measure["labels"]:
-            lines += ["\nmAP, P@5 in other light, by label (queries)\n", *markdown(by_label(measure))]
+            lines += ["\nmAP, P@5 of perturbed queries, by label (queries)\n", *markdown(by_label(measure))]
     moments = moments_table(found)
     lines += [f"\n### {moments.title}\n", moments.note, "", *markdown(moments)]
     lines += [f"\nNot measured: {one['title']}: {one['reason']}." for one in found["measures"] if not one["queries"]]
@@ -217,7 +219,7 @@ def _deviation(row: Found) -> str:
 
 
 def by_label(measure: Found) -> Table:
-    """mAP and P@5 in other light of each label, over its queries at all cameras."""
+    """Tabulate mAP and P@5 of perturbed queries by label, over all cameras."""
     labels: dict[str, list[Found]] = {}
     for one in measure["labels"]:
         if one["queries"]:

@@ -1,4 +1,4 @@
-"""What training on a folder of pictures is worth: kNN by class folders, next to baselines and to the frozen start.
+"""Measure what training on a folder of pictures is worth: kNN by class folders, next to the baselines.
 
     python -m benchmarks.images FOLDER_OF_CLASSES
     python -m benchmarks.images FOLDER_OF_CLASSES --init none --steps 200
@@ -25,11 +25,11 @@ from lookalike.footage import Frame
 from lookalike.parts import PHOTO, Weights
 from training.config import CONFIG, TrainConfig, find_recipe, read_recipe
 from training.data import build_cache
-from training.evaluation.contenders import PUBLIC, Contender, Role, baselines, of_run
+from training.evaluation.contenders import PRETRAINED, Contender, Role, baselines, of_run
 from training.evaluation.gallery import of_pictures, shrink
-from training.evaluation.pictures import evaluate_images, weighed
+from training.evaluation.images import evaluate_images, weighed
+from training.evaluation.probe import find_labelled, read_pictures
 from training.photos import settle_views
-from training.probe import find_labelled, read_pictures
 from training.train import pick_device, train
 from training.trained import load_trained
 from training.warm_start import settle
@@ -54,7 +54,7 @@ def main(
     steps: int | None = None,
     limit: int | None = None,
 ) -> None:
-    """Train once and print a row for each baseline, for the frozen start, and for the trained encoder.
+    """Train once and print a row for each baseline, for the pretrained encoder, and for the trained encoder.
 
     recipe: settings of the run. init, steps: instead of the recipe's. limit: at most so many pictures.
     """
@@ -104,11 +104,11 @@ def as_frames(pictures: Iterable[np.ndarray]) -> Iterator[Frame]:
 def measure(
     pictures: Sequence[np.ndarray], labels: np.ndarray, names: list[str], trained: Contender, config: TrainConfig
 ) -> dict[str, Any]:
-    """kNN of every row. Returns: as `training.evaluation.pictures.evaluate_images`."""
+    """kNN of every row. Returns: as `training.evaluation.images.evaluate_images`."""
     found = list(weighed_in_turn(trained, pictures, f"trained, {config.steps:,} steps", "own"))
     for one in baselines(config, of_pictures(list(pictures)), config.device):
-        if one.name == PUBLIC:
-            found += weighed_in_turn(one, pictures, "frozen start", "baseline")
+        if one.name == PRETRAINED:
+            found += weighed_in_turn(one, pictures, "pretrained", "baseline")
         else:
             found.append((one, weighed(one.embed(list(pictures)), one.parts, one.frame)))
     return evaluate_images([one for one, _ in found], [vectors for _, vectors in found], labels, names)

@@ -3,7 +3,7 @@
     python -m benchmarks.page encoder.onnx recordings/
 
 The index holds two frames of each second of the recordings, and then as many copies of them as it takes: files of their
-own, of cameras of their own, each a day later, whose vectors are those of the originals, disturbed (cosine about .96).
+own, of cameras of their own, each a day later, whose vectors are those of the originals, perturbed (cosine about .96).
 Pictures are frames of the recordings, JPEGs of 768 x 432, each dropped on an empty page. Served by `lookalike serve`,
 with no picture cut beforehand.
 """
@@ -77,7 +77,7 @@ def fill(index: FrameIndex, model: Encoder, sources: Sequence[Source], count: in
         say(f"{day * len(read):,} of {count:,} frames stored")
         part = read[: count - day * len(read)]
         as_of = {one.path: copied(one.path, day, folder / f"{day}-{number}") for number, one in enumerate(videos)}
-        index.add([_moved(frame, day, *as_of[frame.source]) for frame in part], disturbed(vectors[: len(part)], day))
+        index.add([_moved(frame, day, *as_of[frame.source]) for frame in part], perturbed(vectors[: len(part)], day))
     index.finish([])
     index.optimize()
 
@@ -94,7 +94,7 @@ def copied(video: str, day: int, folder: Path) -> tuple[str, str]:
         return str(copy), hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def disturbed(vectors: np.ndarray, day: int) -> np.ndarray:
+def perturbed(vectors: np.ndarray, day: int) -> np.ndarray:
     """float32 (N, D), of length 1; those of the first day as they are."""
     noise = np.random.default_rng(day).standard_normal(vectors.shape)
     noise *= (0.3 if day else 0.0) / np.linalg.norm(noise, axis=1, keepdims=True)

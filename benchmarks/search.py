@@ -124,7 +124,7 @@ def clustered(frames: int, seed: int = 0, dim: int = DIM) -> np.ndarray:
 
 
 def near(vectors: np.ndarray, queries: int, seed: int = 1) -> np.ndarray:
-    """float32 (queries, D): frames that were disturbed; the nearest has a cosine of about .95."""
+    """float32 (queries, D): perturbed frames; the nearest has a cosine of about .95."""
     random = np.random.default_rng(seed)
     chosen = vectors[random.integers(0, len(vectors), queries)]
     return _unit(chosen + 0.3 * _unit(random.standard_normal(chosen.shape))).astype(np.float32)

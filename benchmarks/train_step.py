@@ -1,4 +1,4 @@
-"""Images per second of the whole training step, beside what the machine could do and beside a peer.
+"""Images per second of the whole training step, next to what the machine could do, and to a peer.
 
     python -m benchmarks.train_step
     python -m benchmarks.train_step --preset cifar10 --device cpu --batch 8
@@ -9,7 +9,7 @@ DataLoader with workers, round a network, optimiser, batch, precision and size e
 in memory, and run in turns, in one process. Where other jobs share the processors, the ratio of processor time is the
 one to read: more processes, as the peer has, get a larger share of a busy machine.
 
-The floor is the step's arithmetic at the speed of a large matrix product.
+The lower bound is the step's arithmetic at the speed of a large matrix product.
 """
 
 from __future__ import annotations
@@ -229,7 +229,7 @@ def table(config: TrainConfig, device: torch.device, measured: list[Round], stag
     total = sum(stage_s.values())
     rows += [(f"of which {name}", f"{1e3 * one:.1f} ms, {one / total:.1%}") for name, one in stage_s.items()]
     rows.append(("arithmetic of a step", f"{flops / 1e9:.1f} GFLOP; the matrix product does {rate / 1e9:.0f} GFLOP/s"))
-    rows.append(("floor", f"{1e3 * flops / rate:.1f} ms of {1e3 * step_s:.1f}, {flops / rate / step_s:.0%}"))
+    rows.append(("lower bound", f"{1e3 * flops / rate:.1f} ms of {1e3 * step_s:.1f}, {flops / rate / step_s:.0%}"))
     if config.arch == "resnet18-small":
         rows.append((f"epoch of {EPOCH:,}", f"{EPOCH / config.batch * step_s:.1f} s"))
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from lookalike.contract import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, EncoderSpec
-from training.fused import with_fused_encoder
 from training.graph import trace
-from training.head import EncoderWithHead
+from training.head import EncoderWithHead, with_fused_encoder
 
 
 class Clamp(nn.Module):
@@ -40,17 +39,17 @@ class HalfNetwork(nn.Module):
         return self.network(self.normalisation(images).half()).float()
 
 
-def in_half(served: EncoderWithHead) -> EncoderWithHead:
-    """The same encoder in float16; `served` itself stays as it is."""
-    half = copy.deepcopy(served)
+def in_half(encoder: EncoderWithHead) -> EncoderWithHead:
+    """The same encoder in float16; `encoder` itself stays as it is."""
+    half = copy.deepcopy(encoder)
     assert isinstance(half.encoder, nn.Sequential)
     half.encoder = HalfNetwork(half.encoder)
     return half.eval()
 
 
-def quick_to_trace(served: EncoderWithHead, input_px: int) -> EncoderWithHead:
+def quick_to_trace(encoder: EncoderWithHead, input_px: int) -> EncoderWithHead:
     """A copy that gives the same, of fewer and simpler layers: the exporter follows each of them several times."""
-    simple = with_fused_encoder(served, input_px)
+    simple = with_fused_encoder(encoder, input_px)
     for module in list(simple.modules()):
         for name, part in list(module.named_children()):
             if isinstance(part, nn.Hardtanh):
@@ -58,10 +57,10 @@ def quick_to_trace(served: EncoderWithHead, input_px: int) -> EncoderWithHead:
     return simple
 
 
-def to_onnx(served: EncoderWithHead, spec: EncoderSpec) -> onnx.ModelProto:
+def to_onnx(encoder: EncoderWithHead, spec: EncoderSpec) -> onnx.ModelProto:
     """The whole way from uint8 (N, S, S, 3) to unit float32 (N, D), for any N, checked, with its spec."""
     example = torch.zeros(2, spec.input_px, spec.input_px, 3, dtype=torch.uint8)
-    model = trace(served, example, INPUT_NAME, OUTPUT_NAME)
+    model = trace(encoder, example, INPUT_NAME, OUTPUT_NAME)
     # The exporter records this machine's paths and a stack trace for every node: nobody else's business.
     for node in model.graph.node:
         del node.metadata_props[:]

@@ -27,7 +27,7 @@ BATCH = 16  # frames per calibration run; the histograms of onnxruntime take who
 
 
 @dataclass(frozen=True)
-class Recipe:
+class QuantConfig:
     """One way to quantise. ranges: how those of activations are taken. kept: convolutions that stay fp32."""
 
     ranges: CalibrationMethod = CalibrationMethod.MinMax
@@ -58,38 +58,38 @@ def quantize(fp32: Path, frames: np.ndarray, judge: Judge, on_attempt: Callable[
     Raises: ExportError if no way holds the limits.
     """
     quantizer = Quantizer(fp32, frames, fp32.parent)
-    tried: list[tuple[Recipe, Parity]] = []
-    for recipe in _recipes(quantizer, judge, tried, on_attempt):
-        path = quantizer.write(recipe)
+    tried: list[tuple[QuantConfig, Parity]] = []
+    for config in _configs(quantizer, judge, tried, on_attempt):
+        path = quantizer.write(config)
         parity = judge.parity(path)
-        tried.append((recipe, parity))
+        tried.append((config, parity))
         missed = parity.shortfall(judge.limits)
-        on_attempt(f"int8, {recipe}: {missed or f'holds, top10 {parity.top10:.3f}'}")
+        on_attempt(f"int8, {config}: {missed or f'holds, top10 {parity.top10:.3f}'}")
         if not missed:
-            return path, str(recipe)
-    recipe, parity = max(tried, key=lambda one: one[1].top10)
+            return path, str(config)
+    config, parity = max(tried, key=lambda one: one[1].top10)
     raise ExportError(
-        f"int8 costs this encoder too much: not written: at best, top10 is {parity.top10:.3f} with {recipe}, expected"
+        f"int8 costs this encoder too much: not written: at best, top10 is {parity.top10:.3f} with {config}, expected"
         f" at least {judge.limits.top10}; use --precision fp32, train on more footage to calibrate on, or, if your own"
         f" `lookalike evaluate` allows, accept less by --min-top10"
     )
 
 
-def _recipes(
-    quantizer: Quantizer, judge: Judge, tried: list[tuple[Recipe, Parity]], on_attempt: Callable[[str], None]
-) -> Iterator[Recipe]:
+def _configs(
+    quantizer: Quantizer, judge: Judge, tried: list[tuple[QuantConfig, Parity]], on_attempt: Callable[[str], None]
+) -> Iterator[QuantConfig]:
     """What to try next; `tried` fills up meanwhile."""
-    yield Recipe()
-    yield Recipe(CalibrationMethod.Percentile)
+    yield QuantConfig()
+    yield QuantConfig(CalibrationMethod.Percentile)
     ranges = max(tried, key=lambda one: one[1].top10)[0].ranges
     layers = quantizer.convolutions
-    alone = {one: Recipe(ranges, tuple(other for other in layers if other != one)) for one in layers}
+    alone = {one: QuantConfig(ranges, tuple(other for other in layers if other != one)) for one in layers}
     on_attempt(f"int8: what each of {len(layers)} convolutions costs")
-    agreement = {one: judge.agreement(quantizer.write(recipe)) for one, recipe in alone.items()}
+    agreement = {one: judge.agreement(quantizer.write(config)) for one, config in alone.items()}
     worst_first = sorted(layers, key=agreement.__getitem__)
     count = 1
     while count <= len(layers) / 2:
-        yield Recipe(ranges, tuple(worst_first[:count]))
+        yield QuantConfig(ranges, tuple(worst_first[:count]))
         count *= 2
 
 
@@ -107,10 +107,10 @@ class Quantizer:
         self._graph = onnx.load(self._prepared).graph
         self.convolutions = [node.name for node in self._graph.node if node.op_type == "Conv"]
 
-    def write(self, recipe: Recipe) -> Path:
+    def write(self, config: QuantConfig) -> Path:
         """Quantise. Returns: the file, which the next call writes anew."""
         path = self._folder / "int8.onnx"
-        chosen = quantisable(self._graph, recipe.kept)
+        chosen = quantisable(self._graph, config.kept)
         with _quiet():
             quantize_static(
                 str(self._prepared),
@@ -124,8 +124,8 @@ class Quantizer:
                 weight_type=QuantType.QInt8,
                 op_types_to_quantize=["Conv", *CARRIES],
                 nodes_to_quantize=chosen,
-                calibrate_method=recipe.ranges,
-                calibration_cache_path=self._folder / f"{recipe.ranges.name}.json",
+                calibrate_method=config.ranges,
+                calibration_cache_path=self._folder / f"{config.ranges.name}.json",
             )
         return path
 

@@ -25,8 +25,7 @@ from training.checkpoint import CHECKPOINT, load_checkpoint, weights_digest
 from training.config import BuiltIn, TrainConfig
 from training.data import FrameCache, load_cache
 from training.encoders import TIMM
-from training.fit import fit_head
-from training.head import EncoderWithHead, embed_pixels
+from training.head import EncoderWithHead, OnFit, embed_pixels, fit_head, no_progress
 from training.pictures import fit_all, sample_rows
 from training.trained import load_trained
 
@@ -61,24 +60,26 @@ def export_run(
     min_top10: float | None = None,
     footage: FrameCache | None = None,
     arch: str | None = None,
+    on_fit: OnFit = no_progress,
 ) -> Exported:
     """Export the online encoder of a training run.
 
     arch: as for `TrainConfig.load`.
     footage: what its head is fitted to, and verified on, if that is not what the run was trained on.
     on_attempt: gets a line for each way of quantising that is tried. min_top10: the share of nearest neighbours that
-    must agree, where it is not parity.LIMITS that says so.
+    must agree, where it is not parity.LIMITS that says so. on_fit: see head.OnFit.
     Raises: TrainingError if the run is incomplete; ExportError if the file does not agree with the encoder:
     then nothing is left at `out`.
     """
-    served, config = load_trained(run, arch)
+    encoder, config = load_trained(run, arch, on_fit)
     steps = int(load_checkpoint(run / CHECKPOINT)["step"])
     trained_on = load_cache(run / "cache")
     cache = footage or trained_on
     if footage:
-        served = fit_head(served.encoder, footage.frames, config, footage.regions, camera=footage.camera)
-    spec = describe(served, config, steps, len(trained_on), cache.sources)
-    return export(served, spec, cache.frames, out, precision, on_attempt, min_top10)
+        network, camera = encoder.encoder, footage.camera
+        encoder = fit_head(network, footage.frames, config, footage.regions, camera=camera, on_fit=on_fit)
+    spec = describe(encoder, config, steps, len(trained_on), cache.sources)
+    return export(encoder, spec, cache.frames, out, precision, on_attempt, min_top10)
 
 
 def in_words(sources: Sequence[str]) -> str:
@@ -89,7 +90,7 @@ def in_words(sources: Sequence[str]) -> str:
 
 
 def describe(
-    served: EncoderWithHead, config: TrainConfig, steps: int, frames: int, sources: Sequence[str]
+    encoder: EncoderWithHead, config: TrainConfig, steps: int, frames: int, sources: Sequence[str]
 ) -> EncoderSpec:
     """What an fp32 file of this encoder says about itself.
 
@@ -98,21 +99,21 @@ def describe(
     return EncoderSpec(
         name=f"{config.arch.rpartition(':')[2]}-{config.input_px}",
         input_px=config.input_px,
-        dim=served.dim,
-        weights_sha256=weights_digest(served),
+        dim=encoder.dim,
+        weights_sha256=weights_digest(encoder),
         steps=steps,
         frames=frames,
         arch=config.arch if config.arch in get_args(BuiltIn) or config.arch.startswith(TIMM) else "",
         light=config.light,
         whitened=config.head,
-        parts=served.parts if len(served.parts) > 1 else (),
+        parts=encoder.parts if len(encoder.parts) > 1 else (),
         frame=config.frame_weights,
         fitted_to=in_words(sources),
     )
 
 
 def export(
-    served: EncoderWithHead,
+    encoder: EncoderWithHead,
     spec: EncoderSpec,
     frames: np.ndarray,
     out: Path,
@@ -129,7 +130,7 @@ def export(
     rows = sample_rows(len(frames), VERIFIED + CALIBRATED if precision == "int8" else VERIFIED)
     rows, between = (rows[::2], rows[1::2]) if precision == "int8" else (rows, rows[:0])
     real = fit_all(frames[rows], spec.input_px)
-    wanted = embed_pixels(served, torch.from_numpy(real)).numpy()
+    wanted = embed_pixels(encoder, torch.from_numpy(real)).numpy()
 
     limits = LIMITS[precision] if min_top10 is None else dataclasses.replace(LIMITS[precision], top10=min_top10)
     judge = judge_of(wanted, real, "auto" if precision == "fp16" else "cpu", limits)
@@ -137,7 +138,7 @@ def export(
 
     def make(folder: Path) -> tuple[Path, str]:
         path = folder / "encoder.onnx"
-        quick = quick_to_trace(served, spec.input_px)
+        quick = quick_to_trace(encoder, spec.input_px)
         onnx.save(to_onnx(in_half(quick) if precision == "fp16" else quick, spec), path)
         if precision == "int8":
             return quantize(path, fit_all(frames[between], spec.input_px), judge, on_attempt)

@@ -26,8 +26,7 @@ from lookalike.parts import Part, PartName
 from training.augment import head_policy
 from training.config import TrainConfig, Views, frame_weights
 from training.data import FrameCache, build_cache
-from training.fit import fit_layers
-from training.head import Features
+from training.head import Features, OnFit, fit_layers, no_progress
 from training.pictures import fit_all, sample_rows
 
 LAYERS = "layers"  # of training.head.EncoderWithHead, whose buffers keep their names in the graph
@@ -40,10 +39,11 @@ def refit(
     out: Path,
     on_frame: Callable[[Frame], None] = lambda frame: None,
     views: Views = "camera",
+    on_fit: OnFit = no_progress,
 ) -> Exported:
     """Write the encoder again, with a head fitted to these frames and their regions; `encoder` may be `out`.
 
-    views: `photo` where the frames are photos of things.
+    views: `photo` where the frames are photos of things. on_fit: see head.OnFit.
     Raises: ExportError if the file has no head that can be fitted, does not agree with what was fitted, or cannot be
     written; EncoderError if it is no encoder; TrainingError if there are fewer than two frames.
     """
@@ -63,6 +63,7 @@ def refit(
             spec.input_px,
             policy=head_policy(views),
             camera=None if views == "photo" else cache.camera,
+            on_fit=on_fit,
         )
         padded: Layers = {part.name: (layers[part.name][0], _padded(layers[part.name][1], part.dim)) for part in parts}
         for name, (center, weight) in padded.items():

@@ -11,7 +11,7 @@ from lookalike.contract import Precision
 from lookalike.footage import Frame
 from training.config import TrainConfig
 from training.data import build_cache
-from training.fit import fit_head
+from training.head import OnFit, fit_head, no_progress
 from training.train import first_encoder
 
 
@@ -23,17 +23,18 @@ def export_weights(
     on_frame: Callable[[Frame], None],
     on_attempt: Callable[[str], None],
     min_top10: float | None = None,
+    on_fit: OnFit = no_progress,
 ) -> Exported:
-    """Export a state dict as one ONNX file, with a last layer fitted to these frames.
+    """Export a state dict as one ONNX file, with a head fitted to these frames.
 
     config: its `init` is the file; it says which network the weights are of, the side of its input, how it takes light,
-    and how long embeddings are.
+    and how long embeddings are. on_fit: see head.OnFit.
     Raises: TrainingError if the weights are another network's, or there are fewer than two frames; ExportError.
     """
-    encoder = first_encoder(config)
+    network = first_encoder(config)
     with tempfile.TemporaryDirectory() as folder:
         cache = build_cache(Path(folder), frames, config.cache_px, on_frame)
-        served = fit_head(encoder, cache.frames, config, cache.regions, camera=cache.camera)
+        encoder = fit_head(network, cache.frames, config, cache.regions, camera=cache.camera, on_fit=on_fit)
         return export(
-            served, describe(served, config, 0, 0, cache.sources), cache.frames, out, precision, on_attempt, min_top10
+            encoder, describe(encoder, config, 0, 0, cache.sources), cache.frames, out, precision, on_attempt, min_top10
         )

@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lookalike.ahead import read_ahead
 from lookalike.contract import EncoderSpec
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
@@ -24,6 +23,7 @@ from lookalike.footage.playlist import stamp
 from lookalike.footage.tracks import every_track
 from lookalike.index.schema import payload
 from lookalike.ingest import BATCH, QUEUE_FRAMES, OnFrames, OnReconnect, Summary
+from lookalike.prefetch import prefetch
 from lookalike.runs import Runs
 from lookalike.sampling import Sampling
 from lookalike.table import from_table, schema, to_table
@@ -62,7 +62,7 @@ class Job:
     def _frames(self, source: Source) -> Iterator[Frame]:
         items = read_source(source, self.sampling, self.encoder.spec.input_px, on_reconnect=self.on_reconnect)
         try:
-            for item in read_ahead(items, QUEUE_FRAMES):
+            for item in prefetch(items, QUEUE_FRAMES):
                 if isinstance(item, Frame):
                     yield item
                 else:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.ahead import read_ahead
 from lookalike.encoder import Encoder
 from lookalike.footage import Ended, Frame, Skipped, Source, read_source
 from lookalike.footage.archive import inside
@@ -19,6 +18,7 @@ from lookalike.footage.sources import split_track
 from lookalike.footage.tracks import every_track
 from lookalike.index import Finished, FrameIndex
 from lookalike.index.schema import utc_text
+from lookalike.prefetch import prefetch
 from lookalike.runs import Runs
 from lookalike.sampling import Sampling
 from lookalike.table import checked, read_tables
@@ -123,7 +123,7 @@ def index_footage(
     )
     files_left, given = bool(files), frozenset(sources)
     try:
-        for writer, item in read_ahead(first, QUEUE_FRAMES, beside):
+        for writer, item in prefetch(first, QUEUE_FRAMES, beside):
             if item is not None:
                 writer.take(item)
                 summary.sources += not isinstance(item, Frame) and _is_further(item.source, given)

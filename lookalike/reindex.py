@@ -19,8 +19,8 @@ from lookalike.footage import Source
 from lookalike.footage.sources import stored_source
 from lookalike.index import Finished, FrameIndex, Where
 from lookalike.index.generations import Place, existing_pointer, generation_of, switch
+from lookalike.index.maintenance import is_there, verify
 from lookalike.index.schema import utc_text
-from lookalike.index.upkeep import is_there, verify
 from lookalike.ingest import OnFrames, Summary, index_footage
 from lookalike.sampling import Sampling
 

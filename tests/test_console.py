@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from lookalike.console import SAME_REASON, frame_counter, print_data, say, step_bar, warn_all_skipped, warn_skipped
+from lookalike.console import (
+    SAME_REASON,
+    frame_counter,
+    print_data,
+    say,
+    step_bar,
+    warn_all_skipped,
+    warn_skipped,
+    work_bar,
+)
 from lookalike.footage import Skipped
 
 
@@ -31,6 +40,16 @@ def test_progress_leaves_standard_output_alone(capsys):
     with frame_counter("reading"):
         pass
     assert capsys.readouterr() == ("", "training 2/2 loss 3.0\n")  # no terminal: the last step, and one line per 10 s
+
+
+def test_work_tells_its_length_once_it_has_begun(capsys):
+    with work_bar("fitting the head"):
+        pass
+    assert capsys.readouterr() == ("", "")
+    with work_bar("fitting the head") as update:
+        update(1, 3)
+        update(3, 3)
+    assert capsys.readouterr() == ("", "fitting the head 3/3\n")
 
 
 def test_reasons_that_many_share_are_counted(capsys):

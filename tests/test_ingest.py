@@ -18,7 +18,7 @@ from lookalike.encoder import Encoder
 from lookalike.errors import FootageError, SpaceMismatch
 from lookalike.footage import Skipped, find_sources, read_frames
 from lookalike.index import Where, open_index
-from lookalike.index.upkeep import verify
+from lookalike.index.maintenance import verify
 from lookalike.ingest import BATCH, Summary, import_frames, index_footage
 from lookalike.sampling import ALL, Sampling
 from lookalike.search_fields import SearchOptions

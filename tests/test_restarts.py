@@ -21,8 +21,8 @@ from lookalike.index.folder import FolderPlace
 from lookalike.index.frames import FrameIndex
 from lookalike.index.generations import open_generation
 from lookalike.index.ledger import LEDGER, Ledger
+from lookalike.index.maintenance import verify
 from lookalike.index.schema import Finished
-from lookalike.index.upkeep import verify
 from lookalike.index.wire import read_finished, write_finished
 from lookalike.ingest import index_footage
 from lookalike.reindex import reindex

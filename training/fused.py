@@ -9,9 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from training.encoders import device_of
-from training.head import EncoderWithHead
-
 AGREES = 1e-3  # of the largest number, how far the fused network may be from the other: rounding is below 1e-5
 
 
@@ -33,14 +30,6 @@ def fused(network: nn.Module, example: Tensor) -> nn.Module:
                 setattr(module, next_name, _after(norm))
     wanted, got = network(example), smaller(example)
     return smaller if bool((got - wanted).abs().max() <= AGREES * wanted.abs().max()) else network
-
-
-def with_fused_encoder(served: EncoderWithHead, input_px: int) -> EncoderWithHead:
-    """A copy that embeds the same, in eval mode, where `served` is; its weights are no longer those of a run."""
-    quick = copy.deepcopy(served).eval()
-    example = torch.rand(2, 3, input_px, input_px, generator=torch.Generator().manual_seed(0))
-    quick.encoder = fused(quick.encoder, example.to(device_of(quick.encoder)))
-    return quick
 
 
 def _fits(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> bool:

@@ -1,4 +1,4 @@
-"""Signs of collapse, from a batch of features and no labels."""
+"""Measure signs of collapse, from a batch of features and no labels."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-COLLAPSED = 0.1  # `spread` below this: the features say nothing
-LOW_SPREAD, LOW_RANK = 0.5, 0.05  # rules of thumb: below them, of 1 and of D, something is going wrong
+COLLAPSED = 0.1  # feature_std below this: the features carry no information
+LOW_STD, LOW_RANK = 0.5, 0.05  # rules of thumb: values below these shares, of 1 and of D, point to a problem
 
 
-def spread(features: Tensor) -> Tensor:
-    """Mean standard deviation per dimension of the normalised features, times sqrt(D).
+def feature_std(features: Tensor) -> Tensor:
+    """Return the mean standard deviation per dimension of the normalised features, times sqrt(D).
 
     features: (B, D). Returns: scalar; about 1 when they fill the sphere, 0 when all are the same.
     Source: SimSiam, arXiv 2011.10566, section 4.1.
@@ -20,7 +20,7 @@ def spread(features: Tensor) -> Tensor:
 
 
 def effective_rank(features: Tensor) -> float:
-    """exp of the entropy of the normalised singular values: how many dimensions are really used.
+    """Return exp of the entropy of the normalised singular values: how many dimensions are in use.
 
     features: (N, D). Returns: 1 to min(N, D). Source: RankMe, arXiv 2210.02885, eq. 1.
     """
@@ -29,29 +29,29 @@ def effective_rank(features: Tensor) -> float:
     return float(torch.exp(-(share * share.log()).sum()))
 
 
-def spread_in_words(value: float) -> str:
-    """What a `spread` means, for a person."""
+def describe_feature_std(value: float) -> str:
+    """Explain a `feature_std` to a person."""
     if value < COLLAPSED:
-        return "Collapsed: everything looks the same to it. Lower --lr, or raise --batch."
-    if value < LOW_SPREAD:
-        return "Low: the projections crowd together, on the way to a collapse. Healthy is near 1; collapsed, below 0.1."
-    return "Healthy: the projections spread over the sphere. Near 1 is best; below 0.1 they have collapsed."
+        return "Collapsed: all pictures have nearly the same features. Lower --lr, or raise --batch."
+    if value < LOW_STD:
+        return "Low: the features crowd together, which precedes a collapse. Healthy is near 1; collapsed, below 0.1."
+    return "Healthy: the features fill the sphere. Near 1 is best; below 0.1 they have collapsed."
 
 
-def rank_in_words(rank: float, at_most: int) -> str:
-    """What an `effective_rank` means, for a person. at_most: the smaller of N and D."""
+def describe_rank(rank: float, at_most: int) -> str:
+    """Explain an `effective_rank` to a person. at_most: the smaller of N and D."""
     if rank < 2:
-        return "Collapsed: one direction says everything. Lower --lr, or raise --batch."
+        return "Collapsed: a single direction is in use. Lower --lr, or raise --batch."
     if rank < LOW_RANK * at_most:
         return (
-            f"Low: few of {at_most} possible dimensions are used. Footage in which little happens gives that, and so"
-            f" does a collapse of some; {LOW_RANK * at_most:.0f} and more is healthy."
+            f"Low: few of {at_most} possible dimensions are used. The footage may show little change, or some"
+            f" dimensions have collapsed. {LOW_RANK * at_most:.0f} or more is healthy."
         )
-    return f"Healthy: above {LOW_RANK:.0%} of {at_most} possible dimensions. More tells more apart; 1 is a collapse."
+    return f"Healthy: above {LOW_RANK:.0%} of {at_most} possible dimensions. More is better; 1 is a collapse."
 
 
 def alignment(features: Tensor, others: Tensor) -> float:
-    """Mean squared distance between the two views of each picture.
+    """Return the mean squared distance between the two views of each picture.
 
     features, others: unit (N, D), row i of both from picture i. Returns: 0 (the same) to 4 (opposite).
     Source: arXiv 2005.10242, eq. 1, alpha 2.
@@ -60,7 +60,7 @@ def alignment(features: Tensor, others: Tensor) -> float:
 
 
 def uniformity(features: Tensor) -> float:
-    """Log of the mean Gaussian potential of all pairs: how evenly the features fill the sphere.
+    """Return the log of the mean Gaussian potential of all pairs: how evenly the features fill the sphere.
 
     features: unit (N, D), N at least 2. Returns: 0 (all in one place) down to about -4 (evenly spread).
     Source: arXiv 2005.10242, eq. 2, t 2.

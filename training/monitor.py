@@ -17,16 +17,15 @@ from training.encoders import device_of
 from training.evaluation.gallery import whole_frames
 from training.evaluation.labels import read_events
 from training.evaluation.moments import OWN_MOMENT_S, event_precision, self_retrieval
-from training.evaluation.perturbation import Perturbation, perturb_all
-from training.fit import fit_head
-from training.head import embed_pixels
+from training.evaluation.perturb import Perturbation, perturb_all
+from training.evaluation.probe import knn_accuracy, read_labelled
+from training.head import embed_pixels, fit_head
 from training.health import alignment, effective_rank, uniformity
 from training.pictures import fit_all, sample_rows
-from training.probe import knn_accuracy, read_labelled
 
 SAMPLE = 500  # frames
 LABELLED = 2000  # pictures
-COPIES = 3  # of each frame for the last layer: fewer than at the end, to be quick
+COPIES = 3  # of each frame that the head is fitted to: fewer than at the end, to be quick
 GUARD_S = 3.0
 
 
@@ -64,10 +63,10 @@ class Monitor:
             "alignment": alignment(vectors, queries),
             "uniformity": uniformity(vectors),
         }
-        served = plain
+        fitted = plain
         if self._config.head:
-            served = fit_head(encoder, self._cached, self._config, copies=COPIES, camera=self._camera)
-            vectors, queries = (embed_pixels(served, part.to(device)).cpu() for part in (self._frames, self._perturbed))
+            fitted = fit_head(encoder, self._cached, self._config, copies=COPIES, camera=self._camera)
+            vectors, queries = (embed_pixels(fitted, part.to(device)).cpu() for part in (self._frames, self._perturbed))
         gallery = self._gallery
         found["self_retrieval"] = self_retrieval(queries.numpy(), vectors.numpy(), gallery, OWN_MOMENT_S)
         if self._events:
@@ -75,7 +74,7 @@ class Monitor:
             found["precision5"] = precision["mean"]
         if self._labelled:
             pictures, labels = self._labelled
-            labelled = embed_pixels(served, pictures.to(device)).cpu().numpy()
+            labelled = embed_pixels(fitted, pictures.to(device)).cpu().numpy()
             found["knn10"] = knn_accuracy(labelled, labels)
             found["knn200"] = knn_accuracy(labelled, labels, k=200, temperature=0.1)
         for module, mode in modes.items():

@@ -15,18 +15,18 @@ from lookalike.errors import TrainingError
 from lookalike.footage import Frame
 from lookalike.report.page import write_report
 from training.checkpoint import CHECKPOINT, ENCODER, load_encoder, save_encoder
-from training.choose import Choice, choose
 from training.config import CONFIG, TrainConfig
 from training.data import FrameCache, build_cache, load_cache
 from training.distributed import ALONE, World
 from training.encoders import build_encoder
+from training.evaluation.choose import Choice, choose
 from training.evaluation.labels import read_events
+from training.evaluation.probe import find_labelled
 from training.frozen import VIEWS
-from training.fused import with_fused_encoder
+from training.head import OnFit, no_progress, with_fused_encoder
 from training.health import effective_rank
 from training.photos import settle_views
 from training.pictures import sample_frames
-from training.probe import find_labelled
 from training.record import METRICS, TENSORBOARD, read_metrics
 from training.summary import measure_run, neighbour_sheets, run_report, sample_gallery
 from training.train import Progress, first_encoder, train
@@ -47,7 +47,7 @@ def start_run(
     say: called with a line where the run will not be what might be expected. photos: whether all sources are images.
     Returns: the cache, and the config as it holds from now on, without `auto` where that decides the encoder.
     Raises: TrainingError if the folder holds a run, or anything else, or cannot be written, if there is no such encoder
-    or no such weights to start from, or if there is too little footage; FootageError if the events
+    or no such initial weights, or if there is too little footage; FootageError if the events
     or the labelled pictures cannot be read.
     """
     if (run / CHECKPOINT).exists():
@@ -91,21 +91,21 @@ def continue_run(run: Path, given: TrainConfig) -> tuple[FrameCache, TrainConfig
     return load_cache(run / "cache"), saved
 
 
-def finish_run(run: Path, arch: str | None = None) -> dict[str, Any]:
+def finish_run(run: Path, arch: str | None = None, on_fit: OnFit = no_progress) -> dict[str, Any]:
     """Measure a finished run next to its baselines and write its report.
 
-    arch: as for `TrainConfig.load`.
+    arch: as for `TrainConfig.load`. on_fit: see head.OnFit, of each head in turn.
     Returns: its last measurements, if it has trained, `verdict`, and `evaluation`: what `lookalike evaluate` would
     print of a sample.
     """
     cache, metrics = load_cache(run / "cache"), read_metrics(run / METRICS)
-    choice = keep_better(run, cache, arch)
-    served, config = load_trained(run, arch)
+    choice = keep_better(run, cache, arch, on_fit)
+    encoder, config = load_trained(run, arch, on_fit)
     rows, pictures = sample_frames(cache, config.input_px)
-    of_parts = with_fused_encoder(served, config.input_px).features(torch.from_numpy(pictures))
-    vectors = served.join(of_parts)
-    features = of_parts[served.names[0]]  # (N, D), before the head, which evens them out
-    evaluation = measure_run(served, config, cache)
+    of_parts = with_fused_encoder(encoder, config.input_px).features(torch.from_numpy(pictures))
+    vectors = encoder.join(of_parts)
+    features = of_parts[encoder.names[0]]  # (N, D), before the head, which evens them out
+    evaluation = measure_run(encoder, config, cache, on_fit)
     found = {
         "run": str(run),
         "steps": config.steps,
@@ -117,28 +117,28 @@ def finish_run(run: Path, arch: str | None = None) -> dict[str, Any]:
         "evaluation": evaluation,
     }
     if choice:
-        found["choice"] = dataclasses.asdict(choice) | {"kept": "start" if choice.keep_start else "trained"}
+        found["choice"] = dataclasses.asdict(choice) | {"kept": "initial" if choice.keep_initial else "trained"}
     if metrics:
-        found |= {name: metrics[-1][name] for name in ("loss", "spread")}
+        found |= {name: metrics[-1][name] for name in ("loss", "feature_std")}
         found["images_per_s"] = float(np.median([line["images_per_s"] for line in metrics]))
     sheets = neighbour_sheets(cache, rows.tolist(), vectors.numpy())
     write_report(run_report(run, found, cache, config, sheets), run / "report.html")
     return found
 
 
-def keep_better(run: Path, cache: FrameCache, arch: str | None = None) -> Choice | None:
-    """Let the run's encoder be the better of what it began from and what it trained; the checkpoint stays as it is.
+def keep_better(run: Path, cache: FrameCache, arch: str | None = None, on_fit: OnFit = no_progress) -> Choice | None:
+    """Keep the better of the initial and the trained encoder as the run's; the checkpoint stays as it is.
 
-    Returns: how they compare; None if it began from random weights, or did not train.
+    Returns: how they compare; None if the initial weights were random, or the run did not train.
     """
     config = TrainConfig.load(run / CONFIG, arch)
     if not config.steps or config.init == NONE:
         return None
-    start, trained = first_encoder(config), build_encoder(config.arch, config.light)
+    initial, trained = first_encoder(config), build_encoder(config.arch, config.light)
     load_encoder(run / ENCODER, trained)
-    choice = choose(start, trained, config, cache, *sample_gallery(cache, config.fps, None))
-    if choice.keep_start:
-        save_encoder(run / ENCODER, start)
+    choice = choose(initial, trained, config, cache, *sample_gallery(cache, config.fps, None), on_fit)
+    if choice.keep_initial:
+        save_encoder(run / ENCODER, initial)
     return choice
 
 

@@ -15,15 +15,15 @@ from lookalike.report.page import Meter, Report, Sheet, Thumb, thumb_uri
 from lookalike.report.retrieval import evaluation_tables
 from training.config import TrainConfig
 from training.data import FrameCache
-from training.evaluation.contenders import PUBLIC, UNTRAINED, Contender, baselines, of_run
+from training.evaluation.contenders import PRETRAINED, UNTRAINED, Contender, baselines, of_run
 from training.evaluation.footage import Protocol, evaluate_footage
 from training.evaluation.gallery import NO_BOX, Gallery
+from training.evaluation.images import embed_labelled, evaluate_images
 from training.evaluation.labels import Labelled, read_labelled
-from training.evaluation.pictures import embed_labelled, evaluate_images
+from training.evaluation.probe import find_labelled
 from training.evaluation.verdict import UNLABELLED
-from training.head import EncoderWithHead
-from training.health import rank_in_words, spread_in_words
-from training.probe import find_labelled
+from training.head import EncoderWithHead, OnFit, no_progress
+from training.health import describe_feature_std, describe_rank
 from training.record import METRICS
 from training.tracks import sample_whole_tracks
 from training.warm_start import NONE
@@ -34,19 +34,21 @@ LABELLED = 2000  # pictures of class folders that are measured at most
 SHEET_QUERIES, SHEET_HITS, SHEET_GUARD_S = 8, 5, 5.0
 
 
-def measure_run(served: EncoderWithHead, config: TrainConfig, cache: FrameCache) -> dict[str, Any]:
+def measure_run(
+    encoder: EncoderWithHead, config: TrainConfig, cache: FrameCache, on_fit: OnFit = no_progress
+) -> dict[str, Any]:
     """The encoder and its baselines on a sample of the run's frames and regions, and its labels if it knows any.
 
-    Of baselines with a network those that training must beat: what it began from, and the pretrained weights.
+    Of the baselines with a network only those that training must beat: the initial and the pretrained weights.
     `lookalike evaluate` has all.
     Returns: as `evaluation.footage.evaluate_footage`; events that are of other footage are left out. With labelled
-    pictures, `pictures` is as `evaluation.pictures.evaluate_images`, and the verdict begins with theirs.
+    pictures, `pictures` is as `evaluation.images.evaluate_images`, and the verdict begins with theirs.
     """
     labelled = read_labelled(Path(config.events)) if config.events else None
     gallery, track = sample_gallery(cache, config.fps, labelled)
-    began = [UNTRAINED] if config.init == NONE else []
-    networks = [*began, PUBLIC] if config.steps else began
-    contenders = [of_run(served, config, "cpu"), *baselines(config, gallery, "cpu", networks)]
+    initial = [UNTRAINED] if config.init == NONE else []
+    networks = [*initial, PRETRAINED] if config.steps else initial
+    contenders = [of_run(encoder, config, "cpu"), *baselines(config, gallery, "cpu", networks, on_fit)]
     try:
         found = evaluate_footage(contenders, gallery, labelled, Protocol(), track)
     except FootageError:
@@ -60,7 +62,7 @@ def measure_run(served: EncoderWithHead, config: TrainConfig, cache: FrameCache)
 
 
 def _measure_pictures(contenders: Sequence[Contender], source: Path) -> dict[str, Any]:
-    """kNN on an even sample of class folders. Returns: as `evaluation.pictures.evaluate_images`."""
+    """kNN on an even sample of class folders. Returns: as `evaluation.images.evaluate_images`."""
     known = find_labelled(source, LABELLED)
     vectors, labels = embed_labelled(contenders, known)
     return evaluate_images(contenders, vectors, labels, known.names)
@@ -113,14 +115,14 @@ def run_report(run: Path, found: dict[str, Any], cache: FrameCache, config: Trai
         ("frames", f"{found['frames']:,}"),
         ("cameras", str(len(cache.cameras))),
         ("encoder", f"{config.arch}, {config.input_px} px"),
-        ("weights to start from", config.init),
+        ("initial weights", config.init),
         ("steps", f"{found['steps']:,} x {config.batch}" if found["steps"] else "none: the head alone is fitted"),
         ("effective rank", f"{found['effective_rank']:.1f}"),
     ]
     if found["steps"]:
         facts += [
             ("final loss", f"{found['loss']:.3f}"),
-            ("final spread", f"{found['spread']:.2f}"),
+            ("final feature std", f"{found['feature_std']:.2f}"),
             ("images/s", f"{found['images_per_s']:.0f}"),
         ]
     return Report(
@@ -142,10 +144,10 @@ def _how_to_judge(run: Path, config: TrainConfig) -> str:
 
 def _meters(found: dict[str, Any]) -> list[Meter]:
     rank, most = found["effective_rank"], found["rank_at_most"]
-    meters = [Meter("Effective rank", f"{rank:.1f} of {most}", rank / most, rank_in_words(rank, most))]
-    if "spread" in found:
-        spread = found["spread"]
-        meters.insert(0, Meter("Spread of the projections", f"{spread:.2f}", spread, spread_in_words(spread)))
+    meters = [Meter("Effective rank", f"{rank:.1f} of {most}", rank / most, describe_rank(rank, most))]
+    if "feature_std" in found:
+        std = found["feature_std"]
+        meters.insert(0, Meter("Feature standard deviation", f"{std:.2f}", std, describe_feature_std(std)))
     return meters
 
 

@@ -26,7 +26,7 @@ from training.distributed import ALONE, World, share_batch_norm, without_exchang
 from training.encoders import build_encoder, embedding_dim, grid_of
 from training.feed import Batch, batches
 from training.frozen import VIEWS, ViewBatch, build_pool, pool_batches
-from training.health import COLLAPSED, spread
+from training.health import COLLAPSED, feature_std
 from training.monitor import Monitor
 from training.optim import build_optimizer, lr_at
 from training.record import Recorder
@@ -38,14 +38,14 @@ RECORD_EVERY = 10  # steps between lines of metrics.jsonl; reading the loss wait
 
 @dataclass(frozen=True)
 class Progress:
-    """One line of metrics.jsonl. step: steps done. spread: see health.spread, about 1 is healthy.
+    """One line of metrics.jsonl. step: steps done. feature_std: see health.feature_std, about 1 is healthy.
 
     quality: what the monitor measured, at the steps where it did.
     """
 
     step: int
     loss: float
-    spread: float
+    feature_std: float
     lr: float
     tau: float
     images_per_s: float
@@ -121,17 +121,17 @@ def train(
             step += 1
             measured = config.monitor_every > 0 and (step % config.monitor_every == 0 or step == config.steps)
             if step % RECORD_EVERY == 0 or step == config.steps or measured:
-                mean_loss, mean_spread = world.mean(loss), world.mean(spread(projection))
+                mean_loss, mean_std = world.mean(loss), world.mean(feature_std(projection))
                 rate = (step - since) * config.batch / (time.perf_counter() - clock)
                 _raise_unless_finite(mean_loss, step)
                 quality = monitor.measure(network.encoder) if measured and monitor else {}
-                progress = Progress(step, mean_loss, mean_spread, lr_at(step - 1, config), tau, rate, quality)
+                progress = Progress(step, mean_loss, mean_std, lr_at(step - 1, config), tau, rate, quality)
                 if recorder:
                     recorder.write(progress.line())
                     on_progress(progress)
-                if config.stop_on_collapse and progress.spread < COLLAPSED:
+                if config.stop_on_collapse and progress.feature_std < COLLAPSED:
                     raise TrainingError(
-                        f"collapsed at step {step}: spread {progress.spread:.3f}, below {COLLAPSED};"
+                        f"collapsed at step {step}: feature_std {progress.feature_std:.3f}, below {COLLAPSED};"
                         " lower --lr, or raise --batch (the last checkpoint is kept)"
                     )
                 since, clock = step, time.perf_counter()

@@ -1,4 +1,4 @@
-"""What is left of a run when it is over: the online encoder and its head, ready to embed."""
+"""Load what a finished run leaves: the online encoder and its head, ready to embed."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from training.checkpoint import ENCODER, load_encoder, weights_digest, write_ato
 from training.config import CONFIG, TrainConfig
 from training.data import load_cache
 from training.encoders import build_encoder, embedding_dim
-from training.fit import fit_head, part_names
-from training.head import EncoderWithHead
+from training.head import EncoderWithHead, OnFit, fit_head, no_progress, part_names
 
 HEAD = "head.safetensors"  # of a run: the layers of its head, and in its metadata the digest of its encoder
 
 
-def load_trained(run: Path, arch: str | None = None) -> tuple[EncoderWithHead, TrainConfig]:
-    """The trained encoder of a run with its head, in eval mode on the CPU, and the run's config.
+def load_trained(
+    run: Path, arch: str | None = None, on_fit: OnFit = no_progress
+) -> tuple[EncoderWithHead, TrainConfig]:
+    """Load the encoder of a run with its head, in eval mode on the CPU, and the run's config.
 
-    arch: as for `TrainConfig.load`.
-    The head is fitted when it is first asked for, and kept in the run.
+    The first call fits the head and stores it in the run. arch: as for `TrainConfig.load`. on_fit: see head.OnFit.
     Raises: TrainingError if the run is incomplete.
     """
     if not run.is_dir():
@@ -38,13 +38,13 @@ def load_trained(run: Path, arch: str | None = None) -> tuple[EncoderWithHead, T
             head.layer(name).set(tensors[f"{name}.center"], tensors[f"{name}.weight"])
         return head, config
     cache = load_cache(run / "cache")
-    head = fit_head(encoder, cache.frames, config, cache.regions, camera=cache.camera)
+    head = fit_head(encoder, cache.frames, config, cache.regions, camera=cache.camera, on_fit=on_fit)
     write_atomically(run / HEAD, save(head.layers.state_dict(), {"encoder": digest}))
     return head, config
 
 
 def _read_head(path: Path, digest: str) -> dict[str, Tensor] | None:
-    """The head's layers, if there are any and they were made for this encoder."""
+    """Read the head's layers; None if there are none, or if they were fitted to another encoder."""
     try:
         with safe_open(path, "pt") as file:
             fits = (file.metadata() or {}).get("encoder") == digest

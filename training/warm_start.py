@@ -1,4 +1,4 @@
-"""Start from weights that exist: a file of the user's, or the pretrained weights that the network is published with."""
+"""Load initial weights: a file of the user's, or the pretrained weights that the network is published with."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def resolve_init(arch: str, init: str, say: Callable[[str], None] = lambda line:
 
 
 def settle(config: TrainConfig, say: Callable[[str], None] = lambda line: None) -> TrainConfig:
-    """The config with all that depends on the weights to start from made into what it means here.
+    """Resolve the settings that depend on the initial weights.
 
     Random weights have nothing to lose: all of them train from the first step. say: as in `resolve_init`.
     """

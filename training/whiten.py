@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-SHRINKAGE = 0.01  # of the mean variance, added to each: directions in which no frame was ever disturbed are not all
+SHRINKAGE = 0.01  # of the mean variance, added to each: directions in which no frame was ever perturbed are not all
 
 
 TRACKS = 0.2  # how much the variance within tracks counts, next to that of perturbed copies
@@ -20,16 +20,16 @@ LIGHT = 0.5  # the same where frames of a camera are a track: how its light chan
 def fit_whitening(
     copies: Tensor, dim: int, track: Tensor | None = None, tracks: float = TRACKS
 ) -> tuple[Tensor, Tensor]:
-    """Fit the layer on frames that were seen several times, each time disturbed in another way.
+    """Fit the layer on frames that were seen several times, each time perturbed in another way.
 
     copies: float (K, N, D), K at least 2: what the encoder gives for K copies of each of N frames.
     dim: how many directions to keep, the most telling ones; at most D. track: int (N,), which pictures show the same
     thing at other moments, -1 for one that is in no track: how a thing changes while it passes is weighed down, too.
-    tracks: how much that counts, next to the disturbance.
+    tracks: how much that counts, next to the perturbation.
     Returns: centre, float32 (D,), and weight, float32 (dim or fewer, D): an embedding is weight @ (features - centre).
-    Along each kept direction the disturbed copies of a frame have variance 1, before it is scaled by the root of
+    Along each kept direction the perturbed copies of a frame have variance 1, before it is scaled by the root of
     s / (s + 1), s the variance of frames there: the share of what is seen that is signal. It is that of their means
-    less the 1 / K that these still hold of the disturbance. Directions in which frames do not differ are left out; if
+    less the 1 / K that these still hold of the perturbation. Directions in which frames do not differ are left out; if
     they differ in none, as among equal frames, the weight is a plain identity.
     """
     frames = copies.mean(0)  # (N, D)

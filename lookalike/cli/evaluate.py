@@ -1,4 +1,4 @@
-"""The verb that measures an encoder: evaluate."""
+"""The evaluate verb, which measures an encoder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lookalike.cli.flags import Json, app, fail
 from lookalike.cli.footage import EVERY_ENTRY, Tally, WhichFiles, find, say_skipped
 from lookalike.contract import Device
 from lookalike.selection import Selection
-from training.evaluation.perturbation import Perturbation
+from training.evaluation.perturb import Perturbation
 
 if TYPE_CHECKING:
     from training.evaluation.footage import Protocol
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from training.evaluation.labels import Labelled
 
 DEFAULT_PERTURBATION = Perturbation()
+FITTING = "fitting heads"
 ON_FOOTAGE, ON_LABELS = "On footage", "On labelled pictures"  # groups of flags in --help
 
 
@@ -40,15 +41,15 @@ def evaluate(
     events: Annotated[
         Path | None,
         Parameter(
-            help="Labelled intervals: clip,start_s,end_s,label, and kind if there is such a column; boxes are read from"
-            " a tracks.csv next to it.",
+            help="CSV of labelled intervals: clip,start_s,end_s,label and optionally kind. Boxes are read from a"
+            " tracks.csv next to it.",
             group=ON_FOOTAGE,
         ),
     ] = None,
     states: Annotated[
         tuple[str, ...],
         Parameter(
-            help="Labels that are states of the scene, told apart from what passes; else found by rule.",
+            help="Labels that are states of the scene, not things that pass. Default: found by rule.",
             negative="",
             consume_multiple=True,
             group=ON_FOOTAGE,
@@ -56,14 +57,14 @@ def evaluate(
     ] = (),
     tracks: Annotated[
         Literal["all", "even", "odd"],
-        Parameter(help="Tracks that are asked for: not those that a head was fitted to.", group=ON_FOOTAGE),
+        Parameter(help="Tracks to take queries from, so as to skip those that a head was fitted to.", group=ON_FOOTAGE),
     ] = "all",
     fps: Annotated[float, Parameter(help="Frames taken from each second of video.", group=ON_FOOTAGE)] = 4.0,
     guard_s: Annotated[
-        float, Parameter(help="Frames this close to a query are its own moment.", group=ON_FOOTAGE)
+        float, Parameter(help="Seconds around a query that count as its own moment.", group=ON_FOOTAGE)
     ] = 3.0,
     window_s: Annotated[
-        float, Parameter(help="Frames beyond the guard, and this close, are near in time.", group=ON_FOOTAGE)
+        float, Parameter(help="Seconds around a query, beyond the guard, that count as near in time.", group=ON_FOOTAGE)
     ] = 10.0,
     perturbation: Annotated[
         Perturbation, Parameter(name="*", group=ON_FOOTAGE, validator=_check_perturbation)
@@ -71,60 +72,63 @@ def evaluate(
     images: Annotated[
         Path | None,
         Parameter(
-            help="A folder or zip of class folders: leave-one-out kNN, each picture asked as a whole of all others.",
+            help="A folder or zip of class folders: leave-one-out kNN with whole pictures as queries.",
             group=ON_LABELS,
         ),
     ] = None,
     train: Annotated[
         Path | None,
-        Parameter(help="A folder or zip of class folders, to learn from: kNN and a linear probe.", group=ON_LABELS),
+        Parameter(help="A folder or zip of class folders to learn from: kNN and a linear probe.", group=ON_LABELS),
     ] = None,
     test: Annotated[
-        Path | None, Parameter(help="The same classes, other pictures: what is asked.", group=ON_LABELS)
+        Path | None, Parameter(help="Other pictures of the same classes, to test on.", group=ON_LABELS)
     ] = None,
     limit: Annotated[
-        int | None, Parameter(help="At most so many pictures of each, evenly spaced.", group=ON_LABELS)
+        int | None, Parameter(help="At most this many pictures of each set, evenly spaced.", group=ON_LABELS)
     ] = None,
     finetune: Annotated[
         bool,
         Parameter(
-            help="With --train, of a run: train on with the labels, end to end, next to the same network from scratch.",
+            help="With --train and a run: also fine-tune its encoder end to end, and the same network from scratch.",
             negative="",
             group=ON_LABELS,
         ),
     ] = False,
     compare: Annotated[
         tuple[Path, ...],
-        Parameter(help="Another encoder, an ONNX file, as one more row; may be repeated.", negative=""),
+        Parameter(help="Another encoder, an ONNX file, as an additional row; may be repeated.", negative=""),
     ] = (),
-    seed: Annotated[int, Parameter(help="Decides the perturbations, and what is drawn in fine-tuning.")] = 0,
+    seed: Annotated[int, Parameter(help="Determines the perturbations, and the random draws of fine-tuning.")] = 0,
     seeds: Annotated[
-        int, Parameter(help="How many seeds, from --seed on: mean and deviation (kNN and probe draw nothing).")
+        int,
+        Parameter(
+            help="Number of seeds, from --seed on: mean and standard deviation (kNN and probe are deterministic)."
+        ),
     ] = 1,
     device: Annotated[Device, Parameter(help="Where to run the encoder.")] = "auto",
     arch: Annotated[
-        str | None, Parameter(help="Of a run whose architecture is code: the same again, which allows it.")
+        str | None, Parameter(help="For a run whose architecture is code: the same value, which permits executing it.")
     ] = None,
     selection: WhichFiles = EVERY_ENTRY,
     json_: Json = False,
 ) -> None:
-    """Measure an encoder next to its baselines: raw pixels, colour histogram, untrained and public encoders.
+    """Measure an encoder and its baselines: raw pixels, colour histogram, untrained and pretrained encoders.
 
-    On footage, crops of what moves are searched for later in their own track, in other light; with --events, crops and
-    frames at another pass, and at other cameras. The verdict has a sentence for each measure.
+    On footage, queries are perturbed crops of what moves, to be found later in their own track; with --events, crops
+    and frames, to be found at another pass and at other cameras. The verdict has a sentence for each measure.
     """
     from lookalike.console import print_data
 
     if sum((bool(footage), bool(images), bool(train or test))) != 1:
-        fail("expected one of --footage, --images, or --train with --test", code=2)
+        fail("nothing to measure on: expected one of --footage, --images, or --train with --test", code=2)
     if bool(train) != bool(test):
         fail(f"{'--train' if train else '--test'} without {'--test' if train else '--train'}; give both", code=2)
     if finetune and (not train or encoder.is_file()):
-        fail("--finetune needs --train and --test, and the folder of a run: an ONNX file cannot be trained", code=2)
+        fail("--finetune needs --train, --test and the folder of a run: an ONNX file cannot be trained", code=2)
     if events and not footage:
-        fail("--events without --footage; they are about recordings", code=2)
+        fail("--events without --footage; give the footage that they label", code=2)
     if states and not events:
-        fail("--states without --events; they are labels of that file", code=2)
+        fail("--states without --events; give the file that has these labels", code=2)
     for flag, value, least in (("--seeds", seeds, 1), ("--limit", limit or 2, 2), ("--fps", fps, 1e-9)):
         if value < least:
             fail(f"{flag} is {value}, expected {'more than 0' if least < 1 else f'at least {least}'}", code=2)
@@ -145,7 +149,7 @@ def evaluate(
             labelled = read_labelled(events, states) if events else None
             result = _evaluate_footage(encoder, compare, footage, labelled, fps, protocol, device, arch, selection)
     except KeyboardInterrupt:
-        fail("interrupted; of an evaluation nothing is kept, run it again")
+        fail("interrupted: an evaluation keeps no partial results; start it again")
     if json_:
         print_data(json.dumps(result))
     else:
@@ -163,22 +167,21 @@ def _evaluate_footage(
     arch: str | None,
     selection: Selection,
 ) -> dict[str, Any]:
-    from lookalike.console import say, step_bar
+    from lookalike.console import say, step_bar, work_bar
     from training.evaluation.contenders import contenders
     from training.evaluation.footage import evaluate_footage
 
     gallery = _read_gallery(footage, fps, selection)
     frames, cameras = int(gallery.whole.sum()), len(set(gallery.camera.tolist()))
     say(f"{frames:,} frames of {cameras} camera(s), {len(gallery) - frames:,} regions in which something moves")
-    found = contenders(encoder, gallery, device, compare, arch=arch)
-    with step_bar("asking", len(protocol.seeds)) as update:
-        return evaluate_footage(
-            found, gallery, labelled, protocol, on_seed=lambda done: update(done, "draw(s) of the light")
-        )
+    with work_bar(FITTING) as fitting:
+        found = contenders(encoder, gallery, device, compare, arch=arch, on_fit=fitting)
+    with step_bar("searching", len(protocol.seeds)) as update:
+        return evaluate_footage(found, gallery, labelled, protocol, on_seed=lambda done: update(done, "seed(s)"))
 
 
 def _read_gallery(footage: tuple[str, ...], fps: float, selection: Selection) -> Gallery:
-    """Frames, each with its regions where OpenCV is installed."""
+    """Read frames, each with its regions if OpenCV is installed."""
     from lookalike.console import frame_counter, say, warn_skipped
     from lookalike.errors import FootageError
     from lookalike.footage import read_frames
@@ -190,7 +193,7 @@ def _read_gallery(footage: tuple[str, ...], fps: float, selection: Selection) ->
     try:
         Motion()
     except FootageError:
-        say('no regions, so that crops are not measured: they need OpenCV; pip install "lookalike[explore]"')
+        say('crops are not measured: regions need OpenCV; pip install "lookalike[explore]"')
         regions = None
     with frame_counter("reading") as count:
         frames = read_frames(find(footage, selection)[0], fps, warn_skipped, regions)
@@ -206,15 +209,18 @@ def _evaluate_images(
     arch: str | None,
     selection: Selection,
 ) -> dict[str, Any]:
+    from lookalike.console import work_bar
     from training.evaluation.contenders import contenders
     from training.evaluation.gallery import of_pictures
-    from training.evaluation.pictures import embed_labelled, evaluate_images, sample_pictures
-    from training.probe import find_labelled
+    from training.evaluation.images import embed_labelled, evaluate_images, sample_pictures
+    from training.evaluation.probe import find_labelled
 
     tally = Tally()
     found = find_labelled(images, limit, tally.add, selection)
-    _tell(tally)
-    rivals = contenders(encoder, of_pictures(sample_pictures(found)), device, compare, "photo", arch)
+    _print_tally(tally)
+    with work_bar(FITTING) as fitting:
+        gallery = of_pictures(sample_pictures(found))
+        rivals = contenders(encoder, gallery, device, compare, "photo", arch, fitting)
     with _picture_counter(len(found)) as (count, skip):
         vectors, labels = embed_labelled(rivals, found, count, skip)
     return evaluate_images(rivals, vectors, labels, found.names)
@@ -231,29 +237,31 @@ def _evaluate_transfer(
     arch: str | None,
     selection: Selection,
 ) -> dict[str, Any]:
-    """tuning: seed and number of seeds of fine-tuning, if there is to be any."""
-    from lookalike.console import step_bar
-    from training.evaluation import pictures
+    """tuning: seed and number of seeds of fine-tuning; None for no fine-tuning."""
+    from lookalike.console import step_bar, work_bar
+    from training.evaluation import images
     from training.evaluation.contenders import contenders
+    from training.evaluation.finetune import SCHEDULE
     from training.evaluation.gallery import of_pictures
-    from training.finetune import SCHEDULE
-    from training.probe import find_pair
+    from training.evaluation.probe import find_pair
 
     tally = Tally()
     known, asked = find_pair(train, test, limit, tally.add, selection)
-    _tell(tally)
-    rivals = contenders(encoder, of_pictures(pictures.sample_pictures(known)), device, compare, "photo", arch)
+    _print_tally(tally)
+    with work_bar(FITTING) as fitting:
+        gallery = of_pictures(images.sample_pictures(known))
+        rivals = contenders(encoder, gallery, device, compare, "photo", arch, fitting)
     with _picture_counter(len(known) + len(asked)) as (count, skip):
-        of_known, of_asked = (pictures.embed_labelled(rivals, part, count, skip) for part in (known, asked))
-    names = pictures.entry_names(rivals)
+        of_known, of_asked = (images.embed_labelled(rivals, part, count, skip) for part in (known, asked))
+    names = images.entry_names(rivals)
     with step_bar("scoring", len(names)) as update:
-        result = pictures.evaluate_transfer(
+        result = images.evaluate_transfer(
             rivals, of_known, of_asked, known.names, lambda done: update(done, names[done - 1])
         )
     if tuning:
         seed, seeds = tuning
         with step_bar("fine-tuning", 2 * seeds * SCHEDULE.steps(len(of_known[1]))) as update:
-            result["finetune"] = pictures.evaluate_finetune(
+            result["finetune"] = images.evaluate_finetune(
                 encoder,
                 known,
                 asked,
@@ -266,7 +274,7 @@ def _evaluate_transfer(
     return result
 
 
-def _tell(tally: Tally) -> None:
+def _print_tally(tally: Tally) -> None:
     from lookalike.console import say
 
     say_skipped(tally)
@@ -276,7 +284,7 @@ def _tell(tally: Tally) -> None:
 
 @contextmanager
 def _picture_counter(total: int) -> Iterator[tuple[Callable[[int], None], Callable[[str, str], None]]]:
-    """What counts pictures as they are embedded, and what names those that cannot be read."""
+    """Yield a function that counts embedded pictures, and one that reports a picture that cannot be read."""
     from lookalike.console import step_bar, warn_skipped
     from lookalike.footage import Skipped
 

@@ -73,22 +73,22 @@ def _facts(results: Results, rendered: bool) -> list[tuple[str, str]]:
         ("frames trained on", f"{results['frames_trained']:,}, and {training['regions']:,} regions"),
         ("frames indexed", f"{results['frames_indexed']:,}"),
         ("training", f"{training['steps']:,} steps, {training['images_per_s']:.0f} images/s"),
-        ("encoder kept", "the one before training" if _kept_start(training) else "the trained one"),
+        ("encoder kept", "the one before training" if _kept_initial(training) else "the trained one"),
         ("export parity", f"cosine ≥ {results['parity']['min_cosine']:.6f}"),
         ("space", results["space"]),
         ("total time", f"{results['seconds']['total']:.0f} s on {results['machine']['cpus']} CPUs"),
     ]
 
 
-def _kept_start(training: Results) -> bool:
-    return training.get("choice", {}).get("kept") == "start"
+def _kept_initial(training: Results) -> bool:
+    return training.get("choice", {}).get("kept") == "initial"
 
 
 def _compared_note(training: Results) -> str:
-    own = "has the same weights, since training did not help" if _kept_start(training) else "was trained on it"
+    own = "has the same weights, since training did not help" if _kept_initial(training) else "was trained on it"
     return (
-        "HSV histogram: colours alone. Pretrained, same head: what training starts from, public weights that never saw"
-        f" this footage; only the linear layer after it is fitted. This encoder {own}."
+        "HSV histogram: colours alone. Pretrained, same head: the pretrained weights, which have not seen this footage,"
+        f" with a head fitted to it. This encoder {own}."
     )
 
 

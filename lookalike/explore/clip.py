@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lookalike import pixels
-from lookalike.ahead import read_ahead
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.explore.borders import Watch
 from lookalike.footage import Ended, Frame, Source, find_sources, read_source
 from lookalike.ingest import BATCH, QUEUE_FRAMES
+from lookalike.prefetch import prefetch
 from lookalike.sampling import Sampling
 
 View = Callable[[np.ndarray], np.ndarray]  # uint8 (H, W, 3) -> uint8 (H', W', 3)
@@ -74,7 +74,7 @@ def _embed(
     times_s: list[float] = []
     embedded: list[list[np.ndarray]] = [[] for _ in range(2 * len(views))]
     ended: list[Ended] = []
-    items = read_ahead(_small(source, sampling, views, encoder.spec.input_px, look), QUEUE_FRAMES)
+    items = prefetch(_small(source, sampling, views, encoder.spec.input_px, look), QUEUE_FRAMES)
     for batch in _batches(_until_end(items, source, ended)):
         times_s += [time_s for time_s, _ in batch]
         seen = np.stack([small for _, small in batch])  # (N, views, S, S, 3)

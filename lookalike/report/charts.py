@@ -1,4 +1,4 @@
-"""Curves as SVG, drawn by matplotlib."""
+"""Draw curves as SVG, with matplotlib."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from lookalike.report.page import Chart
 MONITORED = {
     "effective_rank": (
         "Effective rank",
-        "How many dimensions the embeddings of a sample really use, while it trained.",
+        "How many dimensions the embeddings of a sample use, during training.",
     ),
-    "self_retrieval": ("Own moment first", "Share of perturbed frames that find their own moment, while it trained."),
-    "precision5": ("Precision@5", "Of perturbed queries, among the labelled events, while it trained."),
+    "self_retrieval": (
+        "Own moment first",
+        "Share of perturbed frames whose nearest frame is their own moment, during training.",
+    ),
+    "precision5": ("Precision@5", "Of perturbed queries among the labelled events, during training."),
 }
 
 
 def training_charts(metrics: Path) -> list[Chart]:
-    """Loss and spread of a run, and what its monitor measured at least twice, from its metrics.jsonl.
+    """Draw loss and feature_std of a run, and what its monitor measured at least twice, from its metrics.jsonl.
 
-    Returns: none of a run that did not train.
+    Returns: an empty list for a run that did not train.
     """
     lines = [json.loads(line) for line in metrics.read_text().splitlines()]
     if not lines:
@@ -35,9 +38,9 @@ def training_charts(metrics: Path) -> list[Chart]:
         ),
         curve(
             "Collapse meter",
-            "Spread of the projections: near the dashed line they fill the sphere, at 0 they have collapsed.",
+            "Standard deviation of the features: near the dashed line they fill the sphere, at 0 they have collapsed.",
             steps,
-            [line["spread"] for line in lines],
+            [line["feature_std"] for line in lines],
             healthy=1.0,
         ),
     ]
@@ -52,7 +55,7 @@ def training_charts(metrics: Path) -> list[Chart]:
 def curve(
     title: str, note: str, steps: Sequence[float], values: Sequence[float], healthy: float | None = None
 ) -> Chart:
-    """One curve over steps. healthy: where it should be, drawn as a dashed line."""
+    """Draw a curve over steps. healthy: the value it should have, as a dashed line."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""The parts of a report, and the one page that they become."""
+"""The parts of a report, and the page that shows them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ THUMB_PX = (208, 128)
 
 @dataclass(frozen=True)
 class Thumb:
-    """One picture with what is known of it. uri: a data URI. right: whether it is what was looked for, if known."""
+    """A picture with its caption. uri: a data URI. right: whether it is a correct hit; None if unknown."""
 
     uri: str
     camera: str
@@ -29,7 +29,7 @@ class Thumb:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A query and what was found for it, best first."""
+    """A query and its hits, best first."""
 
     query: Thumb
     hits: list[Thumb]
@@ -37,7 +37,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class HitRow:
-    """The hits of one encoder or baseline, best first. note: how many of them are right, in words."""
+    """The hits of one encoder or baseline, best first. note: how many of them are correct."""
 
     name: str
     note: str
@@ -46,7 +46,7 @@ class HitRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A query, and a row for each encoder or baseline that searched for it."""
+    """A query, with a row of hits for each encoder or baseline."""
 
     query: Thumb
     rows: list[HitRow]
@@ -54,7 +54,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Chart:
-    """An SVG drawing with a sentence on how to read it."""
+    """An SVG drawing with a note on how to read it."""
 
     title: str
     svg: str
@@ -63,7 +63,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Meter:
-    """One number on a scale. share: how much of the bar is full, 0 to 1. note: what it means, in words."""
+    """A number on a scale. share: how much of the bar is full, 0 to 1. note: what the number means."""
 
     title: str
     value: str
@@ -73,7 +73,7 @@ class Meter:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text; those named in `strong` stand out."""
+    """Rows of text. strong: row numbers that are highlighted."""
 
     title: str
     header: list[str]
@@ -101,7 +101,7 @@ class Report:
 
 
 def thumb_uri(picture: np.ndarray) -> str:
-    """uint8 (H, W, 3) -> a JPEG data URI, at most THUMB_PX large."""
+    """Encode uint8 (H, W, 3) as a JPEG data URI, at most THUMB_PX large."""
     image = Image.fromarray(picture)
     image.thumbnail((THUMB_PX[0] * 2, THUMB_PX[1] * 2))  # twice, for dense screens
     buffer = io.BytesIO()
@@ -110,12 +110,12 @@ def thumb_uri(picture: np.ndarray) -> str:
 
 
 def write_report(report: Report, path: Path) -> None:
-    """Write one HTML file that needs no other file."""
+    """Write a report as one self-contained HTML file."""
     write_page("page.html", path, report=report)
 
 
 def write_page(template: str, path: Path, **values: Any) -> None:
-    """Fill a template of this package; the file is there whole, or not at all."""
+    """Fill a template of this package and write it atomically."""
     environment = Environment(loader=PackageLoader("lookalike.report", "."), autoescape=True, undefined=StrictUndefined)
     partial = path.with_name(path.name + ".partial")
     partial.write_text(environment.get_template(template).render(**values), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""An evaluation as tables: the encoder next to the baselines that it must beat."""
+"""Format an evaluation as tables: the encoder next to its baselines."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 from lookalike.report.page import Table
 
 _ON_FOOTAGE = {
-    "map": "mAP, other light",
-    "map_clean": "mAP, as they are",
-    "p5": "P@5, other light",
-    "p5_clean": "P@5, as they are",
+    "map": "mAP, perturbed",
+    "map_clean": "mAP, unperturbed",
+    "p5": "P@5, perturbed",
+    "p5_clean": "P@5, unperturbed",
 }
 _MOMENTS = {
     "self_retrieval": "own moment first",
@@ -40,7 +40,7 @@ Row = dict[str, Any]
 
 
 def evaluation_tables(evaluation: Evaluation) -> list[Table]:
-    """All that was measured. evaluation: as `lookalike evaluate --json` prints it."""
+    """Format all tables. evaluation: as `lookalike evaluate --json` prints it."""
     if "measures" in evaluation:
         labelled = [images_table(evaluation["pictures"])] if "pictures" in evaluation else []
         return [*labelled, *judged_tables(evaluation), *label_tables(evaluation), moments_table(evaluation)]
@@ -51,14 +51,14 @@ def evaluation_tables(evaluation: Evaluation) -> list[Table]:
 
 
 def summary_table(evaluation: Evaluation, names: Sequence[str], note: str) -> Table:
-    """Only the named rows, with their mAP in every measure on footage that has queries."""
+    """Format the named rows only, with their mAP in every measure that has queries."""
     measures = [one for one in evaluation["measures"] if one["queries"]]
     values = [{row["name"]: row for row in one["rows"]} for one in measures]
     shown = [name for name in names if all(name in rows for rows in values)] if measures else []
     rows = [[name, *(_both_lights(rows[name]) for rows in values)] for name in shown]
     own = [number for number, name in enumerate(shown) if values[0][name]["role"] == "own"]
     header = ["", *(f"{SHORT[one['name']]} ({one['queries']:,} queries)" for one in measures)]
-    return Table("Side by side", header, rows, note=f"mAP of queries in other light (as they are). {note}", strong=own)
+    return Table("Side by side", header, rows, note=f"mAP of perturbed queries (unperturbed). {note}", strong=own)
 
 
 def _both_lights(row: Row) -> str:
@@ -66,22 +66,22 @@ def _both_lights(row: Row) -> str:
 
 
 def judged_tables(evaluation: Evaluation) -> list[Table]:
-    """A table for each measure that could be taken on footage."""
+    """Format a table for each measure that has queries."""
     seeds = len(evaluation["seeds"])
     tables: list[Table] = []
     for one in evaluation["measures"]:
         if one["queries"]:
             [(unit, count)] = one["units"].items()
             note = f"{one['note']} {one['queries']:,} queries of {count:,} {unit}."
-            note += f" Mean and standard deviation over {seeds} draws of the light." if seeds > 1 else ""
+            note += f" Mean and standard deviation over {seeds} seeds." if seeds > 1 else ""
             tables.append(_table(one["title"], one["rows"], _ON_FOOTAGE, note))
     return tables
 
 
 def label_tables(evaluation: Evaluation) -> list[Table]:
-    """Every label of every camera, with its queries and the encoder's mAP and P@5, or why it is not asked.
+    """Format every label of every camera: its queries with the encoder's mAP and P@5, or why it has none.
 
-    Measures without a single query are a table of their own, with their reason.
+    Measures without a query are listed in a separate table, with the reason.
     """
     measures = [one for one in evaluation["measures"] if one["labels"]]
     tables: list[Table] = []
@@ -94,24 +94,24 @@ def label_tables(evaluation: Evaluation) -> list[Table]:
         rows = [[*names, *(found.get(one["name"], "") for one in part)] for names, found in cells.items()]
         tables.append(Table("By label", ["", "camera", *(SHORT[one["name"]] for one in part)], rows, note=_BY_LABEL))
     if none := [[one["title"], one["reason"]] for one in evaluation["measures"] if not one["queries"]]:
-        tables.append(Table("Not measured", ["", "because"], none))
+        tables.append(Table("Not measured", ["", "reason"], none))
     return tables
 
 
 def moments_table(evaluation: Evaluation) -> Table:
-    """What whole frames find of their own recording, which the verdict leaves out."""
+    """Format what whole frames find of their own recording, which the verdict ignores."""
     moments = evaluation["moments"]
     note = (
-        f"Of {moments['frames']:,} whole frames in other light; not judged, since it measures whether an empty scene is"
-        " recognised. Own moment: whether the nearest frame is the one it was made from, to within 1 s."
+        f"Of {moments['frames']:,} perturbed whole frames. The verdict ignores them, since they measure whether an"
+        " empty scene is recognised. Own moment first: the nearest frame is the query's own, to within 1 s."
     )
     if any("temporal_recall" in row for row in moments["rows"]):
         note += (
-            f" Near in time: whether the nearest frame, own moment aside, is {evaluation['guard_s']:g} to"
+            f" Near in time: the nearest frame outside the own moment is {evaluation['guard_s']:g} to"
             f" {evaluation['window_s']:g} s away."
         )
     if any("camera_share" in row for row in moments["rows"]):
-        note += " Camera share: how much of the vectors' variance says only which camera it was, 0 to 1."
+        note += " Camera share: share of the vectors' variance that lies between cameras, 0 to 1."
     return _table("Moments of whole frames", moments["rows"], _MOMENTS, note)
 
 
@@ -132,8 +132,8 @@ def finetune_table(finetune: Evaluation) -> Table:
 
 _COLUMNS = 2  # measures side by side, so that a terminal's line holds them
 _BY_LABEL = (
-    "Queries, and this encoder's mAP, P@5 in other light (as they are). 0: no query, and why. A label that passes is"
-    " asked for at other passes, a state of the scene apart from those."
+    "Number of queries, and this encoder's mAP, P@5 of perturbed queries (unperturbed). 0: no query, with the reason."
+    " Things that pass are searched for at other passes, states of the scene in other intervals."
 )
 
 
@@ -158,12 +158,12 @@ def _table(title: str, rows: list[Row], names: dict[str, str], note: str) -> Tab
 
 def _note(evaluation: Evaluation) -> str:
     if "train" in evaluation:
-        return f"Learned from {evaluation['train']:,} labelled pictures, asked about {evaluation['test']:,} others."
+        return f"Fitted to {evaluation['train']:,} labelled pictures, tested on {evaluation['test']:,} others."
     return f"Leave-one-out on {evaluation['images']:,} pictures of {len(evaluation['classes']):,} classes."
 
 
 def _cell(row: Row, measure: str) -> str:
-    """The value to three digits, with its deviation if there is one."""
+    """Format a value to three digits, with its standard deviation if there is one."""
     if measure not in row:
         return ""
     deviations = row.get("std", {})

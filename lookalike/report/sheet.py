@@ -1,4 +1,4 @@
-"""Contact sheets: what an index says, as pictures cut from the recordings, on one page."""
+"""Write contact sheets: hits of an index as thumbnails cut from the recordings, on one page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lookalike.report.page import Thumb, thumb_uri, write_page
 
 @dataclass(frozen=True)
 class Shot:
-    """A moment to show. note: what is said below it, beside its camera and time."""
+    """A moment to show. note: shown below it, next to its camera and time."""
 
     source: str
     camera: str
@@ -24,7 +24,7 @@ class Shot:
 
 @dataclass(frozen=True)
 class Strip:
-    """Moments that belong together. columns: how many stand side by side."""
+    """Moments that belong together. columns: thumbnails per row."""
 
     title: str
     note: str
@@ -34,7 +34,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A whole page. note: what it shows, in words."""
+    """A whole page. note: what it shows."""
 
     title: str
     note: str
@@ -42,12 +42,12 @@ class Sheet:
 
     @property
     def sources(self) -> set[str]:
-        """What its pictures are cut from."""
+        """Return the sources that its thumbnails are cut from."""
         return {shot.source for strip in self.strips for shot in strip.shots}
 
     @property
     def shots(self) -> int:
-        """How many pictures it has."""
+        """Return the number of its thumbnails."""
         return sum(len(strip.shots) for strip in self.strips)
 
 
@@ -62,10 +62,10 @@ class _Row:
 def write_sheet(
     sheet: Sheet, path: Path, may_open: Collection[str], on_shot: Callable[[int, str], None] = lambda *_: None
 ) -> None:
-    """Write one HTML file that needs nothing else. A recording that is gone leaves an empty frame.
+    """Write one self-contained HTML file. A missing recording leaves an empty frame.
 
-    may_open: the sources that pictures are cut from; others leave empty frames, see `FrameIndex.read_here`.
-    on_shot: told how many pictures are done, and of which source the last is.
+    may_open: the sources to cut thumbnails from; others leave empty frames, see `FrameIndex.read_here`.
+    on_shot: called after each thumbnail with the number done and its source.
     Raises: FootageError if the file cannot be written.
     """
     rows: list[_Row] = []

@@ -23,7 +23,7 @@ layout = 8
 colour = 8
 compile = "off"
 """
-START = "pretrained, same head"
+PRETRAINED = "pretrained, same head"
 
 
 def square_at(left: int) -> np.ndarray:
@@ -47,7 +47,7 @@ def tables(printed: str) -> dict[str, list[list[str]]]:
     """By the heading above: the rows of the first table below it, without its header."""
     found: dict[str, list[list[str]]] = {}
     for section in printed.split("\n### "):
-        first = section.split("\n\nmAP, P@5 in other light, by label")[0]
+        first = section.split("\n\nmAP, P@5 of perturbed queries, by label")[0]
         lines = [line for line in first.split("\n") if line[:2] == "| "]
         found[section.splitlines()[0]] = [line.strip("| ").split(" | ") for line in lines[1:]]
     return found
@@ -68,7 +68,7 @@ def test_it_measures_what_is_pretrained_and_trained(tmp_path: Path, capsys: pyte
     )
     printed = capsys.readouterr().out
     assert "68 frames (4 a second)" in printed
-    assert "of 1 camera(s); 2 draw(s) of the light" in printed
+    assert "of 1 camera(s); 2 seed(s)" in printed
     assert "26 queries of 2 passes" in printed
     assert "| square (26) |" in printed
     assert "Not measured: Whole frames, other cameras: no label has a query." in printed
@@ -77,22 +77,27 @@ def test_it_measures_what_is_pretrained_and_trained(tmp_path: Path, capsys: pyte
     frames = {name: cells for name, *cells in found["Whole frames, another pass"]}
     crops = {name: cells for name, *cells in found["Crops of what moves, another pass"]}
     plain = [name for one in ("8x8", "32x32") for name in (f"raw pixels {one}", f"raw pixels {one}, with colour")]
-    rows = [*plain, "HSV histogram", "untrained, same head", "16x16 pixels, same head", START]
+    rows = [*plain, "HSV histogram", "untrained, same head", "16x16 pixels, same head", PRETRAINED]
     assert list(frames) == [
         *rows,
         *(f"pretrained, {name}" for name in VARIANTS),
         "trained, 2 steps",
         "trained, region_share=0,steps=1",
     ]
-    assert frames["pretrained, content+layout"] == frames[START]  # as a search weighs whole frames, and crops
-    assert crops["pretrained, content+colour"] == crops[START]
+    assert frames["pretrained, content+layout"] == frames[PRETRAINED]  # as a search weighs whole frames, and crops
+    assert crops["pretrained, content+colour"] == crops[PRETRAINED]
 
 
 def test_without_training_the_pretrained_encoder_is_in_question() -> None:
-    plain, start = (Contender(name, lambda pictures: np.eye(len(pictures))) for name in ("plain", START))
-    assert [one.role for one in with_own([plain, start])] == ["baseline", "own"]
+    plain, pretrained = (Contender(name, lambda pictures: np.eye(len(pictures))) for name in ("plain", PRETRAINED))
+    assert [one.role for one in with_own([plain, pretrained])] == ["baseline", "own"]
     first, second = (Contender(name, plain.embed, "own") for name in ("first", "second"))
-    assert [one.role for one in with_own([plain, start, first, second])] == ["baseline", "baseline", "own", "compared"]
+    assert [one.role for one in with_own([plain, pretrained, first, second])] == [
+        "baseline",
+        "baseline",
+        "own",
+        "compared",
+    ]
 
 
 def test_pictures_are_embedded_once_for_all_variants() -> None:

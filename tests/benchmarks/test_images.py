@@ -14,7 +14,7 @@ from lookalike.demo.sprites import COLOURS, KINDS
 from lookalike.parts import Part, join
 from tests.clips import write_clip
 from training.evaluation.contenders import Contender
-from training.evaluation.pictures import weighed
+from training.evaluation.images import weighed
 
 RECIPE = """
 arch = "compact"
@@ -103,6 +103,6 @@ def test_a_folder_is_trained_on_and_measured_next_to_baselines_and_the_frozen_st
     said = capsys.readouterr().out
     assert "6 pictures of 2 classes, 32 px, weights: none" in said
     assert "2 steps of 4 in " in said
-    for name in (*(f"{of}: {way}" for of in ("trained, 2 steps", "frozen start") for way in WAYS), "HSV histogram"):
+    for name in (*(f"{of}: {way}" for of in ("trained, 2 steps", "pretrained") for way in WAYS), "HSV histogram"):
         assert f"| {name} |" in said.replace("**", "")
     assert said.rstrip().endswith(".")

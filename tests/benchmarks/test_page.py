@@ -32,10 +32,10 @@ def test_copies_are_other_files_that_show_the_same(tiny: Encoder, tmp_path: Path
         assert np.array_equal(frame_at(some[0]["source"], 2.0), frame_at(str(clip), 2.0))
 
 
-def test_disturbed_vectors_are_near_theirs() -> None:
+def test_perturbed_vectors_are_near_theirs() -> None:
     vectors = np.eye(64, dtype=np.float32)
-    assert np.array_equal(page.disturbed(vectors, 0), vectors)
-    cosines = np.sum(page.disturbed(vectors, 1) * vectors, axis=1)
+    assert np.array_equal(page.perturbed(vectors, 0), vectors)
+    cosines = np.sum(page.perturbed(vectors, 1) * vectors, axis=1)
     assert cosines == pytest.approx(np.full(64, 1 / np.sqrt(1 + 0.3**2)), abs=0.05)
 
 

@@ -27,7 +27,14 @@ def test_both_presets_run_on_a_cpu(capsys: pytest.CaptureFixture[str], monkeypat
         main(preset=preset, device="cpu", batch=8, rounds=1, peer=False)
         printed = capsys.readouterr().out
         assert "| configuration | compact, 32 px, batch 8, " in printed
-        for row in ("Lookalike", "of which feed", "of which views", "of which optimiser", "of which target", "floor"):
+        for row in (
+            "Lookalike",
+            "of which feed",
+            "of which views",
+            "of which optimiser",
+            "of which target",
+            "lower bound",
+        ):
             assert f"| {row} |" in printed
         assert "| ratio |" not in printed  # the peer was left out
 

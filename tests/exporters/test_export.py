@@ -63,14 +63,14 @@ def exported(run: Path) -> Exported:
 
 
 @pytest.fixture(scope="session")
-def served(run: Path) -> EncoderWithHead:
+def encoder(run: Path) -> EncoderWithHead:
     return load_trained(run)[0]
 
 
 @pytest.fixture
 def written_at_once(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the file that is there already for what the exporter writes: it takes seconds."""
-    monkeypatch.setattr("exporters.onnx.to_onnx", lambda served, spec: onnx.load(exported.path))
+    monkeypatch.setattr("exporters.onnx.to_onnx", lambda encoder, spec: onnx.load(exported.path))
 
 
 @pytest.fixture(scope="session")
@@ -78,17 +78,17 @@ def real(run: Path) -> np.ndarray:
     return sample_frames(load_cache(run / "cache"), SMALL.input_px)[1]
 
 
-def another(served: EncoderWithHead) -> EncoderWithHead:
+def another(encoder: EncoderWithHead) -> EncoderWithHead:
     """The same network with other weights."""
     torch.manual_seed(SMALL.seed + 1)
-    layer = served.layer("layout")
+    layer = encoder.layer("layout")
     other = EncoderWithHead(build_encoder(SMALL.arch), len(layer.center)).eval()
     other.layer("layout").set(layer.center, layer.weight)
     return other
 
 
 def test_onnxruntime_alone_runs_the_file_and_gives_what_the_encoder_gives(
-    exported: Exported, served: EncoderWithHead, real: np.ndarray, tmp_path: Path
+    exported: Exported, encoder: EncoderWithHead, real: np.ndarray, tmp_path: Path
 ) -> None:
     """Five lines in a process of its own, where Lookalike and torch cannot even be imported from."""
     np.save(tmp_path / "pixels.npy", real[:5])
@@ -102,7 +102,7 @@ assert not {{"lookalike", "training", "torch"}} & set(sys.modules)
     subprocess.run([sys.executable, "-I", "-c", lines], cwd=tmp_path, check=True)
     found = np.load(tmp_path / "embedding.npy")
     assert found.dtype == np.float32
-    assert np.allclose(found, embed_pixels(served, torch.from_numpy(real[:5])).numpy(), atol=1e-5)
+    assert np.allclose(found, embed_pixels(encoder, torch.from_numpy(real[:5])).numpy(), atol=1e-5)
     assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
 
 
@@ -127,12 +127,12 @@ def test_the_graph_passes_the_checker_at_the_opset_stated(exported: Exported) ->
     assert {node.domain for node in model.graph.node} == {""}  # nothing that only some runtimes know
 
 
-def test_the_file_says_what_it_is(exported: Exported, served: EncoderWithHead, run: Path) -> None:
+def test_the_file_says_what_it_is(exported: Exported, encoder: EncoderWithHead, run: Path) -> None:
     assert exported.spec == EncoderSpec(
         name="compact-32",
         input_px=32,
-        dim=served.dim,
-        weights_sha256=weights_digest(served),
+        dim=encoder.dim,
+        weights_sha256=weights_digest(encoder),
         steps=STEPS,
         frames=24,
         precision="fp32",
@@ -194,33 +194,33 @@ def test_the_verb_prints_where_what_and_how_well(
 
 @pytest.mark.usefixtures("written_at_once")
 def test_a_file_that_disagrees_with_the_encoder_is_not_left(
-    exported: Exported, served: EncoderWithHead, real: np.ndarray, tmp_path: Path
+    exported: Exported, encoder: EncoderWithHead, real: np.ndarray, tmp_path: Path
 ) -> None:
     """The file holds the weights of the run, the encoder has others."""
     with pytest.raises(ExportError, match=r"encoder\.onnx: not written: min_cosine is .*, expected at least 0.99999"):
-        export(another(served), exported.spec, real, tmp_path / "encoder.onnx")
+        export(another(encoder), exported.spec, real, tmp_path / "encoder.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("written_at_once")
 def test_a_centre_that_was_lost_is_noticed(
-    exported: Exported, served: EncoderWithHead, real: np.ndarray, tmp_path: Path
+    exported: Exported, encoder: EncoderWithHead, real: np.ndarray, tmp_path: Path
 ) -> None:
-    uncentred = EncoderWithHead(served.encoder, len(served.layer("layout").center)).eval()
+    uncentred = EncoderWithHead(encoder.encoder, len(encoder.layer("layout").center)).eval()
     with pytest.raises(ExportError, match="not written: min_cosine"):
         export(uncentred, exported.spec, real, tmp_path / "encoder.onnx")
 
 
 @pytest.mark.usefixtures("written_at_once")
 def test_a_good_file_survives_an_export_that_fails(
-    exported: Exported, served: EncoderWithHead, real: np.ndarray, tmp_path: Path
+    exported: Exported, encoder: EncoderWithHead, real: np.ndarray, tmp_path: Path
 ) -> None:
     out = tmp_path / "encoder.onnx"
-    export(served, exported.spec, real, out)
+    export(encoder, exported.spec, real, out)
     before = out.read_bytes()
     assert Encoder(out, "cpu").spec == exported.spec
     with pytest.raises(ExportError, match="not written"):
-        export(another(served), exported.spec, real, out)
+        export(another(encoder), exported.spec, real, out)
     assert out.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["encoder.onnx"]
 
@@ -228,7 +228,7 @@ def test_a_good_file_survives_an_export_that_fails(
 @pytest.mark.usefixtures("written_at_once")
 @pytest.mark.parametrize("where", ["a folder", "below a file"])
 def test_an_out_that_cannot_be_written_is_told_in_one_line(
-    exported: Exported, served: EncoderWithHead, real: np.ndarray, tmp_path: Path, where: str
+    exported: Exported, encoder: EncoderWithHead, real: np.ndarray, tmp_path: Path, where: str
 ) -> None:
     out = tmp_path / "taken" / "encoder.onnx" if where == "below a file" else tmp_path / "taken"
     if where == "below a file":
@@ -236,7 +236,7 @@ def test_an_out_that_cannot_be_written_is_told_in_one_line(
     else:
         out.mkdir()
     with pytest.raises(ExportError, match=r"taken.*: cannot write \(.+\)$"):
-        export(served, exported.spec, real, out)
+        export(encoder, exported.spec, real, out)
     assert [entry.name for entry in tmp_path.iterdir()] == ["taken"]
 
 

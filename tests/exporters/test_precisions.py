@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 from safetensors.torch import save_file
 from torch import nn
 
-from exporters.int8 import Judge, Quantizer, Recipe, quantisable, quantize
+from exporters.int8 import Judge, QuantConfig, Quantizer, quantisable, quantize
 from exporters.onnx import export
 from exporters.parity import LIMITS, Parity
 from lookalike import cli
@@ -29,8 +29,7 @@ from tests.exporters.test_export import GOOD
 from tests.training.small import noise_frames, untrained_run
 from training.config import TrainConfig
 from training.encoders import Normalize, build_encoder
-from training.fit import fit_head
-from training.head import EncoderWithHead, embed_pixels
+from training.head import EncoderWithHead, embed_pixels, fit_head
 from training.pictures import fit_all
 
 SIDE = 32
@@ -70,7 +69,7 @@ def fp32(toy: EncoderWithHead, frames: np.ndarray, tmp_path_factory: pytest.Temp
 @pytest.fixture
 def written_at_once(fp32: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the file that is there already for what the exporter writes: it takes seconds."""
-    monkeypatch.setattr("exporters.onnx.to_onnx", lambda served, spec: onnx.load(fp32))
+    monkeypatch.setattr("exporters.onnx.to_onnx", lambda encoder, spec: onnx.load(fp32))
 
 
 def element_types(path: Path) -> set[int]:
@@ -201,7 +200,7 @@ def test_what_loses_too_much_in_every_way_is_refused_and_leaves_nothing(
 
 def test_a_layer_that_is_kept_keeps_its_very_weights(fp32: Path, frames: np.ndarray, tmp_path: Path) -> None:
     quantizer = Quantizer(fp32, frames, tmp_path)
-    path = quantizer.write(Recipe(kept=(quantizer.convolutions[1],)))
+    path = quantizer.write(QuantConfig(kept=(quantizer.convolutions[1],)))
     [kept] = [tensor for tensor in kernels(path) if tensor.data_type == TensorProto.FLOAT]
     before = [onnx.numpy_helper.to_array(tensor) for tensor in kernels(fp32)]
     assert any(np.array_equal(onnx.numpy_helper.to_array(kept), one) for one in before)
@@ -234,7 +233,7 @@ def test_the_runtime_leaves_what_is_kept_as_it_is(tmp_path: Path) -> None:
     """onnxruntime would quantise the kept layer's weights, with one scale: the channels of .01 and .001 would be 0."""
     chain(tmp_path / "fp32.onnx")
     frames = np.random.default_rng(0).integers(0, 256, (16, 4, 4, 3), dtype=np.uint8)
-    path = Quantizer(tmp_path / "fp32.onnx", frames, tmp_path).write(Recipe(kept=("b",)))
+    path = Quantizer(tmp_path / "fp32.onnx", frames, tmp_path).write(QuantConfig(kept=("b",)))
     as_written = ort.SessionOptions()
     as_written.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     plain = ort.InferenceSession(str(path), as_written, providers=["CPUExecutionProvider"])
@@ -301,9 +300,9 @@ def test_weights_from_elsewhere_become_a_file(
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ([], "expected the folder of a run, or --from with weights"),
-        (["run", "--from", "w.pt"], "expected the folder of a run, or --from with weights"),
-        (["--from", "w.pt"], "--from needs --footage"),
+        ([], "expected either the folder of a run or --from with weights"),
+        (["run", "--from", "w.pt"], "expected either the folder of a run or --from with weights"),
+        (["--from", "w.pt"], "--from without --footage"),
         (["run", "--min-top10", "95"], "--min-top10 is 95, expected 0 to 1"),
         (["--from", "w.pt", "--footage", "clips", "--input-px", "0"], "--input-px is 0, expected more than 0"),
     ],

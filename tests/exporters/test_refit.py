@@ -20,8 +20,7 @@ from lookalike.footage import Frame
 from lookalike.parts import PartName
 from tests.training.small import noise_frames, small_config, untrained_run
 from training.data import NO_REGIONS, build_cache
-from training.fit import fit_head, fit_layers
-from training.head import Features, embed_pixels
+from training.head import Features, embed_pixels, fit_head, fit_layers
 from training.pictures import fit_all
 from training.trained import load_trained
 

@@ -26,8 +26,8 @@ from lookalike.footage.tracks import film as film_of
 from lookalike.index import FrameIndex, open_index
 from lookalike.index.folder import FolderPlace
 from lookalike.index.generations import generation_of
+from lookalike.index.maintenance import is_there, verify
 from lookalike.index.schema import Where
-from lookalike.index.upkeep import is_there, verify
 from lookalike.ingest import index_footage
 from lookalike.naming import Naming
 from lookalike.reindex import reindex

@@ -18,7 +18,7 @@ from lookalike.footage.playlist import Joined, read_playlist, segments_of
 from lookalike.footage.read import identify
 from lookalike.footage.sources import stored_source
 from lookalike.index import open_index
-from lookalike.index.upkeep import is_there, verify
+from lookalike.index.maintenance import is_there, verify
 from lookalike.ingest import index_footage
 from lookalike.sampling import Sampling
 from serving.unchanged import Unchanged

@@ -13,7 +13,7 @@ from lookalike.contract import EncoderSpec, Precision
 from lookalike.encoder import MAX_BATCH, Encoder
 from training.config import TrainConfig
 from training.encoders import build_encoder
-from training.fit import fit_head
+from training.head import fit_head
 
 pytestmark = pytest.mark.gpu
 

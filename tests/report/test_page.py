@@ -66,7 +66,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def charts(tmp_path):
-    lines = [{"step": step, "loss": 4 - step / 10, "spread": 0.9} for step in range(1, 20)]
+    lines = [{"step": step, "loss": 4 - step / 10, "feature_std": 0.9} for step in range(1, 20)]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return training_charts(tmp_path / "metrics.jsonl")
 
@@ -190,7 +190,7 @@ def test_charts_are_drawings_with_their_numbers(charts):
 
 
 def test_what_the_monitor_measured_twice_is_a_curve(tmp_path):
-    lines = [{"step": step, "loss": 1.0, "spread": 0.9} for step in (10, 20, 30)]
+    lines = [{"step": step, "loss": 1.0, "feature_std": 0.9} for step in (10, 20, 30)]
     lines[0] |= {"effective_rank": 5.0, "self_retrieval": 0.1}
     lines[2] |= {"effective_rank": 9.0}
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

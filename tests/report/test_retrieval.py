@@ -48,7 +48,7 @@ def footage(*measures: dict[str, Any], **more: Any) -> dict[str, Any]:
 def test_every_measure_has_a_table_and_the_encoder_stands_out() -> None:
     [crops, *_] = evaluation_tables(footage(measure()))
     assert crops.title == "Crops, another pass"
-    assert crops.header == ["", "mAP, other light", "mAP, as they are", "P@5, other light", "P@5, as they are"]
+    assert crops.header == ["", "mAP, perturbed", "mAP, unperturbed", "P@5, perturbed", "P@5, unperturbed"]
     assert crops.rows == [
         ["this encoder", "0.612", "0.700", "0.500", "0.750"],
         ["HSV histogram", "0.500", "1.000", "0.250", "1.000"],
@@ -66,7 +66,7 @@ def test_a_summary_has_the_named_rows_in_their_order_and_a_column_for_each_measu
     assert table.header == ["", "crops, another pass (2 queries)", "crops, same track later (1,200 queries)"]
     assert table.rows == [["HSV histogram", "0.50 (1.00)", "0.25"], ["this encoder", "0.61 (0.70)", "0.30"]]
     assert table.strong == [1]
-    assert table.note == "mAP of queries in other light (as they are). Note."
+    assert table.note == "mAP of perturbed queries (unperturbed). Note."
 
 
 def test_a_summary_of_nothing_is_empty() -> None:
@@ -77,7 +77,7 @@ def test_several_seeds_show_their_deviation_where_there_is_one() -> None:
     rows = [row("this encoder", "own", map=0.5, p5=0.25, map_clean=0.7, std={"map": 0.0311, "p5": 0.2})]
     [crops, *_] = evaluation_tables(footage(measure(rows=rows), seeds=[0, 1, 2]))
     assert crops.rows == [["this encoder", "0.500 +-0.031", "0.700", "0.250 +-0.200"]]
-    assert crops.note.endswith("Mean and standard deviation over 3 draws of the light.")
+    assert crops.note.endswith("Mean and standard deviation over 3 seeds.")
 
 
 def test_every_label_is_listed_with_its_queries_or_why_there_are_none() -> None:
@@ -92,7 +92,7 @@ def test_every_label_is_listed_with_its_queries_or_why_there_are_none() -> None:
         ["dog", "gate", "0: one interval only", ""],
         ["empty", "gate", "0: a state", ""],
     ]
-    assert labels.note.startswith("Queries, and this encoder's mAP, P@5 in other light (as they are).")
+    assert labels.note.startswith("Number of queries, and this encoder's mAP, P@5 of perturbed queries (unperturbed).")
     assert (missing.title, missing.rows) == ("Not measured", [["Crops, other cameras", "no label has a query"]])
 
 
@@ -117,7 +117,7 @@ def test_labelled_pictures_say_how_many_were_learned_from() -> None:
     [table, tuned] = evaluation_tables({"train": 50_000, "test": 10_000, "rows": rows, "finetune": finetune})
     assert table.header == ["", "kNN, 200 weighted", "kNN, 10", "linear probe"]
     assert table.rows == [["this encoder", "0.500", "0.250", "0.750"]]
-    assert table.note == "Learned from 50,000 labelled pictures, asked about 10,000 others."
+    assert table.note == "Fitted to 50,000 labelled pictures, tested on 10,000 others."
     assert (tuned.header, tuned.rows) == (["", "accuracy"], [["this encoder, fine-tuned", "0.875"]])
     assert tuned.note.startswith("5 epochs, 1,955 steps of 128, on 50,000 pictures; accuracy on 10,000 others.")
 

@@ -17,7 +17,7 @@ from tests.training.small import SMALL, untrained_run
 from training.config import CONFIG, TrainConfig, read_recipe
 from training.encoders import build_encoder
 from training.evaluation.contenders import contenders
-from training.evaluation.pictures import evaluate_finetune
+from training.evaluation.images import evaluate_finetune
 from training.run import continue_run, finish_run, join_run
 from training.trained import load_trained
 
@@ -59,7 +59,8 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_code_that_a_run_names_is_not_executed(run, code, way):
     expected = (
-        f"the run's architecture is code in {code}, which is not executed unasked; `--arch {code}:small` allows it"
+        f"the run's architecture is code in {code}, which is not executed without permission;"
+        f" allow it with `--arch {code}:small`"
     )
     with pytest.raises(TrainingError) as raised:
         WAYS[way](run)

@@ -106,7 +106,7 @@ def test_a_recipe_that_is_no_toml_and_one_that_is_not_there_are_told(tmp_path: P
         read_recipe(find_recipe(str(tmp_path / "mine.toml")))
     with pytest.raises(
         TrainingError,
-        match="--recipe none: no such file, expected cifar10, footage-compact, footage-cpu, footage-gpu, images-cpu,",
+        match="--recipe none: no such file; expected cifar10, footage-compact, footage-cpu, footage-gpu, images-cpu,",
     ):
         find_recipe("none")
 

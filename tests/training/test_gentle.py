@@ -13,10 +13,10 @@ from lookalike.footage import find_sources, read_frames
 from tests.training.small import small_config
 from training.byol import Byol
 from training.checkpoint import load_encoder
-from training.choose import choose
 from training.config import DEFAULT_ARCH, TrainConfig
 from training.data import FrameCache, build_cache, pictures_of, track_partners
 from training.encoders import build_encoder, embedding_dim
+from training.evaluation.choose import choose
 from training.summary import sample_gallery
 from training.train import first_encoder, train
 
@@ -80,7 +80,7 @@ def test_fifty_steps_do_not_lower_a_good_start(cache: FrameCache, tmp_path: Path
     encoder = trained(cache, tmp_path, config)
     found = choose(first_encoder(config), encoder, config, cache, *sample_gallery(cache, 4.0, None))
     assert found.tracks >= 3
-    assert found.trained > found.start - 0.01
+    assert found.trained > found.initial - 0.01
 
 
 def test_frozen_stages_give_what_the_whole_encoder_gives() -> None:

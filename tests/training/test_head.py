@@ -13,8 +13,16 @@ from lookalike.parts import Part
 from tests.training.small import small_config
 from training.augment import ViewPolicy
 from training.data import untracked
-from training.fit import fit_head, fit_layers, sample_regions
-from training.head import BATCH, CPU_BATCH, EncoderWithHead, Features, embed_pixels
+from training.head import (
+    BATCH,
+    CPU_BATCH,
+    EncoderWithHead,
+    Features,
+    embed_pixels,
+    fit_head,
+    fit_layers,
+)
+from training.pictures import sample_regions
 
 RED, BLUE = [255, 0, 0], [0, 0, 255]
 
@@ -41,8 +49,8 @@ class Grid(nn.Module):
 
 def test_an_embedding_is_a_direction_of_length_one() -> None:
     """(255, 0, 0) and (51, 0, 0) point one way; (51, 0, 102) is (1, 0, 2) / sqrt(5)."""
-    served = EncoderWithHead(nn.Flatten(), 3)
-    found = served(pixels_of(RED, [51, 0, 0], [51, 0, 102]))
+    encoder = EncoderWithHead(nn.Flatten(), 3)
+    found = encoder(pixels_of(RED, [51, 0, 0], [51, 0, 102]))
     expected = torch.tensor([[1, 0, 0], [1, 0, 0], [1 / math.sqrt(5), 0, 2 / math.sqrt(5)]])
     assert found.dtype == torch.float32
     assert torch.allclose(found, expected, atol=1e-6)
@@ -67,31 +75,31 @@ def test_the_centre_is_the_mean_of_directions_and_is_taken_out() -> None:
 
     A dark red counts as a direction too: .2 of red, less the mean as it is, would point elsewhere.
     """
-    served = EncoderWithHead(nn.Flatten(), 3)
-    center_on(served, pixels_of(RED, [0, 0, 10]))
-    assert torch.allclose(served.layer("layout").center, torch.tensor([0.5, 0, 0.5]), atol=1e-6)
+    encoder = EncoderWithHead(nn.Flatten(), 3)
+    center_on(encoder, pixels_of(RED, [0, 0, 10]))
+    assert torch.allclose(encoder.layer("layout").center, torch.tensor([0.5, 0, 0.5]), atol=1e-6)
     left = torch.tensor([1, 0, -1]) / math.sqrt(2)
-    assert torch.allclose(served(pixels_of(RED, [51, 0, 0], BLUE)), torch.stack([left, left, -left]), atol=1e-6)
+    assert torch.allclose(encoder(pixels_of(RED, [51, 0, 0], BLUE)), torch.stack([left, left, -left]), atol=1e-6)
 
 
 def test_a_new_centre_takes_the_place_of_the_old_one() -> None:
-    served = EncoderWithHead(nn.Flatten(), 3)
-    center_on(served, pixels_of(RED))
-    center_on(served, pixels_of(BLUE, BLUE))
-    assert torch.allclose(served.layer("layout").center, torch.tensor([0.0, 0.0, 1.0]), atol=1e-6)
+    encoder = EncoderWithHead(nn.Flatten(), 3)
+    center_on(encoder, pixels_of(RED))
+    center_on(encoder, pixels_of(BLUE, BLUE))
+    assert torch.allclose(encoder.layer("layout").center, torch.tensor([0.0, 0.0, 1.0]), atol=1e-6)
 
 
 def test_the_centre_weighs_every_frame_equally_across_batches() -> None:
     """One frame more than a batch: the last one counts as much as each of the others."""
-    served = EncoderWithHead(nn.Flatten(), 3)
-    center_on(served, pixels_of(*[RED] * BATCH, BLUE))
-    assert torch.allclose(served.layer("layout").center, torch.tensor([BATCH, 0, 1]) / (BATCH + 1), atol=1e-6)
+    encoder = EncoderWithHead(nn.Flatten(), 3)
+    center_on(encoder, pixels_of(*[RED] * BATCH, BLUE))
+    assert torch.allclose(encoder.layer("layout").center, torch.tensor([BATCH, 0, 1]) / (BATCH + 1), atol=1e-6)
 
 
 def test_embedding_in_slices_gives_every_row() -> None:
     colours = [[one, 1, 255 - one] for one in range(2 * BATCH + 3)]
-    served = EncoderWithHead(nn.Flatten(), 3)
-    found = embed_pixels(served, pixels_of(*colours))
+    encoder = EncoderWithHead(nn.Flatten(), 3)
+    found = embed_pixels(encoder, pixels_of(*colours))
     assert torch.allclose(found, nn.functional.normalize(torch.tensor(colours).float(), dim=1), atol=1e-6)
 
 
@@ -104,9 +112,9 @@ def test_on_a_cpu_pictures_go_through_the_network_in_small_batches() -> None:
             sizes.append(len(images))
             return super().forward(images)
 
-    served, pixels = EncoderWithHead(Counting(), 3), pixels_of(*[RED] * (2 * CPU_BATCH + 3))
-    embed_pixels(served, pixels)
-    served.features(pixels)
+    encoder, pixels = EncoderWithHead(Counting(), 3), pixels_of(*[RED] * (2 * CPU_BATCH + 3))
+    embed_pixels(encoder, pixels)
+    encoder.features(pixels)
     assert sizes == [CPU_BATCH, CPU_BATCH, 3] * 2
 
 
@@ -136,7 +144,19 @@ def test_layout_is_fitted_to_frames_alone_and_content_to_regions_too() -> None:
     assert [part.name for part in head.parts] == ["content", "layout", "colour"]
 
 
-def test_a_whitened_embedding_tells_disturbed_frames_apart_where_a_centred_one_does_not() -> None:
+def test_fitting_tells_how_many_perturbed_copies_are_embedded() -> None:
+    """Two copies of CPU_BATCH + 1 frames: each copy takes two batches. Without a head no copy is made."""
+    frames, told = np.zeros((CPU_BATCH + 1, 8, 8, 3), np.uint8), []
+    config = small_config(head=True, content=0, layout=3, colour=0, input_px=4)
+    fit_head(nn.Flatten(), frames, config, copies=2, on_fit=lambda done, total: told.append((done, total)))
+    of_one = CPU_BATCH + 1
+    assert told == [(done, 2 * of_one) for done in (CPU_BATCH, of_one, of_one + CPU_BATCH, 2 * of_one)]
+    told.clear()
+    fit_head(nn.Flatten(), frames, small_config(head=False, input_px=4), on_fit=lambda done, _: told.append(done))
+    assert told == []
+
+
+def test_a_whitened_embedding_tells_perturbed_frames_apart_where_a_centred_one_does_not() -> None:
     """An encoder of three numbers: what frames differ in, tiny; their exposure, large; and a constant."""
 
     class Three(nn.Module):
@@ -150,9 +170,9 @@ def test_a_whitened_embedding_tells_disturbed_frames_apart_where_a_centred_one_d
     dark_left[:, :, :8] += 20
     bright_left[:, :, :8] += 20
     frames = torch.cat([dark_left, dark, bright_left, bright])
-    served = EncoderWithHead(Three(), 3)
-    center_on(served, frames)
-    centred = served(frames)
+    encoder = EncoderWithHead(Three(), 3)
+    center_on(encoder, frames)
+    centred = encoder(frames)
     config = small_config(head=True, content=0, layout=3, colour=0, input_px=16)
     whitened = fit_head(Three(), frames.numpy(), config, copies=8)(frames)
     assert centred[0] @ centred[2] < 0 < centred[0] @ centred[1]  # by light

@@ -12,7 +12,7 @@ from PIL import Image
 
 from lookalike.cli import main
 from lookalike.footage import find_sources
-from tests.training.evaluation.test_pictures import class_folders
+from tests.training.evaluation.test_images import class_folders
 from tests.training.small import noise_frames, small_config
 from tests.training.test_run import finished
 from training.config import CONFIG, TrainConfig, find_recipe, read_recipe
@@ -59,7 +59,7 @@ def test_the_verb_takes_a_folder_of_images_for_photos(tmp_path: Path, capsys: py
     said = capsys.readouterr()
     assert TrainConfig.load(tmp_path / "run" / CONFIG).views == "photo"
     assert said.err.count("photos, no video") == 1
-    assert json.loads(said.out)["verdict"].startswith("Nothing was judged: photos without labels")
+    assert json.loads(said.out)["verdict"].startswith("No verdict: without labels it is unknown which photos")
 
 
 def test_footage_is_trained_on_as_a_camera_sees_it(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_recipes_for_photos_say_all_that_is_settled_for_photos(name: str) -> Non
 def test_photos_without_labels_are_not_judged(tmp_path: Path) -> None:
     """Nothing moves in them; their perturbed copies find themselves, and that is no verdict."""
     found = finish_run(finished(tmp_path / "run", small_config(views="photo")))
-    assert found["verdict"].startswith("Nothing was judged: photos without labels")
+    assert found["verdict"].startswith("No verdict: without labels it is unknown which photos")
     assert "`lookalike evaluate RUN --images FOLDER`" in found["verdict"]
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert f"lookalike evaluate {tmp_path / 'run'} --images FOLDER" in page

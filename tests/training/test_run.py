@@ -16,7 +16,7 @@ from tests.training.small import noise_frames, small_cache, small_config, untrai
 from training.config import TrainConfig
 from training.data import build_cache, load_cache
 from training.evaluation.labels import Event, Labelled
-from training.health import effective_rank, rank_in_words, spread_in_words
+from training.health import describe_feature_std, describe_rank, effective_rank
 from training.pictures import sample_frames
 from training.record import METRICS
 from training.run import finish_run
@@ -32,7 +32,9 @@ BOXES = [Region(0.1 * number, 0.2, 0.2, 0.3) for number in range(0, 9, 3)]
 def finished(run: Path, config: TrainConfig) -> Path:
     """A run whose weights are as they were drawn, with two lines of metrics."""
     untrained_run(run, config)
-    lines = [{"step": step, "loss": 3.0 - step / 10, "spread": 0.8, "images_per_s": 50.0 + step} for step in (10, 12)]
+    lines = [
+        {"step": step, "loss": 3.0 - step / 10, "feature_std": 0.8, "images_per_s": 50.0 + step} for step in (10, 12)
+    ]
     (run / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
     return run
 
@@ -40,12 +42,12 @@ def finished(run: Path, config: TrainConfig) -> Path:
 def test_a_finished_run_says_how_it_went_and_stands_next_to_its_baselines(tmp_path: Path) -> None:
     run = finished(tmp_path / "run", small_config())
     found = finish_run(run)
-    assert (found["steps"], found["frames"], found["loss"], found["spread"]) == (12, 24, pytest.approx(1.8), 0.8)
+    assert (found["steps"], found["frames"], found["loss"], found["feature_std"]) == (12, 24, pytest.approx(1.8), 0.8)
     assert found["images_per_s"] == 61.0  # the median of 60 and 62
     assert [row["name"] for row in found["evaluation"]["moments"]["rows"]] == CONTENDERS
     assert found["evaluation"]["frames"] == 24
     assert found["verdict"] == found["evaluation"]["verdict"]
-    assert found["verdict"].startswith("Nothing was judged")  # nothing moves there
+    assert found["verdict"].startswith("No verdict: ")  # nothing moves there
     assert "camera_share" not in found["evaluation"]["moments"]["rows"][0]  # of one camera
     assert json.loads(json.dumps(found)) == found
 
@@ -55,15 +57,15 @@ def test_a_finished_run_says_how_it_went_and_stands_next_to_its_baselines(tmp_pa
     for name in CONTENDERS:
         assert f"<td>{name}</td>" in page
     assert f"{found['effective_rank']:.1f} of {found['rank_at_most']}" in page
-    assert spread_in_words(0.8) in page
+    assert describe_feature_std(0.8) in page
 
 
 def test_the_rank_is_of_what_the_encoder_gives_about_its_mean(tmp_path: Path) -> None:
-    """The last layer evens dimensions out, so after it every encoder would look healthy."""
+    """The head evens dimensions out, so after it every encoder would look healthy."""
     run = finished(tmp_path / "run", small_config(head=True, content=0, layout=8, colour=0))
-    served, config = load_trained(run)
+    encoder, config = load_trained(run)
     _, pictures = sample_frames(load_cache(run / "cache"), config.input_px)
-    features = served.features(torch.from_numpy(pictures))["layout"].numpy()
+    features = encoder.features(torch.from_numpy(pictures))["layout"].numpy()
     singular = np.linalg.svd(features - features.mean(0), compute_uv=False)
     share = singular / singular.sum()
     found = finish_run(run)
@@ -165,12 +167,12 @@ def test_of_longer_footage_stretches_are_measured_and_what_has_an_event(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (spread_in_words(0.05), "Collapsed"),
-        (spread_in_words(0.3), "Low"),
-        (spread_in_words(0.9), "Healthy"),
-        (rank_in_words(1.2, 512), "Collapsed"),
-        (rank_in_words(20, 512), "Low: few of 512 possible dimensions are used"),  # 5 % is 25.6
-        (rank_in_words(30, 512), "Healthy: above 5% of 512 possible dimensions"),
+        (describe_feature_std(0.05), "Collapsed"),
+        (describe_feature_std(0.3), "Low"),
+        (describe_feature_std(0.9), "Healthy"),
+        (describe_rank(1.2, 512), "Collapsed"),
+        (describe_rank(20, 512), "Low: few of 512 possible dimensions are used"),  # 5 % is 25.6
+        (describe_rank(30, 512), "Healthy: above 5% of 512 possible dimensions"),
     ],
 )
 def test_health_is_said_in_words(words: str, says: str) -> None:

@@ -70,11 +70,11 @@ def test_a_run_records_every_tenth_step_and_the_last(cache: FrameCache, whole: P
     lines = [json.loads(line) for line in (whole / METRICS).read_text().splitlines()]
     assert [line["step"] for line in lines] == [10, 14]
     for line in lines:
-        assert set(line) == {"step", "loss", "spread", "lr", "tau", "images_per_s"}
+        assert set(line) == {"step", "loss", "feature_std", "lr", "tau", "images_per_s"}
         assert line["lr"] == lr_at(line["step"] - 1, LARS)  # as they were in that step
         assert line["tau"] == tau_at(line["step"] - 1, 14, LARS.tau0, LARS.tau_end)
         assert 0 < line["loss"] < 8
-        assert 0 < line["spread"] < 2
+        assert 0 < line["feature_std"] < 2
         assert line["images_per_s"] > 0
 
 
@@ -202,11 +202,11 @@ def test_a_loss_that_is_not_a_number_stops_the_run(cache: FrameCache, tmp_path: 
 def test_a_collapse_ends_the_run_only_where_that_was_asked_for(
     cache: FrameCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.train.spread", lambda projection: torch.tensor(0.02))
+    monkeypatch.setattr("training.train.feature_std", lambda projection: torch.tensor(0.02))
     for name in ("on", "off"):
         (tmp_path / name).mkdir()
     assert train(cache, small_config(steps=11), tmp_path / "off") == 11
-    with pytest.raises(TrainingError, match=r"^collapsed at step 10: spread 0\.020, below 0\.1;"):
+    with pytest.raises(TrainingError, match=r"^collapsed at step 10: feature_std 0\.020, below 0\.1;"):
         train(cache, small_config(steps=11, stop_on_collapse=True), tmp_path / "on")
 
 
@@ -443,7 +443,7 @@ def test_a_stopped_pretrain_goes_on_to_the_very_same_encoder(
     assert (run / ENCODER).read_bytes() == (reference / ENCODER).read_bytes()
     assert same_tensors(load_checkpoint(run / CHECKPOINT), load_checkpoint(reference / CHECKPOINT))
     assert without_rates(run) == without_rates(reference)
-    expected = {name: printed[name] for name in ("steps", "frames", "loss", "spread", "effective_rank")}
+    expected = {name: printed[name] for name in ("steps", "frames", "loss", "feature_std", "effective_rank")}
     assert {name: found[name] for name in expected} == expected
     assert (expected["steps"], expected["frames"]) == (CLI_STEPS, 16)
 

@@ -16,20 +16,20 @@ from tests.training.small import SMALL, noise_frames, small_config, untrained_ru
 from training.checkpoint import ENCODER, save_encoder, weights_digest
 from training.data import build_cache
 from training.encoders import build_encoder
-from training.fit import fit_head
+from training.head import fit_head
 from training.pictures import sample_frames
 from training.trained import HEAD, load_trained
 
 
 def test_a_trained_run_comes_back_in_eval_mode_centred_on_its_own_frames(tmp_path: Path) -> None:
-    served, config = load_trained(untrained_run(tmp_path / "run", small_config(seed=3)))
+    encoder, config = load_trained(untrained_run(tmp_path / "run", small_config(seed=3)))
     assert config == small_config(seed=3)
-    assert not any(module.training for module in served.modules())
+    assert not any(module.training for module in encoder.modules())
     stored = [pixels.fit(pixels.fit(frame.image, 37), 32) for frame in noise_frames(24)]
-    directions = nn.functional.normalize(served.encoder(torch.from_numpy(np.stack(stored)).permute(0, 3, 1, 2) / 255))
-    assert torch.allclose(served.layer("layout").center, directions.mean(0), atol=1e-5)
+    directions = nn.functional.normalize(encoder.encoder(torch.from_numpy(np.stack(stored)).permute(0, 3, 1, 2) / 255))
+    assert torch.allclose(encoder.layer("layout").center, directions.mean(0), atol=1e-5)
     again, _ = load_trained(tmp_path / "run")
-    assert weights_digest(again) == weights_digest(served)
+    assert weights_digest(again) == weights_digest(encoder)
 
 
 def test_the_head_is_fitted_once_and_kept_until_the_encoder_changes(
@@ -37,19 +37,19 @@ def test_the_head_is_fitted_once_and_kept_until_the_encoder_changes(
 ) -> None:
     config = small_config(head=True, content=6, layout=8, colour=4, light="relative")
     run = untrained_run(tmp_path / "run", config)
-    served, _ = load_trained(run)
-    assert served.parts == (Part("content", 6), Part("layout", 8), Part("colour", 4))
+    encoder, _ = load_trained(run)
+    assert encoder.parts == (Part("content", 6), Part("layout", 8), Part("colour", 4))
     fits: list[int] = []
     monkeypatch.setattr(
         "training.trained.fit_head", lambda *given, **named: (fits.append(1), fit_head(*given, **named))[1]
     )
     again, _ = load_trained(run)
-    assert (fits, weights_digest(again)) == ([], weights_digest(served))
+    assert (fits, weights_digest(again)) == ([], weights_digest(encoder))
     torch.manual_seed(5)
     save_encoder(run / ENCODER, build_encoder(config.arch, config.light))
     other, _ = load_trained(run)
     assert fits == [1]
-    assert not torch.allclose(other.layer("layout").weight, served.layer("layout").weight)
+    assert not torch.allclose(other.layer("layout").weight, encoder.layer("layout").weight)
     (run / HEAD).write_bytes(b"cut off")
     load_trained(run)
     assert fits == [1, 1]

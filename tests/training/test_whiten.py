@@ -1,4 +1,4 @@
-"""The last layer, on frames and disturbances so simple that it can be worked out."""
+"""The head, on frames and perturbations so simple that it can be worked out."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import Tensor
 from training.whiten import fit_whitening
 
 
-def copies_of(frames: list[list[float]], disturbances: list[list[float]]) -> Tensor:
-    """Every frame with every disturbance added: (K, N, D)."""
-    return torch.tensor(disturbances, dtype=torch.float32)[:, None] + torch.tensor(frames)[None]
+def copies_of(frames: list[list[float]], perturbations: list[list[float]]) -> Tensor:
+    """Every frame with every perturbation added: (K, N, D)."""
+    return torch.tensor(perturbations, dtype=torch.float32)[:, None] + torch.tensor(frames)[None]
 
 
 def test_a_direction_is_scaled_by_its_disturbance_and_by_its_share_of_signal() -> None:
     """Frames at x = +-2 differ by variance 4; copies at y = +-1 of them by variance 2, over one degree of freedom.
 
     Shrinkage adds .01 of the mean variance, (0 + 2) / 2: so x has nuisance .01, s = 4 / .01 less half of the
-    disturbance, 1 / 2, is 399.5, and x is scaled by sqrt(399.5 / 400.5) / sqrt(.01). Along y frames do not differ: it
+    perturbation, 1 / 2, is 399.5, and x is scaled by sqrt(399.5 / 400.5) / sqrt(.01). Along y frames do not differ: it
     is left out.
     """
     centre, weight = fit_whitening(copies_of([[2, 0], [-2, 0]], [[0, 1], [0, -1]]), dim=2)
@@ -47,7 +47,7 @@ def test_a_small_steady_difference_tells_more_than_a_large_shaky_one() -> None:
 
 
 def test_disturbed_copies_of_a_frame_have_variance_one_along_what_is_kept() -> None:
-    """Where signal is strong: here 1,000 times the disturbances, in a rotated frame of reference."""
+    """Where signal is strong: here 1,000 times the perturbations, in a rotated frame of reference."""
     torch.manual_seed(0)
     rotation, _ = torch.linalg.qr(torch.randn(4, 4))
     frames, shakes = 1000 * torch.randn(200, 4), torch.randn(50, 200, 4) * torch.tensor([1.0, 2.0, 3.0, 4.0])

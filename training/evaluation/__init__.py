@@ -1,1 +1,1 @@
-"""What measures an encoder: tasks with known answers, on footage and on labelled pictures, and its baselines."""
+"""Measure an encoder and its baselines: on footage, on labelled pictures, by fine-tuning."""

@@ -1,4 +1,4 @@
-"""Baselines without a network, what any encoder must beat; and any vectors joined with colour."""
+"""Baselines without a network, and vectors joined with colour."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Embedder = Callable[[list[np.ndarray]], np.ndarray]  # pictures uint8 (H, W, 3) 
 
 
 def raw_pixels(side_px: int) -> Embedder:
-    """The picture itself at side x side, centred on its own mean, as a unit vector."""
+    """Return an embedder: the picture at side x side, less its mean, as a unit vector."""
 
     def embed(pictures: list[np.ndarray]) -> np.ndarray:
         small = [_resize(picture, side_px).astype(np.float32).ravel() for picture in pictures]
@@ -24,7 +24,7 @@ def raw_pixels(side_px: int) -> Embedder:
 
 
 def hsv_histogram(pictures: list[np.ndarray]) -> np.ndarray:
-    """8 x 4 x 4 bins of hue, saturation and value; the square root, so that a dot product is Bhattacharyya's."""
+    """Count 8 x 4 x 4 bins of hue, saturation and value. The root makes a dot product Bhattacharyya's coefficient."""
     rows: list[np.ndarray] = []
     for picture in pictures:
         hsv = np.asarray(Image.fromarray(picture).resize((64, 64), Image.Resampling.BILINEAR).convert("HSV")) // (
@@ -39,9 +39,9 @@ def hsv_histogram(pictures: list[np.ndarray]) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Joined:
-    """Vectors joined with colour: a dot product is .8 of their own cosine and .2 of that of their colour histograms.
+    """Joins vectors with colour: the dot product is .8 of their cosine plus .2 of that of their colour histograms.
 
-    Both are taken about the mean of what is searched first: mean, float32 (D,), and colour_mean, float32 (C,).
+    Both are centred on the mean of the gallery first: mean, float32 (D,), and colour_mean, float32 (C,).
     """
 
     mean: np.ndarray
@@ -49,17 +49,17 @@ class Joined:
 
     @classmethod
     def on(cls, vectors: np.ndarray, colour: np.ndarray) -> Joined:
-        """Of what is searched: float32 (N, D) and (N, C)."""
+        """Centre on a gallery: float32 (N, D) and (N, C)."""
         return cls(vectors.mean(0), colour.mean(0))
 
     def __call__(self, vectors: np.ndarray, colour: np.ndarray) -> np.ndarray:
-        """float32 (N, D) and (N, C) of the same pictures -> unit float32 (N, D + C)."""
+        """Join float32 (N, D) and (N, C) of the same pictures. Returns: unit float32 (N, D + C)."""
         own, histogram = normalize(vectors - self.mean), normalize(colour - self.colour_mean)
         return np.concatenate([own * (1 - COLOUR) ** 0.5, histogram * COLOUR**0.5], 1).astype(np.float32)
 
 
 def normalize(vectors: np.ndarray) -> np.ndarray:
-    """Rows to length 1; a zero row stays zero."""
+    """Scale rows to length 1; a zero row stays zero."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 

@@ -1,4 +1,4 @@
-"""A few crops with the first hits of several contenders: what the measures measure, to look at."""
+"""Example crops with the first hits of several contenders, to look at."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from training.evaluation.contenders import HISTOGRAM, OWN, PUBLIC
+from training.evaluation.contenders import HISTOGRAM, OWN, PRETRAINED
 from training.evaluation.gallery import Gallery
 from training.evaluation.labels import Shown
 from training.evaluation.later import same_track_later
 from training.evaluation.panel import Entry, Panel
 from training.evaluation.passes import another_pass
 
-COMPARED = (HISTOGRAM, PUBLIC, OWN)
+COMPARED = (HISTOGRAM, PRETRAINED, OWN)
 CROPS, HITS = 6, 5
 APART_S = 5.0  # nearer regions of the same clip that show the same are one hit
 
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """A region to search for. row: of the gallery. label: what it shows; empty if nobody knows.
+    """A region to search for. row: of the gallery. label: what it shows; empty if unknown.
 
-    searched: bool (N,), regions but those of its own pass or track. right: bool (N,); None if nobody knows.
+    searched: bool (N,), regions outside its own pass or track. right: bool (N,); None if unknown.
     """
 
     row: int
@@ -34,10 +34,10 @@ class Crop:
 
 
 def find_examples(panel: Panel, gallery: Gallery, shown: Shown | None, track: np.ndarray) -> list[dict[str, Any]]:
-    """What each of COMPARED finds first for up to CROPS crops, taken as they are.
+    """Find the first hits of each of COMPARED for up to CROPS unperturbed crops.
 
     shown: what is known of the gallery. track: int64 (N,), of each region.
-    Returns: for each crop its place, `label` and `to_find` (how many other passes there are; null if nobody knows),
+    Returns: for each crop its place, `label` and `to_find` (how many other passes there are; null if unknown),
     and `rows`: `name`, `role` and `hits` of each contender, best first, each a place and `right`. A place is `clip`,
     `camera`, `time_s` and `box`: x, y, w, h in shares of the frame.
     """
@@ -54,9 +54,9 @@ def find_examples(panel: Panel, gallery: Gallery, shown: Shown | None, track: np
 
 
 def choose_crops(gallery: Gallery, shown: Shown | None, track: np.ndarray) -> list[Crop]:
-    """A crop for each of an even sample: of labels that pass a camera more than once, else of tracks.
+    """Choose a crop for each of an even sample of labels that pass a camera more than once, else of tracks.
 
-    It is the one of median area: the largest may be all of a frame, where a lamp goes on.
+    It has the median area: the largest may be a whole frame in which a lamp goes on.
     """
     if shown and len(task := another_pass(gallery, shown, crops=True)):
         groups = [f"{camera} {label}" for camera, label in zip(task.camera, task.label, strict=True)]
@@ -66,7 +66,7 @@ def choose_crops(gallery: Gallery, shown: Shown | None, track: np.ndarray) -> li
 
 
 def _typical(gallery: Gallery, query: np.ndarray, groups: list[Any]) -> Iterator[tuple[int, int]]:
-    """The query of median area in each of CROPS groups: its number, and its row."""
+    """Yield the number and row of the query of median area in each of CROPS groups."""
     names = sorted(set(groups))
     for at in np.linspace(0, len(names) - 1, min(CROPS, len(names))).round().astype(int).tolist():
         inside = [number for number, group in enumerate(groups) if group == names[at]]
@@ -101,7 +101,7 @@ def _to_find(gallery: Gallery, shown: Shown | None, crop: Crop) -> int | None:
 
 
 def _apart(gallery: Gallery, shown: Shown | None, rows: Iterable[int], most: int) -> list[int]:
-    """The first `most` rows, without those of the same pass as an earlier one."""
+    """Return the first `most` rows of different passes."""
     kept: list[int] = []
     for row in rows:
         if len(kept) == most:

@@ -1,4 +1,4 @@
-"""An encoder and its baselines on footage: every task, with every query, and what may be said of it."""
+"""Evaluate an encoder and its baselines on footage: all tasks, all queries, and a verdict."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from training.evaluation.later import Tracks, find_tracks, same_track_later
 from training.evaluation.moments import OWN_MOMENT_S, WINDOW_S, camera_share, self_retrieval, temporal_recall
 from training.evaluation.panel import Embedded, Entry, Panel
 from training.evaluation.passes import another_pass, other_cameras
-from training.evaluation.perturbation import Perturbation, perturb_rows
+from training.evaluation.perturb import Perturbation, perturb_rows
 from training.evaluation.ranking import Scores, rank
 from training.evaluation.task import Task
 from training.evaluation.verdict import Measured, compare, conclusion, outcome, sentence
 
 FRAMES = 300  # whole frames asked for their own moment, evenly spaced
-PERTURBED, CLEAN = " in other light", " as they are"
+PERTURBED, CLEAN = " perturbed", " unperturbed"
 Found = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How footage is asked. seeds: of the perturbation. guard_s, window_s: see moments.temporal_recall."""
+    """How footage is searched. seeds: of the perturbation. guard_s, window_s: see moments.temporal_recall."""
 
     how: Perturbation = field(default_factory=Perturbation)
     seeds: tuple[int, ...] = (0,)
@@ -40,14 +40,14 @@ class Protocol:
 
 @dataclass(frozen=True, eq=False)
 class _Asked:
-    """What one entry of the panel scored in one task: once for each seed, and clean if the task has that."""
+    """Scores of one entry of the panel in one task: for each seed, and unperturbed if the task has that."""
 
     entry: Entry
     perturbed: list[Scores]
     clean: Scores | None
 
     def values(self, clean: bool, score: Literal["ap", "p5"] = "ap") -> np.ndarray:
-        """Average precision of each query, or precision among its first five, float64 (Q,)."""
+        """Return the average precision of each query, or its precision among the first five, float64 (Q,)."""
         if clean:
             assert self.clean is not None
             return getattr(self.clean, score)
@@ -62,7 +62,7 @@ def evaluate_footage(
     track: np.ndarray | None = None,
     on_seed: Callable[[int], None] = lambda done: None,
 ) -> Found:
-    """Ask every task of every contender. Returns: what `lookalike evaluate --json` prints.
+    """Score every contender in every task. Returns: what `lookalike evaluate --json` prints.
 
     track: int64 (N,), of each region; None links them. on_seed: called with how many seeds are done.
     Raises: FootageError if there are events, but none within this footage.
@@ -103,7 +103,7 @@ def evaluate_footage(
 
 
 def footage_tasks(gallery: Gallery, labelled: Labelled | None, track: np.ndarray, judged: Tracks = "all") -> list[Task]:
-    """All that can be asked of this footage, crops first; a task without queries says why.
+    """Make all tasks for this footage, crops first; a task without queries gives the reason.
 
     Raises: FootageError if there are labels, but none within this footage.
     """
@@ -113,7 +113,7 @@ def footage_tasks(gallery: Gallery, labelled: Labelled | None, track: np.ndarray
         if not shown.known.any():
             clips = ", ".join(sorted(set(gallery.clip.tolist()))[:5])
             raise FootageError(
-                f"no frame lies within a labelled interval; expected events whose `clip` is a file name of this footage"
+                f"no frame lies within a labelled interval: expected events whose `clip` is a file name of this footage"
                 f" ({clips})"
             )
         kinds = by_kind(shown, labelled.events)
@@ -143,7 +143,7 @@ def _asked(panel: Panel, task: Task, perturbed: list[list[Scores]]) -> list[_Ask
 
 
 def _measure(task: Task, asked: list[_Asked]) -> Found:
-    """All of one task: values of every entry, in all and by label, and what may be said of it."""
+    """Summarise one task: scores of every entry, overall and by label, and a verdict."""
     units = len(np.unique(task.unit))
     found: Found = {
         "name": task.name,
@@ -165,8 +165,8 @@ def _measure(task: Task, asked: list[_Asked]) -> Found:
     won: list[bool] = []
     for light, clean in ((PERTURBED, False), (CLEAN, True))[: 1 + task.clean]:
         own = next(one.values(clean) for one in asked if one.entry.role == "own")
-        beside = [Measured(one.entry.name, one.values(clean)) for one in asked if one.entry.role == "baseline"]
-        comparisons = [compare(own, one, task.unit) for one in beside]
+        baselines = [Measured(one.entry.name, one.values(clean)) for one in asked if one.entry.role == "baseline"]
+        comparisons = [compare(own, one, task.unit) for one in baselines]
         outcomes.append((light, float(own.mean()), outcome(comparisons, task.units, [HISTOGRAM])))
         won.append(all(one.won for one in comparisons))
         found["comparisons"]["clean" if clean else "perturbed"] = [
@@ -179,7 +179,7 @@ def _measure(task: Task, asked: list[_Asked]) -> Found:
 
 
 def _row(one: _Asked) -> Found:
-    """Means over queries, and of several seeds their standard deviation (n - 1) as `std`."""
+    """Average over queries; with several seeds `std` has their standard deviation (n - 1)."""
     maps, firsts = ([float(getattr(scores, name).mean()) for scores in one.perturbed] for name in ("ap", "p5"))
     row: Found = {"name": one.entry.name, "role": one.entry.role}
     row |= {"map": float(np.mean(maps)), "p5": float(np.mean(firsts))}
@@ -191,7 +191,7 @@ def _row(one: _Asked) -> Found:
 
 
 def _labels(task: Task, asked: list[_Asked]) -> list[Found]:
-    """Every label of every camera: with its queries, or with none and why."""
+    """List every label of every camera, with its queries or with the reason why it has none."""
     found: list[Found] = []
     for (label, camera), possible in task.possible.items():
         rows = (task.label == label) & (task.camera == camera)
@@ -206,7 +206,7 @@ def _labels(task: Task, asked: list[_Asked]) -> list[Found]:
 
 
 def _label_means(asked: list[_Asked], rows: np.ndarray, clean: bool) -> dict[str, dict[str, float]]:
-    """Means over some of the queries, of each entry. rows: bool (Q,)."""
+    """Average each entry over some of the queries. rows: bool (Q,)."""
     return {
         "map": {one.entry.name: float(one.values(clean)[rows].mean()) for one in asked},
         "p5": {one.entry.name: float(one.values(clean, "p5")[rows].mean()) for one in asked},
@@ -216,7 +216,7 @@ def _label_means(asked: list[_Asked], rows: np.ndarray, clean: bool) -> dict[str
 def _moments(
     panel: Panel, entry: Entry, gallery: Gallery, sample: np.ndarray, queries: Embedded, protocol: Protocol
 ) -> Found:
-    """What perturbed whole frames find among whole frames; what is not defined on this footage is left out."""
+    """Measure what perturbed whole frames find among whole frames. Measures undefined on this footage are left out."""
     frames, rows, vectors = _frames(panel, entry, gallery, sample)
     asked = panel.asked(entry, queries, crops=False)
     found = {
@@ -227,7 +227,7 @@ def _moments(
 
 
 def _frames(panel: Panel, entry: Entry, gallery: Gallery, sample: np.ndarray) -> tuple[Gallery, np.ndarray, np.ndarray]:
-    """The whole frames, the sample's rows among them, and their vectors."""
+    """Return the whole frames, the sample's rows among them, and their vectors."""
     whole = np.flatnonzero(gallery.whole)
     pictures = [gallery.pictures[row] for row in whole]
     frames = whole_frames(pictures, gallery.clip[whole], gallery.time_s[whole], gallery.camera[whole])
@@ -245,7 +245,7 @@ def _moment_rows(panel: Panel, gallery: Gallery, moments: list[list[Found]]) -> 
 
 
 def over_seeds(found: Sequence[Found]) -> Found:
-    """Means of what was measured once for each seed; of several, `std` has the standard deviations (n - 1).
+    """Average measurements over seeds; with several seeds `std` has the standard deviations (n - 1).
 
     found: the same names in each, with numbers.
     """

@@ -1,4 +1,4 @@
-"""What is searched: frames of footage and, next to each, its regions in which something moves."""
+"""The gallery, which queries search: frames of footage, each with its regions in which something moves."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ class Gallery:
 
     @property
     def whole(self) -> np.ndarray:
-        """bool (N,): which rows are frames; the others are regions."""
+        """Return bool (N,): which rows are frames; the others are regions."""
         return self.frame == np.arange(len(self.frame))
 
 
 def whole_frames(pictures: list[np.ndarray], clip: np.ndarray, time_s: np.ndarray, camera: np.ndarray) -> Gallery:
-    """A gallery without regions."""
+    """Make a gallery without regions."""
     return Gallery(pictures, clip, time_s, camera, np.arange(len(pictures)), np.full((len(pictures), 4), np.nan))
 
 
 def of_pictures(pictures: list[np.ndarray]) -> Gallery:
-    """Pictures of nowhere and no time, each a frame."""
+    """Make a gallery of pictures without place and time."""
     nowhere = np.full(len(pictures), "")
     return whole_frames(pictures, nowhere, np.zeros(len(pictures)), nowhere)
 
 
 def gather(frames: Iterable[Frame], on_frame: Callable[[Frame], None] = lambda frame: None) -> Gallery:
-    """Collect what to search among, made smaller. frames: each followed by its regions, if it has any.
+    """Collect frames into a gallery, shrunk. frames: each followed by its regions, if it has any.
 
     on_frame: called with each frame that is not a region.
     Raises: FootageError if there are fewer than two frames.
@@ -73,7 +73,7 @@ def gather(frames: Iterable[Frame], on_frame: Callable[[Frame], None] = lambda f
         boxes.append((region.x, region.y, region.w, region.h) if region else NO_BOX)
     count = len(set(frame_rows))
     if count < 2:
-        raise FootageError(f"{count} readable frame(s), expected at least 2 to search among")
+        raise FootageError(f"too little footage: got {count} readable frame(s), expected at least 2 to search")
     clips, times, cameras = zip(*about, strict=True)
     return Gallery(
         pictures, np.array(clips), np.array(times), np.array(cameras), np.array(frame_rows), np.array(boxes, float)
@@ -81,7 +81,7 @@ def gather(frames: Iterable[Frame], on_frame: Callable[[Frame], None] = lambda f
 
 
 def shrink(image: np.ndarray) -> np.ndarray:
-    """uint8 (H, W, 3) -> the same, at most MAX_SIDE_PX on its longer side."""
+    """Shrink uint8 (H, W, 3) to at most MAX_SIDE_PX on its longer side."""
     height, width = image.shape[:2]
     scale = MAX_SIDE_PX / max(height, width)
     if scale >= 1:

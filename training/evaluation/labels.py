@@ -1,7 +1,7 @@
-"""What is known of footage: labelled intervals (events.csv), boxes of what passes (tracks.csv), and what pictures show.
+"""Labels of footage: intervals (events.csv), boxes of what passes (tracks.csv), and what each picture shows.
 
-A label either passes or is a state of its scene, which is easy to recognise and says little of what passes: see
-`find_states`.
+A label is either a thing that passes or a state of its scene. States are easy to recognise, so they are measured
+separately: see `find_states`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from training.evaluation.gallery import Gallery
 
 EMPTY = "empty"
 BOXES = "tracks.csv"  # next to events.csv, of rendered footage
-LASTING = 0.2  # of its clip: a label that is seen for longer is a state, where nothing is labelled empty
+LASTING = 0.2  # of its clip: a label that is visible for longer is a state, unless the clip has a label `empty`
 ABUTTING_S = 0.5  # an interval that begins so soon after another follows it
 COVERED = 0.5  # of a box, or of the region: so much must overlap
 
 
 @dataclass(frozen=True)
 class Event:
-    """Seconds of one clip during which `label` is seen. kind: what sort of thing it is, if the file says."""
+    """Seconds of one clip during which `label` is visible. kind: of thing, if the file has it."""
 
     clip: str
     start_s: float
@@ -40,7 +40,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Labelled:
-    """All that is known of footage. states: labels that a user says are states of the scene."""
+    """The labels of footage. states: labels that the user names as states of the scene."""
 
     events: list[Event]
     boxes: list[TrackedRegion] = field(default_factory=list)
@@ -48,14 +48,14 @@ class Labelled:
 
 
 def read_events(path: Path) -> list[Event]:
-    """Read `clip,start_s,end_s,label` lines, and `kind` if there is such a column; empty, it is what follows the last
-    underscore of the label. Raises: FootageError if the file is missing, empty or malformed.
+    """Read `clip,start_s,end_s,label` lines, and `kind` if there is such a column; if it is empty, the end of the label
+    from its last underscore. Raises: FootageError if the file is missing, empty or malformed.
     """
     try:
         with io.TextIOWrapper(open_regular(path), "utf-8-sig", newline="") as file:  # spreadsheets put a BOM first
             rows = list(csv.DictReader(file))
         if not rows:
-            raise ValueError("no events")
+            raise ValueError("no line with an event")
         if any(None in row.values() for row in rows):
             raise ValueError("a line has too few columns")
         return [
@@ -82,8 +82,8 @@ def _kind(row: dict[str, str]) -> str:
 class Shown:
     """What each of N pictures shows.
 
-    names: L labels. shows: bool (N, L). during: bool (N, I), in which of I intervals, or passes of a thing, each was
-    taken. of: int64 (I,), the label of each interval. known: bool (N,), whether it is known what a picture shows,
+    names: L labels. shows: bool (N, L). during: bool (N, I), in which of I intervals or passes each was taken.
+    of: int64 (I,), the label of each interval. known: bool (N,), whether it is known what a picture shows,
     even if that is nothing. states: why a label is a state, by camera and label.
     """
 
@@ -96,7 +96,7 @@ class Shown:
 
 
 def label_gallery(gallery: Gallery, labelled: Labelled) -> Shown:
-    """A frame shows the labels of the intervals that it lies in, both ends included, and a region those of its frame.
+    """Label a gallery: a frame by the intervals that it lies in, both ends included, a region like its frame.
 
     In a clip with boxes, a region shows the label of the box that it overlaps most, or nothing.
     """
@@ -116,7 +116,7 @@ def label_gallery(gallery: Gallery, labelled: Labelled) -> Shown:
 
 
 def by_kind(shown: Shown, events: Sequence[Event]) -> Shown | None:
-    """The same with kinds of things for names; None if no event says its kind."""
+    """Replace labels by kinds of things; None if no event has a kind."""
     kinds = {one.label: one.kind for one in events if one.kind}
     if not kinds:
         return None
@@ -129,12 +129,12 @@ def by_kind(shown: Shown, events: Sequence[Event]) -> Shown | None:
 
 
 def find_states(events: Iterable[Event], lengths_s: dict[str, float]) -> dict[tuple[str, str], str]:
-    """Which labels are states of their scene, by clip and label, and why.
+    """Find the labels that are states of their scene. Returns: why, by clip and label.
 
-    - `empty` is. In a clip where it occurs, all other labels are things that pass.
-    - In a clip where nothing is labelled so, a label that covers more than LASTING of it is a state, and so are labels
-      whose intervals follow each other within ABUTTING_S; and then all labels of that clip are, since its scene is
-      always in one of them.
+    - `empty` is a state. In a clip that has it, all other labels are things that pass.
+    - In a clip without `empty`, a label that covers more than LASTING of it is a state. Labels whose intervals follow
+      each other within ABUTTING_S are states, too. Then all labels of that clip are states, since its scene is always
+      in one of them.
 
     lengths_s: of each clip.
     """
@@ -184,7 +184,7 @@ def _within(gallery: Gallery, one: Event) -> np.ndarray:
 
 
 def _any_by(columns: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
-    """bool (N, K) and the group of each column -> bool (N, count)."""
+    """Merge columns, bool (N, K), by group. Returns: bool (N, count)."""
     found = np.zeros((len(columns), count), bool)
     for column, number in enumerate(group.tolist()):
         found[:, number] |= columns[:, column]
@@ -192,7 +192,7 @@ def _any_by(columns: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
 
 
 def _passes(gallery: Gallery, boxes: list[TrackedRegion], number: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Which rows were taken while each pass was in view: bool (N, P), and the passes' labels, int64 (P,)."""
+    """Return which rows were taken while each pass was in view, bool (N, P), and the passes' labels, int64 (P,)."""
     ids = {pass_id: column for column, pass_id in enumerate(dict.fromkeys(one.pass_id for one in boxes))}
     found = np.zeros((len(gallery), len(ids)), bool)
     label = np.zeros(len(ids), np.int64)
@@ -206,7 +206,7 @@ def _passes(gallery: Gallery, boxes: list[TrackedRegion], number: dict[str, int]
 def _boxes_at(
     gallery: Gallery, boxes: list[TrackedRegion], rows: np.ndarray
 ) -> Iterable[tuple[int, list[TrackedRegion]]]:
-    """Each of the rows that is of a clip with boxes, with those at the moment nearest to it, if that is near enough."""
+    """Yield each row that is of a clip with boxes, with the boxes of the nearest moment if it is near enough."""
     by_moment: dict[tuple[str, float], list[TrackedRegion]] = {}
     for one in boxes:
         by_moment.setdefault((one.clip, one.time_s), []).append(one)
@@ -220,7 +220,7 @@ def _boxes_at(
 
 
 def _overlapped(region: np.ndarray, boxes: list[TrackedRegion]) -> str | None:
-    """The label of the box with the largest intersection over union, of those of which enough overlaps."""
+    """Return the label of the box with the largest intersection over union, among those that overlap enough."""
     best, label = 0.0, None
     for one in boxes:
         x, y, w, h = one.region.x, one.region.y, one.region.w, one.region.h

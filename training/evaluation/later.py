@@ -1,6 +1,6 @@
-"""The task that needs no label: a region is found again later in its own track, in other light.
+"""The task without labels: find a perturbed region again later in its own track.
 
-It decides what "better" means wherever nothing is labelled.
+It decides which encoder is better on footage without labels.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from training.evaluation.gallery import Gallery
 from training.evaluation.task import Task
 from training.tracks import link_regions
 
-APART_S = 2.0  # nearer regions of its own track are neither right nor wrong
-TRACKS, QUERIES = 60, 300  # asked at most, evenly spaced
+APART_S = 2.0  # nearer regions of the query's track are ignored
+TRACKS, QUERIES = 60, 300  # at most, evenly spaced
 
 Tracks = Literal["all", "even", "odd"]
 
 
 def find_tracks(gallery: Gallery) -> np.ndarray:
-    """int64 (N,): the track of each region, numbered by `link_regions`; -1 for frames and for what is in none."""
+    """Link regions into tracks. Returns: the track of each region, int64 (N,); -1 for frames and untracked regions."""
     found = np.full(len(gallery), -1, np.int64)
     rows = np.flatnonzero(~gallery.whole)
     if len(rows):
@@ -33,9 +33,9 @@ def find_tracks(gallery: Gallery) -> np.ndarray:
 def same_track_later(gallery: Gallery, track: np.ndarray, judged: Tracks = "all") -> Task:
     """Find regions of the query's own track, more than APART_S away, among the regions of all cameras.
 
-    track: int64 (N,), see `find_tracks`. judged: which tracks are asked, by their number, so that those that a head
-    was fitted to can be left out; all are searched. Of more than TRACKS tracks, or QUERIES queries, an even sample is
-    asked. Tracks that are never seen more than APART_S apart cannot be asked.
+    track: int64 (N,), see `find_tracks`. judged: which tracks queries are from, by their number, so that those that a
+    head was fitted to can be left out; all are searched. Of more than TRACKS tracks, or QUERIES queries, an even sample
+    is taken. Tracks shorter than APART_S have no query.
     """
     region = ~gallery.whole & (len(gallery) > 0)
     numbers = [one for one in _long(gallery, track) if judged == "all" or one % 2 == (judged == "odd")]
@@ -52,8 +52,8 @@ def same_track_later(gallery: Gallery, track: np.ndarray, judged: Tracks = "all"
     return Task(
         "crops_same_track_later",
         "Crops of what moves, later in the same track",
-        f"No labels: regions of the query's own track more than {APART_S:g} s away, searched among the regions of all"
-        " cameras. The query's light is another.",
+        f"Correct hits are regions of the query's own track more than {APART_S:g} s away, among regions of all cameras."
+        " No labels are needed. Queries are perturbed.",
         units="tracks",
         crops=True,
         clean=False,
@@ -68,7 +68,7 @@ def same_track_later(gallery: Gallery, track: np.ndarray, judged: Tracks = "all"
 
 
 def _long(gallery: Gallery, track: np.ndarray) -> list[int]:
-    """The numbers of the tracks that are seen more than APART_S apart."""
+    """Return the numbers of the tracks that last more than APART_S."""
     rows = np.flatnonzero(track >= 0)
     first, last = np.full(track.max(initial=-1) + 1, np.inf), np.full(track.max(initial=-1) + 1, -np.inf)
     np.minimum.at(first, track[rows], gallery.time_s[rows])

@@ -1,6 +1,6 @@
-"""What whole frames find of their own recording: told next to the tasks, and never judged by.
+"""Measures of what whole frames find of their own recording. They are reported, and the verdict ignores them.
 
-Most of it measures whether an empty scene is recognised, which an untrained encoder does as well as any.
+They mostly measure whether an empty scene is recognised, which an untrained encoder does as well as any.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ CHUNK = 1024  # queries compared at a time
 def event_precision(
     queries: np.ndarray, vectors: np.ndarray, gallery: Gallery, events: list[Event], guard_s: float
 ) -> dict[str, float]:
-    """Precision among the first five: how many show the query's event, outside `guard_s` of the query.
+    """Return the precision among the first five: how many show the query's event, outside `guard_s` of the query.
 
     queries, vectors: float32 (N, D), row i from picture i. Searched among all labelled frames; a frame with two labels
-    matches either. A query with fewer than five frames to find is measured over those; with none, left out.
+    matches either. A query with fewer than five frames to find is measured over those; a query without any is left out.
     Returns: mean precision by clip, and over clips as `mean`.
     """
     labels = [_labels(gallery, row, events) for row in range(len(vectors))]
@@ -44,7 +44,7 @@ def event_precision(
 def self_retrieval(
     queries: np.ndarray, vectors: np.ndarray, gallery: Gallery, within_s: float, rows: np.ndarray | None = None
 ) -> float:
-    """Share of the perturbed frames whose nearest frame is of their own moment: same clip, within `within_s`.
+    """Return the share of perturbed frames whose nearest frame is of their own moment: same clip, within `within_s`.
 
     queries: float32 (Q, D), of the pictures in `rows`, int64 (Q,); None for all. vectors: float32 (N, D).
     Returns: 0 to 1.
@@ -66,7 +66,7 @@ def temporal_recall(
     window_s: float,
     rows: np.ndarray | None = None,
 ) -> float:
-    """Share of the frames whose nearest frame, own moment aside, is one from shortly before or after.
+    """Return the share of frames whose nearest frame outside their own moment is from shortly before or after.
 
     Frames of the query's clip within `guard_s` do not count; the nearest of all others, of every clip, is right if
     it is of the same clip within `window_s`. A query with no such frame to find is left out.
@@ -88,7 +88,7 @@ def temporal_recall(
 
 
 def camera_share(vectors: np.ndarray, camera: np.ndarray) -> float:
-    """Share of the embeddings' variance that lies between cameras: how much of a vector says only where it was taken.
+    """Return the share of the embeddings' variance that lies between cameras.
 
     vectors: float32 (N, D). camera: (N,), names.
     Returns: 0 (the cameras' means coincide) to 1 (all frames of a camera are one vector); nan with one camera.
@@ -101,7 +101,7 @@ def camera_share(vectors: np.ndarray, camera: np.ndarray) -> float:
     centred = vectors.astype(np.float64) - vectors.mean(0, dtype=np.float64)
     means = np.stack([centred[number == one].mean(0) for one in range(len(cameras))])  # (C, D)
     between, total = float((means[number] ** 2).sum()), float((centred**2).sum())
-    return between / total if total > 1e-12 * len(vectors) else 0.0  # all the same: no camera in them
+    return between / total if total > 1e-12 * len(vectors) else 0.0  # all embeddings are equal
 
 
 def _chunks(count: int) -> list[slice]:
@@ -109,6 +109,6 @@ def _chunks(count: int) -> list[slice]:
 
 
 def _labels(gallery: Gallery, row: int, events: list[Event]) -> set[str]:
-    """The events at a frame; "empty" of one clip is not "empty" of another."""
+    """Return the events at a frame; "empty" of one clip is not "empty" of another."""
     clip, time_s = gallery.clip[row], gallery.time_s[row]
     return {f"{clip}|{one.label}" for one in events if one.clip == clip and one.start_s <= time_s <= one.end_s}

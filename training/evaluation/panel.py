@@ -1,4 +1,4 @@
-"""Contenders with what they make of a gallery; after each baseline without colour, the same joined with it."""
+"""Contenders with their embeddings of a gallery; after each baseline without colour, the same joined with colour."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Embedded = dict[str, np.ndarray]  # of each contender: float32 (N, D)
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the tables. of: the contender's name. joined: with colour."""
+    """A row of the tables. of: the contender's name. joined: whether joined with colour."""
 
     name: str
     role: Role
@@ -27,7 +27,7 @@ class Panel:
     """Embeds pictures once for each contender, and compares them for each entry."""
 
     def __init__(self, contenders: Sequence[Contender], pictures: list[np.ndarray]) -> None:
-        """pictures: those that are searched, uint8 (H, W, 3) each."""
+        """pictures: of the gallery, uint8 (H, W, 3) each."""
         self._contenders = {one.name: one for one in contenders}
         self._searched = self.embed(pictures)
         colour = self._searched.get(HISTOGRAM)
@@ -47,16 +47,16 @@ class Panel:
         return {name: one.embed(pictures) for name, one in self._contenders.items()}
 
     def searched(self, entry: Entry) -> np.ndarray:
-        """float32 (N, D): what queries are compared with."""
+        """Return the vectors of the gallery, float32 (N, D)."""
         return self._vectors(entry, self._searched)
 
     def asked(self, entry: Entry, queries: Embedded, crops: bool) -> np.ndarray:
-        """float32 (Q, D): queries, as they are compared. crops: whether they are parts of pictures."""
+        """Return the vectors of queries, weighed as in a search, float32 (Q, D). crops: whether they are regions."""
         vectors = self._vectors(entry, queries)
         return vectors if entry.joined else self._contenders[entry.of].weighed(vectors, crops)
 
     def rows(self, rows: np.ndarray) -> Embedded:
-        """What is searched, as queries."""
+        """Return rows of the gallery as queries."""
         return {name: vectors[rows] for name, vectors in self._searched.items()}
 
     def _vectors(self, entry: Entry, embedded: Embedded) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""Tasks with labels: the same thing at another pass of its camera, and at other cameras.
+"""Tasks with labels: find the same thing at another pass of its camera, and at other cameras.
 
-Frames of the interval that a query is from are not searched: the neighbouring frame is nearly equal, and finding it
-says nothing. What is not labelled is not searched either, since nobody knows what it shows.
+Frames of the query's own interval are not searched: a neighbouring frame is nearly equal, so finding it proves nothing.
+Unlabelled pictures are not searched either, since it is unknown what they show.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from training.evaluation.gallery import Gallery
 from training.evaluation.labels import Shown
 from training.evaluation.task import Task, Unasked
 
-QUERIES = 60  # asked at most, of each label at each camera, evenly spaced
+QUERIES = 60  # at most, of each label at each camera, evenly spaced
 
 Pair = tuple[int, int]  # a row of the gallery and a label that it shows
-Masks = tuple[np.ndarray, np.ndarray]  # what is right, and what is searched: bool (M, N), for M rows that are asked
+Masks = tuple[np.ndarray, np.ndarray]  # correct hits, and what is searched: bool (M, N), for M queries
 
 
 def another_pass(gallery: Gallery, shown: Shown, crops: bool, states: bool = False, of_kind: bool = False) -> Task:
     """Find a label again in other intervals of its camera.
 
-    Searched: labelled frames, for crops regions, too, but for those of any interval that the query lies in. Pictures
-    of other cameras with the same label are set aside: they are right, but another task.
-    states: ask for states of the scene, and not for what passes. of_kind: `shown` has kinds for labels.
+    Labelled frames are searched, and regions if queries are crops, except those of intervals that the query lies in.
+    Pictures of other cameras with the same label are ignored: they belong to another task.
+    states: search for states of the scene instead of things that pass. of_kind: `shown` has kinds for labels.
     """
 
     during = shown.during.astype(np.float32)
@@ -40,20 +40,19 @@ def another_pass(gallery: Gallery, shown: Shown, crops: bool, states: bool = Fal
     thing = "a state of the scene" if states else "another of its kind" if of_kind else "the same thing"
     title = f"{what}, {'another of its kind' if of_kind else 'a state again' if states else 'another pass'}"
     note = (
-        f"{thing.capitalize()} {again} of its camera, searched among {_among(crops)}; the query's own interval is not"
-        " searched."
+        f"{thing.capitalize()} {again} of its camera, searched among {_among(crops)} outside the query's own interval."
     )
     name = f"{'crops' if crops else 'frames'}_{'another_of_kind' if of_kind else 'state' if states else 'another_pass'}"
 
     def reason(rows: np.ndarray, label: int) -> str:
         during = shown.during[rows][:, shown.of == label].any(0).sum()
-        return "one interval only" if during < 2 else "not stored at another interval"
+        return "one interval only" if during < 2 else "no frame at another interval"
 
     return _task(gallery, shown, crops, states, masks, reason, (name, title, note))
 
 
 def other_cameras(gallery: Gallery, shown: Shown, crops: bool, of_kind: bool = False) -> Task:
-    """Find a thing, or with kinds for labels its kind, at other cameras: the query's own is not searched."""
+    """Find a thing, or its kind if labels are kinds, at other cameras; the query's own camera is not searched."""
 
     def masks(rows: np.ndarray, label: int) -> Masks:
         searched = _stored(gallery, shown, crops) & (gallery.camera[rows, None] != gallery.camera)
@@ -91,7 +90,7 @@ def _task(
     reason: Callable[[np.ndarray, int], str],
     about: tuple[str, str, str],
 ) -> Task:
-    """All queries that have something to find, an even sample for each label; the others are listed with a reason."""
+    """Make all queries that have a correct hit, an even sample for each label; list the others with a reason."""
     pairs: list[Pair] = []
     relevant: list[np.ndarray] = []
     searched: list[np.ndarray] = []
@@ -131,7 +130,7 @@ def _task(
 
 
 def _by_camera(gallery: Gallery, shown: Shown, states: bool) -> list[tuple[str, int, np.ndarray]]:
-    """Every label of every camera, states or what passes, with the rows that show it."""
+    """List every label of every camera, either states or things that pass, with the rows that show it."""
     return [
         (camera, label, np.flatnonzero(shown.shows[:, label] & (gallery.camera == camera)))
         for label, name in enumerate(shown.names)
@@ -141,12 +140,12 @@ def _by_camera(gallery: Gallery, shown: Shown, states: bool) -> list[tuple[str, 
 
 
 def _cameras(gallery: Gallery, shown: Shown, label: int) -> list[str]:
-    """Where a label is seen; if it is nowhere, the empty name, so that it is listed."""
+    """Return the cameras that show a label; an empty name if there are none, so that the label is listed."""
     return np.unique(gallery.camera[shown.shows[:, label]]).tolist() or [""]
 
 
 def _set_apart(gallery: Gallery, shown: Shown) -> list[Unasked]:
-    """States, which have a task of their own, so that among what passes they are listed, too."""
+    """List states as not searched for among things that pass: they have a separate task."""
     return [
         Unasked(name, camera, f"a state: {shown.states[camera, name]}")
         for label, name in enumerate(shown.names)
@@ -156,7 +155,7 @@ def _set_apart(gallery: Gallery, shown: Shown) -> list[Unasked]:
 
 
 def _largest(gallery: Gallery, shown: Shown) -> np.ndarray:
-    """bool (N,): the first region, which is the largest, of each frame that shows a label."""
+    """Return the first region, which is the largest, of each frame that shows a label: bool (N,)."""
     rows = np.flatnonzero(~gallery.whole & shown.shows.any(1))
     _, first = np.unique(gallery.frame[rows], return_index=True)
     found = np.zeros(len(gallery), bool)
@@ -165,6 +164,6 @@ def _largest(gallery: Gallery, shown: Shown) -> np.ndarray:
 
 
 def _interval(shown: Shown, row: int, label: int) -> int:
-    """The interval of that label in which a row lies; without one, as for a region of another kind's box, its first."""
+    """Return the label's interval that a row lies in; its first, or -1, for a region of another kind's box."""
     inside = np.flatnonzero(shown.during[row] & (shown.of == label))
     return int(inside[0]) if len(inside) else -1

@@ -1,4 +1,4 @@
-"""How well a ranking puts what is right first: average precision, and precision among the first five."""
+"""Score rankings: average precision, and precision among the first five."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Scores:
 
 
 def rank(queries: np.ndarray, vectors: np.ndarray, relevant: np.ndarray, searched: np.ndarray) -> Scores:
-    """Rank what is searched by its dot product with each query. Equal ones keep the gallery's order.
+    """Rank the gallery by its dot product with each query. Ties keep the gallery's order.
 
-    queries: float32 (Q, D). vectors: float32 (N, D). relevant, searched: bool (Q, N); each query has something that is
-    both. Source of average precision: Manning, Raghavan and Schuetze, Introduction to Information Retrieval, 8.4.
+    queries: float32 (Q, D). vectors: float32 (N, D). relevant, searched: bool (Q, N); each query needs a picture that
+    is both. Source of average precision: Manning, Raghavan and Schuetze, Introduction to Information Retrieval, 8.4.
     """
     parts = [slice(start, start + CHUNK) for start in range(0, len(queries), CHUNK)]
     found = [_rank(queries[part] @ vectors.T, relevant[part], searched[part]) for part in parts]

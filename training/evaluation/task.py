@@ -1,4 +1,4 @@
-"""One thing that is asked of an encoder: queries, what each is searched for in, and what is right."""
+"""A retrieval task: queries, what each searches, and its correct hits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Unit = Literal["passes", "tracks", "intervals"]
 
 @dataclass(frozen=True)
 class Unasked:
-    """A label that has no query, and why."""
+    """A label without a query, and the reason."""
 
     label: str
     camera: str
@@ -23,9 +23,9 @@ class Unasked:
 class Task:
     """Q queries against N pictures of a gallery.
 
-    crops: whether the queries are regions. clean: whether they are asked as they are, too, next to perturbed.
+    crops: whether the queries are regions. clean: whether they are also searched for unperturbed.
     query: int64 (Q,), rows of the gallery. relevant, searched: bool (Q, N).
-    label, camera: (Q,), names of what is asked for; empty where there are no labels.
+    label, camera: (Q,), what is searched for; empty without labels.
     unit: int64 (Q,), which queries are of the same pass, track or interval: they are not independent of each other.
     possible: how many queries there were before an even sample was taken, by label and camera.
     """

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.training.evaluation.footage import blind, exact, gallery_of
-from training.evaluation.contenders import HISTOGRAM, PUBLIC, Contender
+from training.evaluation.contenders import HISTOGRAM, PRETRAINED, Contender
 from training.evaluation.examples import find_examples
 from training.evaluation.gallery import Gallery
 from training.evaluation.labels import Event, Labelled, label_gallery
@@ -32,7 +32,7 @@ def passing() -> tuple[Gallery, Labelled]:
 
 def panel(gallery: Gallery) -> Panel:
     """The histogram and the pretrained encoder are blind; another baseline is not shown."""
-    rivals = [Contender(HISTOGRAM, blind), Contender("raw pixels 8x8", exact), Contender(PUBLIC, blind)]
+    rivals = [Contender(HISTOGRAM, blind), Contender("raw pixels 8x8", exact), Contender(PRETRAINED, blind)]
     return Panel([Contender("this encoder", exact, "own"), *rivals], gallery.pictures)
 
 
@@ -44,7 +44,7 @@ def test_the_crop_of_median_size_of_each_label_is_searched_for_outside_its_own_p
     assert [one["to_find"] for one in found] == [2, 1]  # the other passes
     assert [(row["name"], row["role"]) for row in found[0]["rows"]] == [
         (HISTOGRAM, "baseline"),
-        (PUBLIC, "baseline"),
+        (PRETRAINED, "baseline"),
         ("this encoder", "own"),
     ]
 

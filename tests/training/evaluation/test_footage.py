@@ -12,7 +12,7 @@ from tests.training.evaluation.footage import blind, exact, gallery_of, one_hot,
 from training.evaluation.footage import Protocol, evaluate_footage, over_seeds
 from training.evaluation.gallery import Gallery
 from training.evaluation.labels import Event, Labelled
-from training.evaluation.perturbation import Perturbation
+from training.evaluation.perturb import Perturbation
 
 HALF = (0.0, 0.0, 0.5, 0.5)
 NOTHING = Perturbation(zoom=(1.0, 1.0), gamma=(1.0, 1.0), gain=(1.0, 1.0), noise=0.0)
@@ -50,7 +50,7 @@ def test_a_perfect_encoder_beats_one_that_takes_all_for_the_same() -> None:
     assert other["map"] == pytest.approx(np.mean([(1 / first + 2 / last) / 2 for first, last in places]))
     assert crops["won"]
     assert crops["verdict"].startswith(
-        "Crops of what moves, another pass (6 queries of 6 passes): mAP 1.00 in other light, beats every baseline, the"
+        "Crops of what moves, another pass (6 queries of 6 passes): mAP 1.00 perturbed, beats every baseline, the"
         " best HSV histogram"
     )
     assert "Beats every baseline in 2 of 2 measure(s).\nCrops of what moves, another pass" in result["verdict"]
@@ -67,8 +67,8 @@ def test_a_histogram_that_wins_is_named() -> None:
 
 
 def test_other_light_and_pictures_as_they_are_are_judged_apart() -> None:
-    """Halved, a car is 10, a dog 30 and a cat 50: nothing that is stored. So the encoder wins as they are, and in other
-    light ranks as the blind one does."""
+    """Halved, a car is 10, a dog 30 and a cat 50: nothing that is stored. So unperturbed the encoder wins, and
+    perturbed it ranks as the blind one does."""
     gallery, labelled = passing()
     result = evaluate_footage(panel(), gallery, labelled, Protocol(HALVED))
     crops = measures(result)["crops_another_pass"]
@@ -76,8 +76,8 @@ def test_other_light_and_pictures_as_they_are_are_judged_apart() -> None:
     assert (own["map"], own["map_clean"]) == (other["map"], 1)
     assert [one["beaten"] for light in ("perturbed", "clean") for one in crops["comparisons"][light]] == [False, True]
     assert not crops["won"]
-    assert "in other light, does not beat HSV histogram" in crops["verdict"]
-    assert "mAP 1.00 as they are, beats every baseline" in crops["verdict"]
+    assert "perturbed, does not beat HSV histogram" in crops["verdict"]
+    assert "mAP 1.00 unperturbed, beats every baseline" in crops["verdict"]
 
 
 def test_every_label_has_its_queries_or_its_reason() -> None:
@@ -115,7 +115,7 @@ def test_without_labels_and_regions_nothing_was_judged() -> None:
     result = evaluate_footage(panel(), gallery, None, Protocol(NOTHING))
     [later] = result["measures"]
     assert (later["queries"], later["reason"]) == (0, "no region in which something moves was found")
-    assert result["verdict"].startswith("Nothing was judged")
+    assert result["verdict"].startswith("No verdict: ")
     assert result["moments"]["rows"][0]["self_retrieval"] == 1.0
 
 

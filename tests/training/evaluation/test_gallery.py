@@ -60,5 +60,7 @@ def test_large_frames_are_made_smaller_and_small_ones_are_not_touched(
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_there_must_be_something_to_search_among(count: int) -> None:
-    with pytest.raises(FootageError, match=rf"^{count} readable frame\(s\), expected at least 2 to search among"):
+    with pytest.raises(
+        FootageError, match=rf"^too little footage: got {count} readable frame\(s\), expected at least 2"
+    ):
         gather([frame(plain(0))] * count)

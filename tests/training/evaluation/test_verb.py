@@ -12,9 +12,9 @@ from PIL import Image
 
 from lookalike.cli import main
 from tests.clips import write_clip
-from tests.training.evaluation.test_pictures import class_folders
+from tests.training.evaluation.test_images import class_folders
 from tests.training.small import noise_frames
-from training.probe import Labelled
+from training.evaluation.probe import Labelled
 
 NAMES = ["this encoder", "raw pixels 8x8", "raw pixels 8x8, with colour", "raw pixels 32x32"]
 NAMES += ["raw pixels 32x32, with colour", "HSV histogram", "16x16 pixels, same head"]
@@ -54,7 +54,7 @@ def test_a_folder_of_pictures_without_labels_is_not_judged(
     assert (result["frames"], result["regions"], result["seeds"]) == (4, 0, [7, 8])
     assert [row["self_retrieval"] for row in result["moments"]["rows"]] == [1.0] * 8
     assert [row["std"]["self_retrieval"] for row in result["moments"]["rows"]] == [0.0] * 8
-    assert result["verdict"].startswith("Nothing was judged")
+    assert result["verdict"].startswith("No verdict: ")
     assert "lookalike evaluate --images" in result["verdict"]
     assert "eats" not in result["verdict"]
 
@@ -95,11 +95,11 @@ def test_ctrl_c_is_said_in_one_line(
     def interrupt(found: Labelled) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("training.evaluation.pictures.sample_pictures", interrupt)
+    monkeypatch.setattr("training.evaluation.images.sample_pictures", interrupt)
     with pytest.raises(SystemExit) as stopped:
         verb(tiny_encoder, "--images", class_folders(tmp_path / "known"))
     assert stopped.value.code == 1
-    assert capsys.readouterr().err == "lookalike: interrupted; of an evaluation nothing is kept, run it again\n"
+    assert capsys.readouterr().err == "lookalike: interrupted: an evaluation keeps no partial results; start it again\n"
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,9 @@ def test_queries_of_one_pass_are_no_evidence_of_their_own() -> None:
 def test_of_two_passes_nothing_is_claimed() -> None:
     found = compare(np.ones(6), Measured("raw pixels", np.zeros(6)), np.repeat([0, 1], 3))
     assert not found.won
-    assert outcome([found], "passes") == ("ahead of raw pixels (0.00), but fewer than 3 passes cannot rule out chance")
+    assert outcome([found], "passes") == (
+        "better than raw pixels (0.00), but fewer than 3 passes cannot rule out chance"
+    )
 
 
 WON, LEVEL = Comparison("raw pixels", 0.5, 0.11, 0.05, 0.17), Comparison("untrained", 0.58, 0.03, -0.02, 0.08)
@@ -46,10 +48,10 @@ LOST, WORSE = Comparison("HSV histogram", 0.74, -0.13, -0.2, -0.1), Comparison("
         ([WON], "beats every baseline, the best raw pixels 0.50 (+0.11, 95% of resampled tracks +0.05 to +0.17)"),
         (
             [WON, LEVEL],
-            "not ahead of untrained (0.58) by more than chance (+0.03, 95% of resampled tracks -0.02 to +0.08)",
+            "not better than untrained (0.58) by more than chance (+0.03, 95% of resampled tracks -0.02 to +0.08)",
         ),
         ([WON, LEVEL, LOST], "does not beat HSV histogram (0.74)"),
-        ([WON, LEVEL, LOST, WORSE], "does not beat other (0.90) nor HSV histogram (0.74)"),
+        ([WON, LEVEL, LOST, WORSE], "does not beat other (0.90) or HSV histogram (0.74)"),
     ],
 )
 def test_a_win_is_claimed_over_all_or_the_one_that_is_not_beaten_is_named(
@@ -59,15 +61,13 @@ def test_a_win_is_claimed_over_all_or_the_one_that_is_not_beaten_is_named(
 
 
 def test_the_verdict_counts_what_was_won_and_has_a_line_for_each_measure() -> None:
-    one = sentence(
-        "Crops, another pass", "212 queries of 24 passes", [(" in other light", 0.613, "does not beat x (0.74)")]
-    )
-    assert one == "Crops, another pass (212 queries of 24 passes): mAP 0.61 in other light, does not beat x (0.74)."
+    one = sentence("Crops, another pass", "212 queries of 24 passes", [(" perturbed", 0.613, "does not beat x (0.74)")])
+    assert one == "Crops, another pass (212 queries of 24 passes): mAP 0.61 perturbed, does not beat x (0.74)."
     assert conclusion([one, "Other."], 0) == f"Beats every baseline in 0 of 2 measure(s).\n{one}\nOther."
 
 
 def test_without_a_measure_nothing_is_claimed() -> None:
-    assert conclusion([], 0).startswith("Nothing was judged: no measure can tell anything of this footage.")
+    assert conclusion([], 0).startswith("No verdict: no measure has queries on this footage.")
 
 
 def test_chance_of_two_accuracies() -> None:

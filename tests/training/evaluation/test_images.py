@@ -12,7 +12,8 @@ from lookalike.parts import Part, Weights
 from tests.training.evaluation.footage import blind, exact, one_hot, panel, plain
 from tests.training.small import untrained_run
 from training.evaluation.contenders import HISTOGRAM, Contender
-from training.evaluation.pictures import (
+from training.evaluation.finetune import Schedule
+from training.evaluation.images import (
     embed_labelled,
     entry_names,
     evaluate_finetune,
@@ -21,8 +22,7 @@ from training.evaluation.pictures import (
     sample_pictures,
     verdict,
 )
-from training.finetune import Schedule
-from training.probe import find_labelled
+from training.evaluation.probe import find_labelled
 
 CONTENDERS = panel()
 
@@ -80,7 +80,7 @@ def test_pictures_are_embedded_in_batches_by_every_contender(tmp_path: Path, mon
     """Four at a time of three cats and three dogs, of which one is broken: 4 and 1."""
     found = find_labelled(class_folders(tmp_path / "known"))
     (tmp_path / "known" / "dog" / "1.png").write_bytes(b"nothing")
-    monkeypatch.setattr("training.evaluation.pictures.PICTURES", 4)
+    monkeypatch.setattr("training.evaluation.images.PICTURES", 4)
     counts: list[int] = []
     told: list[str] = []
     vectors, labels = embed_labelled(CONTENDERS, found, counts.append, lambda path, reason: told.append(path))
@@ -103,7 +103,7 @@ def test_large_labelled_pictures_are_made_smaller_before_they_are_kept(tmp_path:
 
 
 def test_a_sample_of_labelled_pictures_has_all_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.evaluation.pictures.LABELLED", 2)
+    monkeypatch.setattr("training.evaluation.images.LABELLED", 2)
     found = sample_pictures(find_labelled(class_folders(tmp_path / "known")))
     assert [int(picture[0, 0, 0]) for picture in found] == [20, 40]
 
@@ -121,8 +121,8 @@ def test_what_was_learned_is_asked_about_others() -> None:
     assert own == {"knn200_weighted": 1.0, "knn10": 1.0, "linear_probe": 1.0}
     assert baseline == {"knn200_weighted": 0.75, "knn10": 0.75, "linear_probe": 0.75}
     assert result["verdict"] == (  # of 4 pictures: 1.96 times the root of .75 * .25 / 4
-        "Not ahead of HSV histogram by more than chance: linear probe 1.00, HSV histogram 0.75, on 4 pictures; +0.250,"
-        " chance 0.424."
+        "Not better than HSV histogram by more than chance: linear probe 1.00, HSV histogram 0.75, on 4 pictures;"
+        " +0.250, chance 0.424."
     )
 
 
@@ -158,7 +158,7 @@ def test_the_verdict_says_how_much_the_seeds_differ() -> None:
     """.2 between draws: chance is at least 1.96 * .2."""
     rows = rows_of(0.7, scratch=0.5)
     rows = [row | {"std": {"value": spread}} for row, spread in zip(rows, (0.01, 0.2), strict=True)]
-    expected = "Not ahead of scratch by more than chance: kNN 0.70 +-0.01, scratch 0.50 +-0.20, on 10,000 pictures"
+    expected = "Not better than scratch by more than chance: kNN 0.70 +-0.01, scratch 0.50 +-0.20, on 10,000 pictures"
     assert verdict(rows, "value", "kNN", 10_000).startswith(expected)
 
 
@@ -171,5 +171,7 @@ def test_the_verdict_says_so_when_a_baseline_is_as_good(own: float) -> None:
 
 def test_every_baseline_that_is_not_beaten_is_named() -> None:
     rows = rows_of(0.5, raw_pixels=0.5, HSV_histogram=0.6, untrained=0.49)
-    expected = "Does not beat HSV histogram: kNN 0.50, HSV histogram 0.60, on 100 pictures. Nor raw pixels 0.50."
+    expected = (
+        "Does not beat HSV histogram: kNN 0.50, HSV histogram 0.60, on 100 pictures. Also not beaten: raw pixels 0.50."
+    )
     assert verdict(rows, "value", "kNN", 100) == expected

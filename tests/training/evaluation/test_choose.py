@@ -13,8 +13,8 @@ from torch import nn
 from lookalike.footage import Frame
 from lookalike.region import Region
 from tests.training.small import small_config
-from training.choose import Choice, choose
 from training.data import FrameCache, build_cache
+from training.evaluation.choose import Choice, choose
 from training.summary import sample_gallery
 
 CONFIG = small_config(head=True, content=4, layout=0, colour=0, input_px=8, fps=2.0)
@@ -57,29 +57,29 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> FrameCache:
     return build_cache(tmp_path_factory.mktemp("cache"), given, CONFIG.cache_px, lambda frame: None)
 
 
-def compare(cache: FrameCache, start: bool, trained: bool) -> Choice:
-    return choose(network(start), network(trained), CONFIG, cache, *sample_gallery(cache, 2.0, None))
+def compare(cache: FrameCache, initial: bool, trained: bool) -> Choice:
+    return choose(network(initial), network(trained), CONFIG, cache, *sample_gallery(cache, 2.0, None))
 
 
 def test_training_that_makes_it_blind_is_taken_back(cache: FrameCache) -> None:
-    found = compare(cache, start=True, trained=False)
-    assert found.keep_start
-    assert found.start > 2 * found.trained
-    assert "the weights that it started from are kept" in str(found)
+    found = compare(cache, initial=True, trained=False)
+    assert found.keep_initial
+    assert found.initial > 2 * found.trained
+    assert "The initial weights are kept" in str(found)
 
 
 def test_training_that_makes_it_see_is_kept(cache: FrameCache) -> None:
     """Every second of twelve tracks is asked; of eight moments, .5 s apart, those more than 2 s from another."""
-    found = compare(cache, start=False, trained=True)
-    assert not found.keep_start
+    found = compare(cache, initial=False, trained=True)
+    assert not found.keep_initial
     assert found.tracks == THINGS // 2
     assert found.queries == THINGS // 2 * 6
-    assert f"mAP of {found.queries} queries of 6 tracks that its head was not fitted to" in str(found)
+    assert f"({found.queries} queries of 6 tracks that the head was not fitted to" in str(found)
 
 
 def test_where_nothing_moves_nothing_tells(tmp_path: Path) -> None:
     frames = [Frame(np.zeros((8, 8, 3), np.uint8), "a.mp4", "a", "a", row / 2, row * 500_000) for row in range(4)]
     cache = build_cache(tmp_path, frames, CONFIG.cache_px, lambda frame: None)
-    found = compare(cache, start=True, trained=False)
-    assert (found.queries, found.keep_start) == (0, False)
-    assert str(found).startswith("Nothing tells whether training helped: ")
+    found = compare(cache, initial=True, trained=False)
+    assert (found.queries, found.keep_initial) == (0, False)
+    assert str(found).startswith("Whether training helped is unknown: ")

@@ -1,4 +1,4 @@
-"""How far a job over footage has come, how fast it goes, and how long it still takes."""
+"""Progress of a job over footage: the share that is done, the rate, and the time left."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lookalike.footage.archive import size_bytes
 from lookalike.footage.playlist import is_playlist, read_playlist
 
 
-class Pace:
-    """Told of frames as they are done; sources come in order. Work is measured in bytes: they are known before."""
+class FootageProgress:
+    """Measures progress over sources, which come in order. Work is measured in bytes, which are known before."""
 
     def __init__(self, sources: Sequence[Source], duration_of: Callable[[str], float | None] = duration_s) -> None:
-        """duration_of: asked once for each video, when its first frames are done."""
+        """duration_of: called once for each video, when its first frames are done."""
         self._sources, self._duration_of = sources, duration_of
         self._places = {source.name: place for place, source in enumerate(sources)}
         self._sizes = [_size(source) for source in sources]
@@ -25,7 +25,8 @@ class Pace:
         self._worked, self._footage_s = 0, 0.0  # of the sources before it that gave frames
         self.frames, self._begun = 0, False
 
-    def saw(self, frames: Sequence[Frame]) -> None:
+    def add(self, frames: Sequence[Frame]) -> None:
+        """Count frames that are done."""
         for frame in frames:
             place = self._places.get(frame.source, self._place)
             if place != self._place or not self._begun:
@@ -37,16 +38,16 @@ class Pace:
 
     @property
     def share(self) -> float:
-        """Of the whole work, 0 to 1; 0 where that is not known."""
+        """Return the share of all work that is done, 0 to 1; 0 where that is not known."""
         return (self._before[self._place] + self._done()) / max(self._before[-1], 1)
 
     def left_s(self, elapsed_s: float) -> float | None:
-        """Seconds that are left at the rate so far; what needed no work is no part of the rate."""
+        """Return the seconds left at the rate so far. Sources that needed no work do not count towards the rate."""
         worked = self._worked + self._done()
         return elapsed_s * (1 - self.share) * self._before[-1] / worked if worked else None
 
     def line(self, elapsed_s: float) -> str:
-        """Such as `3/12 gate.mp4 41 %  1,240 frames  210/s  8.4x real time  0:03:12 left`."""
+        """Format it, such as `3/12 gate.mp4 41 %  1,240 frames  210/s  8.4x real time  0:03:12 left`."""
         elapsed_s, left_s = max(elapsed_s, 1e-3), self.left_s(elapsed_s)
         share = f" {self._share:.0%}" if self._duration_s else ""
         faster = (self._footage_s + self._time_s) / elapsed_s
@@ -73,7 +74,7 @@ def _size(source: Source) -> int:
             return read_playlist(source.path).size_bytes
         return 0 if source.kind == "stream" else size_bytes(source.path)
     except (FootageError, OSError, KeyError):
-        return 0  # it will be named when it is read
+        return 0  # reading it reports the error
 
 
 def _clock(seconds: float) -> str:

@@ -11,7 +11,7 @@ import torch
 from lookalike.errors import TrainingError
 from tests.training.small import small_config
 from training.encoders import build_encoder
-from training.finetune import Examples, Schedule, fine_tune, fine_tune_beside_scratch, store_examples
+from training.evaluation.finetune import Examples, Schedule, compare_with_scratch, fine_tune, store_examples
 
 CONFIG = small_config()
 SCHEDULE = Schedule(epochs=8, batch=8, lr=1e-3, weight_decay=0.05)
@@ -47,7 +47,7 @@ def test_both_networks_see_the_same_and_the_encoder_given_stays_as_it_is() -> No
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     losses: list[tuple[int, float]] = []
     schedule = Schedule(epochs=2, batch=8)
-    one, other = fine_tune_beside_scratch(
+    one, other = compare_with_scratch(
         encoder, CONFIG, stripes(16, 0), stripes(10, 1), 5, "cpu", schedule, lambda *told: losses.append(told)
     )
     assert one == other
@@ -68,7 +68,9 @@ def test_ctrl_c_is_said_in_one_line() -> None:
         if step == 2:
             raise KeyboardInterrupt
 
-    with pytest.raises(TrainingError, match="interrupted at step 1 of 32 of fine-tuning; of that, nothing is kept"):
+    with pytest.raises(
+        TrainingError, match="interrupted at step 1 of 32 of fine-tuning, which keeps no partial results"
+    ):
         fine_tune(fresh(0), CONFIG, stripes(32, 0), stripes(4, 1), 0, "cpu", SCHEDULE, interrupt)
 
 

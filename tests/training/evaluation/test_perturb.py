@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.evaluation.perturbation import Perturbation, perturb, perturb_all, perturb_rows
+from training.evaluation.perturb import Perturbation, perturb, perturb_all, perturb_rows
 
 NOTHING = Perturbation(zoom=(1.0, 1.0), gamma=(1.0, 1.0), gain=(1.0, 1.0), noise=0.0)
 REAL = Perturbation(zoom=(0.75, 0.9), gamma=(0.6, 1.7), gain=(0.7, 1.3), noise=0.03)

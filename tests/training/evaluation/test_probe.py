@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lookalike.errors import FootageError
-from training.probe import (
+from training.evaluation.probe import (
     find_labelled,
     find_pair,
     knn_accuracy,
@@ -59,9 +59,9 @@ def test_a_tie_goes_to_the_side_of_the_nearest(near: int) -> None:
 
 
 def test_as_many_as_a_chunk_at_a_time_are_left_out_of_their_own_vote(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.probe.CHUNK", 4)
+    monkeypatch.setattr("training.evaluation.probe.CHUNK", 4)
     assert knn_accuracy(ANGLES, CLASSES, 3) == pytest.approx(5 / 6)
-    monkeypatch.setattr("training.probe.CHUNK", 1)
+    monkeypatch.setattr("training.evaluation.probe.CHUNK", 1)
     assert knn_accuracy(at_degrees(0, 0), np.array([0, 1]), 1) == 0
 
 
@@ -81,7 +81,7 @@ def test_the_nearest_known_vote_for_what_is_asked(k: int, temperature: float | N
 
 
 def test_several_ways_to_vote_are_each_what_they_are_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.probe.CHUNK", 2)
+    monkeypatch.setattr("training.evaluation.probe.CHUNK", 2)
     rng = np.random.default_rng(0)
     known, asked = at_degrees(*rng.uniform(0, 360, 40)), at_degrees(*rng.uniform(0, 360, 9))
     known_classes, asked_classes = rng.integers(0, 3, 40), rng.integers(0, 3, 9)

@@ -1,4 +1,4 @@
-"""An encoder and its baselines on labelled pictures: nearest neighbours, a linear probe, fine-tuning."""
+"""Evaluate an encoder and its baselines on labelled pictures: nearest neighbours, a linear probe, fine-tuning."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from lookalike.contract import Device
 from lookalike.parts import Part, Weights, split
 from training.evaluation.baselines import Joined
 from training.evaluation.contenders import HISTOGRAM, Contender
+from training.evaluation.finetune import SCHEDULE, Schedule, compare_with_scratch, store_examples
 from training.evaluation.footage import over_seeds
 from training.evaluation.gallery import shrink
+from training.evaluation.probe import Labelled, Vote, knn_accuracy, knn_transfers, linear_probe, read_pictures
 from training.evaluation.verdict import chance
-from training.finetune import SCHEDULE, Schedule, fine_tune_beside_scratch, store_examples
 from training.pictures import sample_rows
-from training.probe import Labelled, Vote, knn_accuracy, knn_transfers, linear_probe, read_pictures
 from training.trained import load_trained
 
 PICTURES = 256  # decoded at a time
-LABELLED = 500  # pictures that stand for all of a labelled folder
+LABELLED = 500  # pictures of a labelled folder that heads of baselines are fitted to
 WAYS: list[Vote] = [(200, 0.1), (10, None)]  # k and temperature
 Row = dict[str, Any]
 
 
 def sample_pictures(found: Labelled) -> list[np.ndarray]:
-    """An even sample of labelled pictures, made smaller: uint8 (H, W, 3) each.
+    """Read an even sample of labelled pictures, shrunk: uint8 (H, W, 3) each.
 
     Raises: FootageError if fewer than two classes have readable pictures.
     """
@@ -45,9 +45,9 @@ def embed_labelled(
     on_pictures: Callable[[int], None] = lambda count: None,
     on_unreadable: Callable[[str, str], None] = lambda path, reason: None,
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Decode each picture once and embed it with every contender; PICTURES of them are held at a time.
+    """Decode each picture once and embed it with every contender, PICTURES at a time.
 
-    on_pictures: called with how many more are done.
+    on_pictures: called after each batch with its size.
     Returns: vectors, float32 (N, D), one array for each contender; and the class numbers, int64 (N,).
     Raises: FootageError if fewer than two classes have readable pictures.
     """
@@ -65,7 +65,7 @@ def embed_labelled(
 def evaluate_images(
     contenders: Sequence[Contender], vectors: list[np.ndarray], labels: np.ndarray, names: list[str]
 ) -> dict[str, Any]:
-    """Leave-one-out kNN accuracy on labelled pictures, as `embed_labelled` gives them."""
+    """Measure leave-one-out kNN accuracy on labelled pictures, as `embed_labelled` returns them."""
     rows = [about | {"knn10": knn_accuracy(found, labels)} for about, found, _ in _entries(contenders, vectors, [])]
     text = verdict(rows, "knn10", "kNN accuracy", len(labels))
     return {"images": len(labels), "classes": names, "rows": rows, "verdict": text}
@@ -78,10 +78,10 @@ def evaluate_transfer(
     names: list[str],
     on_scored: Callable[[int], None] = lambda count: None,
 ) -> dict[str, Any]:
-    """Accuracy on `test` of what was learned from `train`: two kinds of kNN, and a linear probe.
+    """Measure the accuracy on `test` of two kinds of kNN and a linear probe on `train`.
 
-    train, test: vectors of each contender and labels, as `embed_labelled` gives them.
-    on_scored: called with how many rows are done, of `len(entry_names(contenders))`.
+    train, test: vectors of each contender and labels, as `embed_labelled` returns them.
+    on_scored: called with the number of rows done, of `len(entry_names(contenders))`.
     """
     rows: list[Row] = []
     for about, known, asked in _entries(contenders, train[0], test[0]):
@@ -95,7 +95,7 @@ def evaluate_transfer(
 
 
 def entry_names(contenders: Sequence[Contender]) -> list[str]:
-    """The rows of a table: each contender, and each baseline without colour once more, joined with it."""
+    """Return the rows of a table: each contender, and each baseline without colour again, joined with colour."""
     found: list[str] = []
     for one in contenders:
         found += [one.name, *([f"{one.name}, with colour"] if _joined(one, contenders) else [])]
@@ -105,7 +105,7 @@ def entry_names(contenders: Sequence[Contender]) -> list[str]:
 def _entries(
     contenders: Sequence[Contender], searched: list[np.ndarray], asked: list[np.ndarray]
 ) -> Iterator[tuple[Row, np.ndarray, np.ndarray]]:
-    """Name and role of each row, and its vectors of what is searched and of what is asked, or the same."""
+    """Yield name and role of each row, with its vectors of the gallery and of the queries; by default the same."""
     asked = asked or searched
     of = {one.name: number for number, one in enumerate(contenders)}
     for number, one in enumerate(contenders):
@@ -122,9 +122,9 @@ def _joined(one: Contender, contenders: Sequence[Contender]) -> bool:
 
 
 def weighed(vectors: np.ndarray, parts: Sequence[Part], weights: Weights) -> np.ndarray:
-    """Embeddings, float32 (N, D), whose dot products with each other are what a search by these weights scores.
+    """Scale embeddings, float32 (N, D), so that their dot products are the scores of a search with these weights.
 
-    parts: of the encoder; none or one leave the vectors as they are.
+    parts: of the encoder; fewer than two leave the vectors unchanged.
     """
     if len(parts) < 2:
         return vectors
@@ -148,13 +148,13 @@ def evaluate_finetune(
     on_step: Callable[[int, float], None] = lambda done, loss: None,
     arch: str | None = None,
 ) -> dict[str, Any]:
-    """Accuracy on `test` of a run's encoder, trained on with the labels of `train`, and of the same from new weights.
+    """Measure the accuracy on `test` of a run's encoder fine-tuned on `train`, and of the same network from scratch.
 
-    seeds: how many times, from `seed` on. on_step: called with the steps done, of `2 * seeds *
-        schedule.steps`, and the loss. arch: as for `TrainConfig.load`.
+    seeds: number of repetitions, from `seed` on. on_step: called with the steps done, of
+    `2 * seeds * schedule.steps`, and the loss. arch: as for `TrainConfig.load`.
     Raises: TrainingError if the run is incomplete, or on Ctrl-C; FootageError if too little can be read.
     """
-    served, config = load_trained(run, arch)
+    encoder, config = load_trained(run, arch)
     with TemporaryDirectory(prefix="lookalike-") as folder:
         known, asked = (
             store_examples(read_pictures(part), config.input_px, Path(folder, name))
@@ -163,8 +163,10 @@ def evaluate_finetune(
         steps = schedule.steps(len(known.labels))
         found: list[tuple[float, float]] = []
         for number in range(seeds):
-            told = partial(_told, on_step, 2 * steps * number)
-            one = fine_tune_beside_scratch(served.encoder, config, known, asked, seed + number, device, schedule, told)
+            on_own_step = partial(_offset, on_step, 2 * steps * number)
+            one = compare_with_scratch(
+                encoder.encoder, config, known, asked, seed + number, device, schedule, on_own_step
+            )
             found.append(one)
     names = {"this encoder, fine-tuned": "own", "the same network, from scratch": "baseline"}
     rows = [
@@ -177,30 +179,32 @@ def evaluate_finetune(
     return about | {"rows": rows, "verdict": text}
 
 
-def _told(on_step: Callable[[int, float], None], before: int, step: int, loss: float) -> None:
+def _offset(on_step: Callable[[int, float], None], before: int, step: int, loss: float) -> None:
     on_step(before + step, loss)
 
 
 def verdict(rows: Sequence[Row], measure: str, name: str, count: int) -> str:
-    """One sentence: does the encoder beat every baseline by more than chance?
+    """Say in one sentence whether the encoder beats every baseline by more than chance.
 
-    count: how many pictures were asked.
+    count: number of test pictures.
     """
     own = next(row for row in rows if row["role"] == "own")
     best = max((row for row in rows if row["role"] == "baseline"), key=lambda row: row[measure])
-    apart, spread = own[measure] - best[measure], chance(own[measure], best[measure], count)
-    for row in (own, best):  # what the draws of several seeds add
-        spread = float(np.hypot(spread, 1.96 * row.get("std", {}).get(measure, 0.0)))
+    apart, margin = own[measure] - best[measure], chance(own[measure], best[measure], count)
+    for row in (own, best):  # the standard deviation over seeds adds to it
+        margin = float(np.hypot(margin, 1.96 * row.get("std", {}).get(measure, 0.0)))
     pair = f"{name} {_said(own, measure)}, {best['name']} {_said(best, measure)}, on {count:,} pictures"
     if apart <= 0:
-        ahead = [row for row in rows if row["role"] == "baseline" and row != best and row[measure] >= own[measure]]
+        unbeaten = [row for row in rows if row["role"] == "baseline" and row != best and row[measure] >= own[measure]]
         others = "".join(
-            f", {row['name']} {_said(row, measure)}" for row in sorted(ahead, key=lambda row: -row[measure])
+            f", {row['name']} {_said(row, measure)}" for row in sorted(unbeaten, key=lambda row: -row[measure])
         )
-        return f"Does not beat {best['name']}: {pair}{'. Nor' if others else ''}{others.removeprefix(',')}."
-    if apart <= spread:
-        return f"Not ahead of {best['name']} by more than chance: {pair}; {apart:+.3f}, chance {spread:.3f}."
-    return f"Beats every baseline: {pair}; {apart:+.3f}, chance {spread:.3f}."
+        return (
+            f"Does not beat {best['name']}: {pair}{'. Also not beaten:' if others else ''}{others.removeprefix(',')}."
+        )
+    if apart <= margin:
+        return f"Not better than {best['name']} by more than chance: {pair}; {apart:+.3f}, chance {margin:.3f}."
+    return f"Beats every baseline: {pair}; {apart:+.3f}, chance {margin:.3f}."
 
 
 def _said(row: Row, measure: str) -> str:

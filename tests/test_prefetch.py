@@ -1,4 +1,4 @@
-"""Working ahead in a thread."""
+"""Prefetching in threads."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ import threading
 
 import pytest
 
-from lookalike.ahead import read_ahead
 from lookalike.footage import find_sources, read_frames
 from lookalike.ingest import QUEUE_FRAMES
+from lookalike.prefetch import prefetch
 from tests.two_clips import decoding
 
 
-def test_reading_ahead_gives_the_same_frames_in_order(two_clips):
+def test_prefetching_gives_the_same_frames_in_order(two_clips):
     sources = find_sources([two_clips / "a.mp4"])
-    assert [frame.id for frame in read_ahead(read_frames(sources), depth=2)] == [
+    assert [frame.id for frame in prefetch(read_frames(sources), depth=2)] == [
         frame.id for frame in read_frames(sources)
     ]
 
 
-def test_reading_ahead_passes_errors_on_where_they_happened(two_clips):
+def test_prefetching_passes_errors_on_where_they_happened(two_clips):
     def failing():
         yield from itertools.islice(read_frames(find_sources([two_clips / "a.mp4"])), 3)
         raise RuntimeError("the camera fell down")
 
-    frames = read_ahead(failing(), QUEUE_FRAMES)
+    frames = prefetch(failing(), QUEUE_FRAMES)
     assert len(list(itertools.islice(frames, 3))) == 3
     with pytest.raises(RuntimeError, match="the camera fell down"):
         next(frames)
 
 
 @pytest.mark.parametrize("depth", [1, QUEUE_FRAMES])
-def test_reading_ahead_stops_when_the_consumer_stops(two_clips, depth):
+def test_prefetching_stops_when_the_consumer_stops(two_clips, depth):
     """Of an endless source no more is decoded than the queue holds, one in hand, and those taken."""
     frame = next(read_frames(find_sources([two_clips / "a.mp4"])))
     decoded: list[int] = []
@@ -43,7 +43,7 @@ def test_reading_ahead_stops_when_the_consumer_stops(two_clips, depth):
             yield frame
 
     before = set(decoding())
-    frames = read_ahead(endless(), depth)
+    frames = prefetch(endless(), depth)
     assert [next(frames), next(frames)] == [frame, frame]
     (thread,) = set(decoding()) - before
     frames.close()  # pyright: ignore[reportAttributeAccessIssue] - a generator
@@ -51,7 +51,7 @@ def test_reading_ahead_stops_when_the_consumer_stops(two_clips, depth):
     assert len(decoded) <= 2 + depth + 1
 
 
-def test_what_is_produced_beside_is_mixed_in_and_none_waits_for_another():
+def test_items_produced_alongside_are_mixed_in_and_no_producer_waits_for_another():
     """The first gives its second item only when one of the other has come through."""
     came = threading.Event()
 
@@ -61,11 +61,11 @@ def test_what_is_produced_beside_is_mixed_in_and_none_waits_for_another():
         yield "last"
 
     found = []
-    for item in read_ahead(first(), 1, [iter(["beside"])]):
+    for item in prefetch(first(), 1, [iter(["alongside"])]):
         found.append(item)
-        if item == "beside":
+        if item == "alongside":
             came.set()
-    assert sorted(found[:2]) == ["beside", "first"]
+    assert sorted(found[:2]) == ["alongside", "first"]
     assert found[2:] == ["last"]
 
 
@@ -76,5 +76,5 @@ def test_an_error_of_one_ends_all():
 
     before = set(decoding())
     with pytest.raises(RuntimeError, match="the camera fell down"):
-        list(read_ahead(itertools.repeat(1), 4, [failing()]))
+        list(prefetch(itertools.repeat(1), 4, [failing()]))
     assert set(decoding()) == before

@@ -1,4 +1,4 @@
-"""Accuracy on labelled pictures, a folder or zip of class folders: nearest neighbours and a linear probe."""
+"""Measure accuracy on labelled pictures, a folder or zip of class folders: nearest neighbours and a linear probe."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def find_labelled(
 ) -> Labelled:
     """Find `source/CLASS/picture` in a folder or a zip.
 
-    limit: at most so many pictures, evenly spaced over those found, so that every class has its share.
+    limit: at most this many pictures, evenly spaced over those found, so that every class has its share.
     on_left_out, selection: as for `find_sources`.
     Raises: FootageError if there are fewer than two classes.
     """
     if not source.exists():
-        raise FootageError(f"{source}: no such folder or zip; expected a folder of class folders")
+        raise FootageError(f"{source}: no such folder or zip; expected class folders, CLASS/PICTURE")
     found = sorted(one.path for one in find_sources([source], UNNAMED, on_left_out, selection) if one.kind == "image")
     inside = {path: Path(path).relative_to(source).parts for path in found}
     found = [path for path in found if len(inside[path]) > 1]  # those at the top have no class
@@ -69,7 +69,7 @@ def find_pair(
     on_left_out: OnLeftOut = lambda left_out: None,
     selection: Selection = EVERY_ENTRY,
 ) -> tuple[Labelled, Labelled]:
-    """The pictures to learn from and to be asked about. on_left_out, selection: as for `find_sources`.
+    """Find the pictures to learn from and to test on. on_left_out, selection: as for `find_sources`.
 
     Raises: FootageError if either has fewer than two classes, or if their classes differ.
     """
@@ -83,7 +83,7 @@ def find_pair(
             if names
         )
         raise FootageError(
-            f"--train and --test have different classes ({missing}); expected the same class folders in both"
+            f"--train and --test have different classes ({missing}): expected the same class folders in both"
         )
     return pair
 
@@ -93,7 +93,7 @@ def read_pictures(
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Yield picture, uint8 (H, W, 3), and class number of each that can be decoded.
 
-    on_unreadable: told the path of each other, and why.
+    on_unreadable: called with the path of each other picture, and the reason.
     Raises: FootageError, at the end, if fewer than two classes had readable pictures.
     """
     seen: set[int] = set()
@@ -111,7 +111,7 @@ def read_pictures(
 def read_labelled(
     source: Path, limit: int | None = None, on_picture: Callable[[], None] = lambda: None
 ) -> tuple[list[np.ndarray], np.ndarray, list[str]]:
-    """Read class folders into memory, as they are; what cannot be decoded is left out.
+    """Read class folders into memory at full size; pictures that cannot be decoded are left out.
 
     limit: as in `find_labelled`.
     Returns: pictures, uint8 (H, W, 3) each; their class numbers, int64 (N,); and the classes' names.
@@ -133,7 +133,7 @@ def _require_two(source: Path, classes: int) -> None:
 
 
 def knn_accuracy(vectors: np.ndarray, labels: np.ndarray, k: int = 10, temperature: float | None = None) -> float:
-    """Leave-one-out accuracy of a vote of the k most similar others.
+    """Return the leave-one-out accuracy of a vote of the k most similar others.
 
     vectors: unit float32 (N, D). labels: int64 (N,). temperature: as in `knn_votes`.
     """
@@ -154,7 +154,7 @@ def knn_transfer(
     k: int,
     temperature: float | None = None,
 ) -> float:
-    """Accuracy on `test` of a vote of the k most similar of `train`: unit float32 (N, D) and (M, D)."""
+    """Return the accuracy on `test` of a vote of the k most similar of `train`: unit float32 (N, D) and (M, D)."""
     return knn_transfers(train, train_labels, test, test_labels, [(k, temperature)])[0]
 
 
@@ -166,7 +166,7 @@ def knn_transfers(
     ways: Sequence[Vote],
     device: torch.device = CPU,
 ) -> list[float]:
-    """As `knn_transfer`, for several ways to vote: the neighbours, which cost the time, are found once, on `device`."""
+    """Do `knn_transfer` for several ways to vote; the neighbours, which take the time, are found once, on `device`."""
     most, right = min(max(k for k, _ in ways), len(train)), [0] * len(ways)
     known = torch.from_numpy(train).to(device)
     for start in range(0, len(test), CHUNK):
@@ -179,9 +179,9 @@ def knn_transfers(
 
 
 def knn_votes(similarity: np.ndarray, labels: np.ndarray, k: int, temperature: float | None = None) -> np.ndarray:
-    """The class that the k most similar vote for, one voice each, or exp(similarity / temperature).
+    """Return the class that the k most similar vote for, with equal weights or exp(similarity / temperature).
 
-    similarity: float (M, N). labels: int64 (N,). A tie goes to the side of the nearest. Returns: int64 (M,).
+    similarity: float (M, N). labels: int64 (N,). The nearest decides a tie. Returns: int64 (M,).
     Source of the weighted vote: arXiv 1805.01978, section 3.4.
     """
     similarity, nearest = _nearest(torch.from_numpy(similarity), min(k, similarity.shape[1]))
@@ -189,13 +189,13 @@ def knn_votes(similarity: np.ndarray, labels: np.ndarray, k: int, temperature: f
 
 
 def _nearest(similarity: torch.Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k largest of each row, from the largest on, and their columns: twice (M, k)."""
+    """Return the k largest values of each row, in descending order, and their columns: (M, k) each."""
     values, columns = similarity.topk(k, dim=1)
     return values.cpu().numpy(), columns.cpu().numpy()
 
 
 def _vote(similarity: np.ndarray, labels: np.ndarray, classes: int, temperature: float | None) -> np.ndarray:
-    """similarity, labels: of the k nearest, (M, k), from the nearest on. Returns: int64 (M,)."""
+    """Count votes. similarity, labels: of the k nearest, (M, k), nearest first. Returns: int64 (M,)."""
     if temperature is None:
         weights = np.broadcast_to(1 + 1e-6 * 0.5 ** np.arange(labels.shape[1]), labels.shape)  # only decides ties
     else:
@@ -209,10 +209,10 @@ def _vote(similarity: np.ndarray, labels: np.ndarray, classes: int, temperature:
 def linear_probe(
     train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray, decay: float = 1e-4
 ) -> float:
-    """Accuracy on `test` of multinomial logistic regression fitted on `train`, by at most 200 steps of L-BFGS.
+    """Return the accuracy on `test` of multinomial logistic regression on `train`, by at most 200 steps of L-BFGS.
 
     train, test: float32 (N, D) and (M, D); standardised by the training half's mean and deviation first.
-    decay: weight of the squared norm. The same answer on every run: the problem is convex.
+    decay: weight of the squared norm. The result is deterministic: the problem is convex.
     """
     mean, deviation = train.mean(0), train.std(0) + 1e-6
     inputs, wanted = _standardised(train, mean, deviation), torch.from_numpy(train_labels)

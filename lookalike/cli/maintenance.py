@@ -1,4 +1,4 @@
-"""The verbs that keep an index: stats, verify, forget."""
+"""The verbs that maintain an index: stats, verify, forget."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def stats(*, encoder: EncoderFile, index: IndexAt, json_: Json = False) -> None:
     from lookalike.console import print_data
     from lookalike.encoder import Encoder
     from lookalike.index import open_index
-    from lookalike.index.upkeep import stats
+    from lookalike.index.maintenance import stats
 
     with open_index(index, Encoder(encoder, "cpu").spec) as store:
         found = stats(store)
@@ -35,7 +35,7 @@ def verify(*, encoder: EncoderFile, index: IndexAt) -> None:
     from lookalike.console import print_data, say
     from lookalike.encoder import Encoder
     from lookalike.index import open_index
-    from lookalike.index.upkeep import verify
+    from lookalike.index.maintenance import verify
 
     with open_index(index, Encoder(encoder, "cpu").spec) as store:
         found = verify(store)

@@ -1,4 +1,4 @@
-"""Work ahead in threads: what is produced waits, up to a bound, for what consumes it."""
+"""Produce items in threads while the caller works, up to a bound of items that wait."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-LEAVE_S = 1.0  # how long producers are waited for that are to stop: one may hang on a camera
+LEAVE_S = 1.0  # how long to wait for producers to stop: one may hang on a camera
 
 
-def read_ahead(items: Iterable[T], depth: int, beside: Sequence[Iterable[T]] = ()) -> Iterator[T]:
-    """Produce items in a thread while the caller works; errors come out where the item would have.
+def prefetch(items: Iterable[T], depth: int, alongside: Sequence[Iterable[T]] = ()) -> Iterator[T]:
+    """Produce items in a thread while the caller works; an error is raised where its item would have come.
 
-    beside: produced at the same time, in a thread each; what they give is mixed, as it comes.
+    alongside: produced at the same time, in a thread each; their items are mixed in as they come.
     """
     waiting: queue.Queue[T | Exception | None] = queue.Queue(depth)
     stopped = threading.Event()
@@ -38,7 +38,7 @@ def read_ahead(items: Iterable[T], depth: int, beside: Sequence[Iterable[T]] = (
         except Exception as error:  # noqa: BLE001 - handed to the caller, whatever it is
             put(error)
 
-    threads = [threading.Thread(target=produce, args=(one,), name="decode", daemon=True) for one in (items, *beside)]
+    threads = [threading.Thread(target=produce, args=(one,), name="decode", daemon=True) for one in (items, *alongside)]
     for thread in threads:
         thread.start()
     running = len(threads)

@@ -1,4 +1,4 @@
-"""What happens to a camera between one look and the next: zoom, shift, exposure, white balance, noise."""
+"""Perturb pictures as a camera would be: zoom, shift, exposure, white balance, noise."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Perturbation:
-    """Ranges of what happens to a query, drawn uniformly per picture.
+    """Ranges of the perturbation of a query, drawn uniformly per picture.
 
     The fields' docstrings are the help texts of the flags.
     """
 
     zoom: Range = (0.75, 0.9)
-    """Share of each side that a query keeps, from and to; its position is drawn as well."""
+    """Share of each side that a query keeps, from and to; its position is random."""
     gamma: Range = (0.6, 1.7)
     """Exponent of a query's values, from and to; drawn log-uniformly."""
     gain: Range = (0.7, 1.3)
@@ -27,11 +27,11 @@ class Perturbation:
     """Standard deviation of a query's noise, where white is 1."""
 
     def check(self) -> None:
-        """Raises: ValueError that names the flag whose value is out of range."""
+        """Check the ranges. Raises: ValueError that names the flag whose value is out of range."""
         for name in ("zoom", "gamma", "gain"):
             low, high = getattr(self, name)
             if not 0 < low <= high:
-                raise ValueError(f"--{name} is {low:g} {high:g}, expected two numbers above 0, the smaller one first")
+                raise ValueError(f"--{name} is {low:g} {high:g}, expected two numbers above 0, the smaller first")
         if self.zoom[1] > 1:
             raise ValueError(f"--zoom is {self.zoom[0]:g} {self.zoom[1]:g}, expected at most 1, the whole side")
         if self.noise < 0:
@@ -39,7 +39,7 @@ class Perturbation:
 
 
 def perturb(picture: np.ndarray, how: Perturbation, rng: np.random.Generator) -> np.ndarray:
-    """picture: uint8 (H, W, 3). Returns: the same shape and type, zoomed, recoloured and noisy."""
+    """Zoom, recolour and add noise to a picture, uint8 (H, W, 3). Returns: the same shape and type."""
     from PIL import Image
 
     height, width = picture.shape[:2]
@@ -55,7 +55,7 @@ def perturb(picture: np.ndarray, how: Perturbation, rng: np.random.Generator) ->
 
 
 def perturb_rows(pictures: list[np.ndarray], rows: Iterable[int], how: Perturbation, seed: int) -> list[np.ndarray]:
-    """Some of the pictures, each drawn from its own stream, so that it does not depend on which others there are."""
+    """Perturb some of the pictures, each with its own random stream, so that one does not depend on the others."""
     return [perturb(pictures[row], how, np.random.default_rng((seed, int(row)))) for row in rows]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lookalike.footage import Frame, Source
-from lookalike.pace import Pace
+from lookalike.progress import FootageProgress
 
 
 @pytest.fixture
@@ -27,35 +27,35 @@ def at(source: Source, *times_s: float) -> list[Frame]:
 
 def test_work_is_measured_in_bytes(sources: list[Source]) -> None:
     """Clips of 20 s. In 4 s: 10 s of the first is 50 bytes of 1000, at 12.5 a second; 950 are left, which is 76 s."""
-    pace = Pace(sources, lambda path: 20.0)
-    pace.saw(at(sources[0], 0, 5, 10))
-    assert pace.share == pytest.approx(0.05)
-    assert pace.left_s(4) == pytest.approx(76)
-    assert pace.line(4) == f"1/3 {sources[0].name} 50%  3 frames  1/s  2.5x real time  0:01:16 left"
+    progress = FootageProgress(sources, lambda path: 20.0)
+    progress.add(at(sources[0], 0, 5, 10))
+    assert progress.share == pytest.approx(0.05)
+    assert progress.left_s(4) == pytest.approx(76)
+    assert progress.line(4) == f"1/3 {sources[0].name} 50%  3 frames  1/s  2.5x real time  0:01:16 left"
 
 
 def test_a_source_that_needed_no_work_is_no_part_of_the_rate(sources: list[Source]) -> None:
     """The first was known. The picture took 1 s, and half of the last 2 s more: 600 bytes in 3 s, and 300 left."""
-    pace = Pace(sources, lambda path: 20.0)
-    pace.saw(at(sources[1], 0))
-    assert pace.share == pytest.approx(0.4)
-    pace.saw(at(sources[2], 0, 10))
-    assert pace.share == pytest.approx(0.7)
-    assert pace.left_s(3) == pytest.approx(1.5)
+    progress = FootageProgress(sources, lambda path: 20.0)
+    progress.add(at(sources[1], 0))
+    assert progress.share == pytest.approx(0.4)
+    progress.add(at(sources[2], 0, 10))
+    assert progress.share == pytest.approx(0.7)
+    assert progress.left_s(3) == pytest.approx(1.5)
 
 
 def test_what_states_no_length_has_no_share(sources: list[Source]) -> None:
     """A stream goes on for ever."""
     stream = Source("rtsp://camera/live", "stream", "camera")
-    pace = Pace([stream], lambda path: pytest.fail("a stream is not asked"))
-    pace.saw(at(stream, 0, 30))
-    assert (pace.share, pace.left_s(10)) == (0, None)
-    assert pace.line(10) == "1/1 rtsp://camera/live  2 frames  0/s  3.0x real time"
+    progress = FootageProgress([stream], lambda path: pytest.fail("a stream is not asked"))
+    progress.add(at(stream, 0, 30))
+    assert (progress.share, progress.left_s(10)) == (0, None)
+    assert progress.line(10) == "1/1 rtsp://camera/live  2 frames  0/s  3.0x real time"
 
 
 def test_a_batch_may_hold_several_sources(sources: list[Source]) -> None:
     """The first clip to 20 s, and the picture: 40 % of the bytes, all worked on."""
-    pace = Pace(sources, lambda path: 20.0)
-    pace.saw(at(sources[0], 0, 20) + at(sources[1], 0))
-    assert (pace.share, pace.frames) == (pytest.approx(0.4), 3)
-    assert pace.left_s(2) == pytest.approx(3)
+    progress = FootageProgress(sources, lambda path: 20.0)
+    progress.add(at(sources[0], 0, 20) + at(sources[1], 0))
+    assert (progress.share, progress.frames) == (pytest.approx(0.4), 3)
+    assert progress.left_s(2) == pytest.approx(3)

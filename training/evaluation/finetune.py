@@ -1,4 +1,4 @@
-"""Fine-tuning: an encoder trained on, end to end, with a few labels; beside the same network from new weights."""
+"""Fine-tune an encoder end to end with a few labels, and compare it with the same network from new weights."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from training.optim import build_optimizer, lr_at
 from training.train import pick_bf16, pick_device
 
 CROPS_AND_FLIPS = ViewPolicy(crop_area_min=0.6, jitter_p=0, grey_p=0, blur_p=0)
-ASKED = 256  # pictures of the test embedded at a time
+TEST_BATCH = 256  # test pictures per forward pass
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast: AdamW, a linear warm-up over a tenth of the steps, then a cosine to 0.
+    """Length and learning rate: AdamW, a linear warm-up over a tenth of the steps, then a cosine to 0.
 
     lr: at its peak, of encoder and classifier alike.
     """
@@ -62,9 +62,9 @@ def store_examples(
     file: Path,
     on_picture: Callable[[int], None] = lambda done: None,
 ) -> Examples:
-    """Fit pictures, uint8 (H, W, 3), to the encoder and keep them in a file, memory-mapped.
+    """Resize pictures, uint8 (H, W, 3), for the encoder and store them in a memory-mapped file.
 
-    on_picture: told how many are done.
+    on_picture: called with the number done.
     """
     labels: list[int] = []
     with file.open("wb") as out:
@@ -76,7 +76,7 @@ def store_examples(
     return Examples(np.memmap(file, np.uint8, "r", shape=shape), np.array(labels))
 
 
-def fine_tune_beside_scratch(
+def compare_with_scratch(
     encoder: nn.Module,
     config: TrainConfig,
     train: Examples,
@@ -88,9 +88,8 @@ def fine_tune_beside_scratch(
 ) -> tuple[float, float]:
     """Train two classifiers in the same way: on a copy of `encoder`, and on the same network from new weights.
 
-    seed: decides the classifier's and the new encoder's weights, order, crops and flips; these last two are the same
-    for both.
-    on_step: told the steps done, of both together, and the loss.
+    seed: determines the classifier's and the new encoder's weights, order, crops and flips; both networks get the same
+    crops and flips. on_step: called with the steps done, of both together, and the loss.
     Returns: their accuracies on `test`.
     Raises: TrainingError on Ctrl-C, or if the device is not there.
     """
@@ -100,12 +99,12 @@ def fine_tune_beside_scratch(
     found: list[float] = []
     for number, one in enumerate(networks):
         found.append(
-            fine_tune(one, config, train, test, seed, device, schedule, partial(_told, on_step, number * steps))
+            fine_tune(one, config, train, test, seed, device, schedule, partial(_offset, on_step, number * steps))
         )
     return found[0], found[1]
 
 
-def _told(on_step: Callable[[int, float], None], before: int, step: int, loss: float) -> None:
+def _offset(on_step: Callable[[int, float], None], before: int, step: int, loss: float) -> None:
     on_step(before + step, loss)
 
 
@@ -147,11 +146,13 @@ def fine_tune(
             on_step(step + 1, float(loss.detach()))
         return _accuracy(network.eval(), test, where)
     except KeyboardInterrupt:
-        raise TrainingError(f"interrupted at step {step} of {steps} of fine-tuning; of that, nothing is kept") from None
+        raise TrainingError(
+            f"interrupted at step {step} of {steps} of fine-tuning, which keeps no partial results"
+        ) from None
 
 
 def _settings(config: TrainConfig, schedule: Schedule, steps: int) -> TrainConfig:
-    """The schedule in the words of training.optim, which scales `lr` by batch / 256."""
+    """Translate the schedule for training.optim, which scales `lr` by batch / 256."""
     return dataclasses.replace(
         config,
         optimizer="adamw",
@@ -166,8 +167,8 @@ def _settings(config: TrainConfig, schedule: Schedule, steps: int) -> TrainConfi
 @torch.no_grad()
 def _accuracy(network: nn.Module, test: Examples, where: torch.device) -> float:
     right = 0
-    for start in range(0, len(test.labels), ASKED):
-        frames = torch.from_numpy(np.array(test.pixels[start : start + ASKED])).to(where)
+    for start in range(0, len(test.labels), TEST_BATCH):
+        frames = torch.from_numpy(np.array(test.pixels[start : start + TEST_BATCH])).to(where)
         scores: Tensor = network(frames.permute(0, 3, 1, 2).float() / 255)  # (B, 3, S, S) -> (B, classes)
-        right += int((scores.argmax(1).cpu().numpy() == test.labels[start : start + ASKED]).sum())
+        right += int((scores.argmax(1).cpu().numpy() == test.labels[start : start + TEST_BATCH]).sum())
     return right / len(test.labels)

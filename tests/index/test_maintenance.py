@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lookalike.index import Finished, open_index
+from lookalike.index.maintenance import CameraStats, Verdict, stats, verify
 from lookalike.index.schema import Where, parse_before
-from lookalike.index.upkeep import CameraStats, Verdict, stats, verify
 from tests.index.circle import SPEC, at, frame
 
 EIGHT = datetime(2026, 1, 5, 8, tzinfo=UTC)
