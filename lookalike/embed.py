@@ -22,7 +22,7 @@ from lookalike.errors import FootageError
 from lookalike.footage import Frame, Source, read_source
 from lookalike.footage.playlist import stamp
 from lookalike.footage.tracks import every_track
-from lookalike.index.schema import payload
+from lookalike.index import StoredFrame
 from lookalike.ingest import BATCH, QUEUE_FRAMES, OnFrames, OnReconnect, Summary
 from lookalike.runs import Runs
 from lookalike.sampling import Sampling
@@ -176,4 +176,4 @@ def _tables(parts: Sequence[Path]) -> Iterator[pa.Table]:
 
 
 def _row(frame: Frame, spec: EncoderSpec) -> dict[str, Any]:
-    return {"id": frame.id, "space": spec.space} | payload(frame)
+    return {"id": frame.id, "space": spec.space} | StoredFrame.from_frame(frame).to_payload()

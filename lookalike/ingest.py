@@ -18,7 +18,7 @@ from lookalike.footage.archive import inside
 from lookalike.footage.sources import split_track
 from lookalike.footage.tracks import every_track
 from lookalike.index import Finished, FrameIndex
-from lookalike.index.schema import utc_text
+from lookalike.index.clock import utc_text
 from lookalike.runs import Runs
 from lookalike.sampling import Sampling
 from lookalike.table import checked, read_tables

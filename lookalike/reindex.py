@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from lookalike.encoder import Encoder
@@ -19,7 +19,6 @@ from lookalike.footage import Source
 from lookalike.footage.sources import stored_source
 from lookalike.index import Finished, FrameIndex, Where
 from lookalike.index.generations import Place, existing_pointer, generation_of, switch
-from lookalike.index.schema import utc_text
 from lookalike.index.upkeep import is_there, verify
 from lookalike.ingest import OnFrames, Summary, index_footage
 from lookalike.sampling import Sampling
@@ -100,20 +99,13 @@ def _look(place: Place, generation: str) -> _Seen | None:
     except IndexInUse:
         return None
     seen = _Seen({}, Counter())
-    for _, fields in engine.scroll(Where()):
-        if (source_id := fields["source_id"]) not in seen.told:
-            seen.told[source_id] = (fields["camera"], _began_at(fields))
-        if source_id not in finished:
-            seen.loose[fields["source"]] += 1
+    for frame in engine.scroll(Where()):
+        if frame.source_id not in seen.told:
+            seen.told[frame.source_id] = frame.camera, frame.began_at
+        if frame.source_id not in finished:
+            seen.loose[frame.source] += 1
     engine.close()
     return seen
-
-
-def _began_at(fields: dict[str, Any]) -> str | None:
-    captured_at = fields.get("captured_at")
-    if captured_at is None:
-        return None
-    return utc_text(datetime.fromisoformat(captured_at) - timedelta(microseconds=fields["pts_us"]))
 
 
 def _embed(
@@ -157,7 +149,7 @@ def _forget_others(index: FrameIndex, before: Sequence[Finished]) -> None:
     """Leave no frame of what the generation before has not: a source that was forgotten while this went on, or a file
     that holds another recording now."""
     known = {one.source_id for one in before}
-    others = {fields["source_id"] for fields in index.frames() if fields["source_id"] not in known}
+    others = {frame.source_id for frame in index.frames() if frame.source_id not in known}
     if others:
         index.forget(Where(source_ids=tuple(others)))
 

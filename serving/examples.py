@@ -50,7 +50,7 @@ class Examples:
 
     async def _moment(self, one: Example) -> Moment:
         if one.kind == "frame":
-            return moment_of(await self._gallery.fields(one.id))
+            return moment_of(await self._gallery.frame(one.id))
         recording = await self._gallery.recording(one.id)
         if not recording.served:
             raise Refusal(410, "gone", not_served(recording.source))

@@ -21,8 +21,19 @@ from starlette.routing import Route
 from lookalike.index import is_frame_id
 from lookalike.index.engine import Engine
 from lookalike.index.frames import LAST_FETCH
-from lookalike.index.schema import REMOTE, Where, check_payload, first_not_unit
-from lookalike.index.wire import MAX_POINTS, number, pack, read_finished, read_where, texts, unpack, write_finished
+from lookalike.index.record import HIT_FIELDS, StoredFrame, check_payload
+from lookalike.index.schema import Where, first_not_unit
+from lookalike.index.wire import (
+    MAX_POINTS,
+    number,
+    pack,
+    payload_of,
+    read_finished,
+    read_where,
+    texts,
+    unpack,
+    write_finished,
+)
 from serving.answers import JSON, json_answer
 from serving.bodies import media_type, read_bytes
 from serving.limits import MAX_INDEX_BODY_BYTES
@@ -77,14 +88,14 @@ async def vectors(request: Request) -> Response:
 
 
 def _payload_lines(engine: Engine, where: Where) -> Iterator[bytes]:
-    points = engine.scroll(where)
-    while some := [_own(payload) | {"id": point_id} for point_id, payload in islice(points, MAX_POINTS)]:
+    frames = engine.scroll(where)
+    while some := [_point(frame) for frame in islice(frames, MAX_POINTS)]:
         yield orjson.dumps({"points": some}) + b"\n"
 
 
 def _vector_lines(engine: Engine, where: Where, page: int) -> Iterator[bytes]:
     for some, rows in engine.vectors(where, page):
-        yield orjson.dumps({"points": [_own(payload) for payload in some], "vectors": pack(rows)}) + b"\n"
+        yield orjson.dumps({"points": [_point(frame) for frame in some], "vectors": pack(rows)}) + b"\n"
 
 
 def _paged(fields: Fields, dim: int) -> tuple[Where, int]:
@@ -142,9 +153,8 @@ def _text(fields: Fields, name: str) -> str:
     return texts([fields.get(name)], name)[0]
 
 
-def _own(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Without our mark."""
-    return {name: value for name, value in payload.items() if name != REMOTE}
+def _point(frame: StoredFrame) -> tuple[str, dict[str, Any]]:
+    return frame.id, payload_of(frame)
 
 
 def _upsert(fields: Fields, dim: int) -> Ask:
@@ -155,7 +165,10 @@ def _upsert(fields: Fields, dim: int) -> Ask:
         check_payload(one)
     vectors = unpack(fields.get("vectors"), len(ids), dim)
     _check_unit(vectors)
-    return lambda engine: _done(engine.upsert(ids, vectors, [one | {REMOTE: True} for one in payloads]))
+    frames = [
+        StoredFrame.from_payload(one, payload | {"remote": True}) for one, payload in zip(ids, payloads, strict=True)
+    ]
+    return lambda engine: _done(engine.upsert(frames, vectors))
 
 
 def _existing(fields: Fields, dim: int) -> Ask:
@@ -169,7 +182,7 @@ def _points(fields: Fields, dim: int) -> Ask:
     def ask(engine: Engine) -> dict[str, Any]:
         found = engine.points(ids)
         vectors = np.array([vector for vector, _ in found.values()], np.float32)
-        return {"points": [(one, _own(payload)) for one, (_, payload) in found.items()], "vectors": pack(vectors)}
+        return {"points": [_point(frame) for _, frame in found.values()], "vectors": pack(vectors)}
 
     return ask
 
@@ -185,7 +198,11 @@ def _nearest(fields: Fields, dim: int) -> Ask:
 
     def ask(engine: Engine) -> dict[str, Any]:
         found = engine.nearest(vector, int(limit), where, min_score)
-        return {"points": [(one.id, one.score, _own(one.payload)) for one in found]}
+        return {
+            "points": [
+                (one.frame.id, one.score, {name: getattr(one.frame, name) for name in HIT_FIELDS}) for one in found
+            ]
+        }
 
     return ask
 
@@ -199,8 +216,8 @@ def _rename(fields: Fields, dim: int) -> Ask:
     source_id, told = _text(fields, "source_id"), fields.get("fields")
     if not isinstance(told, dict) or told.keys() != {"source", "camera"}:
         raise ValueError("fields is no object of source and camera")
-    named = {name: _text(told, name) for name in told}
-    return lambda engine: _done(engine.rename(source_id, named | {REMOTE: True}))
+    source, camera = _text(told, "source"), _text(told, "camera")
+    return lambda engine: _done(engine.rename(source_id, source, camera, remote=True))
 
 
 def _finished(fields: Fields, dim: int) -> Ask:

@@ -10,8 +10,9 @@ from typing import cast, get_args
 
 from lookalike.index import Choice, TimeOfDay, Where
 from lookalike.index.ask import GivenWeights
+from lookalike.index.clock import utc_text
 from lookalike.index.frames import EVERY_MOMENT
-from lookalike.index.schema import By, parse_moment, utc_text
+from lookalike.index.schema import By, parse_moment
 from lookalike.region import Region
 from serving.example import Example, read_example
 from serving.limits import MAX_EXAMPLES, MAX_TOP

@@ -76,12 +76,12 @@ def test_a_recording_that_was_moved_is_found_where_it_is_now(two_clips, tiny, in
     index_footage(find_sources([old.parent]), tiny, index, Sampling(5, regions=None), done)
     moved = find_sources([tmp_path / "archive"])
     assert index_footage(moved, tiny, index, Sampling(5, regions=None), done).added == 0
-    assert {(one["source"], one["camera"]) for one in index.frames()} == {(str(old), "a")}
+    assert {(one.source, one.camera) for one in index.frames()} == {(str(old), "a")}
     old.unlink()
     assert index_footage(moved, tiny, index, Sampling(5, regions=None), done).added == 0
-    assert {(one["source"], one["camera"]) for one in index.frames()} == {(str(new), "gate")}
+    assert {(one.source, one.camera) for one in index.frames()} == {(str(new), "gate")}
     assert [one.source for one in index.all_finished()] == [str(new)]
-    assert index.search(index.vector(next(index.frames())["id"]), 1, Where(("gate",)))[0].source == str(new)
+    assert index.search(index.vector(next(index.frames()).id), 1, Where(("gate",)))[0].source == str(new)
 
 
 def test_a_clip_that_breaks_off_is_known_with_its_reason(two_clips, tiny, index, tmp_path):
@@ -123,7 +123,7 @@ def test_streams_are_indexed_beside_files(tiny, index, tmp_path):
         sources = find_sources([gate.url, clip, dock.url])
         summary = index_footage(sources, tiny, index, ALL, done)
     assert (summary.sources, summary.added, summary.skipped) == (3, 3 * 50, [])
-    assert Counter(one["source"] for one in index.frames()) == {gate.url: 50, dock.url: 50, str(clip): 50}
+    assert Counter(one.source for one in index.frames()) == {gate.url: 50, dock.url: 50, str(clip): 50}
     assert [one.source for one in index.all_finished()] == [str(clip)]
 
 
@@ -134,7 +134,7 @@ def test_what_a_camera_shows_for_long_is_stored_when_it_is_stopped(tiny, index, 
         summary = index_footage(find_sources([server.url]), tiny, index, Sampling(dedupe=0.9), stop_after(0))
     assert (summary.frames, summary.added) == (BATCH, 1)
     (frame,) = index.frames()
-    assert (frame["source"], frame["stands_for"]) == (server.url, BATCH)
+    assert (frame.source, frame.stands_for) == (server.url, BATCH)
 
 
 def test_copies_are_indexed_once_and_counted_once(two_clips, tiny, index, tmp_path):
@@ -182,7 +182,7 @@ def test_a_run_that_says_the_same_is_stored_once_with_its_span(tiny, index, tmp_
     clip = write_clip(tmp_path / "clip.mp4", range(0, 200 * 50, 200), pictures)
     summary = index_footage(find_sources([clip]), tiny, index, Sampling(dedupe=0.95), done)
     assert (summary.frames, summary.added, index.count()) == (50, 3, 3)
-    runs = sorted((one["time_s"], one["end_s"], one["stands_for"]) for one in index.frames())
+    runs = sorted((one.time_s, one.end_s, one.stands_for) for one in index.frames())
     assert runs == [(0, 3.8, 20), (4, 6.8, 15), (7, 9.8, 15)]
     (known,) = index.all_finished()
     assert (known.sampler, known.frames, known.stored) == ("dedupe=0.95", 50, 3)
@@ -198,7 +198,7 @@ def test_runs_end_with_their_recording(tiny, index, tmp_path):
         Image.fromarray(picture(0)).save(tmp_path / name)
     summary = index_footage(find_sources([tmp_path]), tiny, index, Sampling(dedupe=0.99), done)
     assert (summary.frames, summary.added) == (72, 3)
-    runs = sorted((one["source"][-5:], one["end_s"], one["stands_for"]) for one in index.frames())
+    runs = sorted((one.source[-5:], one.end_s, one.stands_for) for one in index.frames())
     assert runs == [("a.mp4", pytest.approx(39 / 25), 40), ("b.mp4", pytest.approx(29 / 25), 30), ("c.png", 0, 1)]
     assert verify(index).good
 
@@ -212,15 +212,13 @@ def test_a_table_of_embeddings_is_taken_in(two_clips, tiny, index, tmp_path):
     assert import_frames(table, index, done).added == 0
     with open_index(tmp_path / "direct", tiny.spec, create=True) as direct:
         index_footage(find_sources([two_clips]), tiny, direct, ALL, done)
-        expected = {one["id"]: one for one in direct.frames()}
+        expected = {one.id: one for one in direct.frames()}
         frame_id = next(iter(expected))
         np.testing.assert_allclose(index.vector(frame_id), direct.vector(frame_id), atol=1e-6)
-    stored = {one["id"]: one for one in index.frames()}
-    assert stored == {frame_id: one | {"remote": True} for frame_id, one in expected.items()}
+    stored = {one.id: one for one in index.frames()}
+    assert stored == {frame_id: dataclasses.replace(one, remote=True) for frame_id, one in expected.items()}
     index_footage(find_sources([two_clips]), tiny, index, ALL, done)  # its recordings are here: they may be opened
-    assert {one["id"]: one for one in index.frames()} == {
-        frame_id: one | {"remote": False} for frame_id, one in expected.items()
-    }
+    assert {one.id: one for one in index.frames()} == expected
 
 
 def test_only_tables_of_this_encoder_are_taken_in(two_clips, tiny, index, tmp_path):
@@ -247,7 +245,7 @@ def test_black_and_damaged_frames_are_counted_and_stored(tiny, index, tmp_path):
     write_clip(tmp_path / "clip.mp4", range(0, 30 * 40, 40), [black if 10 <= n < 20 else picture(n) for n in range(30)])
     summary = index_footage(find_sources([tmp_path]), tiny, index, ALL, done)
     assert (summary.frames, summary.added, summary.black, summary.frozen) == (30, 30, 10, 0)
-    assert sorted(one["pts_us"] for one in index.frames() if one.get("fault") == "black") == [
+    assert sorted(one.pts_us for one in index.frames() if one.fault == "black") == [
         number * 40_000 for number in range(10, 20)
     ]
 

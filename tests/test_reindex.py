@@ -15,7 +15,7 @@ from lookalike import pixels
 from lookalike.encoder import Encoder
 from lookalike.errors import IndexInUse, IndexStoreError, SpaceMismatch
 from lookalike.footage import find_sources, read_frames
-from lookalike.index import Finished, FrameIndex, Where
+from lookalike.index import Finished, FrameIndex, StoredFrame, Where
 from lookalike.index.collection import CollectionPlace
 from lookalike.index.folder import FolderPlace
 from lookalike.index.generations import Pointer, discard, generation_of, open_generation, switch_back
@@ -77,9 +77,9 @@ def no_bar(sources):
     yield done
 
 
-def stored(place, spec) -> dict[str, dict]:
+def stored(place, spec) -> dict[str, StoredFrame]:
     with opened(place, spec) as index:
-        return {fields["id"]: fields for fields in index.frames()}
+        return {fields.id: fields for fields in index.frames()}
 
 
 def finished(place, spec) -> list[Finished]:
@@ -96,7 +96,7 @@ def test_the_new_generation_has_the_same_frames_with_all_that_is_stored_of_them(
     assert indexed.pointer() == Pointer(NEW, "")
     assert stored(indexed, NEW_SPEC) == before
     assert finished(indexed, NEW_SPEC) == ledger
-    assert {one["captured_at"][:16] for one in before.values() if one["camera"] == "dock"} == {"2026-02-01T09:00"}
+    assert {one.captured_at[:16] for one in before.values() if one.camera == "dock"} == {"2026-02-01T09:00"}
     first = next(read_frames(find_sources([footage / "c.mp4"])))
     with opened(indexed, NEW_SPEC) as index:
         expected = tiny_embedding(pixels.fit(first.image, SPEC.input_px))
@@ -168,7 +168,7 @@ def test_another_recording_under_the_old_name_is_not_taken_for_it(indexed, foota
         file.write(b"\0" * 64)  # the same pictures, and another content
     outcome = reindex(indexed, new, no_bar, without_missing=True)
     assert outcome.missing == [(str(footage / "c.mp4"), "its content is another, or cannot be read")]
-    assert {one["source"] for one in stored(indexed, NEW_SPEC).values()} == {str(footage / "a.mp4")}
+    assert {one.source for one in stored(indexed, NEW_SPEC).values()} == {str(footage / "a.mp4")}
 
 
 def test_counts_that_disagree_are_named_and_nothing_changes(indexed, footage, new):
@@ -197,7 +197,7 @@ def test_what_was_forgotten_while_a_reindex_was_not_done_stays_forgotten(indexed
         index.forget(Where(sources=(str(footage / "a.mp4"),)))
     (footage / "away.mp4").rename(footage / "c.mp4")
     assert reindex(indexed, new, no_bar).switched
-    assert {one["source"] for one in stored(indexed, NEW_SPEC).values()} == {str(footage / "c.mp4")}
+    assert {one.source for one in stored(indexed, NEW_SPEC).values()} == {str(footage / "c.mp4")}
 
 
 def test_what_the_one_before_got_since_is_taken_in_when_it_is_run_again(indexed, footage, old, new):
@@ -235,7 +235,7 @@ def test_a_ledger_of_an_earlier_version_is_read_and_cameras_are_taken_from_the_f
     with opened(place, SPEC), pytest.raises(IndexStoreError, match=r"earlier version, whose ledger has no cameras"):
         reindex(place, new, no_bar)
     assert reindex(place, new, no_bar).switched
-    assert {(one["camera"], one["captured_at"]) for one in stored(place, NEW_SPEC).values() if not one["pts_us"]} == {
+    assert {(one.camera, one.captured_at) for one in stored(place, NEW_SPEC).values() if not one.pts_us} == {
         ("gate", RECORDED.isoformat().replace("+00:00", "Z"))
     }
 

@@ -147,7 +147,7 @@ def _about(cluster: Cluster) -> str:
 
 def _write(sheet: Sheet, path: Path, store: FrameIndex) -> None:
     from lookalike.console import say, step_bar
-    from lookalike.index.schema import FROM_ELSEWHERE
+    from lookalike.index.record import FROM_ELSEWHERE
     from lookalike.report.sheet import write_sheet
 
     may_open = store.read_here(sheet.sources)

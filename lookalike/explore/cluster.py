@@ -12,7 +12,7 @@ import numpy as np
 
 from lookalike.errors import LookalikeError
 from lookalike.explore.stored import load
-from lookalike.index import FrameIndex, Where
+from lookalike.index import FrameIndex, StoredFrame, Where
 from lookalike.index.moments import collapse
 from lookalike.index.schema import Hit, Scored
 
@@ -49,13 +49,13 @@ class _Members:
     times: list[str] = field(default_factory=list)  # the first and the last so far
     near: list[Scored] = field(default_factory=list)
 
-    def take(self, fields: dict[str, Any], similarity: float) -> None:
-        self.frames += fields["stands_for"]
-        self.cameras[fields["camera"]] += fields["stands_for"]
-        if "captured_at" in fields:
-            times = sorted([*self.times, fields["captured_at"], fields["ended_at"]], key=datetime.fromisoformat)
+    def take(self, frame: StoredFrame, similarity: float) -> None:
+        self.frames += frame.stands_for
+        self.cameras[frame.camera] += frame.stands_for
+        if frame.captured_at and frame.ended_at:
+            times = sorted([*self.times, frame.captured_at, frame.ended_at], key=datetime.fromisoformat)
             self.times = [times[0], times[-1]]
-        self.near.append(Scored(fields["id"], similarity, fields))
+        self.near.append(Scored(frame, similarity))
 
 
 def cluster(index: FrameIndex, where: Where, clusters: int, each: int) -> list[Cluster]:
@@ -69,8 +69,8 @@ def cluster(index: FrameIndex, where: Where, clusters: int, each: int) -> list[C
     for frames, vectors in index.vectors(replace(where, whole=True)):
         similar = vectors @ centres.T  # (N, K)
         nearest = similar.argmax(axis=1)
-        for fields, number, row in zip(frames, nearest, similar, strict=True):
-            members[number].take(fields, float(row[number]))
+        for frame, number, row in zip(frames, nearest, similar, strict=True):
+            members[number].take(frame, float(row[number]))
         for one in members:
             one.near = nlargest(each * KEPT, one.near, key=lambda scored: scored.score)
     members = sorted((one for one in members if one.frames), key=lambda one: -one.frames)
@@ -97,6 +97,6 @@ def _centres(index: FrameIndex, where: Where, clusters: int) -> np.ndarray:
     if len(sample.frames) < clusters:
         raise LookalikeError(f"{len(sample.frames)} frames meet the conditions, too few for {clusters} clusters")
     means = MiniBatchKMeans(clusters, random_state=0, n_init=3, batch_size=4096)  # pyright: ignore[reportArgumentType]
-    means.fit(sample.vectors, sample_weight=sample.column("stands_for"))
+    means.fit(sample.vectors, sample_weight=sample.stand_for)
     centres = means.cluster_centers_
     return (centres / np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)).astype(np.float32)

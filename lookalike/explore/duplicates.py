@@ -76,19 +76,13 @@ def load_tracks(index: FrameIndex, where: Where) -> list[Track]:
     """The sources of the frames that meet the conditions, by name. All vectors are held: 200 MB for 200,000 of 256."""
     stored = load(index, where)
     numbers: dict[str, list[int]] = {}
-    times_s, ends_s = stored.column("time_s"), stored.column("end_s")
+    times_s, ends_s = stored.times_s, stored.ends_s
     for number in np.argsort(times_s, kind="stable"):
-        numbers.setdefault(stored.frames[number]["source_id"], []).append(int(number))
+        numbers.setdefault(stored.frames[number].source_id, []).append(int(number))
+    firsts = ((stored.frames[rows[0]], rows) for rows in numbers.values())
     tracks = [
-        Track(
-            stored.frames[rows[0]]["source"],
-            stored.frames[rows[0]]["source_id"],
-            stored.frames[rows[0]]["camera"],
-            times_s[rows],
-            ends_s[rows],
-            stored.vectors[rows],
-        )
-        for rows in numbers.values()
+        Track(one.source, one.source_id, one.camera, times_s[rows], ends_s[rows], stored.vectors[rows])
+        for one, rows in firsts
     ]
     return sorted(tracks, key=lambda track: track.source)
 

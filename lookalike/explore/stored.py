@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from lookalike.index import FrameIndex, Where
+from lookalike.index import FrameIndex, StoredFrame, Where
 
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """N stored frames. frames: their payloads, with `id`. vectors: float32 (N, D), of length 1."""
+    """N stored frames. vectors: float32 (N, D), of length 1."""
 
-    frames: list[dict[str, Any]]
+    frames: list[StoredFrame]
     vectors: np.ndarray
 
-    def column(self, name: str) -> np.ndarray:
-        """float (N,): a number that is stored with each."""
-        return np.array([frame[name] for frame in self.frames], float)
+    @property
+    def times_s(self) -> np.ndarray:
+        """float (N,)."""
+        return np.array([frame.time_s for frame in self.frames], float)
+
+    @property
+    def ends_s(self) -> np.ndarray:
+        """float (N,)."""
+        return np.array([frame.end_s for frame in self.frames], float)
+
+    @property
+    def stand_for(self) -> np.ndarray:
+        """float (N,): how many frames each of them is."""
+        return np.array([frame.stands_for for frame in self.frames], float)
 
 
 def load(index: FrameIndex, where: Where, most: int | None = None) -> Stored:
@@ -28,10 +38,10 @@ def load(index: FrameIndex, where: Where, most: int | None = None) -> Stored:
 
     most: how many are sampled.
     """
-    frames: list[dict[str, Any]] = []
+    frames: list[StoredFrame] = []
     pages: list[np.ndarray] = []
-    for payloads, vectors in index.vectors(replace(where, whole=True)):
-        frames += payloads
+    for some, vectors in index.vectors(replace(where, whole=True)):
+        frames += some
         pages.append(vectors)
         if most and len(frames) >= most:
             break
@@ -41,4 +51,4 @@ def load(index: FrameIndex, where: Where, most: int | None = None) -> Stored:
 
 def cameras(index: FrameIndex, where: Where) -> Counter[str]:
     """How many whole frames of each camera meet the conditions."""
-    return Counter(frame["camera"] for frame in index.frames(replace(where, whole=True)))
+    return Counter(frame.camera for frame in index.frames(replace(where, whole=True)))

@@ -1,7 +1,8 @@
 """Qdrant: one schema, every query; an engine for a folder, for a server, and for a service that owns a folder."""
 
 from lookalike.index.clock import TimeOfDay
-from lookalike.index.frames import FrameIndex, is_frame_id, open_index
+from lookalike.index.frames import FrameIndex, open_index
+from lookalike.index.record import StoredFrame, is_frame_id
 from lookalike.index.schema import Choice, Finished, Hit, Where
 
-__all__ = ["Choice", "Finished", "FrameIndex", "Hit", "TimeOfDay", "Where", "is_frame_id", "open_index"]
+__all__ = ["Choice", "Finished", "FrameIndex", "Hit", "StoredFrame", "TimeOfDay", "Where", "is_frame_id", "open_index"]

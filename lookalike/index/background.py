@@ -154,13 +154,13 @@ class Background:
 
     def _draw(self, camera: str) -> _Sample:
         """Ids are hashes: the first in their order are a random sample, and the same one whenever it is drawn."""
-        fields, vectors = next(self._engine.vectors(Where((camera,)), SAMPLE), ([], np.empty((0, 0), np.float32)))
-        numbers = {source: number for number, source in enumerate({one["source"] for one in fields})}
-        sources = np.array([numbers[one["source"]] for one in fields], int)
-        times_s, ends_s, stand_for = (
-            np.array([one[name] for one in fields], float) for name in ("time_s", "end_s", "stands_for")
-        )
-        boxes = np.array([_box(one.get("region")) for one in fields]).reshape(-1, 4)
+        frames, vectors = next(self._engine.vectors(Where((camera,)), SAMPLE), ([], np.empty((0, 0), np.float32)))
+        numbers = {source: number for number, source in enumerate({frame.source for frame in frames})}
+        sources = np.array([numbers[frame.source] for frame in frames], int)
+        times_s = np.array([frame.time_s for frame in frames], float)
+        ends_s = np.array([frame.end_s for frame in frames], float)
+        stand_for = np.array([frame.stands_for for frame in frames], float)
+        boxes = np.array([_box(frame.region) for frame in frames]).reshape(-1, 4)
         usual = _usual(vectors[np.isnan(boxes[:, 0])])
         return _Sample(vectors, sources, numbers, times_s, ends_s, stand_for, boxes, usual)
 

@@ -1,4 +1,4 @@
-"""A time of day, in any zone -> ranges of UTC, which is what frames are stored with."""
+"""Times in UTC, which is what frames are stored with; a time of day, in any zone, as ranges of UTC."""
 
 from __future__ import annotations
 
@@ -93,3 +93,20 @@ def _first_with(offset_s: float, before: datetime, after: datetime, clock: ZoneI
 def _offset_s(moment: datetime, clock: ZoneInfo) -> float:
     offset = moment.astimezone(clock).utcoffset()
     return offset.total_seconds() if offset else 0.0
+
+
+def in_utc(moment: datetime) -> datetime:
+    """A time without a zone is taken as UTC."""
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return aware.astimezone(UTC)
+
+
+def utc_text(moment: datetime) -> str:
+    """RFC 3339 in UTC."""
+    return in_utc(moment).isoformat().replace("+00:00", "Z")
+
+
+def utc_day_s(moment: datetime) -> float:
+    """Seconds since midnight in UTC."""
+    utc = in_utc(moment)
+    return (utc - utc.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()

@@ -11,10 +11,11 @@ import numpy as np
 import qdrant_edge as edge
 
 from lookalike.errors import IndexInUse, IndexStoreError
-from lookalike.index.clock import ALWAYS, UtcRange
+from lookalike.index.clock import ALWAYS, UtcRange, utc_text
 from lookalike.index.ledger import LEDGER, Ledger, WithLedger
 from lookalike.index.paging import Page, Paged
-from lookalike.index.schema import HIT_FIELDS, Scored, Where, utc_text
+from lookalike.index.record import HIT_FIELDS, HitFrame, StoredFrame, renamed
+from lookalike.index.schema import Scored, Where
 from lookalike.index.shards import current_shard, remove_others
 
 # Links between the frames of each camera, and of no other field's values: those take half of the time in which the
@@ -62,23 +63,23 @@ class Shard(Paged):
                 ) from error
             raise IndexStoreError(f"{folder.parent}: cannot open the index ({error})") from error
 
-    def upsert(self, ids: Sequence[str], vectors: np.ndarray, payloads: Sequence[dict[str, Any]]) -> None:
+    def upsert(self, frames: Sequence[StoredFrame], vectors: np.ndarray) -> None:
         points = [
-            edge.Point(point_id, {self._space: vector}, fields)
-            for point_id, vector, fields in zip(ids, vectors.tolist(), payloads, strict=True)
+            edge.Point(frame.id, {self._space: vector}, frame.to_payload())
+            for frame, vector in zip(frames, vectors.tolist(), strict=True)
         ]
         self._shard.update(edge.UpdateOperation.upsert_points(points))
 
     def existing(self, ids: Sequence[str]) -> set[str]:
         return {str(record.id) for record in self._shard.retrieve(list(ids), with_payload=False, with_vector=False)}
 
-    def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
-        records = self._shard.retrieve(list(ids), with_payload=True, with_vector=True)
-        return {
-            str(record.id): (np.asarray(record.vector[self._space], np.float32), record.payload or {})
-            for record in records
-            if isinstance(record.vector, dict)
-        }
+    def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, StoredFrame]]:
+        found: dict[str, tuple[np.ndarray, StoredFrame]] = {}
+        for record in self._shard.retrieve(list(ids), with_payload=True, with_vector=True):
+            frame = StoredFrame.from_payload(str(record.id), record.payload or {})
+            if isinstance(record.vector, dict):
+                found[frame.id] = np.asarray(record.vector[self._space], np.float32), frame
+        return found
 
     def nearest(self, vector: np.ndarray, limit: int, where: Where, min_score: float | None = None) -> list[Scored]:
         request = edge.QueryRequest(
@@ -89,7 +90,8 @@ class Shard(Paged):
             with_payload=list(HIT_FIELDS),
             params=_SEARCH,
         )
-        return [Scored(str(point.id), point.score, point.payload or {}) for point in self._shard.query(request)]
+        found = self._shard.query(request)
+        return [Scored(HitFrame.from_payload(str(one.id), one.payload or {}), one.score) for one in found]
 
     def page(self, where: Where, after: Any, limit: int, with_vectors: bool) -> Page:
         request = edge.ScrollRequest(
@@ -102,7 +104,8 @@ class Shard(Paged):
     def delete(self, where: Where) -> None:
         self._shard.update(edge.UpdateOperation.delete_points_by_filter(_filter(where) or edge.Filter()))
 
-    def rename(self, source_id: str, fields: dict[str, Any]) -> None:
+    def rename(self, source_id: str, source: str, camera: str, remote: bool | None = None) -> None:
+        fields = renamed(source, camera, remote)
         condition = edge.Filter(must=[edge.FieldCondition("source_id", match=edge.MatchValue(source_id))])
         self._shard.update(edge.UpdateOperation.set_payload_by_filter(condition, fields))
 

@@ -32,7 +32,8 @@ from lookalike.index.engine import Engine
 from lookalike.index.folder import FolderPlace
 from lookalike.index.generations import Place, open_generation
 from lookalike.index.moments import collapse
-from lookalike.index.schema import FROM_ELSEWHERE, REMOTE, Choice, Finished, Hit, Scored, Where, first_not_unit, payload
+from lookalike.index.record import FROM_ELSEWHERE, StoredFrame, is_frame_id
+from lookalike.index.schema import Choice, Finished, Hit, Scored, Where, first_not_unit
 from lookalike.index.spread import spread
 from lookalike.parts import LAYOUT, SMALLEST, span, weigh
 from lookalike.region import Region
@@ -70,8 +71,7 @@ class FrameIndex:
         if (worst := first_not_unit(embeddings)) is not None:
             length = np.linalg.norm(embeddings[worst])
             raise ValueError(f"embedding of {frames[worst].source} has length {length}, expected 1")
-        mark = {REMOTE: True} if remote else {}
-        self._engine.upsert([frame.id for frame in frames], embeddings, [payload(frame) | mark for frame in frames])
+        self._engine.upsert([StoredFrame.from_frame(frame, remote) for frame in frames], embeddings)
 
     def claim(self, frames: Sequence[Frame]) -> None:
         """Let stored frames of sources that are read here be opened from now on, if a table had brought them.
@@ -81,9 +81,8 @@ class FrameIndex:
         of_sources = {frame.source_id: frame for frame in frames}
         stored = self._engine.points([frame.id for frame in of_sources.values()]) if of_sources else {}
         for frame in of_sources.values():
-            if frame.id in stored and stored[frame.id][1].get(REMOTE):
-                fields = {"source": frame.source, "camera": frame.camera, REMOTE: False}
-                self._engine.rename(frame.source_id, fields)
+            if frame.id in stored and stored[frame.id][1].remote:
+                self._engine.rename(frame.source_id, frame.source, frame.camera, remote=False)
 
     def missing(self, frames: Sequence[Frame]) -> list[Frame]:
         """Those of `frames` that are not stored yet, each id once."""
@@ -152,31 +151,34 @@ class FrameIndex:
         """What moves in the stored frame that an example is of; of another picture, the usual view of its camera."""
         if example.is_region:
             return Moving()
-        fields, vectors = self._near(example.moment)
-        if not fields:
-            fields, vectors = self._near(self._stored_as(example.vector))
-        if not fields:
+        frames, vectors = self._near(example.moment)
+        if not frames:
+            frames, vectors = self._near(self._stored_as(example.vector))
+        if not frames:
             return Moving(usual=self._usual_beyond(example.vector))
-        rows = [row for row, one in enumerate(fields) if self._moves(one)]
-        if not rows:
+        moving = [
+            (region, vector)
+            for frame, vector in zip(frames, vectors, strict=True)
+            if (region := self._moving_in(frame))
+        ]
+        if not moving:
             return Moving()
-        areas = {row: _area(fields[row]["region"]) for row in rows}
-        least = LEAST_AREA * max(areas.values())
-        large = sorted((row for row in rows if areas[row] >= least), key=lambda row: -areas[row])
-        regions = [(fields[row]["region"], vectors[row]) for row in large[:MOST_REGIONS]]
-        return Moving(regions, self._background.usual(fields[rows[0]]["camera"]))
+        least = LEAST_AREA * max(region.w * region.h for region, _ in moving)
+        large = sorted((one for one in moving if one[0].w * one[0].h >= least), key=lambda one: -one[0].w * one[0].h)
+        regions = [(str(region), vector) for region, vector in large[:MOST_REGIONS]]
+        return Moving(regions, self._background.usual(frames[0].camera))
 
-    def _near(self, moment: FrameMoment | None) -> tuple[list[dict[str, Any]], np.ndarray]:
+    def _near(self, moment: FrameMoment | None) -> tuple[list[StoredFrame], np.ndarray]:
         """The frame that is nearest to a moment of its recording, and its regions; with vectors, float32 (N, D)."""
-        nothing: tuple[list[dict[str, Any]], np.ndarray] = [], np.empty((0, 0), np.float32)
+        nothing: tuple[list[StoredFrame], np.ndarray] = [], np.empty((0, 0), np.float32)
         if moment is None:
             return nothing
         since, until = moment.time_s - moment.within_s, moment.time_s + moment.within_s
         near = dataclasses.replace(moment.where, since=since, until=until)
-        fields, vectors = next(self._engine.vectors(near, PAGE), nothing)
-        nearest_s = min((one["time_s"] for one in fields), key=lambda time_s: abs(time_s - moment.time_s), default=0.0)
-        rows = [row for row, one in enumerate(fields) if one["time_s"] == nearest_s]
-        return [fields[row] for row in rows], vectors[rows]
+        frames, vectors = next(self._engine.vectors(near, PAGE), nothing)
+        nearest_s = min((frame.time_s for frame in frames), key=lambda time_s: abs(time_s - moment.time_s), default=0.0)
+        rows = [row for row, frame in enumerate(frames) if frame.time_s == nearest_s]
+        return [frames[row] for row in rows], vectors[rows]
 
     def _stored_as(self, vector: np.ndarray) -> FrameMoment | None:
         """The stored frame that a picture is a copy of, float32 (D,); None if it is not stored."""
@@ -184,8 +186,8 @@ class FrameIndex:
         found = self._nearest(question, 1, WHOLE, SAME_PICTURE) if question.length >= SMALLEST else []
         if not found:
             return None
-        stored = found[0].payload
-        return FrameMoment(Where(source_ids=(stored["source_id"],)), stored["time_s"], SAME_S)
+        stored = found[0].frame
+        return FrameMoment(Where(source_ids=(stored.source_id,)), stored.time_s, SAME_S)
 
     def _usual_beyond(self, vector: np.ndarray) -> np.ndarray | None:
         """The usual view of the camera that took a picture, if it is far from that; None if no stored camera did.
@@ -198,22 +200,22 @@ class FrameIndex:
         found = self._nearest(question, 1, WHOLE, SAME_CAMERA) if question.length >= SMALLEST else []
         if not found:
             return None
-        return self._background.usual_beyond(found[0].payload["camera"], vector, span(parts, "layout"))
+        return self._background.usual_beyond(found[0].frame.camera, vector, span(parts, "layout"))
 
-    def _moves(self, fields: dict[str, Any]) -> bool:
-        """Whether it is a region because something moves in it that does not always: no whole frame, and no cell."""
-        region = fields.get("region")
-        if not region or region in _GRID:
-            return False
-        return not self._background.moves_always(fields["camera"], Region.parse(region))
+    def _moving_in(self, frame: StoredFrame) -> Region | None:
+        """The region, if it is one because something moves in it that does not always: no whole frame, and no cell."""
+        if not frame.region or frame.region in _GRID:
+            return None
+        region = Region.parse(frame.region)
+        return None if self._background.moves_always(frame.camera, region) else region
 
     def example(self, frame_id: str) -> QueryExample:
         """A stored frame, or a stored region of one, to search by. Raises: IndexStoreError if the id is unknown."""
-        vector, fields = self._point(frame_id)
-        if fields.get("region"):
+        vector, frame = self._point(frame_id)
+        if frame.region:
             return QueryExample(vector, is_region=True)
-        recording = Where(source_ids=(fields["source_id"],))
-        return QueryExample(vector, moment=FrameMoment(recording, fields["time_s"], SAME_S))
+        recording = Where(source_ids=(frame.source_id,))
+        return QueryExample(vector, moment=FrameMoment(recording, frame.time_s, SAME_S))
 
     def vector(self, frame_id: str) -> np.ndarray:
         """The stored embedding of a frame, float32 (D,). Raises: IndexStoreError if the id is unknown."""
@@ -223,22 +225,22 @@ class FrameIndex:
         """Those of these sources that were indexed on this machine; what only a table names is not opened."""
         if not sources:
             return set()
-        here = (fields for fields in self.frames(Where(sources=tuple(sources))) if not fields.get(REMOTE))
-        return {fields["source"] for fields in here} & set(sources)
+        here = {frame.source for frame in self.frames(Where(sources=tuple(sources))) if not frame.remote}
+        return here & set(sources)
 
     def place(self, frame_id: str) -> tuple[str, float]:
         """Where a frame is from: its source, and seconds into it.
 
         Raises: IndexStoreError if the id is unknown; FootageError if its source was named from elsewhere.
         """
-        fields = self._point(frame_id)[1]
-        if fields.get(REMOTE):
+        frame = self._point(frame_id)[1]
+        if frame.remote:
             raise FootageError(
-                f"{fields['source']}: named {FROM_ELSEWHERE}, so not opened; give the picture, or on its machine --at"
+                f"{frame.source}: named {FROM_ELSEWHERE}, so not opened; give the picture, or on its machine --at"
             )
-        return fields["source"], fields["time_s"]
+        return frame.source, frame.time_s
 
-    def _point(self, frame_id: str) -> tuple[np.ndarray, dict[str, Any]]:
+    def _point(self, frame_id: str) -> tuple[np.ndarray, StoredFrame]:
         found = self._engine.points([frame_id]).get(str(UUID(frame_id))) if is_frame_id(frame_id) else None
         if found is None:
             raise IndexStoreError(f"no frame has the id {frame_id!r}; take one from a search hit")
@@ -257,15 +259,15 @@ class FrameIndex:
 
     def rename(self, known: Finished, source: str, camera: str) -> None:
         """Let a finished source be known by another name from now on, and belong to another camera."""
-        self._engine.rename(known.source_id, {"source": source, "camera": camera})
+        self._engine.rename(known.source_id, source, camera)
         self.finish([dataclasses.replace(known, source=source, camera=camera)])
 
-    def frames(self, where: Where = EVERYWHERE) -> Iterator[dict[str, Any]]:
-        """What is stored with each frame that meets the conditions: its payload, and `id`; in no particular order."""
-        return (fields | {"id": frame_id} for frame_id, fields in self._engine.scroll(where))
+    def frames(self, where: Where = EVERYWHERE) -> Iterator[StoredFrame]:
+        """Each frame that meets the conditions, in no particular order."""
+        return self._engine.scroll(where)
 
-    def vectors(self, where: Where = EVERYWHERE) -> Iterator[tuple[list[dict[str, Any]], np.ndarray]]:
-        """The frames that meet the conditions, a page at a time: as `frames`, and their embeddings, float32 (N, D)."""
+    def vectors(self, where: Where = EVERYWHERE) -> Iterator[tuple[list[StoredFrame], np.ndarray]]:
+        """The frames that meet the conditions, a page at a time, and their embeddings, float32 (N, D)."""
         return self._engine.vectors(where, PAGE)
 
     def all_finished(self) -> Iterator[Finished]:
@@ -277,7 +279,7 @@ class FrameIndex:
 
         A crash in between leaves frames that the next call removes.
         """
-        source_ids = [fields["source_id"] for fields in self.frames(where)]
+        source_ids = [frame.source_id for frame in self.frames(where)]
         if source_ids:
             self._engine.unfinish(set(source_ids))
             self._engine.delete(where)
@@ -324,22 +326,8 @@ def _merged(found: Sequence[Sequence[Scored]], fetched: int | None) -> list[Scor
     best: dict[str, Scored] = {}
     # Of equal ones the first question's: a part says more than the whole.
     for scored in sorted((scored for one in found for scored in one), key=lambda scored: -round(scored.score, DIGITS)):
-        best.setdefault(scored.id, scored)
+        best.setdefault(scored.frame.id, scored)
     return [scored for scored in best.values() if scored.score >= floor]
-
-
-def _area(region: str) -> float:
-    box = Region.parse(region)
-    return box.w * box.h
-
-
-def is_frame_id(text: str) -> bool:
-    """Whether it has the form of an id; there may be no such frame."""
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 def open_index(

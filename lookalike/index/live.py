@@ -22,14 +22,15 @@ import numpy as np
 from lookalike.errors import IndexStoreError
 from lookalike.index.ledger import Ledger, WithLedger
 from lookalike.index.paging import Page, Paged
+from lookalike.index.record import StoredFrame
 from lookalike.index.schema import Scored, Where
 from lookalike.index.shard_process import LOW_PRIORITY, ShardProcess
 from lookalike.index.shards import current_shard, make_durable, new_shard, remove_others, use_shard
 
 logger = logging.getLogger("bentoml.lookalike")  # it runs in the service, and BentoML sets up the loggers below its own
 
-AT_ONCE = 64  # points stored in one step, 7 ms, between which others are answered
-CHANGED = 0.05  # of all points: a graph that lacks fewer is not worth a copy, they are looked at one by one
+AT_ONCE = 64  # frames stored in one step, 7 ms, between which others are answered
+CHANGED = 0.05  # of all frames: a graph that lacks fewer is not worth a copy, they are looked at one by one
 
 
 class LiveEngine(WithLedger, Paged):
@@ -52,21 +53,21 @@ class LiveEngine(WithLedger, Paged):
         self._building: ShardProcess | None = None
         self._wanted = self._closing = False
 
-    def upsert(self, ids: Sequence[str], vectors: np.ndarray, payloads: Sequence[dict[str, Any]]) -> None:
-        for start in range(0, len(ids), AT_ONCE):
+    def upsert(self, frames: Sequence[StoredFrame], vectors: np.ndarray) -> None:
+        for start in range(0, len(frames), AT_ONCE):
             part = slice(start, start + AT_ONCE)
-            self._change("upsert", ids[part], vectors[part], payloads[part], points=len(ids[part]))
+            self._change("upsert", frames[part], vectors[part], frames=len(frames[part]))
 
     def delete(self, where: Where) -> None:
         self._change("delete", where)
 
-    def rename(self, source_id: str, fields: dict[str, Any]) -> None:
-        self._change("rename", source_id, fields)
+    def rename(self, source_id: str, source: str, camera: str, remote: bool | None = None) -> None:
+        self._change("rename", source_id, source, camera, remote)
 
     def existing(self, ids: Sequence[str]) -> set[str]:
         return self._ask("existing", ids)
 
-    def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
+    def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, StoredFrame]]:
         return self._ask("points", ids)
 
     def nearest(self, vector: np.ndarray, limit: int, where: Where, min_score: float | None = None) -> list[Scored]:
@@ -114,10 +115,10 @@ class LiveEngine(WithLedger, Paged):
                 raise
             return self._shard.ask(operation, *arguments)  # another took its place meanwhile
 
-    def _change(self, operation: str, *arguments: Any, points: int = 0) -> None:
+    def _change(self, operation: str, *arguments: Any, frames: int = 0) -> None:
         with self._writing:
             self._shard.ask(operation, *arguments)
-            self._changed += points
+            self._changed += frames
             if self._changes:
                 self._changes.add(operation, *arguments)
 

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from lookalike.index.record import HitFrame
 from lookalike.index.schema import Hit, Scored
 
 MOMENT_S = 5.0  # frames of one source this close to a better one belong to its moment
@@ -26,8 +27,8 @@ class _Run:
     frames: int
     moments: int = 1
 
-    def take(self, start_s: float, end_s: float, frames: int) -> None:
-        self.start_s, self.end_s = min(self.start_s, start_s), max(self.end_s, end_s)
+    def take(self, span_s: tuple[float, float], frames: int) -> None:
+        self.start_s, self.end_s = min(self.start_s, span_s[0]), max(self.end_s, span_s[1])
         self.frames += frames
 
 
@@ -45,16 +46,16 @@ def _moments(scored: Iterable[Scored], moment_s: float) -> list[_Run]:
     by_source: dict[str, _InOrder] = {}
     runs: list[_Run] = []
     counted: set[tuple[str, float]] = set()
-    for frame in scored:
-        known = by_source.setdefault(frame.payload["source_id"], _InOrder())
+    for one in scored:
+        frame = one.frame
+        known = by_source.setdefault(frame.source_id, _InOrder())
         run = known.best_near(frame, moment_s)
-        start_s, end_s = _span(frame)
         if run is None:
-            run = _Run(len(runs), frame, start_s, end_s, 0)
+            run = _Run(len(runs), one, frame.time_s, frame.end_s, 0)
             known.add(run)
             runs.append(run)
-        at = frame.payload["source_id"], start_s
-        run.take(start_s, end_s, 0 if at in counted else frame.payload["stands_for"])
+        at = frame.source_id, frame.time_s
+        run.take((frame.time_s, frame.end_s), 0 if at in counted else frame.stands_for)
         counted.add(at)  # a frame and its regions are one
     return runs
 
@@ -71,51 +72,45 @@ class _InOrder:
         self.starts_s.insert(at, run.start_s)
         self.runs.insert(at, run)
 
-    def best_near(self, frame: Scored, moment_s: float) -> _Run | None:
+    def best_near(self, frame: HitFrame, moment_s: float) -> _Run | None:
         """The first by rank whose best frame is within `moment_s`."""
-        start_s, end_s = _span(frame)
-        at, near = bisect_right(self.starts_s, end_s + moment_s + ROUNDING_S), None
-        while at and _span(self.runs[at - 1].best)[1] + moment_s + ROUNDING_S >= start_s:
+        at, near = bisect_right(self.starts_s, frame.end_s + moment_s + ROUNDING_S), None
+        while at and self.runs[at - 1].best.frame.end_s + moment_s + ROUNDING_S >= frame.time_s:
             at -= 1
-            if _apart_s(self.runs[at].best, frame) <= moment_s and (near is None or self.runs[at].rank < near.rank):
-                near = self.runs[at]
+            run = self.runs[at]
+            if _apart_s(run.best.frame, frame) <= moment_s and (near is None or run.rank < near.rank):
+                near = run
         return near
 
 
-def _span(frame: Scored) -> tuple[float, float]:
-    """Of the run of frames that it stands for."""
-    return frame.payload["time_s"], frame.payload["end_s"]
-
-
-def _apart_s(one: Scored, other: Scored) -> float:
+def _apart_s(one: HitFrame, other: HitFrame) -> float:
     """Seconds between the runs that two frames stand for; 0 or less where they meet."""
-    (start_s, end_s), (from_s, to_s) = _span(one), _span(other)
-    return max(start_s - to_s, from_s - end_s)
+    return max(one.time_s - other.end_s, other.time_s - one.end_s)
 
 
 def _clips(moments: Iterable[_Run]) -> list[_Run]:
     clips: dict[str, _Run] = {}
     for moment in moments:
-        clip = clips.setdefault(moment.best.payload["source_id"], moment)
+        clip = clips.setdefault(moment.best.frame.source_id, moment)
         if clip is not moment:
-            clip.take(moment.start_s, moment.end_s, moment.frames)
+            clip.take((moment.start_s, moment.end_s), moment.frames)
             clip.moments += 1
     return list(clips.values())
 
 
 def _hit(run: _Run) -> Hit:
-    fields, span_s = run.best.payload, (run.start_s, run.end_s)
+    frame = run.best.frame
     return Hit(
-        run.best.id,
-        run.best.score,
-        fields["source"],
-        fields["source_id"],
-        fields["camera"],
-        fields["time_s"],
-        span_s,
-        fields.get("captured_at"),
-        run.frames,
-        run.moments,
-        region=fields.get("region"),
+        id=frame.id,
+        score=run.best.score,
+        source=frame.source,
+        source_id=frame.source_id,
+        camera=frame.camera,
+        time_s=frame.time_s,
+        span_s=(run.start_s, run.end_s),
+        captured_at=frame.captured_at,
+        frames=run.frames,
+        moments=run.moments,
+        region=frame.region,
         asked=run.best.asked,
     )

@@ -1,4 +1,4 @@
-"""What is stored beside each vector, what can be filtered by, and what a search answers."""
+"""What frames can be filtered by, what a search answers, and what a ledger says of a source."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ import math
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import numpy as np
 
-from lookalike.footage import Frame
-from lookalike.index.clock import TimeOfDay, UtcRange
+from lookalike.index.clock import TimeOfDay, UtcRange, in_utc
+from lookalike.index.record import HitFrame
 
 By = Literal["moment", "clip"]
-REMOTE = "remote"  # a field of frames whose source was named from elsewhere: no such path is opened
-FROM_ELSEWHERE = "over HTTP or by an imported table"
 DIFFERENCE = "difference"  # what a picture shows beyond its camera's usual view: `asked` of what that found
 
 
@@ -102,20 +100,15 @@ class Finished:
     clock_restarts: int = 0
 
 
-# Of a payload, what a search carries for each of hundreds of frames found: all that moments and hits are made of.
-HIT_FIELDS = ("source", "source_id", "camera", "time_s", "end_s", "stands_for", "captured_at", "region")
-
-
 @dataclass(frozen=True)
 class Scored:
-    """One stored frame, those of HIT_FIELDS that it has, and its similarity to the query, from -1 to 1.
+    """A stored frame, and its similarity to the query, from -1 to 1.
 
     asked: the region of the query that found it, or DIFFERENCE; None for the whole.
     """
 
-    id: str
+    frame: HitFrame
     score: float
-    payload: dict[str, Any]
     asked: str | None = None
 
 
@@ -152,79 +145,12 @@ def _every_form(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(itertools.chain.from_iterable(forms)))
 
 
-def payload(frame: Frame) -> dict[str, Any]:
-    """The fields stored with a frame; its date, time of day (UTC), scene, fault and region only where there is one."""
-    end_us = frame.pts_us if frame.end_us is None else frame.end_us
-    extra = {"scene": frame.scene, "fault": frame.fault, "region": frame.region and str(frame.region)}
-    fields = {
-        "source": frame.source,
-        "source_id": frame.source_id,
-        "camera": frame.camera,
-        "time_s": frame.time_s,
-        "pts_us": frame.pts_us,
-        "end_s": end_us / 1e6,
-        "stands_for": frame.stands_for,
-        "width": frame.size_px[0],
-        "height": frame.size_px[1],
-        "luma": frame.luma,
-    }
-    fields |= {name: value for name, value in extra.items() if value is not None}
-    if frame.captured_at:
-        ended_at = frame.captured_at + timedelta(microseconds=end_us - frame.pts_us)
-        fields |= {"captured_at": utc_text(frame.captured_at), "ended_at": utc_text(ended_at)}
-        fields |= {"utc_day_s": _utc_day_s(frame.captured_at)}
-    return fields
-
-
-_TEXT, _NUMBER = str, (int, float)
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("source", "source_id", "camera"), _TEXT),
-    **dict.fromkeys(("time_s", "pts_us", "end_s", "stands_for", "width", "height", "luma"), _NUMBER),
-}
-_OPTIONAL: dict[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("fault", "region", "captured_at", "ended_at"), _TEXT),
-    **dict.fromkeys(("scene", "utc_day_s"), _NUMBER),
-}
-_LARGEST = 2**53  # of a number that JSON readers agree on
-
-
-def check_payload(fields: Any) -> None:
-    """Raises: ValueError for what `payload` would not make: nothing else can be filtered by, or answered as a hit."""
-    if missing := sorted(_TYPES.keys() - (fields.keys() if isinstance(fields, dict) else set())):
-        raise ValueError(f"a payload has no {missing[0]}")
-    for name, value in fields.items():
-        kind = (_TYPES | _OPTIONAL).get(name)
-        if kind is None:
-            raise ValueError(f"unknown payload field {name[:50]!r}")
-        if not isinstance(value, kind) or isinstance(value, bool) or (kind is _NUMBER and not abs(value) < _LARGEST):
-            raise ValueError(f"{name} of a payload is {str(value)[:50]!r}")
-        if name in ("captured_at", "ended_at"):
-            datetime.fromisoformat(value)
-
-
 def first_not_unit(vectors: np.ndarray) -> int | None:
     """The row of float32 (N, D) that is not finite or not of length 1, the worst; None if all are good."""
     lengths = np.linalg.norm(vectors, axis=1)
     if np.allclose(lengths, 1, atol=1e-3):  # false for NaN, too
         return None
     return int(np.argmax(np.nan_to_num(np.abs(lengths - 1), nan=np.inf)))
-
-
-def in_utc(moment: datetime) -> datetime:
-    """A time without a zone is taken as UTC."""
-    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return aware.astimezone(UTC)
-
-
-def utc_text(moment: datetime) -> str:
-    """RFC 3339 in UTC."""
-    return in_utc(moment).isoformat().replace("+00:00", "Z")
-
-
-def _utc_day_s(moment: datetime) -> float:
-    """Seconds since midnight in UTC."""
-    utc = in_utc(moment)
-    return (utc - utc.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
 
 
 def parse_before(text: str) -> datetime:

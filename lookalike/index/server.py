@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
 
 import grpc
 import numpy as np
@@ -15,12 +14,13 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from lookalike.errors import IndexStoreError, SpaceMismatch
-from lookalike.index.clock import ALWAYS, UtcRange
-from lookalike.index.schema import HIT_FIELDS, Finished, Scored, Where, utc_text
+from lookalike.index.clock import ALWAYS, UtcRange, utc_text
+from lookalike.index.record import HIT_FIELDS, HitFrame, StoredFrame, renamed
+from lookalike.index.schema import Finished, Scored, Where
 from lookalike.index.uploads import Uploads
 from lookalike.server_options import ONE_NODE, ServerOptions
 
-PAGE = 1000  # points read at a time
+PAGE = 1000  # frames read at a time
 INDEXING_THRESHOLD_KB = 10_000  # of vectors in a segment, above which it gets a graph: Qdrant's own default
 # int8 alone finds .92 of the neighbours; with four times as many, compared again by their vectors, all.
 RESCORED = models.SearchParams(quantization=models.QuantizationSearchParams(rescore=True, oversampling=4.0))
@@ -98,10 +98,10 @@ class ServerEngine:
         for field, schema in _INDEXED_FIELDS.items():
             self._client.create_payload_index(self._collection, field, schema)
 
-    def upsert(self, ids: Sequence[str], vectors: np.ndarray, payloads: Sequence[dict[str, Any]]) -> None:
+    def upsert(self, frames: Sequence[StoredFrame], vectors: np.ndarray) -> None:
         points = [
-            models.PointStruct(id=point_id, vector={self._space: vector}, payload=fields)
-            for point_id, vector, fields in zip(ids, vectors.tolist(), payloads, strict=True)
+            models.PointStruct(id=frame.id, vector={self._space: vector}, payload=frame.to_payload())
+            for frame, vector in zip(frames, vectors.tolist(), strict=True)
         ]
         with answered():
             self._uploads.add(points)
@@ -114,12 +114,12 @@ class ServerEngine:
             records = self._client.retrieve(self._collection, list(ids), with_payload=False, with_vectors=False)
         return {str(record.id) for record in records} | self._uploads.under_way(ids)
 
-    def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
+    def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, StoredFrame]]:
         self.flush()
         with answered():
             records = self._client.retrieve(self._collection, list(ids), with_payload=True, with_vectors=[self._space])
         return {
-            str(record.id): (np.asarray(record.vector[self._space], np.float32), record.payload or {})
+            str(record.id): (np.asarray(record.vector[self._space], np.float32), _frame(record))
             for record in records
             if isinstance(record.vector, dict)
         }
@@ -137,25 +137,28 @@ class ServerEngine:
                 search_params=RESCORED,
                 with_payload=list(HIT_FIELDS),
             )
-        return [Scored(str(point.id), point.score, point.payload or {}) for point in answer.points]
+        found = ((HitFrame.from_payload(str(one.id), one.payload or {}), one.score) for one in answer.points)
+        return [Scored(*one) for one in found]
 
-    def scroll(self, where: Where) -> Iterator[tuple[str, dict[str, Any]]]:
+    def scroll(self, where: Where) -> Iterator[StoredFrame]:
         self.flush()
-        return _scroll(self._client, self._collection, _filter(where))
+        for records in _pages(self._client, self._collection, _filter(where), PAGE, False):
+            yield from map(_frame, records)
 
-    def vectors(self, where: Where, page: int) -> Iterator[tuple[list[dict[str, Any]], np.ndarray]]:
+    def vectors(self, where: Where, page: int) -> Iterator[tuple[list[StoredFrame], np.ndarray]]:
         self.flush()
         for records in _pages(self._client, self._collection, _filter(where), page, [self._space]):
             rows = [record.vector[self._space] for record in records if isinstance(record.vector, dict)]
-            yield [(record.payload or {}) | {"id": str(record.id)} for record in records], np.array(rows, np.float32)
+            yield [_frame(record) for record in records], np.array(rows, np.float32)
 
     def delete(self, where: Where) -> None:
         self.flush()
         with answered():
             self._client.delete(self._collection, _filter(where) or models.Filter(), wait=True)
 
-    def rename(self, source_id: str, fields: dict[str, Any]) -> None:
+    def rename(self, source_id: str, source: str, camera: str, remote: bool | None = None) -> None:
         self.flush()
+        fields = renamed(source, camera, remote)
         same = models.FieldCondition(key="source_id", match=models.MatchValue(value=source_id))
         with answered():
             self._client.set_payload(self._collection, fields, models.Filter(must=[same]), wait=True)
@@ -220,21 +223,19 @@ def ledger_of(collection: str) -> str:
 
 def read_ledger(client: QdrantClient, collection: str, space: str) -> Iterator[Finished]:
     """What the ledger of a collection says of a space."""
-    for entry_id, fields in _scroll(client, ledger_of(collection), None):
-        one = Finished(**fields)
-        if entry_id == _entry_id(space, one.source_id, one.sampler):
-            yield one
+    for entries in _pages(client, ledger_of(collection), None, PAGE, False):
+        for entry in entries:
+            one = Finished(**entry.payload or {})
+            if str(entry.id) == _entry_id(space, one.source_id, one.sampler):
+                yield one
 
 
 def _entry_id(space: str, source_id: str, sampler: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{space}|{source_id}|{sampler}"))
 
 
-def _scroll(
-    client: QdrantClient, collection: str, condition: models.Filter | None
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    for records in _pages(client, collection, condition, PAGE, False):
-        yield from ((str(record.id), record.payload or {}) for record in records)
+def _frame(record: models.Record) -> StoredFrame:
+    return StoredFrame.from_payload(str(record.id), record.payload or {})
 
 
 def _pages(

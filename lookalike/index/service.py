@@ -13,8 +13,9 @@ import numpy as np
 
 from lookalike.client import Client
 from lookalike.errors import IndexStoreError, ServiceError, SpaceMismatch
-from lookalike.index.schema import REMOTE, Finished, Scored, Where
-from lookalike.index.wire import MAX_POINTS, pack, read_finished, unpack, write_finished, write_where
+from lookalike.index.record import HitFrame, StoredFrame
+from lookalike.index.schema import Finished, Scored, Where
+from lookalike.index.wire import MAX_POINTS, pack, payload_of, read_finished, unpack, write_finished, write_where
 
 ASK_S = 10.0  # for an answer to whether a service is there
 
@@ -39,42 +40,43 @@ class ServiceEngine:
         self._space, self._dim = space, dim
         self._client = Client(url, token=os.environ.get("LOOKALIKE_TOKEN"))
 
-    def upsert(self, ids: Sequence[str], vectors: np.ndarray, payloads: Sequence[dict[str, Any]]) -> None:
-        for part in _parts(len(ids)):
-            unmarked = [{name: value for name, value in one.items() if name != REMOTE} for one in payloads[part]]
-            self._ask("upsert", ids=list(ids[part]), vectors=pack(vectors[part]), payloads=unmarked)
+    def upsert(self, frames: Sequence[StoredFrame], vectors: np.ndarray) -> None:
+        for part in _parts(len(frames)):
+            ids, payloads = [frame.id for frame in frames[part]], [payload_of(frame) for frame in frames[part]]
+            self._ask("upsert", ids=ids, vectors=pack(vectors[part]), payloads=payloads)
 
     def existing(self, ids: Sequence[str]) -> set[str]:
         return {one for part in _parts(len(ids)) for one in self._ask("existing", ids=list(ids[part]))["ids"]}
 
-    def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
-        found: dict[str, tuple[np.ndarray, dict[str, Any]]] = {}
+    def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, StoredFrame]]:
+        found: dict[str, tuple[np.ndarray, StoredFrame]] = {}
         for part in _parts(len(ids)):
             answer = self._ask("points", ids=list(ids[part]))
             vectors = unpack(answer["vectors"], len(answer["points"]), self._dim)
-            found |= {
-                point_id: (vector, fields) for (point_id, fields), vector in zip(answer["points"], vectors, strict=True)
-            }
+            for (frame_id, payload), vector in zip(answer["points"], vectors, strict=True):
+                found[frame_id] = vector, StoredFrame.from_payload(frame_id, payload)
         return found
 
     def nearest(self, vector: np.ndarray, limit: int, where: Where, min_score: float | None = None) -> list[Scored]:
         conditions = {"where": write_where(where), "min_score": min_score}
         found = self._ask("nearest", vectors=pack(vector), limit=limit, **conditions)
-        return [Scored(*one) for one in found["points"]]
+        return [Scored(HitFrame.from_payload(one, fields), score) for one, score, fields in found["points"]]
 
-    def scroll(self, where: Where) -> Iterator[tuple[str, dict[str, Any]]]:
+    def scroll(self, where: Where) -> Iterator[StoredFrame]:
         for some in self._lines("scroll", where=write_where(where)):
-            yield from ((fields.pop("id"), fields) for fields in some["points"])
+            yield from (StoredFrame.from_payload(*one) for one in some["points"])
 
-    def vectors(self, where: Where, page: int) -> Iterator[tuple[list[dict[str, Any]], np.ndarray]]:
+    def vectors(self, where: Where, page: int) -> Iterator[tuple[list[StoredFrame], np.ndarray]]:
         for some in self._lines("vectors", where=write_where(where), page=page):
-            yield some["points"], unpack(some["vectors"], len(some["points"]), self._dim)
+            frames = [StoredFrame.from_payload(*one) for one in some["points"]]
+            yield frames, unpack(some["vectors"], len(frames), self._dim)
 
     def delete(self, where: Where) -> None:
         self._ask("delete", where=write_where(where))
 
-    def rename(self, source_id: str, fields: dict[str, Any]) -> None:
-        self._ask("rename", source_id=source_id, fields=fields)
+    def rename(self, source_id: str, source: str, camera: str, remote: bool | None = None) -> None:
+        """The service marks it as named from elsewhere, whatever is asked."""
+        self._ask("rename", source_id=source_id, fields={"source": source, "camera": camera})
 
     def finished(self, source_id: str, sampler: str) -> Finished | None:
         found = self._ask("finished", source_id=source_id, sampler=sampler)["finished"]

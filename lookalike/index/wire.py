@@ -6,15 +6,16 @@ import base64
 import binascii
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from lookalike.index.clock import TimeOfDay
-from lookalike.index.schema import Finished, Where, utc_text
+from lookalike.index.clock import TimeOfDay, utc_text
+from lookalike.index.record import StoredFrame
+from lookalike.index.schema import Finished, Where
 
 MAX_POINTS = 256  # of one request: the embedded engine takes them in within 10 ms, and answers nothing meanwhile
 
@@ -33,6 +34,11 @@ def unpack(text: Any, rows: int, dim: int) -> np.ndarray:
     if len(data) != 4 * rows * dim:
         raise ValueError(f"vectors have {len(data):,} bytes, expected {rows} rows of {dim} float32")
     return np.frombuffer(data, "<f4").reshape(rows, dim).astype(np.float32)
+
+
+def payload_of(frame: StoredFrame) -> dict[str, Any]:
+    """Without its mark: who takes it in decides."""
+    return replace(frame, remote=False).to_payload()
 
 
 def write_where(where: Where) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def test_a_camera_is_indexed_until_it_is_stopped(tmp_path: Path, tiny_encoder: P
         wait_until(lambda: server.gone == 2)
     assert summary["points"] == summary["frames"] >= 10  # two seconds before the drop
     with open_index(tmp_path / "index", SPEC) as opened:
-        assert {one["camera"] for one in opened.frames()} == {name}
+        assert {one.camera for one in opened.frames()} == {name}
 
 
 def test_a_camera_is_embedded_until_it_is_stopped(tmp_path: Path, tiny_encoder: Path) -> None:
@@ -123,7 +123,7 @@ def test_cameras_are_indexed_at_the_same_time(tmp_path: Path, tiny_encoder: Path
                 again |= {source} if told.startswith("frames again") else set()
             summary = stop(process, signal.SIGINT)
     with open_index(tmp_path / "index", SPEC) as opened:
-        found = Counter(one["source"] for one in opened.frames())
+        found = Counter(one.source for one in opened.frames())
     assert found[gate.url] >= 10
     assert found[dock.url] >= 10
     assert sum(found.values()) == summary["points"]

@@ -53,7 +53,7 @@ def test_a_run_of_frames_counts_from_its_start_to_its_end(tmp_path) -> None:
         index.add(other, swing(MINUTE_S, 40, 45))
         clip_s = np.arange(0, 10, 0.2)
         first, second = find_copies(index, clip_s, [Version(swing(clip_s, 2))], 5, Where())
-        assert (first.source, first.camera) == ("gate/a.mp4", "gate")
+        assert (first.source, first.source_id, first.camera) == ("gate/a.mp4", "a", "gate")
         assert first.offset_s == pytest.approx(20, abs=0.1)
         assert first.span_s == (pytest.approx(20, abs=0.1), pytest.approx(29.8, abs=0.1))
         assert (second.source, second.agreement < first.agreement) == ("gate/b.mp4", True)

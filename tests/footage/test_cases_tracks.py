@@ -247,7 +247,7 @@ def test_an_index_knows_both_cameras_and_follows_a_renamed_file(
     with open_index(tmp_path / "index", SPEC) as index:
         assert index_footage(find_sources([front_rear]), tiny, index, ALL, done).added == 0
         assert verify(index).good
-        assert {fields["camera"] for fields in index.frames()} == {"front_rear", "front_rear#2"}
+        assert {fields.camera for fields in index.frames()} == {"front_rear", "front_rear#2"}
         moved = front_rear.rename(tmp_path / "moved.mp4")
         assert verify(index).gone == [str(front_rear), f"{front_rear}#2"]
         summary = index_footage(find_sources([moved]), tiny, index, ALL, done)

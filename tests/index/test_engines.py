@@ -15,7 +15,7 @@ from qdrant_client import QdrantClient
 from lookalike.errors import IndexStoreError
 from lookalike.index import Choice, Finished, FrameIndex, TimeOfDay, Where, background, open_index
 from lookalike.index.background import SAMPLE, Background
-from lookalike.index.schema import HIT_FIELDS
+from lookalike.index.record import HitFrame, StoredFrame
 from lookalike.index.server import ServerEngine
 from lookalike.region import Region
 from tests.index.circle import SPEC, at, frame, write_circle_encoder
@@ -75,7 +75,7 @@ def test_a_real_server_keeps_the_contract():
 
 def found(index, where: Where) -> set[str]:
     """The sources of all frames that meet the conditions."""
-    return {scored.payload["source_id"] for scored in index._engine.nearest(QUERY, 100, where)}
+    return {scored.frame.source_id for scored in index._engine.nearest(QUERY, 100, where)}
 
 
 def test_what_was_added_is_there(index):
@@ -94,13 +94,13 @@ def test_the_nearest_come_first_with_their_cosine(index):
     frames = [frame("a", 0), frame("b", 10), frame("c", 20), frame("d", 30)]
     index.add(frames, at(50, 10, 180, -30))
     scored = index._engine.nearest(QUERY, 3, Where())
-    assert [one.id for one in scored] == [frames[1].id, frames[3].id, frames[0].id]
+    assert [one.frame.id for one in scored] == [frames[1].id, frames[3].id, frames[0].id]
     expected = [math.cos(math.radians(angle)) for angle in (10, 30, 50)]
     assert [one.score for one in scored] == pytest.approx(expected, abs=1e-6)
 
 
-def test_the_payload_says_where_a_frame_comes_from(index):
-    """The run that it stands for ends half a minute later. What is not known is not there."""
+def test_all_that_is_known_of_a_frame_is_stored(index):
+    """The run that it stands for ends half a minute later. What is not known is None."""
     run = dataclasses.replace(
         frame("a", 12.5, "gate", EIGHT),
         size_px=(1280, 720),
@@ -111,28 +111,24 @@ def test_the_payload_says_where_a_frame_comes_from(index):
         stands_for=61,
     )
     index.add([run, frame("b", 0)], at(0, 90))
-    stored = {fields["source_id"]: fields for fields in index.frames()}
-    assert stored["a"] == {
-        "id": run.id,
-        "source": "gate/a.mp4",
-        "source_id": "a",
-        "camera": "gate",
-        "time_s": 12.5,
-        "pts_us": 12_500_000,
-        "end_s": 42.5,
-        "stands_for": 61,
-        "width": 1280,
-        "height": 720,
-        "luma": 80.5,
-        "scene": 3,
-        "fault": "frozen",
-        "captured_at": "2026-01-05T08:00:00Z",
-        "ended_at": "2026-01-05T08:00:30Z",
-        "utc_day_s": 8 * 3600,
-    }
-    assert not {"captured_at", "ended_at", "utc_day_s", "scene", "fault"} & stored["b"].keys()
+    stored = {fields.source_id: fields for fields in index.frames()}
+    hit_fields = {"id": run.id, "source": "gate/a.mp4", "source_id": "a", "camera": "gate", "time_s": 12.5}
+    hit_fields |= {"end_s": 42.5, "stands_for": 61, "captured_at": "2026-01-05T08:00:00Z", "region": None}
+    assert stored["a"] == StoredFrame(
+        **hit_fields,
+        pts_us=12_500_000,
+        width=1280,
+        height=720,
+        luma=80.5,
+        scene=3,
+        fault="frozen",
+        ended_at="2026-01-05T08:00:30Z",
+        utc_day_s=8 * 3600,
+    )
+    unknown = (getattr(stored["b"], name) for name in ("captured_at", "ended_at", "utc_day_s", "scene", "fault"))
+    assert list(unknown) == [None] * 5
     dated, _ = index._engine.nearest(QUERY, 2, Where())
-    assert dated.payload == {name: stored["a"][name] for name in HIT_FIELDS if name != "region"}
+    assert dated.frame == HitFrame(**hit_fields)
 
 
 def test_adding_again_changes_nothing(index):
@@ -150,7 +146,7 @@ def test_a_point_stored_again_is_replaced(index):
     index.add([frame("a", 0, "dock")], at(90))
     assert index.count() == 1
     (scored,) = index._engine.nearest(at(90)[0], 5, Where())
-    assert (scored.payload["camera"], scored.score) == ("dock", pytest.approx(1, abs=1e-6))
+    assert (scored.frame.camera, scored.score) == ("dock", pytest.approx(1, abs=1e-6))
 
 
 def test_missing_are_those_not_stored_each_once(index):
@@ -184,7 +180,7 @@ def test_a_source_takes_another_name_and_another_camera(index):
     assert found(index, Where(("dock",))) == found(index, Where(sources=("archive/a.mp4",))) == {"a"}
     assert found(index, Where(("gate",))) == {"b"}
     assert index.finished("a", "all") == dataclasses.replace(known, source="archive/a.mp4", camera="dock")
-    assert {one["pts_us"] for one in index.frames(Where(("dock",)))} == {0, 5_000_000}  # the rest stays
+    assert {one.pts_us for one in index.frames(Where(("dock",)))} == {0, 5_000_000}  # the rest stays
 
 
 def test_filter_by_source(index):
@@ -209,8 +205,8 @@ def test_all_frames_are_listed_whatever_their_number(index):
     for start in range(0, count, 500):
         index.add(frames[start : start + 500], at(*range(500)))
     listed = list(index.frames())
-    assert sorted(one["id"] for one in listed) == sorted(one.id for one in frames)
-    assert sum(one["time_s"] for one in listed) == count * (count - 1) / 2
+    assert sorted(one.id for one in listed) == sorted(one.id for one in frames)
+    assert sum(one.time_s for one in listed) == count * (count - 1) / 2
     assert len(list(index.frames(Where(since=2400.0)))) == 100
 
 
@@ -219,9 +215,9 @@ def test_vectors_come_by_the_page_in_the_order_of_their_ids(index):
     index.add(frames, at(*range(30)))
     pages = list(index._engine.vectors(Where(("gate",)), 8))
     assert [len(fields) for fields, _ in pages] == [8, 8, 4]
-    ids = [one["id"] for fields, _ in pages for one in fields]
+    ids = [one.id for fields, _ in pages for one in fields]
     assert ids == sorted(one.id for one in frames if one.camera == "gate")
-    by_time = {one["time_s"]: vector for fields, vectors in pages for one, vector in zip(fields, vectors, strict=True)}
+    by_time = {one.time_s: vector for fields, vectors in pages for one, vector in zip(fields, vectors, strict=True)}
     np.testing.assert_allclose([by_time[second] for second in sorted(by_time)], at(*sorted(by_time)), atol=1e-6)
     assert list(index._engine.vectors(Where(("yard",)), 8)) == []
 
@@ -232,7 +228,7 @@ def test_what_is_forgotten_is_gone_and_its_source_is_not_finished(index):
     index.add([*gate, *dock], at(*range(10)))
     index.finish([Finished("a", "all", "gate/a.mp4", 5, 5), Finished("b", "all", "dock/b.mp4", 5, 5)])
     assert index.forget(Where(("gate",), until=2.0)) == 3
-    assert {one["id"] for one in index.frames()} == {one.id for one in [*gate[3:], *dock]}
+    assert {one.id for one in index.frames()} == {one.id for one in [*gate[3:], *dock]}
     assert [one.source_id for one in index.all_finished()] == ["b"]
     assert index.forget(Where(("gate",), until=2.0)) == 0
     assert index.forget(Where(sources=("dock/b.mp4",))) == 5
@@ -244,7 +240,7 @@ def test_regions_are_left_out_where_only_whole_frames_count(index):
     index.add([frame("a", 0), part], at(0, 1))
     assert found(index, Where()) == {"a", "b"}
     assert found(index, Where(whole=True)) == {"a"}
-    assert {one.get("region") for one in index.frames()} == {None, "0,0,0.5,0.5"}
+    assert {one.region for one in index.frames()} == {None, "0,0,0.5,0.5"}
 
 
 def test_filter_by_camera(index):

@@ -104,9 +104,9 @@ def test_what_is_written_while_the_graph_is_built_is_there_afterwards(
 def check_changed(index: FrameIndex) -> None:
     """Of 200 frames the 95 of the dock that were not renamed are gone; of 100 later ones the first 50, but for one."""
     found = list(index.frames())
-    assert {one["id"] for one in found if one["camera"] == "gate"} == {one.id for one in FRAMES[10::2]}
-    assert {one["id"] for one in found if one["camera"] == "roof"} == {one.id for one in FRAMES[:10]}
-    assert {one["id"] for one in found if one["camera"] == "yard"} == {one.id for one in [*LATER[50:], LATER[0]]}
+    assert {one.id for one in found if one.camera == "gate"} == {one.id for one in FRAMES[10::2]}
+    assert {one.id for one in found if one.camera == "roof"} == {one.id for one in FRAMES[:10]}
+    assert {one.id for one in found if one.camera == "yard"} == {one.id for one in [*LATER[50:], LATER[0]]}
     assert index.count() == len(found) == 95 + 10 + 51
     np.testing.assert_allclose(index.vector(LATER[0].id), at(300)[0], atol=1e-6)
     assert index.search(at(300)[0], 1)[0].id == LATER[0].id
@@ -218,7 +218,7 @@ def test_a_snapshot_has_the_graph_that_was_built(tmp_path: Path) -> None:
     assert snapshot(FolderPlace(tmp_path / "index"), tmp_path / "index.tar").points == len(FRAMES)
     restore(tmp_path / "index.tar", tmp_path / "restored")
     with open_index(tmp_path / "restored", SPEC) as index:
-        assert {one["id"] for one in index.frames()} == {one.id for one in FRAMES}
+        assert {one.id for one in index.frames()} == {one.id for one in FRAMES}
 
 
 CRASHES = {
@@ -270,7 +270,7 @@ index.engine.wait()
     assert done.returncode == -signal.SIGKILL, done.stderr
     expected = FRAMES if where == "shutil.copytree" else [*FRAMES, *LATER]
     with opened(tmp_path) as index:
-        assert {one["id"] for one in index.frames()} == {one.id for one in expected}
+        assert {one.id for one in index.frames()} == {one.id for one in expected}
         assert index.count() == len(expected)
         index.add(LATER, at(*range(100)))
         index.optimize()

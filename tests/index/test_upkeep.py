@@ -67,7 +67,7 @@ def test_before_is_exclusive(index):
     )
     index.add([frame("undated", 0)], at(3))
     assert index.forget(Where(until=parse_before("2026-01-05T09:00:00Z"))) == 1
-    assert sorted(one["source_id"] for one in index.frames()) == ["b", "c", "undated"]
+    assert sorted(one.source_id for one in index.frames()) == ["b", "c", "undated"]
 
 
 @pytest.mark.parametrize("text", ["12.5", "yesterday"])

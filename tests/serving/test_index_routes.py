@@ -12,8 +12,7 @@ import pytest
 
 from lookalike.errors import IndexStoreError, SpaceMismatch
 from lookalike.footage import Frame
-from lookalike.index import Where, open_index
-from lookalike.index.schema import payload
+from lookalike.index import StoredFrame, Where, open_index
 from lookalike.index.wire import MAX_POINTS, pack
 from serving.limits import MAX_INDEX_BODY_BYTES
 from tests.serving.conftest import Shown, expected_embedding
@@ -47,7 +46,7 @@ def refused(answer: httpx.Response, status: int) -> str:
 
 
 def upsert_of(frame: Frame, vector: np.ndarray, **changed: Any) -> dict[str, Any]:
-    fields = payload(frame) | changed
+    fields = StoredFrame.from_frame(frame).to_payload() | changed
     return {"space": SPEC.space, "ids": [frame.id], "vectors": pack(vector), "payloads": [fields]}
 
 
@@ -65,7 +64,7 @@ def test_frames_that_came_over_http_are_searched_as_others_and_never_opened(
         index.add([shown.frame for shown in footage], vectors)
         index.finish([])
         assert index.count() == len(footage)
-        assert {one["camera"] for one in index.frames(Where(("yard",)))} == {"yard"}
+        assert {one.camera for one in index.frames(Where(("yard",)))} == {"yard"}
     best = writable.post("/search", files={"image": footage[5].png}).json()["hits"][0]
     assert best["id"] == footage[5].frame.id
     by_region = writable.post("/search", json={"id": best["id"], "region": "0,0,.5,.5"})
