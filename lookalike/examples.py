@@ -14,7 +14,7 @@ from lookalike.footage.archive import inside, read_bytes, size_bytes
 from lookalike.footage.kinds import kind_by_content, kind_by_name, kind_by_suffix
 from lookalike.footage.sources import split_track
 from lookalike.footage.url import shown_url
-from lookalike.index import FrameIndex, Where, is_frame_id
+from lookalike.index import Filters, FrameIndex, is_frame_id
 from lookalike.index.ask import FrameMoment, QueryExample
 from lookalike.region import Region
 from lookalike.regular import check_regular
@@ -46,7 +46,7 @@ def _moment(example: str) -> FrameMoment | None:
     source, at, seconds = example.rpartition("@")
     if not at or _is_there(example):
         return None
-    return FrameMoment(Where(sources=(source, str(Path(source).absolute()))), float(seconds))
+    return FrameMoment(Filters(sources=(source, str(Path(source).absolute()))), float(seconds))
 
 
 def _picture(example: str, index: FrameIndex, fit_px: int | None) -> np.ndarray:

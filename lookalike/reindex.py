@@ -17,7 +17,7 @@ from lookalike.encoder import Encoder
 from lookalike.errors import IndexInUse, IndexStoreError
 from lookalike.footage import Source
 from lookalike.footage.sources import stored_source
-from lookalike.index import Finished, FrameIndex, Where
+from lookalike.index import Filters, Finished, FrameIndex
 from lookalike.index.generations import Place, existing_pointer, generation_of, switch
 from lookalike.index.upkeep import is_there, verify
 from lookalike.ingest import OnFrames, Summary, index_footage
@@ -99,7 +99,7 @@ def _look(place: Place, generation: str) -> _Seen | None:
     except IndexInUse:
         return None
     seen = _Seen({}, Counter())
-    for frame in engine.scroll(Where()):
+    for frame in engine.scroll(Filters()):
         if frame.source_id not in seen.told:
             seen.told[frame.source_id] = frame.camera, frame.began_at
         if frame.source_id not in finished:
@@ -151,7 +151,7 @@ def _forget_others(index: FrameIndex, before: Sequence[Finished]) -> None:
     known = {one.source_id for one in before}
     others = {frame.source_id for frame in index.frames() if frame.source_id not in known}
     if others:
-        index.forget(Where(source_ids=tuple(others)))
+        index.forget(Filters(source_ids=tuple(others)))
 
 
 def _compare(before: Sequence[Finished], seen: _Seen | None, index: FrameIndex, outcome: Outcome) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from lookalike.footage import frame_at
-from lookalike.index import Where
+from lookalike.index import Filters
 from lookalike.index.ask import FrameMoment, QueryExample
 from lookalike.pixels import fit
 from lookalike.region import Region
@@ -37,7 +37,7 @@ class Examples:
         name, pixels = await self._decoding(one)
         vector = await self._pipeline.embed_one(name, pixels)
         if one.kind == "moment" and one.region is None:
-            return QueryExample(vector, moment=FrameMoment(Where(source_ids=(one.id,)), one.time_s))
+            return QueryExample(vector, moment=FrameMoment(Filters(source_ids=(one.id,)), one.time_s))
         return QueryExample(vector, one.region is not None)
 
     async def _decoding(self, one: Example) -> tuple[str, Callable[[], np.ndarray]]:

@@ -20,16 +20,17 @@ from starlette.routing import Route
 
 from lookalike.index import is_frame_id
 from lookalike.index.engine import Engine
+from lookalike.index.filters import Filters
 from lookalike.index.frames import LAST_FETCH
 from lookalike.index.record import HIT_FIELDS, StoredFrame, check_payload
-from lookalike.index.schema import Where, first_not_unit
+from lookalike.index.schema import first_not_unit
 from lookalike.index.wire import (
     MAX_POINTS,
     number,
     pack,
     payload_of,
+    read_filters,
     read_finished,
-    read_where,
     texts,
     unpack,
     write_finished,
@@ -76,33 +77,33 @@ async def ask_index(request: Request) -> Response:
 async def scroll(request: Request) -> Response:
     """Payloads, and `id`, of all frames that meet the conditions, some in each line."""
     pipeline: Pipeline = request.app.state.pipeline
-    where = await _read(request, pipeline, lambda fields, dim: read_where(fields.get("where", {})))
-    return StreamingResponse(_payload_lines(pipeline.engine, where), media_type=LINES)
+    filters = await _read(request, pipeline, lambda fields, dim: read_filters(fields.get("where", {})))
+    return StreamingResponse(_payload_lines(pipeline.engine, filters), media_type=LINES)
 
 
 async def vectors(request: Request) -> Response:
     """The same with their vectors, `page` of them in each line."""
     pipeline: Pipeline = request.app.state.pipeline
-    where, page = await _read(request, pipeline, _paged)
-    return StreamingResponse(_vector_lines(pipeline.engine, where, page), media_type=LINES)
+    filters, page = await _read(request, pipeline, _paged)
+    return StreamingResponse(_vector_lines(pipeline.engine, filters, page), media_type=LINES)
 
 
-def _payload_lines(engine: Engine, where: Where) -> Iterator[bytes]:
-    frames = engine.scroll(where)
+def _payload_lines(engine: Engine, filters: Filters) -> Iterator[bytes]:
+    frames = engine.scroll(filters)
     while some := [_point(frame) for frame in islice(frames, MAX_POINTS)]:
         yield orjson.dumps({"points": some}) + b"\n"
 
 
-def _vector_lines(engine: Engine, where: Where, page: int) -> Iterator[bytes]:
-    for some, rows in engine.vectors(where, page):
+def _vector_lines(engine: Engine, filters: Filters, page: int) -> Iterator[bytes]:
+    for some, rows in engine.vectors(filters, page):
         yield orjson.dumps({"points": [_point(frame) for frame in some], "vectors": pack(rows)}) + b"\n"
 
 
-def _paged(fields: Fields, dim: int) -> tuple[Where, int]:
+def _paged(fields: Fields, dim: int) -> tuple[Filters, int]:
     page = number(fields.get("page"), "page")
     if not 1 <= page <= MAX_PAGE:
         raise ValueError(f"page is {page}, expected 1 to {MAX_PAGE}")
-    return read_where(fields.get("where", {})), int(page)
+    return read_filters(fields.get("where", {})), int(page)
 
 
 async def _read(request: Request, pipeline: Pipeline, read: Callable[[Fields, int], T]) -> T:
@@ -188,7 +189,7 @@ def _points(fields: Fields, dim: int) -> Ask:
 
 
 def _nearest(fields: Fields, dim: int) -> Ask:
-    vector, where = unpack(fields.get("vectors"), 1, dim)[0], read_where(fields.get("where", {}))
+    vector, filters = unpack(fields.get("vectors"), 1, dim)[0], read_filters(fields.get("where", {}))
     _check_unit(vector[None])
     limit, min_score = number(fields.get("limit"), "limit"), fields.get("min_score")
     if not 1 <= limit <= LAST_FETCH:
@@ -197,7 +198,7 @@ def _nearest(fields: Fields, dim: int) -> Ask:
         number(min_score, "min_score")
 
     def ask(engine: Engine) -> dict[str, Any]:
-        found = engine.nearest(vector, int(limit), where, min_score)
+        found = engine.nearest(vector, int(limit), filters, min_score)
         return {
             "points": [
                 (one.frame.id, one.score, {name: getattr(one.frame, name) for name in HIT_FIELDS}) for one in found
@@ -208,8 +209,8 @@ def _nearest(fields: Fields, dim: int) -> Ask:
 
 
 def _delete(fields: Fields, dim: int) -> Ask:
-    where = read_where(fields.get("where"))
-    return lambda engine: _done(engine.delete(where))
+    filters = read_filters(fields.get("where"))
+    return lambda engine: _done(engine.delete(filters))
 
 
 def _rename(fields: Fields, dim: int) -> Ask:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lookalike.footage.url import is_stream
-from lookalike.index import StoredFrame, Where
+from lookalike.index import Filters, StoredFrame
 from serving.once import Once
 from serving.pipeline import Pipeline
 
@@ -79,14 +79,14 @@ class Library:
             self._look.start("", self._fresh)
         elif known := self._known.recordings.get(source_id):
             return known
-        where = Where(source_ids=(source_id,), whole=True)
-        found = await self._pipeline.ask(lambda engine: recordings(engine.scroll(where)))
+        filters = Filters(source_ids=(source_id,), whole=True)
+        found = await self._pipeline.ask(lambda engine: recordings(engine.scroll(filters)))
         return found.get(source_id)
 
     async def _fresh(self) -> Holdings:
         started = time.monotonic()
-        where = Where(whole=True)
-        found = await self._pipeline.ask(lambda engine: recordings(engine.scroll(where)))
+        filters = Filters(whole=True)
+        found = await self._pipeline.ask(lambda engine: recordings(engine.scroll(filters)))
         ended = time.monotonic()
         self._known = Holdings(found, ended, ended - started)
         return self._known

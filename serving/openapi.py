@@ -36,7 +36,11 @@ _FILTERS: dict[str, Any] = {
     "until": _TIME,
     "source": {"type": "array", "items": {"type": "string"}, "description": "Any of these recordings"},
     "time_of_day": {"type": "string", "description": "Recorded between these hours, as 22:00-06:00"},
-    "zone": {"type": "string", "default": "UTC", "description": "Whose clock time_of_day is of, as Europe/Berlin"},
+    "zone": {
+        "type": "string",
+        "default": "UTC",
+        "description": "Whose clock time_of_day is of, and dates that state no zone, as Europe/Berlin",
+    },
     "by": {"type": "string", "enum": [*get_args(By)], "default": "moment", "description": "What is one hit"},
     "min_score": {"type": "number", "minimum": -1, "maximum": 1, "description": "Only hits of at least this score"},
     "min_percentile": {"type": "number", "minimum": 0, "maximum": 100, "description": "Only hits of at least this one"},

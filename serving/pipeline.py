@@ -125,7 +125,7 @@ class Pipeline:
                 vector = await self.embed_one(upload.name, pixels)
             like = [*like, QueryExample(vector, query.region is not None)]
         avoided = [one.vector for one in unlike]
-        asked = SearchRequest(like, avoided, query.top, query.where, query.choice, query.weights)
+        asked = SearchRequest(like, avoided, query.top, query.filters, query.choice, query.weights)
         return await self._ask(partial(_hits, index, asked))
 
     async def stored(self, frame_id: str) -> QueryExample:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import cast, get_args
 
-from lookalike.index import Choice, TimeOfDay, Where
+from lookalike.index import Choice, Filters
 from lookalike.index.ask import GivenWeights
-from lookalike.index.clock import utc_text
 from lookalike.index.frames import EVERY_MOMENT
-from lookalike.index.schema import By, parse_moment
+from lookalike.index.schema import By
 from lookalike.region import Region
 from serving.example import Example, read_example
 from serving.limits import MAX_EXAMPLES, MAX_TOP
@@ -36,7 +34,7 @@ class Query:
 
     id: str | None
     top: int
-    where: Where
+    filters: Filters
     region: Region | None = None
     like: tuple[Example, ...] = ()
     unlike: tuple[Example, ...] = ()
@@ -61,10 +59,10 @@ def read_query(fields: Sequence[tuple[str, str]]) -> Query:
         if name not in SEVERAL and len(values) > 1:
             raise _bad(f"{name} is given {len(values)} times, expected once")
     camera, source, like, unlike = (tuple(given.get(name, [])) for name in SEVERAL)
-    where = Where(camera, _moment(given, "since"), _moment(given, "until"), source, _time_of_day(given))
+    filters = _filters(given, camera, source)
     examples = _examples("like", like), _examples("unlike", unlike)
     weights = GivenWeights(*(_number(given, name) for name in WEIGHTS))
-    return Query(given.get("id", [None])[0], _top(given), where, _region(given), *examples, _choice(given), weights)
+    return Query(given.get("id", [None])[0], _top(given), filters, _region(given), *examples, _choice(given), weights)
 
 
 def read_json(body: bytes) -> list[tuple[str, str]]:
@@ -121,12 +119,12 @@ def _region(given: dict[str, list[str]]) -> Region | None:
         raise _bad(f"region: {error}") from error
 
 
-def _time_of_day(given: dict[str, list[str]]) -> TimeOfDay | None:
-    zone = given.get("zone", ["UTC"])[0]
+def _filters(given: dict[str, list[str]], cameras: tuple[str, ...], sources: tuple[str, ...]) -> Filters:
+    since, until, hours = (given.get(name, [None])[0] for name in ("since", "until", "time_of_day"))
     try:
-        return TimeOfDay.parse(given["time_of_day"][0], zone) if "time_of_day" in given else None
+        return Filters.parse(cameras, since, until, sources, hours, given.get("zone", ["UTC"])[0])
     except ValueError as error:
-        raise _bad(f"time_of_day: {error}") from error
+        raise _bad(str(error)) from error
 
 
 def _choice(given: dict[str, list[str]]) -> Choice:
@@ -147,18 +145,6 @@ def _number(given: dict[str, list[str]], name: str) -> float | None:
         return float(given[name][0])
     except ValueError:
         raise _bad(f"{name} is {given[name][0][:50]!r}, expected a number") from None
-
-
-def _moment(given: dict[str, list[str]], name: str) -> datetime | float | None:
-    if name not in given:
-        return None
-    try:
-        moment = parse_moment(given[name][0])
-        if isinstance(moment, datetime):
-            utc_text(moment)  # the index will ask for it; a zone can push year 1 or 9999 over the edge
-        return moment
-    except (ValueError, OverflowError) as error:
-        raise _bad(f"{name}: {error}") from error
 
 
 def _is_unicode(text: str) -> bool:

@@ -17,7 +17,7 @@ from lookalike.embed import Job, embed_footage
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError, SpaceMismatch
 from lookalike.footage import Skipped, find_sources, read_frames
-from lookalike.index import Where, open_index
+from lookalike.index import Filters, open_index
 from lookalike.index.upkeep import verify
 from lookalike.ingest import BATCH, Summary, import_frames, index_footage
 from lookalike.sampling import ALL, Sampling
@@ -42,7 +42,7 @@ def test_every_frame_is_indexed_with_its_embedding(two_clips, tiny, index):
     for frame in itertools.islice(read_frames(find_sources([two_clips / "c.mp4"])), 3):
         expected = tiny_embedding(pixels.fit(frame.image, SPEC.input_px))
         np.testing.assert_allclose(index.vector(frame.id), expected, atol=1e-5)
-        hit = index.search(expected, 1, Where(("c",)))[0]
+        hit = index.search(expected, 1, Filters(("c",)))[0]
         assert (hit.score, hit.source) == (pytest.approx(1, abs=1e-5), str(two_clips / "c.mp4"))
 
 
@@ -81,7 +81,7 @@ def test_a_recording_that_was_moved_is_found_where_it_is_now(two_clips, tiny, in
     assert index_footage(moved, tiny, index, Sampling(5, regions=None), done).added == 0
     assert {(one.source, one.camera) for one in index.frames()} == {(str(new), "gate")}
     assert [one.source for one in index.all_finished()] == [str(new)]
-    assert index.search(index.vector(next(index.frames()).id), 1, Where(("gate",)))[0].source == str(new)
+    assert index.search(index.vector(next(index.frames()).id), 1, Filters(("gate",)))[0].source == str(new)
 
 
 def test_a_clip_that_breaks_off_is_known_with_its_reason(two_clips, tiny, index, tmp_path):
@@ -259,7 +259,7 @@ def test_regions_are_stored_beside_their_frames_and_found_by_a_crop(two_clips, t
     assert summary.regions_s > 0
     (known,) = index.all_finished()
     assert (known.sampler, known.frames, known.stored) == ("fps=5,regions=grid", 12, 120)
-    assert len(list(index.frames(Where(whole=True)))) == 12
+    assert len(list(index.frames(Filters(whole=True)))) == 12
     assert verify(index).good
     part = next(read_frames(find_sources([two_clips / "a.mp4"]))).image[24:, 32:]
     (hit,) = index.search(tiny_embedding(pixels.fit(np.ascontiguousarray(part), SPEC.input_px)), 1)

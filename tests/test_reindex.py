@@ -15,7 +15,7 @@ from lookalike import pixels
 from lookalike.encoder import Encoder
 from lookalike.errors import IndexInUse, IndexStoreError, SpaceMismatch
 from lookalike.footage import find_sources, read_frames
-from lookalike.index import Finished, FrameIndex, StoredFrame, Where
+from lookalike.index import Filters, Finished, FrameIndex, StoredFrame
 from lookalike.index.collection import CollectionPlace
 from lookalike.index.folder import FolderPlace
 from lookalike.index.generations import Pointer, discard, generation_of, open_generation, switch_back
@@ -183,7 +183,7 @@ def test_counts_that_disagree_are_named_and_nothing_changes(indexed, footage, ne
 def test_frames_of_no_whole_recording_are_named(indexed, footage, new):
     """Of clip a all frames but the first second's are forgotten: what is left is no whole recording any more."""
     with opened(indexed, SPEC) as index:
-        assert index.forget(Where(("a",), until=1.0)) == 26
+        assert index.forget(Filters(("a",), until=1.0)) == 26
     outcome = reindex(indexed, new, no_bar)
     left = FRAMES - 26
     assert outcome.missing == [(str(footage / "a.mp4"), f"{left} frames of no recording that is there from end to end")]
@@ -194,7 +194,7 @@ def test_what_was_forgotten_while_a_reindex_was_not_done_stays_forgotten(indexed
     (footage / "c.mp4").rename(footage / "away.mp4")
     assert not reindex(indexed, new, no_bar).switched
     with opened(indexed, SPEC) as index:
-        index.forget(Where(sources=(str(footage / "a.mp4"),)))
+        index.forget(Filters(sources=(str(footage / "a.mp4"),)))
     (footage / "away.mp4").rename(footage / "c.mp4")
     assert reindex(indexed, new, no_bar).switched
     assert {one.source for one in stored(indexed, NEW_SPEC).values()} == {str(footage / "c.mp4")}

@@ -136,11 +136,11 @@ def test_the_first_few_bad_rows_are_named_and_the_rest_counted(tmp_path, index):
 @pytest.mark.parametrize("name", ["time_s", "source", "embedding", "captured_at"])
 def test_a_column_of_another_type_or_none_is_one_line(tmp_path, index, name):
     good, path = table(), tmp_path / "x.parquet"
-    where = good.schema.get_field_index(name)
-    pq.write_table(good.set_column(where, name, pa.array([1] * ROWS, pa.int8())), path)
+    filters = good.schema.get_field_index(name)
+    pq.write_table(good.set_column(filters, name, pa.array([1] * ROWS, pa.int8())), path)
     with pytest.raises(FootageError, match=rf"^{path}: column {name} is int8, expected .*; embed it again$"):
         import_frames(path, index, done)
-    pq.write_table(good.remove_column(where), path)
+    pq.write_table(good.remove_column(filters), path)
     with pytest.raises(FootageError, match=rf"^{path}: column {name} is missing, expected .*; embed it again$"):
         import_frames(path, index, done)
     assert index.count() == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -14,11 +13,10 @@ from rich.text import Text
 
 from lookalike import __version__
 from lookalike.contract import RunDevice
-from lookalike.naming import NamingFlags
 from lookalike.printable import printable
 
 if TYPE_CHECKING:
-    from lookalike.index import Where
+    from lookalike.index import Filters
 
 app = App(
     name="lookalike",
@@ -63,7 +61,7 @@ Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON li
 
 
 @dataclass(frozen=True)
-class Filters:
+class FilterFlags:
     """Which stored frames count; all conditions must be met."""
 
     camera: Cameras = ()
@@ -83,23 +81,18 @@ class Filters:
         Parameter(help="Whose clock --time-of-day is of, and dates that state no zone, as Europe/Berlin."),
     ] = "UTC"
 
-    def where(self) -> Where:
+    def read(self) -> Filters:
         """Exits with 2 if one is not understood."""
-        from lookalike.index import TimeOfDay, Where
-        from lookalike.index.schema import parse_moment
+        from lookalike.index import Filters
 
         try:
-            naming = NamingFlags(zone=self.zone).read()
-            since, until = (parse_moment(bound) if bound else None for bound in (self.since, self.until))
-            since, until = (naming.in_utc(one) if isinstance(one, datetime) else one for one in (since, until))
-            hours = TimeOfDay.parse(self.time_of_day, self.zone) if self.time_of_day else None
+            return Filters.parse(self.camera, self.since, self.until, self.source, self.time_of_day, self.zone)
         except ValueError as error:
             fail(str(error), code=2)
-        return Where(self.camera, since, until, self.source, hours)
 
 
-WhichFrames = Annotated[Filters, Parameter(name="*")]
-EVERY_FRAME = Filters()
+WhichFrames = Annotated[FilterFlags, Parameter(name="*")]
+EVERY_FRAME = FilterFlags()
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

@@ -56,7 +56,7 @@ def search(
         float | None,
         Parameter(help="What position counts, of the rest: from 0, anywhere in the picture, to 1, in the same place."),
     ] = None,
-    filters: WhichFrames = EVERY_FRAME,
+    which: WhichFrames = EVERY_FRAME,
     json_: Json = False,
 ) -> None:
     """Find the moments that look most like a picture. Neighbouring frames are answered as one hit with its span.
@@ -72,7 +72,7 @@ def search(
     from lookalike.index.ask import GivenWeights, SearchRequest
     from lookalike.region import Region
 
-    where, weights = filters.where(), GivenWeights(colour, layout)
+    filters, weights = which.read(), GivenWeights(colour, layout)
     try:
         choice = Choice(by, min_score, min_percentile, diverse)
         part = Region.parse(region) if region else None
@@ -93,7 +93,7 @@ def search(
         wanted += [example_of(one, model, store) for one in like]
         avoided = [example_of(one, model, store).vector for one in unlike]
         try:
-            hits = store.ask(SearchRequest(wanted, avoided, top, where, choice, weights))
+            hits = store.ask(SearchRequest(wanted, avoided, top, filters, choice, weights))
         except QueryError as error:
             fail(str(error), code=2)
     if not json_:
@@ -114,7 +114,7 @@ def locate(
     top: Annotated[int, Parameter(help="How many recordings to answer.")] = 5,
     min_similarity: Annotated[float, Parameter(help="Only recordings whose frames are so much alike.")] = 0.8,
     min_agreement: Annotated[float, Parameter(help="Only recordings that change in the same way so much.")] = 0.3,
-    filters: WhichFrames = EVERY_FRAME,
+    which: WhichFrames = EVERY_FRAME,
     json_: Json = False,
 ) -> None:
     """Find of which recordings a clip is a copy, and where: also if it was trimmed, scaled or encoded again, mirrored,
@@ -127,7 +127,7 @@ def locate(
     from lookalike.index import open_index
     from lookalike.sampling import Sampling
 
-    where, sampling = filters.where(), Sampling(fps)
+    filters, sampling = which.read(), Sampling(fps)
     try:
         sampling.check()
     except ValueError as error:
@@ -139,7 +139,7 @@ def locate(
     if read.reason:
         say(f"{clip}: {read.reason}; what was read is looked for")
     with open_index(index, model.spec) as store:
-        copies = find_copies(store, read.times_s, read.versions, top, where)
+        copies = find_copies(store, read.times_s, read.versions, top, filters)
     copies = [one for one in copies if one.similarity >= min_similarity and one.agreement >= min_agreement]
     if not json_:
         print_data(

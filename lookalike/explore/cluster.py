@@ -12,7 +12,7 @@ import numpy as np
 
 from lookalike.errors import LookalikeError
 from lookalike.explore.stored import load
-from lookalike.index import FrameIndex, StoredFrame, Where
+from lookalike.index import Filters, FrameIndex, StoredFrame
 from lookalike.index.moments import collapse
 from lookalike.index.schema import Hit, Scored
 
@@ -58,15 +58,15 @@ class _Members:
         self.near.append(Scored(frame, similarity))
 
 
-def cluster(index: FrameIndex, where: Where, clusters: int, each: int) -> list[Cluster]:
+def cluster(index: FrameIndex, filters: Filters, clusters: int, each: int) -> list[Cluster]:
     """k-means of the frames that meet the conditions, the largest cluster first.
 
     each: representatives of a cluster, at most. The same index gives the same clusters.
     Raises: LookalikeError if scikit-learn is missing, or if there are fewer frames than clusters.
     """
-    centres = _centres(index, where, clusters)
+    centres = _centres(index, filters, clusters)
     members = [_Members() for _ in range(clusters)]
-    for frames, vectors in index.vectors(replace(where, whole=True)):
+    for frames, vectors in index.vectors(replace(filters, whole=True)):
         similar = vectors @ centres.T  # (N, K)
         nearest = similar.argmax(axis=1)
         for frame, number, row in zip(frames, nearest, similar, strict=True):
@@ -87,13 +87,13 @@ def cluster(index: FrameIndex, where: Where, clusters: int, each: int) -> list[C
     ]
 
 
-def _centres(index: FrameIndex, where: Where, clusters: int) -> np.ndarray:
+def _centres(index: FrameIndex, filters: Filters, clusters: int) -> np.ndarray:
     """float32 (K, D), of length 1."""
     try:
         from sklearn.cluster import MiniBatchKMeans
     except ImportError as error:
         raise LookalikeError('clusters need scikit-learn: pip install "lookalike[explore]"') from error
-    sample = load(index, where, SAMPLE)
+    sample = load(index, filters, SAMPLE)
     if len(sample.frames) < clusters:
         raise LookalikeError(f"{len(sample.frames)} frames meet the conditions, too few for {clusters} clusters")
     means = MiniBatchKMeans(clusters, random_state=0, n_init=3, batch_size=4096)  # pyright: ignore[reportArgumentType]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lookalike.explore.clip import Version
-from lookalike.index import FrameIndex, StoredFrame, Where
+from lookalike.index import Filters, FrameIndex, StoredFrame
 from lookalike.index.schema import Choice
 
 COARSE_S, FINE_S = 0.5, 0.1  # between the offsets that are tried: all over the recording, then around the best ones
@@ -67,7 +67,7 @@ class Copy:
 
 
 def find_copies(
-    index: FrameIndex, clip_s: np.ndarray, versions: Sequence[Version], top: int, where: Where
+    index: FrameIndex, clip_s: np.ndarray, versions: Sequence[Version], top: int, filters: Filters
 ) -> list[Copy]:
     """The recordings that a clip agrees with best, by agreement times similarity; at most CANDIDATES for each version.
 
@@ -76,12 +76,12 @@ def find_copies(
     """
     wanted: dict[str, list[int]] = {}  # the versions that a source is a candidate of
     for number, version in enumerate(versions):
-        for source in _candidates(index, version.vectors, where):
+        for source in _candidates(index, version.vectors, filters):
             wanted.setdefault(source, []).append(number)
     speeds = SPEEDS if clip_s[-1] - clip_s[0] >= LEAST_SPEED_S else SPEEDS[:1]
     found: list[tuple[float, Copy]] = []
     for source, numbers in wanted.items():
-        times_s, vectors, first = _recording(index, source, where)
+        times_s, vectors, first = _recording(index, source, filters)
         if len(times_s) < 2:
             continue  # a picture has no time to agree on
         tried = [(number, align(clip_s, versions[number].vectors, times_s, vectors, speeds)) for number in numbers]
@@ -169,20 +169,20 @@ def _best_offset(agree: _Agreement, clip_s: np.ndarray) -> tuple[float, float]:
     return float(fine[best]), float(agreements[best])
 
 
-def _candidates(index: FrameIndex, clip: np.ndarray, where: Where) -> list[str]:
+def _candidates(index: FrameIndex, clip: np.ndarray, filters: Filters) -> list[str]:
     """The sources in which frames of the clip have the nearest neighbours, nearest first."""
     total: dict[str, float] = {}
     for row in np.unique(np.linspace(0, len(clip) - 1, ASKED).round().astype(int)):
-        for hit in index.search(clip[row], CANDIDATES, where, Choice(by="clip")):
+        for hit in index.search(clip[row], CANDIDATES, filters, Choice(by="clip")):
             total[hit.source] = total.get(hit.source, 0.0) + max(hit.score, 0.0)
     return sorted(total, key=lambda source: -total[source])[:CANDIDATES]
 
 
-def _recording(index: FrameIndex, source: str, where: Where) -> tuple[np.ndarray, np.ndarray, StoredFrame]:
+def _recording(index: FrameIndex, source: str, filters: Filters) -> tuple[np.ndarray, np.ndarray, StoredFrame]:
     """Times, (M,), and embeddings, (M, D), of one source in order; a run of frames counts at its start and its end.
 
     And one of its frames."""
-    pages = list(index.vectors(replace(where, sources=(source,), whole=True)))
+    pages = list(index.vectors(replace(filters, sources=(source,), whole=True)))
     frames = [frame for page, _ in pages for frame in page]
     vectors = np.concatenate([page for _, page in pages])
     starts, ends = np.array([frame.time_s for frame in frames]), np.array([frame.end_s for frame in frames])

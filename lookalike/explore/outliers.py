@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lookalike.explore.stored import Stored, load
-from lookalike.index import FrameIndex, StoredFrame, Where
+from lookalike.index import Filters, FrameIndex, StoredFrame
 from lookalike.index.moments import MOMENT_S
 
 USUAL = 0.1
@@ -42,7 +42,7 @@ class Outlier:
 
 def outliers(
     index: FrameIndex,
-    where: Where,
+    filters: Filters,
     cameras: Iterable[str],
     top: int,
     usual: float = USUAL,
@@ -57,7 +57,7 @@ def outliers(
     found: list[Outlier] = []
     done = 0
     for camera in cameras:
-        stored, sample = load(index, replace(where, cameras=(camera,))), load(index, Where((camera,)), SAMPLE)
+        stored, sample = load(index, replace(filters, cameras=(camera,))), load(index, Filters((camera,)), SAMPLE)
         distances: list[np.ndarray] = []
         for begin in range(0, len(stored.frames), BLOCK):
             block = Stored(stored.frames[begin : begin + BLOCK], stored.vectors[begin : begin + BLOCK])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lookalike.index import FrameIndex, StoredFrame, Where
+from lookalike.index import Filters, FrameIndex, StoredFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +33,14 @@ class Stored:
         return np.array([frame.stands_for for frame in self.frames], float)
 
 
-def load(index: FrameIndex, where: Where, most: int | None = None) -> Stored:
+def load(index: FrameIndex, filters: Filters, most: int | None = None) -> Stored:
     """All whole frames that meet the conditions; or of them a random sample, the same each time: ids are hashes.
 
     most: how many are sampled.
     """
     frames: list[StoredFrame] = []
     pages: list[np.ndarray] = []
-    for some, vectors in index.vectors(replace(where, whole=True)):
+    for some, vectors in index.vectors(replace(filters, whole=True)):
         frames += some
         pages.append(vectors)
         if most and len(frames) >= most:
@@ -49,6 +49,6 @@ def load(index: FrameIndex, where: Where, most: int | None = None) -> Stored:
     return Stored(frames[:most], vectors[:most])
 
 
-def cameras(index: FrameIndex, where: Where) -> Counter[str]:
+def cameras(index: FrameIndex, filters: Filters) -> Counter[str]:
     """How many whole frames of each camera meet the conditions."""
-    return Counter(frame.camera for frame in index.frames(replace(where, whole=True)))
+    return Counter(frame.camera for frame in index.frames(replace(filters, whole=True)))

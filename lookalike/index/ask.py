@@ -18,7 +18,8 @@ import numpy as np
 
 from lookalike.contract import EncoderSpec
 from lookalike.errors import QueryError
-from lookalike.index.schema import DIFFERENCE, Choice, Where
+from lookalike.index.filters import Filters
+from lookalike.index.schema import DIFFERENCE, Choice
 from lookalike.parts import SMALLEST, Part, Weights, split, weigh
 
 MOST_REGIONS = 3  # of a frame that are asked by; with the whole, a search is four questions at most
@@ -29,9 +30,9 @@ NO_DIFFERENCE = 0.01  # between unit vectors: as much as two decodes of one pict
 
 @dataclass(frozen=True)
 class FrameMoment:
-    """A whole frame of a recording. where: names the recording. time_s: into it. within_s: how exact that is."""
+    """A whole frame of a recording. filters: name the recording. time_s: into it. within_s: how exact that is."""
 
-    where: Where
+    filters: Filters
     time_s: float
     within_s: float = NEAR_S
 
@@ -88,7 +89,7 @@ class SearchRequest:
     like: Sequence[QueryExample]
     unlike: Sequence[np.ndarray] = ()
     top: int = 10
-    where: Where = field(default_factory=Where)
+    filters: Filters = field(default_factory=Filters)
     choice: Choice = field(default_factory=Choice)
     weights: GivenWeights = field(default_factory=GivenWeights)
 

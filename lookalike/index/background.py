@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookalike.index.engine import Engine
+from lookalike.index.filters import Filters
 from lookalike.index.moments import MOMENT_S
-from lookalike.index.schema import Hit, Where
+from lookalike.index.schema import Hit
 from lookalike.parts import SMALLEST
 from lookalike.region import Region
 
@@ -154,7 +155,7 @@ class Background:
 
     def _draw(self, camera: str) -> _Sample:
         """Ids are hashes: the first in their order are a random sample, and the same one whenever it is drawn."""
-        frames, vectors = next(self._engine.vectors(Where((camera,)), SAMPLE), ([], np.empty((0, 0), np.float32)))
+        frames, vectors = next(self._engine.vectors(Filters((camera,)), SAMPLE), ([], np.empty((0, 0), np.float32)))
         numbers = {source: number for number, source in enumerate({frame.source for frame in frames})}
         sources = np.array([numbers[frame.source] for frame in frames], int)
         times_s = np.array([frame.time_s for frame in frames], float)

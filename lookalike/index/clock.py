@@ -42,10 +42,7 @@ class TimeOfDay:
         start_s, end_s = hour * 3600 + minute * 60, end_hour * 3600 + end_minute * 60
         if start_s == end_s or max(start_s, end_s) > DAY_S or max(minute, end_minute) > 59:
             raise ValueError(f"{text!r} is no time of day; expected a range such as 22:00-06:00, at most to 24:00")
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"{zone!r} is no time zone; expected a name such as Europe/Berlin or UTC") from None
+        time_zone(zone)
         return cls(float(start_s % DAY_S), float(end_s), zone)
 
     def utc_ranges(self, since: datetime | None = None, until: datetime | None = None) -> list[UtcRange]:
@@ -93,6 +90,14 @@ def _first_with(offset_s: float, before: datetime, after: datetime, clock: ZoneI
 def _offset_s(moment: datetime, clock: ZoneInfo) -> float:
     offset = moment.astimezone(clock).utcoffset()
     return offset.total_seconds() if offset else 0.0
+
+
+def time_zone(name: str) -> ZoneInfo:
+    """Raises: ValueError if there is none of this name."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone; expected a name such as Europe/Berlin or UTC") from None
 
 
 def in_utc(moment: datetime) -> datetime:

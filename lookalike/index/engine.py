@@ -7,8 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
+from lookalike.index.filters import Filters
 from lookalike.index.record import StoredFrame
-from lookalike.index.schema import Finished, Scored, Where
+from lookalike.index.schema import Finished, Scored
 
 
 class Engine(Protocol):
@@ -26,22 +27,22 @@ class Engine(Protocol):
         """By id, the stored vectors, float32 (D,), and frames of those of `ids` that are stored."""
         ...
 
-    def nearest(self, vector: np.ndarray, limit: int, where: Where, min_score: float | None = None) -> list[Scored]:
+    def nearest(self, vector: np.ndarray, limit: int, filters: Filters, min_score: float | None = None) -> list[Scored]:
         """The `limit` frames most similar to `vector`, float32 (D,), best first, none below `min_score`."""
         ...
 
-    def scroll(self, where: Where) -> Iterator[StoredFrame]:
+    def scroll(self, filters: Filters) -> Iterator[StoredFrame]:
         """Every frame that meets the conditions, in no order that means anything."""
         ...
 
-    def vectors(self, where: Where, page: int) -> Iterator[tuple[list[StoredFrame], np.ndarray]]:
+    def vectors(self, filters: Filters, page: int) -> Iterator[tuple[list[StoredFrame], np.ndarray]]:
         """The frames that meet the conditions, `page` at a time, in the order of their ids.
 
         Yields: N frames, and their vectors, float32 (N, D); N is never 0.
         """
         ...
 
-    def delete(self, where: Where) -> None:
+    def delete(self, filters: Filters) -> None:
         """Remove the frames that meet the conditions."""
         ...
 

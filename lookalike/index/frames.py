@@ -29,11 +29,12 @@ from lookalike.index.ask import (
 )
 from lookalike.index.background import Background
 from lookalike.index.engine import Engine
+from lookalike.index.filters import Filters
 from lookalike.index.folder import FolderPlace
 from lookalike.index.generations import Place, open_generation
 from lookalike.index.moments import collapse
 from lookalike.index.record import FROM_ELSEWHERE, StoredFrame, is_frame_id
-from lookalike.index.schema import Choice, Finished, Hit, Scored, Where, first_not_unit
+from lookalike.index.schema import Choice, Finished, Hit, Scored, first_not_unit
 from lookalike.index.spread import spread
 from lookalike.parts import LAYOUT, SMALLEST, span, weigh
 from lookalike.region import Region
@@ -43,7 +44,7 @@ DEFAULT_COLLECTION = "lookalike"
 FIRST_FETCH = 500  # neighbouring frames fill a page: fetch many, then collapse
 LAST_FETCH = 8000
 CANDIDATES = 5  # hits to choose each of those from that shall differ from each other
-EVERYWHERE, WHOLE = Where(), Where(whole=True)
+EVERYWHERE, WHOLE = Filters(), Filters(whole=True)
 EVERY_MOMENT = Choice()
 PAGE = 1000  # frames whose embeddings are read at a time
 DIGITS = 6  # of scores that tell: engines differ in the seventh
@@ -100,23 +101,23 @@ class FrameIndex:
         """
         moving = self._moving(request.like[0]) if len(request.like) == 1 else Moving()
         questions = questions_of(request, moving, self.spec)
-        return self._search(questions, request.top, request.where, request.choice)
+        return self._search(questions, request.top, request.filters, request.choice)
 
     def search(
-        self, vector: np.ndarray, top: int = 10, where: Where = EVERYWHERE, choice: Choice = EVERY_MOMENT
+        self, vector: np.ndarray, top: int = 10, filters: Filters = EVERYWHERE, choice: Choice = EVERY_MOMENT
     ) -> list[Hit]:
         """The `top` moments, or clips, most similar to a vector, float32 (D,), of any length but 0.
 
         A hit's score is the dot product of the two.
         Returns: hits, best first; or in the order in which they add most, if `choice` is diverse.
         """
-        return self._search([Question(vector)], top, where, choice)
+        return self._search([Question(vector)], top, filters, choice)
 
-    def _search(self, questions: Sequence[Question], top: int, where: Where, choice: Choice) -> list[Hit]:
+    def _search(self, questions: Sequence[Question], top: int, filters: Filters, choice: Choice) -> list[Hit]:
         wanted, fetch = top * (CANDIDATES if choice.diverse else 1), max(FIRST_FETCH, top)
         vectors, before = np.stack([one.vector for one in questions]), -1
         while True:
-            found = [self._nearest(one, fetch, where, choice.min_score) for one in questions]
+            found = [self._nearest(one, fetch, filters, choice.min_score) for one in questions]
             is_last = fetch >= LAST_FETCH or all(len(one) < fetch for one in found)
             hits = collapse(_merged(found, None if is_last else fetch), by_clip=choice.by == "clip")
             if choice.min_percentile is not None:
@@ -127,11 +128,11 @@ class FrameIndex:
                 return self._background.calibrate(vectors, chosen)
             before, fetch = len(hits), fetch * 4
 
-    def _nearest(self, question: Question, limit: int, where: Where, min_score: float | None) -> list[Scored]:
+    def _nearest(self, question: Question, limit: int, filters: Filters, min_score: float | None) -> list[Scored]:
         """Engines compare vectors of length 1; scores are of the question as it is."""
         length = question.length
         least = None if min_score is None else min_score / length
-        found = self._engine.nearest((question.vector / length).astype(np.float32), limit, where, least)
+        found = self._engine.nearest((question.vector / length).astype(np.float32), limit, filters, least)
         return [dataclasses.replace(one, score=one.score * length, asked=question.asked) for one in found]
 
     def _chosen(self, hits: Sequence[Hit], top: int, diverse: float, question: Question) -> list[Hit]:
@@ -174,7 +175,7 @@ class FrameIndex:
         if moment is None:
             return nothing
         since, until = moment.time_s - moment.within_s, moment.time_s + moment.within_s
-        near = dataclasses.replace(moment.where, since=since, until=until)
+        near = dataclasses.replace(moment.filters, since=since, until=until)
         frames, vectors = next(self._engine.vectors(near, PAGE), nothing)
         nearest_s = min((frame.time_s for frame in frames), key=lambda time_s: abs(time_s - moment.time_s), default=0.0)
         rows = [row for row, frame in enumerate(frames) if frame.time_s == nearest_s]
@@ -187,7 +188,7 @@ class FrameIndex:
         if not found:
             return None
         stored = found[0].frame
-        return FrameMoment(Where(source_ids=(stored.source_id,)), stored.time_s, SAME_S)
+        return FrameMoment(Filters(source_ids=(stored.source_id,)), stored.time_s, SAME_S)
 
     def _usual_beyond(self, vector: np.ndarray) -> np.ndarray | None:
         """The usual view of the camera that took a picture, if it is far from that; None if no stored camera did.
@@ -214,7 +215,7 @@ class FrameIndex:
         vector, frame = self._point(frame_id)
         if frame.region:
             return QueryExample(vector, is_region=True)
-        recording = Where(source_ids=(frame.source_id,))
+        recording = Filters(source_ids=(frame.source_id,))
         return QueryExample(vector, moment=FrameMoment(recording, frame.time_s, SAME_S))
 
     def vector(self, frame_id: str) -> np.ndarray:
@@ -225,7 +226,7 @@ class FrameIndex:
         """Those of these sources that were indexed on this machine; what only a table names is not opened."""
         if not sources:
             return set()
-        here = {frame.source for frame in self.frames(Where(sources=tuple(sources))) if not frame.remote}
+        here = {frame.source for frame in self.frames(Filters(sources=tuple(sources))) if not frame.remote}
         return here & set(sources)
 
     def place(self, frame_id: str) -> tuple[str, float]:
@@ -262,27 +263,27 @@ class FrameIndex:
         self._engine.rename(known.source_id, source, camera)
         self.finish([dataclasses.replace(known, source=source, camera=camera)])
 
-    def frames(self, where: Where = EVERYWHERE) -> Iterator[StoredFrame]:
+    def frames(self, filters: Filters = EVERYWHERE) -> Iterator[StoredFrame]:
         """Each frame that meets the conditions, in no particular order."""
-        return self._engine.scroll(where)
+        return self._engine.scroll(filters)
 
-    def vectors(self, where: Where = EVERYWHERE) -> Iterator[tuple[list[StoredFrame], np.ndarray]]:
+    def vectors(self, filters: Filters = EVERYWHERE) -> Iterator[tuple[list[StoredFrame], np.ndarray]]:
         """The frames that meet the conditions, a page at a time, and their embeddings, float32 (N, D)."""
-        return self._engine.vectors(where, PAGE)
+        return self._engine.vectors(filters, PAGE)
 
     def all_finished(self) -> Iterator[Finished]:
         """Every source that was stored from end to end."""
         return self._engine.all_finished()
 
-    def forget(self, where: Where) -> int:
+    def forget(self, filters: Filters) -> int:
         """Remove the frames that meet the conditions; their sources are no longer finished. Returns: how many.
 
         A crash in between leaves frames that the next call removes.
         """
-        source_ids = [frame.source_id for frame in self.frames(where)]
+        source_ids = [frame.source_id for frame in self.frames(filters)]
         if source_ids:
             self._engine.unfinish(set(source_ids))
-            self._engine.delete(where)
+            self._engine.delete(filters)
             self._engine.flush()
         return len(source_ids)
 

@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 
 from lookalike.errors import IndexStoreError
+from lookalike.index.filters import Filters
 from lookalike.index.ledger import Ledger, WithLedger
 from lookalike.index.paging import Page, Paged
 from lookalike.index.record import StoredFrame
-from lookalike.index.schema import Scored, Where
+from lookalike.index.schema import Scored
 from lookalike.index.shard_process import LOW_PRIORITY, ShardProcess
 from lookalike.index.shards import current_shard, make_durable, new_shard, remove_others, use_shard
 
@@ -58,8 +59,8 @@ class LiveEngine(WithLedger, Paged):
             part = slice(start, start + AT_ONCE)
             self._change("upsert", frames[part], vectors[part], frames=len(frames[part]))
 
-    def delete(self, where: Where) -> None:
-        self._change("delete", where)
+    def delete(self, filters: Filters) -> None:
+        self._change("delete", filters)
 
     def rename(self, source_id: str, source: str, camera: str, remote: bool | None = None) -> None:
         self._change("rename", source_id, source, camera, remote)
@@ -70,11 +71,11 @@ class LiveEngine(WithLedger, Paged):
     def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, StoredFrame]]:
         return self._ask("points", ids)
 
-    def nearest(self, vector: np.ndarray, limit: int, where: Where, min_score: float | None = None) -> list[Scored]:
-        return self._ask("nearest", vector, limit, where, min_score)
+    def nearest(self, vector: np.ndarray, limit: int, filters: Filters, min_score: float | None = None) -> list[Scored]:
+        return self._ask("nearest", vector, limit, filters, min_score)
 
-    def page(self, where: Where, after: Any, limit: int, with_vectors: bool) -> Page:
-        return self._ask("page", where, after, limit, with_vectors)
+    def page(self, filters: Filters, after: Any, limit: int, with_vectors: bool) -> Page:
+        return self._ask("page", filters, after, limit, with_vectors)
 
     def count(self) -> int:
         return self._ask("count")

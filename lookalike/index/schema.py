@@ -1,58 +1,16 @@
-"""What frames can be filtered by, what a search answers, and what a ledger says of a source."""
+"""What a search answers, and what a ledger says of a source."""
 
 from __future__ import annotations
 
-import itertools
-import math
-import unicodedata
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import numpy as np
 
-from lookalike.index.clock import TimeOfDay, UtcRange, in_utc
 from lookalike.index.record import HitFrame
 
 By = Literal["moment", "clip"]
 DIFFERENCE = "difference"  # what a picture shows beyond its camera's usual view: `asked` of what that found
-
-
-@dataclass(frozen=True)
-class Where:
-    """Conditions that a stored frame must meet; applied inside the engine.
-
-    cameras, sources, source_ids: any of these; empty means all. since, until: inclusive. A datetime is compared with
-    the wall-clock time of the recording, a number with the seconds since the start of its clip; a frame that stands for
-    a run of frames meets them if any moment of the run does. time_of_day: of that wall-clock time, where a run begins.
-    whole: no regions of frames.
-    """
-
-    cameras: tuple[str, ...] = ()
-    since: datetime | float | None = None
-    until: datetime | float | None = None
-    sources: tuple[str, ...] = ()
-    time_of_day: TimeOfDay | None = None
-    whole: bool = False
-    source_ids: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """A name is the same in either form of Unicode: a camera's is stored in NFC, a file's as it was found."""
-        object.__setattr__(self, "cameras", _every_form(self.cameras))
-        object.__setattr__(self, "sources", _every_form(self.sources))
-
-    def bounds(self) -> Iterator[tuple[str, datetime | float | None, str, str]]:
-        """How to compare, with what, and which field: of a date, or of seconds."""
-        yield "gte", self.since, "ended_at", "end_s"
-        yield "lte", self.until, "captured_at", "time_s"
-
-    def utc_ranges(self) -> list[UtcRange]:
-        """What `time_of_day` is in UTC, between `since` and `until`; a frame must be in one of them."""
-        if self.time_of_day is None:
-            return []
-        since, until = (in_utc(bound) if isinstance(bound, datetime) else None for bound in (self.since, self.until))
-        return self.time_of_day.utc_ranges(since, until)
 
 
 @dataclass(frozen=True)
@@ -140,44 +98,9 @@ class Hit:
         return asdict(self) | {"span_s": list(self.span_s)}
 
 
-def _every_form(names: tuple[str, ...]) -> tuple[str, ...]:
-    forms = ((name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))) for name in names)
-    return tuple(dict.fromkeys(itertools.chain.from_iterable(forms)))
-
-
 def first_not_unit(vectors: np.ndarray) -> int | None:
     """The row of float32 (N, D) that is not finite or not of length 1, the worst; None if all are good."""
     lengths = np.linalg.norm(vectors, axis=1)
     if np.allclose(lengths, 1, atol=1e-3):  # false for NaN, too
         return None
     return int(np.argmax(np.nan_to_num(np.abs(lengths - 1), nan=np.inf)))
-
-
-def parse_before(text: str) -> datetime:
-    """Read `--before`: the last moment, to the microsecond as stored, before an ISO 8601 date and time.
-
-    Raises: ValueError if it is none.
-    """
-    moment = parse_moment(text)
-    if isinstance(moment, datetime):
-        return moment - timedelta(microseconds=1)
-    raise ValueError(f"{text!r} is no date; expected one such as 2026-01-05T08:00:00Z")
-
-
-def parse_moment(text: str) -> datetime | float:
-    """Read `--since` and `--until`: seconds into the clip (`12.5`), or an ISO 8601 date and time.
-
-    Raises: ValueError if it is neither.
-    """
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            return datetime.fromisoformat(text)
-        except ValueError:
-            raise ValueError(
-                f"{text!r} is no time; expected seconds such as 12.5 or a date such as 2026-01-05T08:00:00Z"
-            ) from None
-    if not math.isfinite(seconds):
-        raise ValueError(f"{text!r} is no time; expected a finite number of seconds")
-    return seconds

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime
 
 import grpc
 import numpy as np
@@ -14,9 +13,9 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from lookalike.errors import IndexStoreError, SpaceMismatch
-from lookalike.index.clock import ALWAYS, UtcRange, utc_text
+from lookalike.index.filters import AllOf, AnyOf, Condition, DateRange, Filters, IsEmpty, NumberRange, OneOf
 from lookalike.index.record import HIT_FIELDS, HitFrame, StoredFrame, renamed
-from lookalike.index.schema import Finished, Scored, Where
+from lookalike.index.schema import Finished, Scored
 from lookalike.index.uploads import Uploads
 from lookalike.server_options import ONE_NODE, ServerOptions
 
@@ -124,7 +123,7 @@ class ServerEngine:
             if isinstance(record.vector, dict)
         }
 
-    def nearest(self, vector: np.ndarray, limit: int, where: Where, min_score: float | None = None) -> list[Scored]:
+    def nearest(self, vector: np.ndarray, limit: int, filters: Filters, min_score: float | None = None) -> list[Scored]:
         self.flush()
         with answered():
             answer = self._client.query_points(
@@ -132,7 +131,7 @@ class ServerEngine:
                 vector.tolist(),
                 using=self._space,
                 limit=limit,
-                query_filter=_filter(where),
+                query_filter=_filter(filters),
                 score_threshold=min_score,
                 search_params=RESCORED,
                 with_payload=list(HIT_FIELDS),
@@ -140,21 +139,21 @@ class ServerEngine:
         found = ((HitFrame.from_payload(str(one.id), one.payload or {}), one.score) for one in answer.points)
         return [Scored(*one) for one in found]
 
-    def scroll(self, where: Where) -> Iterator[StoredFrame]:
+    def scroll(self, filters: Filters) -> Iterator[StoredFrame]:
         self.flush()
-        for records in _pages(self._client, self._collection, _filter(where), PAGE, False):
+        for records in _pages(self._client, self._collection, _filter(filters), PAGE, False):
             yield from map(_frame, records)
 
-    def vectors(self, where: Where, page: int) -> Iterator[tuple[list[StoredFrame], np.ndarray]]:
+    def vectors(self, filters: Filters, page: int) -> Iterator[tuple[list[StoredFrame], np.ndarray]]:
         self.flush()
-        for records in _pages(self._client, self._collection, _filter(where), page, [self._space]):
+        for records in _pages(self._client, self._collection, _filter(filters), page, [self._space]):
             rows = [record.vector[self._space] for record in records if isinstance(record.vector, dict)]
             yield [_frame(record) for record in records], np.array(rows, np.float32)
 
-    def delete(self, where: Where) -> None:
+    def delete(self, filters: Filters) -> None:
         self.flush()
         with answered():
-            self._client.delete(self._collection, _filter(where) or models.Filter(), wait=True)
+            self._client.delete(self._collection, _filter(filters) or models.Filter(), wait=True)
 
     def rename(self, source_id: str, source: str, camera: str, remote: bool | None = None) -> None:
         self.flush()
@@ -264,32 +263,22 @@ def answered() -> Iterator[None]:
         raise IndexStoreError(f"the Qdrant server does not answer as one: {' '.join(str(error).split())}") from error
 
 
-def _filter(where: Where) -> models.Filter | None:
-    must: list[models.Condition] = []
-    named = (("camera", where.cameras), ("source", where.sources), ("source_id", where.source_ids))
-    for field, values in named:
-        if values:
-            must.append(models.FieldCondition(key=field, match=models.MatchAny(any=list(values))))
-    for bound, value, dated, timed in where.bounds():
-        if isinstance(value, datetime):
-            range_ = models.DatetimeRange(**{bound: utc_text(value)})  # pyright: ignore[reportArgumentType]
-            must.append(models.FieldCondition(key=dated, range=range_))
-        elif value is not None:
-            must.append(models.FieldCondition(key=timed, range=models.Range(**{bound: float(value)})))
-    if where.whole:
-        must.append(models.IsEmptyCondition(is_empty=models.PayloadField(key="region")))
-    if where.time_of_day:
-        must.append(models.Filter(should=[_within(one) for one in where.utc_ranges()]))
+def _filter(filters: Filters) -> models.Filter | None:
+    must = [_condition(one) for one in filters.conditions()]
     return models.Filter(must=must) if must else None
 
 
-def _within(range_: UtcRange) -> models.Filter:
-    day = models.Range(gte=range_.from_s, lt=range_.to_s)
-    must: list[models.Condition] = [models.FieldCondition(key="utc_day_s", range=day)]
-    if range_.stretches != ALWAYS:
-        must.append(models.Filter(should=[_between(*stretch) for stretch in range_.stretches]))
-    return models.Filter(must=must)
-
-
-def _between(since: datetime | None, until: datetime | None) -> models.FieldCondition:
-    return models.FieldCondition(key="captured_at", range=models.DatetimeRange(gte=since, lt=until))
+def _condition(condition: Condition) -> models.Condition:
+    match condition:
+        case OneOf(field, values):
+            return models.FieldCondition(key=field, match=models.MatchAny(any=list(values)))
+        case NumberRange(field, bounds):
+            return models.FieldCondition(key=field, range=models.Range(**bounds))
+        case DateRange(field, bounds):
+            return models.FieldCondition(key=field, range=models.DatetimeRange(**bounds))
+        case IsEmpty(field):
+            return models.IsEmptyCondition(is_empty=models.PayloadField(key=field))
+        case AllOf(conditions):
+            return models.Filter(must=[_condition(one) for one in conditions])
+        case AnyOf(conditions):
+            return models.Filter(should=[_condition(one) for one in conditions])

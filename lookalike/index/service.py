@@ -13,9 +13,10 @@ import numpy as np
 
 from lookalike.client import Client
 from lookalike.errors import IndexStoreError, ServiceError, SpaceMismatch
+from lookalike.index.filters import Filters
 from lookalike.index.record import HitFrame, StoredFrame
-from lookalike.index.schema import Finished, Scored, Where
-from lookalike.index.wire import MAX_POINTS, pack, payload_of, read_finished, unpack, write_finished, write_where
+from lookalike.index.schema import Finished, Scored
+from lookalike.index.wire import MAX_POINTS, pack, payload_of, read_finished, unpack, write_filters, write_finished
 
 ASK_S = 10.0  # for an answer to whether a service is there
 
@@ -57,22 +58,22 @@ class ServiceEngine:
                 found[frame_id] = vector, StoredFrame.from_payload(frame_id, payload)
         return found
 
-    def nearest(self, vector: np.ndarray, limit: int, where: Where, min_score: float | None = None) -> list[Scored]:
-        conditions = {"where": write_where(where), "min_score": min_score}
+    def nearest(self, vector: np.ndarray, limit: int, filters: Filters, min_score: float | None = None) -> list[Scored]:
+        conditions = {"where": write_filters(filters), "min_score": min_score}
         found = self._ask("nearest", vectors=pack(vector), limit=limit, **conditions)
         return [Scored(HitFrame.from_payload(one, fields), score) for one, score, fields in found["points"]]
 
-    def scroll(self, where: Where) -> Iterator[StoredFrame]:
-        for some in self._lines("scroll", where=write_where(where)):
+    def scroll(self, filters: Filters) -> Iterator[StoredFrame]:
+        for some in self._lines("scroll", filters=write_filters(filters)):
             yield from (StoredFrame.from_payload(*one) for one in some["points"])
 
-    def vectors(self, where: Where, page: int) -> Iterator[tuple[list[StoredFrame], np.ndarray]]:
-        for some in self._lines("vectors", where=write_where(where), page=page):
+    def vectors(self, filters: Filters, page: int) -> Iterator[tuple[list[StoredFrame], np.ndarray]]:
+        for some in self._lines("vectors", filters=write_filters(filters), page=page):
             frames = [StoredFrame.from_payload(*one) for one in some["points"]]
             yield frames, unpack(some["vectors"], len(frames), self._dim)
 
-    def delete(self, where: Where) -> None:
-        self._ask("delete", where=write_where(where))
+    def delete(self, filters: Filters) -> None:
+        self._ask("delete", filters=write_filters(filters))
 
     def rename(self, source_id: str, source: str, camera: str, remote: bool | None = None) -> None:
         """The service marks it as named from elsewhere, whatever is asked."""

@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from lookalike.index.clock import TimeOfDay, utc_text
+from lookalike.index.filters import Filters
 from lookalike.index.record import StoredFrame
-from lookalike.index.schema import Finished, Where
+from lookalike.index.schema import Finished
 
 MAX_POINTS = 256  # of one request: the embedded engine takes them in within 10 ms, and answers nothing meanwhile
 
@@ -41,16 +42,18 @@ def payload_of(frame: StoredFrame) -> dict[str, Any]:
     return replace(frame, remote=False).to_payload()
 
 
-def write_where(where: Where) -> dict[str, Any]:
-    since, until = (utc_text(bound) if isinstance(bound, datetime) else bound for bound in (where.since, where.until))
-    named = {"cameras": where.cameras, "sources": where.sources, "source_ids": where.source_ids}
+def write_filters(filters: Filters) -> dict[str, Any]:
+    since, until = (
+        utc_text(bound) if isinstance(bound, datetime) else bound for bound in (filters.since, filters.until)
+    )
+    named = {"cameras": filters.cameras, "sources": filters.sources, "source_ids": filters.source_ids}
     entry = {name: list(values) for name, values in named.items()}
-    entry |= {"since": since, "until": until, "whole": where.whole}
-    return entry | {"time_of_day": asdict(where.time_of_day) if where.time_of_day else None}
+    entry |= {"since": since, "until": until, "whole": filters.whole}
+    return entry | {"time_of_day": asdict(filters.time_of_day) if filters.time_of_day else None}
 
 
-def read_where(entry: Any) -> Where:
-    """Raises: ValueError if `write_where` would not write such."""
+def read_filters(entry: Any) -> Filters:
+    """Raises: ValueError if `write_filters` would not write such."""
     known = {"cameras", "sources", "source_ids", "since", "until", "time_of_day", "whole"}
     if not isinstance(entry, dict) or entry.keys() - known:
         raise ValueError(f"where is no object of {', '.join(sorted(known))}")
@@ -60,7 +63,7 @@ def read_where(entry: Any) -> Where:
     hours, whole = _time_of_day(entry.get("time_of_day")), entry.get("whole", False)
     if whole is not True and whole is not False:
         raise ValueError("whole is neither true nor false")
-    return Where(cameras, since, until, sources, hours, whole, source_ids)
+    return Filters(cameras, since, until, sources, hours, whole, source_ids)
 
 
 def write_finished(one: Finished) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from lookalike import cli
 from lookalike.encoder import Encoder
 from lookalike.examples import example_of
 from lookalike.footage import find_sources, frame_at, read_frames
-from lookalike.index import Where, open_index
+from lookalike.index import Filters, open_index
 from lookalike.index.ask import SearchRequest
 from tests.e2e.conftest import TWINS, run_verb
 from tests.tiny import write_tiny_encoder
@@ -60,12 +60,12 @@ def test_a_frame_cut_from_a_clip_is_found_in_it_at_its_time(
         assert first["source"] == source.path
         assert first["span_s"][0] <= first["time_s"] <= first["span_s"][1]
         assert {"id", "score", "source", "camera", "time_s", "span_s"} <= first.keys()
-        alone = Where(sources=(source.path,), since=cut.time_s, until=cut.time_s)
+        alone = Filters(sources=(source.path,), since=cut.time_s, until=cut.time_s)
         with open_index(indexed[0], model.spec) as index:
             own = [
                 hit
                 for example in (str(tmp_path / "frame.png"), f"{source.path}@{cut.time_s}")
-                for hit in index.ask(SearchRequest([example_of(example, model, index)], where=alone))
+                for hit in index.ask(SearchRequest([example_of(example, model, index)], filters=alone))
             ]
         assert [hit.time_s for hit in own] == [cut.time_s] * 2
         assert own[0].score >= TWINS * first["score"]
@@ -213,7 +213,11 @@ def test_embedding_a_clip_gives_a_row_for_each_fifth_of_a_second(home: Path, foo
         (["embed", "recordings", "--encoder", "encoder.onnx", "--out", "x", "--fps", "0"], 2, "--fps is 0"),
         (["search", "--unknown"], 2, "Unknown option"),
         ([*SEARCH, "--time-of-day", "night"], 2, "'night' is no time of day; expected a range such as 22:00-06:00"),
-        ([*SEARCH, "--time-of-day", "22:00-06:00", "--zone", "Here"], 2, "--zone is 'Here', expected one"),
+        (
+            [*SEARCH, "--time-of-day", "22:00-06:00", "--zone", "Here"],
+            2,
+            "zone: 'Here' is no time zone; expected a name such as Europe/Berlin or UTC",
+        ),
         ([*SEARCH, "--min-percentile", "100"], 2, "min_percentile is 100.0"),
         (["outliers", *STORED, "--usual", "2"], 2, "--usual is 2, expected a share between 0 and 1"),
         (["cluster", *STORED, "--clusters", "10000"], 1, "too few for 10000 clusters"),

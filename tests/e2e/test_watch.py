@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from lookalike.index import Where, open_index
+from lookalike.index import Filters, open_index
 from tests.clips import picture, write_clip
 from tests.e2e.conftest import run_verb
 from tests.footage.rtsp_server import Visit, rtsp_server, wait_until
@@ -66,7 +66,7 @@ def test_a_watch_takes_in_what_arrives_and_ends_with_its_summary(tmp_path: Path,
     assert (summary["sources"], summary["added"], summary["points"]) == (3, 2 * FRAMES, 2 * FRAMES)
     assert [one["source"] for one in summary["skipped"]] == [str(folder / "broken.mp4")]
     with open_index(index, SPEC) as opened:
-        assert sum(1 for _ in opened.frames(Where(sources=(str(folder / "b.mp4"),)))) == FRAMES
+        assert sum(1 for _ in opened.frames(Filters(sources=(str(folder / "b.mp4"),)))) == FRAMES
 
 
 def test_a_watch_takes_folders_only(tmp_path: Path, tiny_encoder: Path) -> None:

@@ -25,9 +25,9 @@ from lookalike.footage.sources import split_track, stored_source
 from lookalike.footage.still import pictures_of
 from lookalike.footage.tracks import film as film_of
 from lookalike.index import FrameIndex, open_index
+from lookalike.index.filters import Filters
 from lookalike.index.folder import FolderPlace
 from lookalike.index.generations import generation_of
-from lookalike.index.schema import Where
 from lookalike.index.upkeep import is_there, verify
 from lookalike.ingest import index_footage
 from lookalike.naming import Naming
@@ -262,7 +262,7 @@ def test_reindex_takes_the_tracks_that_are_stored(
 ) -> None:
     new = Encoder(write_tiny_encoder(tmp_path_factory.mktemp("new") / "new.onnx", NEW_SPEC), "cpu", threads=1)
     with open_index(tmp_path / "index", SPEC) as index:
-        index.forget(Where(sources=(str(front_rear),)))
+        index.forget(Filters(sources=(str(front_rear),)))
         assert names(index) == {f"{front_rear}#2": 12}
     outcome = reindex(indexed, new, lambda sources: nullcontext(done))
     assert (outcome.sources, outcome.frames, outcome.switched, outcome.missing) == (1, 12, True, [])

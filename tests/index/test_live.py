@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from lookalike.errors import IndexStoreError
-from lookalike.index import Finished, FrameIndex, Where, open_index
+from lookalike.index import Filters, Finished, FrameIndex, open_index
 from lookalike.index.folder import FolderPlace
 from lookalike.index.live import LiveEngine
 from lookalike.index.shard_process import Turns
@@ -86,10 +86,10 @@ def test_what_is_written_while_the_graph_is_built_is_there_afterwards(
         def copy_then_change(self: LiveEngine, copy: Path) -> None:
             copied(self, copy)
             index.add(LATER, at(*range(100)))
-            index.forget(Where(("yard",), until=49.0))
+            index.forget(Filters(("yard",), until=49.0))
             index.add(LATER[:1], at(300))
             index.rename(Finished("s0", "all", "gate/s0.mp4", 10, 10), "moved.mp4", "roof")
-            index.forget(Where(("dock",)))
+            index.forget(Filters(("dock",)))
 
         monkeypatch.setattr(LiveEngine, "_copy", copy_then_change)
         index.optimize()
@@ -122,7 +122,7 @@ def test_searches_are_answered_while_graph_after_graph_is_built(tmp_path: Path) 
             while not done.is_set():
                 try:
                     assert index.search(at(20)[0], 1)[0].source == FRAMES[20].source
-                    assert len(list(index.frames(Where(("gate",))))) == 100
+                    assert len(list(index.frames(Filters(("gate",))))) == 100
                 except BaseException as error:  # noqa: BLE001 (told to the test, whatever it is)
                     failed.append(error)
                     return

@@ -16,7 +16,7 @@ import pytest
 from qdrant_client import QdrantClient, models
 
 from lookalike.errors import IndexStoreError, SpaceMismatch
-from lookalike.index import Finished, FrameIndex, Where, open_index
+from lookalike.index import Filters, Finished, FrameIndex, open_index
 from lookalike.index.folder import SIDECAR
 from lookalike.index.server import ServerEngine
 from tests.index.circle import OTHER, SPEC, at, frame
@@ -68,7 +68,7 @@ def test_data_is_there_after_a_kill_that_followed_finish(tmp_path):
         assert index.count() == 2
         assert index.finished("a", "all") == Finished("a", "all", "gate/a.mp4", 1, 1)
         np.testing.assert_allclose(index.vector(frame("b", 0).id), at(90)[0], atol=1e-6)
-        assert [hit.source for hit in index.search(at(0)[0], 1, Where(("gate",)))] == ["gate/a.mp4"]
+        assert [hit.source for hit in index.search(at(0)[0], 1, Filters(("gate",)))] == ["gate/a.mp4"]
 
 
 def test_a_second_process_is_refused_until_the_first_lets_go(tmp_path):

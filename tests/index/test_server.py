@@ -9,7 +9,7 @@ import pytest
 from qdrant_client import QdrantClient, models
 
 from lookalike.errors import IndexStoreError
-from lookalike.index import Finished, Where, open_index
+from lookalike.index import Filters, Finished, open_index
 from lookalike.index.collection import CollectionPlace
 from lookalike.index.frames import place_of
 from lookalike.index.generations import Pointer, generation_of
@@ -44,7 +44,7 @@ def test_a_bulk_load_goes_in_large_batches_side_by_side_and_none_is_lost(server)
         assert index.missing([frame("a", count - 1), frame("b", 0)])[0].source_id == "b"  # known, though under way
         index.finish([Finished("a", "all", "gate/a.mp4", count, count)])
         assert index.count() == count
-        assert len(list(index.frames(Where(since=100.0, until=199.0)))) == 100
+        assert len(list(index.frames(Filters(since=100.0, until=199.0)))) == 100
     assert sorted(seen.upserts[:-1]) == [7] + [BATCH] * 10  # of those side by side any may arrive first
     assert seen.upserts[-1] == 1  # the ledger's, when all of them are there
     assert 2 <= seen.at_once <= STREAMS

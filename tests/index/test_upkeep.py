@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lookalike.index import Finished, open_index
-from lookalike.index.schema import Where, parse_before
+from lookalike.index.filters import Filters, parse_before
 from lookalike.index.upkeep import CameraStats, Verdict, stats, verify
 from tests.index.circle import SPEC, at, frame
 
@@ -66,7 +66,7 @@ def test_before_is_exclusive(index):
         [frame(name, 0, captured_at=EIGHT + timedelta(hours=hour)) for hour, name in enumerate("abc")], at(0, 1, 2)
     )
     index.add([frame("undated", 0)], at(3))
-    assert index.forget(Where(until=parse_before("2026-01-05T09:00:00Z"))) == 1
+    assert index.forget(Filters(until=parse_before("2026-01-05T09:00:00Z"))) == 1
     assert sorted(one.source_id for one in index.frames()) == ["b", "c", "undated"]
 
 

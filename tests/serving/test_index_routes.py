@@ -12,7 +12,7 @@ import pytest
 
 from lookalike.errors import IndexStoreError, SpaceMismatch
 from lookalike.footage import Frame
-from lookalike.index import StoredFrame, Where, open_index
+from lookalike.index import Filters, StoredFrame, open_index
 from lookalike.index.wire import MAX_POINTS, pack
 from serving.limits import MAX_INDEX_BODY_BYTES
 from tests.serving.conftest import Shown, expected_embedding
@@ -64,7 +64,7 @@ def test_frames_that_came_over_http_are_searched_as_others_and_never_opened(
         index.add([shown.frame for shown in footage], vectors)
         index.finish([])
         assert index.count() == len(footage)
-        assert {one.camera for one in index.frames(Where(("yard",)))} == {"yard"}
+        assert {one.camera for one in index.frames(Filters(("yard",)))} == {"yard"}
     best = writable.post("/search", files={"image": footage[5].png}).json()["hits"][0]
     assert best["id"] == footage[5].frame.id
     by_region = writable.post("/search", json={"id": best["id"], "region": "0,0,.5,.5"})
@@ -100,7 +100,7 @@ def test_a_service_that_is_not_writable_answers_and_takes_nothing(service: httpx
         np.testing.assert_allclose(vector, expected_embedding(footage[3].png), atol=1e-5)
         assert index.search(vector)[0].id == footage[3].frame.id
         with pytest.raises(IndexStoreError, match="403, this service takes no frames; start it with `lookalike serve"):
-            index.forget(Where())
+            index.forget(Filters())
         assert index.count() == len(footage)
     with pytest.raises(IndexStoreError, match="takes no frames; start it with: lookalike serve --writable"):
         open_index(str(service.base_url), SPEC, create=True)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lookalike.index import Choice, TimeOfDay, Where
+from lookalike.index import Choice, Filters, TimeOfDay
 from lookalike.region import Region
 from serving.example import Example, read_example
 from serving.query import Query, read_json, read_query
@@ -19,14 +19,22 @@ def test_every_field_is_read() -> None:
     fields += [("time_of_day", "22:00-06:00"), ("zone", "Europe/Berlin"), ("by", "clip"), ("min_score", ".5")]
     fields += [("min_percentile", "99.5"), ("diverse", "0.25")]
     hours = TimeOfDay(22 * 3600, 6 * 3600, "Europe/Berlin")
-    where = Where(("gate", "yard"), 12.5, datetime(2026, 1, 5, 8, tzinfo=UTC), ("a.mp4",), hours)
+    filters = Filters(("gate", "yard"), 12.5, datetime(2026, 1, 5, 8, tzinfo=UTC), ("a.mp4",), hours)
     choice = Choice("clip", 0.5, 99.5, 0.25)
     examples = (Example("frame", "x"), Example("frame", "y")), (Example("frame", "z"),)
-    assert read_query(fields) == Query(None, 3, where, Region(0, 0, 0.5, 1), *examples, choice)
+    assert read_query(fields) == Query(None, 3, filters, Region(0, 0, 0.5, 1), *examples, choice)
+
+
+def test_dates_without_a_zone_are_of_the_zone_that_is_given() -> None:
+    """Nine in Berlin, in winter, is eight in UTC: as on the command line."""
+    fields = [("since", "2026-01-05T09:00"), ("until", "2026-01-05T09:00Z"), ("zone", "Europe/Berlin")]
+    filters = read_query(fields).filters
+    assert filters.since == datetime(2026, 1, 5, 8, tzinfo=UTC)
+    assert filters.until == datetime(2026, 1, 5, 9, tzinfo=UTC)
 
 
 def test_empty_values_are_as_if_they_were_not_there() -> None:
-    assert read_query([("id", ""), ("top", ""), ("camera", ""), ("since", "")]) == Query(None, 10, Where())
+    assert read_query([("id", ""), ("top", ""), ("camera", ""), ("since", "")]) == Query(None, 10, Filters())
 
 
 @pytest.mark.parametrize(
@@ -68,6 +76,7 @@ def test_json_that_is_not_a_query(body: bytes, reason: str) -> None:
         ("since", "yesterday", "since: 'yesterday' is no time"),
         ("until", "0001-01-01T00:00:00+10:00", "until: date value out of range"),
         ("time_of_day", "noon", "time_of_day: 'noon' is no time of day"),
+        ("zone", "Here", "zone: 'Here' is no time zone; expected a name such as Europe/Berlin or UTC"),
         ("by", "day", "by is 'day', expected one of moment, clip"),
         ("min_score", "high", "min_score is 'high', expected a number"),
         ("min_score", "2", "min_score is 2.0, expected a cosine similarity from -1 to 1"),
