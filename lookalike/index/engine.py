@@ -11,6 +11,8 @@ from lookalike.index.filters import Filters
 from lookalike.index.record import StoredFrame
 from lookalike.index.schema import Finished, Scored
 
+MOST_NEAREST = 8000  # frames that `nearest` is asked for
+
 
 class Engine(Protocol):
     """Stores frames with their unit vectors of one space."""

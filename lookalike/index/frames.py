@@ -28,7 +28,7 @@ from lookalike.index.ask import (
     questions_of,
 )
 from lookalike.index.background import Background
-from lookalike.index.engine import Engine
+from lookalike.index.engine import MOST_NEAREST, Engine
 from lookalike.index.filters import Filters
 from lookalike.index.folder import FolderPlace
 from lookalike.index.generations import Place, open_generation
@@ -42,7 +42,6 @@ from lookalike.server_options import ONE_NODE, ServerOptions
 
 DEFAULT_COLLECTION = "lookalike"
 FIRST_FETCH = 500  # neighbouring frames fill a page: fetch many, then collapse
-LAST_FETCH = 8000
 CANDIDATES = 5  # hits to choose each of those from that shall differ from each other
 EVERYWHERE, WHOLE = Filters(), Filters(whole=True)
 EVERY_MOMENT = Choice()
@@ -118,7 +117,7 @@ class FrameIndex:
         vectors, before = np.stack([one.vector for one in questions]), -1
         while True:
             found = [self._nearest(one, fetch, filters, choice.min_score) for one in questions]
-            is_last = fetch >= LAST_FETCH or all(len(one) < fetch for one in found)
+            is_last = fetch >= MOST_NEAREST or all(len(one) < fetch for one in found)
             hits = collapse(_merged(found, None if is_last else fetch), by_clip=choice.by == "clip")
             if choice.min_percentile is not None:
                 hits = self._background.above(choice.min_percentile, vectors, hits)

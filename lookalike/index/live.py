@@ -22,9 +22,9 @@ import numpy as np
 from lookalike.errors import IndexStoreError
 from lookalike.index.filters import Filters
 from lookalike.index.ledger import Ledger, WithLedger
+from lookalike.index.operations import OPERATIONS, Asked
 from lookalike.index.paging import Page, Paged
 from lookalike.index.record import StoredFrame
-from lookalike.index.schema import Scored
 from lookalike.index.shard_process import LOW_PRIORITY, ShardProcess
 from lookalike.index.shards import current_shard, make_durable, new_shard, remove_others, use_shard
 
@@ -34,7 +34,7 @@ AT_ONCE = 64  # frames stored in one step, 7 ms, between which others are answer
 CHANGED = 0.05  # of all frames: a graph that lacks fewer is not worth a copy, they are looked at one by one
 
 
-class LiveEngine(WithLedger, Paged):
+class LiveEngine(WithLedger, Paged, Asked):
     """May be used from any thread."""
 
     def __init__(self, folder: Path, space: str, dim: int) -> None:
@@ -57,28 +57,10 @@ class LiveEngine(WithLedger, Paged):
     def upsert(self, frames: Sequence[StoredFrame], vectors: np.ndarray) -> None:
         for start in range(0, len(frames), AT_ONCE):
             part = slice(start, start + AT_ONCE)
-            self._change("upsert", frames[part], vectors[part], frames=len(frames[part]))
-
-    def delete(self, filters: Filters) -> None:
-        self._change("delete", filters)
-
-    def rename(self, source_id: str, source: str, camera: str, remote: bool | None = None) -> None:
-        self._change("rename", source_id, source, camera, remote)
-
-    def existing(self, ids: Sequence[str]) -> set[str]:
-        return self._ask("existing", ids)
-
-    def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, StoredFrame]]:
-        return self._ask("points", ids)
-
-    def nearest(self, vector: np.ndarray, limit: int, filters: Filters, min_score: float | None = None) -> list[Scored]:
-        return self._ask("nearest", vector, limit, filters, min_score)
+            self._ask("upsert", frames[part], vectors[part])
 
     def page(self, filters: Filters, after: Any, limit: int, with_vectors: bool) -> Page:
         return self._ask("page", filters, after, limit, with_vectors)
-
-    def count(self) -> int:
-        return self._ask("count")
 
     def flush(self) -> None:
         with self._writing:
@@ -108,6 +90,8 @@ class LiveEngine(WithLedger, Paged):
         self._shard.close()
 
     def _ask(self, operation: str, *arguments: Any) -> Any:
+        if operation in OPERATIONS and OPERATIONS[operation].writes:
+            return self._change(operation, *arguments)
         shard = self._shard
         try:
             return shard.ask(operation, *arguments)
@@ -116,10 +100,10 @@ class LiveEngine(WithLedger, Paged):
                 raise
             return self._shard.ask(operation, *arguments)  # another took its place meanwhile
 
-    def _change(self, operation: str, *arguments: Any, frames: int = 0) -> None:
+    def _change(self, operation: str, *arguments: Any) -> None:
         with self._writing:
             self._shard.ask(operation, *arguments)
-            self._changed += frames
+            self._changed += len(arguments[0]) if operation == "upsert" else 0
             if self._changes:
                 self._changes.add(operation, *arguments)
 
