@@ -207,7 +207,7 @@ def filled(folder: Path, vectors: np.ndarray, spec: EncoderSpec = SPEC) -> Frame
     _fill(index, vectors)
     say("embedded: building the graph")
     index.optimize()
-    index.finish([])
+    index.mark_complete([])
     return index
 
 
@@ -304,11 +304,11 @@ def _fill(index: FrameIndex, vectors: np.ndarray, start: int = 0, rate: float = 
     for batch, first in enumerate(range(start, len(vectors), BATCH)):
         index.add(index.missing(list(_frames(first, len(vectors)))), vectors[first : first + BATCH])
         if batch % FLUSH_EVERY == 0:
-            index.finish([])
+            index.mark_complete([])
         time.sleep(max(0.0, began + (first - start) / rate - time.perf_counter()))
         if batch % 1000 == 999:
             say(f"{first:,} of {len(vectors):,} frames stored")
-    index.finish([])
+    index.mark_complete([])
 
 
 def _frames(first: int, end: int) -> Iterator[Frame]:

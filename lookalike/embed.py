@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from lookalike.ahead import read_ahead
 from lookalike.contract import EncoderSpec
+from lookalike.dedupe import Deduper
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.footage import Frame, Source, read_source
@@ -24,7 +25,6 @@ from lookalike.footage.playlist import stamp
 from lookalike.footage.tracks import every_track
 from lookalike.index import StoredFrame
 from lookalike.ingest import BATCH, QUEUE_FRAMES, OnFrames, OnReconnect, Summary
-from lookalike.runs import Runs
 from lookalike.sampling import Sampling
 from lookalike.table import from_table, schema, to_table
 
@@ -42,20 +42,20 @@ class Job:
     summary: Summary = field(default_factory=Summary)
 
     def embed(self, source: Source) -> Iterator[Embedded]:
-        """The frames of one source with their embeddings, in batches; of runs, the frame that stands for each.
+        """The frames of one source with their embeddings, in batches; of segments, the frame that stands for each.
 
         Ctrl-C ends a stream, which has no other end.
         """
-        runs = Runs(self.sampling.dedupe) if self.sampling.dedupe else None
+        deduper = Deduper(self.sampling.dedupe) if self.sampling.dedupe else None
         for batch in _batches(self._frames(source)):
             embeddings = self.summary.embedded(batch, self.encoder)
-            frames, kept = runs.push(batch, embeddings) if runs else (batch, embeddings)
+            frames, kept = deduper.push(batch, embeddings) if deduper else (batch, embeddings)
             self.summary.saw(batch)
             self.summary.added += len(frames)
             yield frames, kept
             self.on_frames(batch)
-        if runs:
-            frames, kept = runs.close()
+        if deduper:
+            frames, kept = deduper.close()
             self.summary.added += len(frames)
             yield frames, kept
 

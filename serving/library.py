@@ -1,4 +1,4 @@
-"""What an index holds, by recording; made from the frames, so that sources which are not finished count, too."""
+"""What an index holds, by recording; made from the frames, so that sources which are not complete count, too."""
 
 from __future__ import annotations
 

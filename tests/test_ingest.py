@@ -57,7 +57,7 @@ def test_what_is_there_whole_is_not_decoded_again(two_clips, tiny, index, monkey
     """Not under another name, and not what broke off; only what could not be read at all is tried again."""
     sources = find_sources([two_clips])
     first = index_footage(sources, tiny, index, Sampling(5, regions=None), done)
-    assert index.finished(next(read_frames(sources)).source_id, "fps=5").frames == 12
+    assert index.source_record(next(read_frames(sources)).source_id, "fps=5").frames == 12
     monkeypatch.setattr("lookalike.footage.read._sample", lambda *_: pytest.fail("decoded again"))
     (tmp_path / "renamed.mp4").write_bytes((two_clips / "a.mp4").read_bytes())
     again = index_footage(
@@ -80,7 +80,7 @@ def test_a_recording_that_was_moved_is_found_where_it_is_now(two_clips, tiny, in
     old.unlink()
     assert index_footage(moved, tiny, index, Sampling(5, regions=None), done).added == 0
     assert {(one.source, one.camera) for one in index.frames()} == {(str(new), "gate")}
-    assert [one.source for one in index.all_finished()] == [str(new)]
+    assert [one.source for one in index.source_records()] == [str(new)]
     assert index.search(index.vector(next(index.frames()).id), 1, Filters(("gate",)))[0].source == str(new)
 
 
@@ -124,7 +124,7 @@ def test_streams_are_indexed_beside_files(tiny, index, tmp_path):
         summary = index_footage(sources, tiny, index, ALL, done)
     assert (summary.sources, summary.added, summary.skipped) == (3, 3 * 50, [])
     assert Counter(one.source for one in index.frames()) == {gate.url: 50, dock.url: 50, str(clip): 50}
-    assert [one.source for one in index.all_finished()] == [str(clip)]
+    assert [one.source for one in index.source_records()] == [str(clip)]
 
 
 def test_what_a_camera_shows_for_long_is_stored_when_it_is_stopped(tiny, index, tmp_path):
@@ -184,7 +184,7 @@ def test_a_run_that_says_the_same_is_stored_once_with_its_span(tiny, index, tmp_
     assert (summary.frames, summary.added, index.count()) == (50, 3, 3)
     runs = sorted((one.time_s, one.end_s, one.stands_for) for one in index.frames())
     assert runs == [(0, 3.8, 20), (4, 6.8, 15), (7, 9.8, 15)]
-    (known,) = index.all_finished()
+    (known,) = index.source_records()
     assert (known.sampler, known.frames, known.stored) == ("dedupe=0.95", 50, 3)
     again = index_footage(find_sources([clip]), tiny, index, Sampling(dedupe=0.95), done)
     assert (again.frames, again.added, index.count()) == (50, 0, 3)
@@ -257,7 +257,7 @@ def test_regions_are_stored_beside_their_frames_and_found_by_a_crop(two_clips, t
     assert (summary.frames, summary.added, index.count()) == (12, 120, 120)
     assert summary.regions == 108
     assert summary.regions_s > 0
-    (known,) = index.all_finished()
+    (known,) = index.source_records()
     assert (known.sampler, known.frames, known.stored) == ("fps=5,regions=grid", 12, 120)
     assert len(list(index.frames(Filters(whole=True)))) == 12
     assert verify(index).good

@@ -179,15 +179,15 @@ def _candidates(index: FrameIndex, clip: np.ndarray, filters: Filters) -> list[s
 
 
 def _recording(index: FrameIndex, source: str, filters: Filters) -> tuple[np.ndarray, np.ndarray, StoredFrame]:
-    """Times, (M,), and embeddings, (M, D), of one source in order; a run of frames counts at its start and its end.
+    """Times, (M,), and embeddings, (M, D), of one source in order; a segment counts at its start and its end.
 
     And one of its frames."""
     pages = list(index.vectors(replace(filters, sources=(source,), whole=True)))
     frames = [frame for page, _ in pages for frame in page]
     vectors = np.concatenate([page for _, page in pages])
     starts, ends = np.array([frame.time_s for frame in frames]), np.array([frame.end_s for frame in frames])
-    runs = ends > starts
-    times_s, vectors = np.concatenate([starts, ends[runs]]), np.concatenate([vectors, vectors[runs]])
+    segments = ends > starts
+    times_s, vectors = np.concatenate([starts, ends[segments]]), np.concatenate([vectors, vectors[segments]])
     order = np.argsort(times_s, kind="stable")
     return times_s[order], vectors[order], frames[0]
 

@@ -4,14 +4,14 @@ from lookalike.index.clock import TimeOfDay
 from lookalike.index.filters import Filters
 from lookalike.index.frames import FrameIndex, open_index
 from lookalike.index.record import StoredFrame, is_frame_id
-from lookalike.index.schema import Choice, Finished, Hit
+from lookalike.index.schema import Choice, Hit, SourceRecord
 
 __all__ = [
     "Choice",
     "Filters",
-    "Finished",
     "FrameIndex",
     "Hit",
+    "SourceRecord",
     "StoredFrame",
     "TimeOfDay",
     "is_frame_id",

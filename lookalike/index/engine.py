@@ -9,7 +9,7 @@ import numpy as np
 
 from lookalike.index.filters import Filters
 from lookalike.index.record import StoredFrame
-from lookalike.index.schema import Finished, Scored
+from lookalike.index.schema import Scored, SourceRecord
 
 MOST_NEAREST = 8000  # frames that `nearest` is asked for
 
@@ -55,20 +55,20 @@ class Engine(Protocol):
         """
         ...
 
-    def finished(self, source_id: str, sampler: str) -> Finished | None:
-        """What `finish` was told of this source, with this sampler; None if nothing."""
+    def source_record(self, source_id: str, sampler: str) -> SourceRecord | None:
+        """What was noted of this source, with this sampler; None if nothing."""
         ...
 
-    def finish(self, done: Sequence[Finished]) -> None:
+    def mark_complete(self, records: Sequence[SourceRecord]) -> None:
         """Note that all frames of these sources are stored, and durable."""
         ...
 
-    def all_finished(self) -> Iterator[Finished]:
-        """All that `finish` was told, and was not taken back."""
+    def source_records(self) -> Iterator[SourceRecord]:
+        """All that was noted by `mark_complete`, and not taken back."""
         ...
 
-    def unfinish(self, source_ids: Collection[str]) -> None:
-        """Take back what `finish` was told of these sources."""
+    def unmark(self, source_ids: Collection[str]) -> None:
+        """Take back what was noted of these sources."""
         ...
 
     def count(self) -> int:

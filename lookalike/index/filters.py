@@ -66,7 +66,7 @@ class Filters:
 
     cameras, sources, source_ids: any of these; empty means all. since, until: inclusive. A datetime is compared with
     the wall-clock time of the recording, a number with the seconds since the start of its clip; a frame that stands for
-    a run of frames meets them if any moment of the run does. time_of_day: of that wall-clock time, where a run begins.
+    a segment meets them if any moment of it does. time_of_day: of that wall-clock time, where a segment begins.
     whole: no regions of frames.
     Raises: ValueError for a bound that is not finite, or at the ends of the calendar.
     """

@@ -27,15 +27,15 @@ from lookalike.index.ask import (
     SearchRequest,
     questions_of,
 )
-from lookalike.index.background import Background
+from lookalike.index.calibration import ScoreCalibrator
+from lookalike.index.diversify import diversify
 from lookalike.index.engine import MOST_NEAREST, Engine
 from lookalike.index.filters import Filters
-from lookalike.index.folder import FolderPlace
-from lookalike.index.generations import Place, open_generation
+from lookalike.index.folder import FolderLocation
+from lookalike.index.generations import IndexLocation, open_generation
 from lookalike.index.moments import collapse
 from lookalike.index.record import FROM_ELSEWHERE, StoredFrame, is_frame_id
-from lookalike.index.schema import Choice, Finished, Hit, Scored, first_not_unit
-from lookalike.index.spread import spread
+from lookalike.index.schema import Choice, Hit, Scored, SourceRecord, first_not_unit
 from lookalike.parts import LAYOUT, SMALLEST, span, weigh
 from lookalike.region import Region
 from lookalike.server_options import ONE_NODE, ServerOptions
@@ -56,10 +56,10 @@ _GRID = {str(region) for region in GRID}  # regions that are cut whether or not 
 class FrameIndex:
     """Frames of one space. Use as a context manager, so that an embedded index is released."""
 
-    def __init__(self, engine: Engine, spec: EncoderSpec, place: Place | None = None) -> None:
-        """place: closed with the index."""
-        self._engine, self._place = engine, place
-        self._background = Background(engine)
+    def __init__(self, engine: Engine, spec: EncoderSpec, location: IndexLocation | None = None) -> None:
+        """location: closed with the index."""
+        self._engine, self._location = engine, location
+        self._calibrator = ScoreCalibrator(engine)
         self.spec = spec
 
     def add(self, frames: Sequence[Frame], embeddings: np.ndarray, remote: bool = False) -> None:
@@ -120,11 +120,11 @@ class FrameIndex:
             is_last = fetch >= MOST_NEAREST or all(len(one) < fetch for one in found)
             hits = collapse(_merged(found, None if is_last else fetch), by_clip=choice.by == "clip")
             if choice.min_percentile is not None:
-                hits = self._background.above(choice.min_percentile, vectors, hits)
+                hits = self._calibrator.above(choice.min_percentile, vectors, hits)
             in_vain = choice.min_percentile is not None and len(hits) == before  # what is further away is below, too
             if len(hits) >= wanted or is_last or in_vain:
                 chosen = self._chosen(hits[:wanted], top, choice.diverse, questions[0])
-                return self._background.calibrate(vectors, chosen)
+                return self._calibrator.calibrate(vectors, chosen)
             before, fetch = len(hits), fetch * 4
 
     def _nearest(self, question: Question, limit: int, filters: Filters, min_score: float | None) -> list[Scored]:
@@ -145,7 +145,7 @@ class FrameIndex:
         vectors = np.stack([stored[hit.id][0] for hit in there])
         if question.scale is not None:
             vectors = vectors * question.scale
-        return [there[number] for number in spread(np.array([hit.score for hit in there]), vectors, top, diverse)]
+        return [there[number] for number in diversify(np.array([hit.score for hit in there]), vectors, top, diverse)]
 
     def _moving(self, example: QueryExample) -> Moving:
         """What moves in the stored frame that an example is of; of another picture, the usual view of its camera."""
@@ -166,7 +166,7 @@ class FrameIndex:
         least = LEAST_AREA * max(region.w * region.h for region, _ in moving)
         large = sorted((one for one in moving if one[0].w * one[0].h >= least), key=lambda one: -one[0].w * one[0].h)
         regions = [(str(region), vector) for region, vector in large[:MOST_REGIONS]]
-        return Moving(regions, self._background.usual(frames[0].camera))
+        return Moving(regions, self._calibrator.usual(frames[0].camera))
 
     def _near(self, moment: FrameMoment | None) -> tuple[list[StoredFrame], np.ndarray]:
         """The frame that is nearest to a moment of its recording, and its regions; with vectors, float32 (N, D)."""
@@ -200,14 +200,14 @@ class FrameIndex:
         found = self._nearest(question, 1, WHOLE, SAME_CAMERA) if question.length >= SMALLEST else []
         if not found:
             return None
-        return self._background.usual_beyond(found[0].frame.camera, vector, span(parts, "layout"))
+        return self._calibrator.usual_beyond(found[0].frame.camera, vector, span(parts, "layout"))
 
     def _moving_in(self, frame: StoredFrame) -> Region | None:
         """The region, if it is one because something moves in it that does not always: no whole frame, and no cell."""
         if not frame.region or frame.region in _GRID:
             return None
         region = Region.parse(frame.region)
-        return None if self._background.moves_always(frame.camera, region) else region
+        return None if self._calibrator.moves_always(frame.camera, region) else region
 
     def example(self, frame_id: str) -> QueryExample:
         """A stored frame, or a stored region of one, to search by. Raises: IndexStoreError if the id is unknown."""
@@ -246,21 +246,21 @@ class FrameIndex:
             raise IndexStoreError(f"no frame has the id {frame_id!r}; take one from a search hit")
         return found
 
-    def finished(self, source_id: str, sampler: str) -> Finished | None:
+    def source_record(self, source_id: str, sampler: str) -> SourceRecord | None:
         """What is known of a source that was stored from end to end; None if it was not, or with another sampler."""
-        return self._engine.finished(source_id, sampler)
+        return self._engine.source_record(source_id, sampler)
 
-    def finish(self, done: Sequence[Finished]) -> None:
+    def mark_complete(self, records: Sequence[SourceRecord]) -> None:
         """Note that all frames of these sources were added. They are made durable first: a crash in between only
         costs reading those sources again."""
         self._engine.flush()
-        if done:
-            self._engine.finish(done)
+        if records:
+            self._engine.mark_complete(records)
 
-    def rename(self, known: Finished, source: str, camera: str) -> None:
-        """Let a finished source be known by another name from now on, and belong to another camera."""
+    def rename(self, known: SourceRecord, source: str, camera: str) -> None:
+        """Let a complete source be known by another name from now on, and belong to another camera."""
         self._engine.rename(known.source_id, source, camera)
-        self.finish([dataclasses.replace(known, source=source, camera=camera)])
+        self.mark_complete([dataclasses.replace(known, source=source, camera=camera)])
 
     def frames(self, filters: Filters = EVERYWHERE) -> Iterator[StoredFrame]:
         """Each frame that meets the conditions, in no particular order."""
@@ -270,18 +270,18 @@ class FrameIndex:
         """The frames that meet the conditions, a page at a time, and their embeddings, float32 (N, D)."""
         return self._engine.vectors(filters, PAGE)
 
-    def all_finished(self) -> Iterator[Finished]:
+    def source_records(self) -> Iterator[SourceRecord]:
         """Every source that was stored from end to end."""
-        return self._engine.all_finished()
+        return self._engine.source_records()
 
     def forget(self, filters: Filters) -> int:
-        """Remove the frames that meet the conditions; their sources are no longer finished. Returns: how many.
+        """Remove the frames that meet the conditions; their sources are no longer complete. Returns: how many.
 
         A crash in between leaves frames that the next call removes.
         """
         source_ids = [frame.source_id for frame in self.frames(filters)]
         if source_ids:
-            self._engine.unfinish(set(source_ids))
+            self._engine.unmark(set(source_ids))
             self._engine.delete(filters)
             self._engine.flush()
         return len(source_ids)
@@ -293,7 +293,7 @@ class FrameIndex:
 
     def has_another_generation(self) -> bool:
         """Whether one of another encoder is kept, to go back to."""
-        pointer = self._place.pointer() if self._place else None
+        pointer = self._location.pointer() if self._location else None
         return pointer is not None and pointer.previous is not None
 
     def count(self) -> int:
@@ -304,8 +304,8 @@ class FrameIndex:
 
     def close(self) -> None:
         self._engine.close()
-        if self._place:
-            self._place.close()
+        if self._location:
+            self._location.close()
 
     def __enter__(self) -> Self:
         return self
@@ -352,18 +352,18 @@ def open_index(
         from lookalike.index.service import ServiceEngine
 
         return FrameIndex(ServiceEngine(str(location).rstrip("/"), about, spec.space, spec.dim, create), spec)
-    place = _place_at(location, live, options)
-    return FrameIndex(open_generation(place, spec, create), spec, place)
+    at = _location_at(location, live, options)
+    return FrameIndex(open_generation(at, spec, create), spec, at)
 
 
-def place_of(location: str | Path) -> Place:
+def location_of(location: str | Path) -> IndexLocation:
     """Where the generations of an index are, or would be; nothing is opened yet.
 
     Raises: IndexStoreError for a service, whose index is asked and not kept over HTTP.
     """
     if _service_at(location):
         raise IndexStoreError(f"{location}: a service; give the folder of its index, or the URL of its Qdrant server")
-    return _place_at(location)
+    return _location_at(location)
 
 
 def _service_at(location: str | Path) -> dict[str, Any] | None:
@@ -376,25 +376,25 @@ def _service_at(location: str | Path) -> dict[str, Any] | None:
     return ask_who(f"{parts.scheme}://{parts.netloc}")
 
 
-def _place_at(location: str | Path, live: bool = False, options: ServerOptions = ONE_NODE) -> Place:
+def _location_at(location: str | Path, live: bool = False, options: ServerOptions = ONE_NODE) -> IndexLocation:
     if str(location).startswith(("http://", "https://")):
         return _collection_at(str(location), options)
     if "://" in str(location):
         raise IndexStoreError(f"{location}: expected a folder, or a URL that begins with http:// or https://")
-    return FolderPlace(Path(location), live)
+    return FolderLocation(Path(location), live)
 
 
-def _collection_at(url: str, options: ServerOptions) -> Place:
+def _collection_at(url: str, options: ServerOptions) -> IndexLocation:
     from qdrant_client import QdrantClient
 
-    from lookalike.index.collection import CollectionPlace
+    from lookalike.index.collection import CollectionLocation
     from lookalike.index.uploads import STREAMS
 
     parts = urlsplit(url)
     base = f"{parts.scheme}://{parts.netloc}"
     # The client's own default port is 6333 even for a URL that names none.
     client = QdrantClient(url=base, api_key=os.environ.get("QDRANT_API_KEY"), timeout=30, **_grpc())
-    return CollectionPlace(client, base, parts.path.strip("/") or DEFAULT_COLLECTION, options, STREAMS)
+    return CollectionLocation(client, base, parts.path.strip("/") or DEFAULT_COLLECTION, options, STREAMS)
 
 
 def _grpc() -> dict[str, Any]:

@@ -14,10 +14,10 @@ ROUNDING_S = 1e-6
 
 
 @dataclass
-class _Run:
+class _Moment:
     """The best of some frames, the span of all of them, and how many frames and moments they are.
 
-    rank: how many runs were begun by better frames.
+    rank: how many moments were begun by better frames.
     """
 
     rank: int
@@ -38,58 +38,58 @@ def collapse(scored: Iterable[Scored], moment_s: float = MOMENT_S, by_clip: bool
     scored: best first. by_clip: then merge the moments of each source.
     Returns: hits, best first; `span_s` runs from the earliest to the latest merged frame.
     """
-    runs = _moments(scored, moment_s)
-    return [_hit(run) for run in (_clips(runs) if by_clip else runs)]
+    moments = _moments(scored, moment_s)
+    return [_hit(moment) for moment in (_clips(moments) if by_clip else moments)]
 
 
-def _moments(scored: Iterable[Scored], moment_s: float) -> list[_Run]:
+def _moments(scored: Iterable[Scored], moment_s: float) -> list[_Moment]:
     by_source: dict[str, _InOrder] = {}
-    runs: list[_Run] = []
+    moments: list[_Moment] = []
     counted: set[tuple[str, float]] = set()
     for one in scored:
         frame = one.frame
         known = by_source.setdefault(frame.source_id, _InOrder())
-        run = known.best_near(frame, moment_s)
-        if run is None:
-            run = _Run(len(runs), one, frame.time_s, frame.end_s, 0)
-            known.add(run)
-            runs.append(run)
+        moment = known.best_near(frame, moment_s)
+        if moment is None:
+            moment = _Moment(len(moments), one, frame.time_s, frame.end_s, 0)
+            known.add(moment)
+            moments.append(moment)
         at = frame.source_id, frame.time_s
-        run.take((frame.time_s, frame.end_s), 0 if at in counted else frame.stands_for)
+        moment.take((frame.time_s, frame.end_s), 0 if at in counted else frame.stands_for)
         counted.add(at)  # a frame and its regions are one
-    return runs
+    return moments
 
 
 @dataclass
 class _InOrder:
-    """The runs of one source in the order of time; their best frames are more than a moment apart."""
+    """The moments of one source in the order of time; their best frames are more than a moment apart."""
 
     starts_s: list[float] = field(default_factory=list)
-    runs: list[_Run] = field(default_factory=list)
+    moments: list[_Moment] = field(default_factory=list)
 
-    def add(self, run: _Run) -> None:
-        at = bisect_right(self.starts_s, run.start_s)
-        self.starts_s.insert(at, run.start_s)
-        self.runs.insert(at, run)
+    def add(self, moment: _Moment) -> None:
+        at = bisect_right(self.starts_s, moment.start_s)
+        self.starts_s.insert(at, moment.start_s)
+        self.moments.insert(at, moment)
 
-    def best_near(self, frame: HitFrame, moment_s: float) -> _Run | None:
+    def best_near(self, frame: HitFrame, moment_s: float) -> _Moment | None:
         """The first by rank whose best frame is within `moment_s`."""
         at, near = bisect_right(self.starts_s, frame.end_s + moment_s + ROUNDING_S), None
-        while at and self.runs[at - 1].best.frame.end_s + moment_s + ROUNDING_S >= frame.time_s:
+        while at and self.moments[at - 1].best.frame.end_s + moment_s + ROUNDING_S >= frame.time_s:
             at -= 1
-            run = self.runs[at]
-            if _apart_s(run.best.frame, frame) <= moment_s and (near is None or run.rank < near.rank):
-                near = run
+            moment = self.moments[at]
+            if _apart_s(moment.best.frame, frame) <= moment_s and (near is None or moment.rank < near.rank):
+                near = moment
         return near
 
 
 def _apart_s(one: HitFrame, other: HitFrame) -> float:
-    """Seconds between the runs that two frames stand for; 0 or less where they meet."""
+    """Seconds between the segments that two frames stand for; 0 or less where they meet."""
     return max(one.time_s - other.end_s, other.time_s - one.end_s)
 
 
-def _clips(moments: Iterable[_Run]) -> list[_Run]:
-    clips: dict[str, _Run] = {}
+def _clips(moments: Iterable[_Moment]) -> list[_Moment]:
+    clips: dict[str, _Moment] = {}
     for moment in moments:
         clip = clips.setdefault(moment.best.frame.source_id, moment)
         if clip is not moment:
@@ -98,19 +98,19 @@ def _clips(moments: Iterable[_Run]) -> list[_Run]:
     return list(clips.values())
 
 
-def _hit(run: _Run) -> Hit:
-    frame = run.best.frame
+def _hit(moment: _Moment) -> Hit:
+    frame = moment.best.frame
     return Hit(
         id=frame.id,
-        score=run.best.score,
+        score=moment.best.score,
         source=frame.source,
         source_id=frame.source_id,
         camera=frame.camera,
         time_s=frame.time_s,
-        span_s=(run.start_s, run.end_s),
+        span_s=(moment.start_s, moment.end_s),
         captured_at=frame.captured_at,
-        frames=run.frames,
-        moments=run.moments,
+        frames=moment.frames,
+        moments=moment.moments,
         region=frame.region,
-        asked=run.best.asked,
+        asked=moment.best.asked,
     )

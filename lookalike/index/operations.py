@@ -13,7 +13,7 @@ from lookalike.index import wire
 from lookalike.index.engine import MOST_NEAREST
 from lookalike.index.filters import Filters
 from lookalike.index.record import StoredFrame
-from lookalike.index.schema import Finished, Scored
+from lookalike.index.schema import Scored, SourceRecord
 from lookalike.index.wire import Code
 
 MAX_POINTS = 256  # of one request: the embedded engine takes them in within 10 ms, and answers nothing meanwhile
@@ -93,14 +93,14 @@ OPERATIONS = {
         Code(wire.write_page, wire.read_page),
         lines=_same,
     ),
-    "finished": Operation({"source_id": _TEXT, "sampler": _TEXT}, _RECORD),
-    "all_finished": Operation({}, _RECORDS),
+    "source_record": Operation({"source_id": _TEXT, "sampler": _TEXT}, _RECORD),
+    "source_records": Operation({}, _RECORDS),
     "count": Operation({}, Code(_same, wire.read_number)),
     "upsert": Operation({"frames": _FOREIGN, "vectors": Code(wire.pack, wire.read_unit)}, writes=True, joined=list),
     "delete": Operation({"filters": _FILTERS}, writes=True),
     "rename": Operation({"source_id": _TEXT, "source": _TEXT, "camera": _TEXT, "remote": _REMOTE}, writes=True),
-    "finish": Operation({"done": _RECORDS}, writes=True, joined=list),
-    "unfinish": Operation({"source_ids": _TEXTS}, writes=True, joined=list),
+    "mark_complete": Operation({"records": _RECORDS}, writes=True, joined=list),
+    "unmark": Operation({"source_ids": _TEXTS}, writes=True, joined=list),
     "flush": Operation(writes=True),
     "optimize": Operation(writes=True),
 }
@@ -130,17 +130,17 @@ class Asked:
     def rename(self, source_id: str, source: str, camera: str, remote: bool | None = None) -> None:
         self._ask("rename", source_id, source, camera, remote)
 
-    def finished(self, source_id: str, sampler: str) -> Finished | None:
-        return self._ask("finished", source_id, sampler)
+    def source_record(self, source_id: str, sampler: str) -> SourceRecord | None:
+        return self._ask("source_record", source_id, sampler)
 
-    def finish(self, done: Sequence[Finished]) -> None:
-        self._ask("finish", done)
+    def mark_complete(self, records: Sequence[SourceRecord]) -> None:
+        self._ask("mark_complete", records)
 
-    def all_finished(self) -> Iterator[Finished]:
-        return iter(self._ask("all_finished"))
+    def source_records(self) -> Iterator[SourceRecord]:
+        return iter(self._ask("source_records"))
 
-    def unfinish(self, source_ids: Collection[str]) -> None:
-        self._ask("unfinish", sorted(source_ids))
+    def unmark(self, source_ids: Collection[str]) -> None:
+        self._ask("unmark", sorted(source_ids))
 
     def count(self) -> int:
         return self._ask("count")

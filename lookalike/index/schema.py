@@ -38,7 +38,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Finished:
+class SourceRecord:
     """A source whose frames are all stored. sampler: which frames those are. reason: what it was cut short by, if so.
 
     source_id: SHA-256 of its bytes. source: a path that it had. frames: how many were read. stored: how many frames
@@ -72,9 +72,9 @@ class Scored:
 
 @dataclass(frozen=True)
 class Hit:
-    """One moment: the best frame of a run of neighbouring frames, and the span of that run in seconds.
+    """One moment: the best of some neighbouring frames, and the span of these in seconds.
 
-    frames: how many were found of that run, and those that they stand for. moments: 1, or how many a whole clip has.
+    frames: how many of these were found, and those that they stand for. moments: 1, or how many a whole clip has.
     percentile: the share, 0 to 100, of the other frames of its camera that are less similar to the query.
     region: the part of the picture that was found, x,y,w,h in shares; None for the whole. asked: the same of the query:
     the part of it that found this, or DIFFERENCE. source_id: SHA-256 of the source's bytes.

@@ -15,7 +15,7 @@ from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedR
 from lookalike.errors import IndexStoreError, SpaceMismatch
 from lookalike.index.filters import AllOf, AnyOf, Condition, DateRange, Filters, IsEmpty, NumberRange, OneOf
 from lookalike.index.record import HIT_FIELDS, HitFrame, StoredFrame, renamed
-from lookalike.index.schema import Finished, Scored
+from lookalike.index.schema import Scored, SourceRecord
 from lookalike.index.uploads import Uploads
 from lookalike.server_options import ONE_NODE, ServerOptions
 
@@ -162,25 +162,25 @@ class ServerEngine:
         with answered():
             self._client.set_payload(self._collection, fields, models.Filter(must=[same]), wait=True)
 
-    def finished(self, source_id: str, sampler: str) -> Finished | None:
+    def source_record(self, source_id: str, sampler: str) -> SourceRecord | None:
         with answered():
             records = self._client.retrieve(self._ledger, [_entry_id(self._space, source_id, sampler)])
         fields = records[0].payload if records else None
-        return Finished(**fields) if fields else None
+        return SourceRecord(**fields) if fields else None
 
-    def finish(self, done: Sequence[Finished]) -> None:
+    def mark_complete(self, records: Sequence[SourceRecord]) -> None:
         points = [
             models.PointStruct(id=_entry_id(self._space, one.source_id, one.sampler), vector={}, payload=asdict(one))
-            for one in done
+            for one in records
         ]
         with answered():
             self._client.upsert(self._ledger, points, wait=True)
 
-    def all_finished(self) -> Iterator[Finished]:
+    def source_records(self) -> Iterator[SourceRecord]:
         return read_ledger(self._client, self._collection, self._space)
 
-    def unfinish(self, source_ids: Collection[str]) -> None:
-        known = [one for one in self.all_finished() if one.source_id in source_ids]
+    def unmark(self, source_ids: Collection[str]) -> None:
+        known = [one for one in self.source_records() if one.source_id in source_ids]
         if known:
             entries: list[models.ExtendedPointId] = [
                 _entry_id(self._space, one.source_id, one.sampler) for one in known
@@ -220,11 +220,11 @@ def ledger_of(collection: str) -> str:
     return f"{collection}-ledger"
 
 
-def read_ledger(client: QdrantClient, collection: str, space: str) -> Iterator[Finished]:
+def read_ledger(client: QdrantClient, collection: str, space: str) -> Iterator[SourceRecord]:
     """What the ledger of a collection says of a space."""
     for entries in _pages(client, ledger_of(collection), None, PAGE, False):
         for entry in entries:
-            one = Finished(**entry.payload or {})
+            one = SourceRecord(**entry.payload or {})
             if str(entry.id) == _entry_id(space, one.source_id, one.sampler):
                 yield one
 

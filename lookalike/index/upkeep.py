@@ -11,7 +11,7 @@ from typing import Any
 from lookalike.footage.archive import inside, members
 from lookalike.footage.sources import split_track
 from lookalike.index.frames import FrameIndex
-from lookalike.index.schema import Finished
+from lookalike.index.schema import SourceRecord
 
 
 @dataclass
@@ -77,8 +77,8 @@ def verify(index: FrameIndex) -> Verdict:
     for frame in index.frames():
         stored[frame.source_id] += 1
         sources.setdefault(frame.source_id, frame.source)
-    said: dict[str, Finished] = {}
-    for one in index.all_finished():  # of several samplers, the one with most frames
+    said: dict[str, SourceRecord] = {}
+    for one in index.source_records():  # of several samplers, the one with most frames
         if one.source_id not in said or one.stored > said[one.source_id].stored:
             said[one.source_id] = one
     short = [(one.source, stored[key], one.stored) for key, one in said.items() if stored[key] < one.stored]

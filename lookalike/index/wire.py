@@ -18,7 +18,7 @@ import numpy as np
 from lookalike.index.clock import TimeOfDay, time_zone, utc_text
 from lookalike.index.filters import Filters
 from lookalike.index.record import HIT_FIELDS, HitFrame, StoredFrame, check_payload, is_frame_id
-from lookalike.index.schema import Finished, Scored, first_not_unit
+from lookalike.index.schema import Scored, SourceRecord, first_not_unit
 
 Read = Callable[[Any, int], Any]
 
@@ -127,7 +127,8 @@ def write_filters(filters: Filters) -> dict[str, Any]:
 def read_filters(entry: Any, dim: int = 0) -> Filters:
     """What is not there is as if it had not been asked."""
     fields = read_object(entry, _FILTERS)
-    return Filters(**fields | {name: tuple(fields[name]) for name in ("cameras", "sources", "source_ids")})
+    fields |= {name: tuple(fields[name]) for name in ("cameras", "sources", "source_ids")}
+    return Filters(**fields)
 
 
 def each(read: Read) -> Read:
@@ -182,5 +183,5 @@ _RECORD: dict[str, Read] = {
 }
 
 
-def read_record(entry: Any, dim: int = 0) -> Finished:
-    return Finished(**read_object(entry, _RECORD))
+def read_record(entry: Any, dim: int = 0) -> SourceRecord:
+    return SourceRecord(**read_object(entry, _RECORD))

@@ -33,7 +33,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from lookalike import ingest
 from lookalike.encoder import Encoder
-from lookalike.index.folder import FolderPlace
+from lookalike.index.folder import FolderLocation
 from lookalike.reindex import reindex
 
 number = itertools.count(1)
@@ -48,7 +48,7 @@ def bar(sources):
     yield told
 
 ingest.BATCH, ingest.FLUSH_EVERY = 8, 1
-reindex(FolderPlace(Path(sys.argv[2])), Encoder(sys.argv[1], "cpu", threads=1), bar)
+reindex(FolderLocation(Path(sys.argv[2])), Encoder(sys.argv[1], "cpu", threads=1), bar)
 """
 
 

@@ -13,8 +13,8 @@ import pytest
 from qdrant_client import QdrantClient
 
 from lookalike.errors import IndexStoreError
-from lookalike.index import Choice, Filters, Finished, FrameIndex, TimeOfDay, background, open_index
-from lookalike.index.background import SAMPLE, Background
+from lookalike.index import Choice, Filters, FrameIndex, SourceRecord, TimeOfDay, calibration, open_index
+from lookalike.index.calibration import SAMPLE, ScoreCalibrator
 from lookalike.index.record import HitFrame, StoredFrame
 from lookalike.index.server import ServerEngine
 from lookalike.region import Region
@@ -43,7 +43,7 @@ def service(tmp_path_factory):
 def emptied(location) -> FrameIndex:
     opened = open_index(location, SPEC, create=True)
     opened._engine.delete(Filters())
-    opened._engine.unfinish({one.source_id for one in opened.all_finished()})
+    opened._engine.unmark({one.source_id for one in opened.source_records()})
     return opened
 
 
@@ -159,27 +159,27 @@ def test_missing_are_those_not_stored_each_once(index):
 
 def test_a_finished_source_is_known_by_its_content_and_its_sampler(index):
     whole, cut = (
-        Finished("a", "fps=2", "gate/a.mp4", 120, 120),
-        Finished("b", "all", "gate/b.mp4", 7, 7, "ends at 0.3 s"),
+        SourceRecord("a", "fps=2", "gate/a.mp4", 120, 120),
+        SourceRecord("b", "all", "gate/b.mp4", 7, 7, "ends at 0.3 s"),
     )
-    index.finish([whole, cut])
-    assert index.finished("a", "fps=2") == whole
-    assert index.finished("b", "all") == cut
-    assert index.finished("a", "all") is None
-    assert index.finished("c", "fps=2") is None
+    index.mark_complete([whole, cut])
+    assert index.source_record("a", "fps=2") == whole
+    assert index.source_record("b", "all") == cut
+    assert index.source_record("a", "all") is None
+    assert index.source_record("c", "fps=2") is None
     moved = dataclasses.replace(whole, source="archive/a.mp4")
-    index.finish([moved])
-    assert index.finished("a", "fps=2") == moved
+    index.mark_complete([moved])
+    assert index.source_record("a", "fps=2") == moved
 
 
 def test_a_source_takes_another_name_and_another_camera(index):
     index.add([frame("a", 0, "gate"), frame("a", 5, "gate"), frame("b", 0, "gate")], at(0, 1, 2))
-    known = Finished("a", "all", "gate/a.mp4", 2, 2)
-    index.finish([known])
+    known = SourceRecord("a", "all", "gate/a.mp4", 2, 2)
+    index.mark_complete([known])
     index.rename(known, "archive/a.mp4", "dock")
     assert found(index, Filters(("dock",))) == found(index, Filters(sources=("archive/a.mp4",))) == {"a"}
     assert found(index, Filters(("gate",))) == {"b"}
-    assert index.finished("a", "all") == dataclasses.replace(known, source="archive/a.mp4", camera="dock")
+    assert index.source_record("a", "all") == dataclasses.replace(known, source="archive/a.mp4", camera="dock")
     assert {one.pts_us for one in index.frames(Filters(("dock",)))} == {0, 5_000_000}  # the rest stays
 
 
@@ -226,13 +226,13 @@ def test_what_is_forgotten_is_gone_and_its_source_is_not_finished(index):
     gate = [frame("a", second, "gate") for second in range(5)]
     dock = [frame("b", second, "dock") for second in range(5)]
     index.add([*gate, *dock], at(*range(10)))
-    index.finish([Finished("a", "all", "gate/a.mp4", 5, 5), Finished("b", "all", "dock/b.mp4", 5, 5)])
+    index.mark_complete([SourceRecord("a", "all", "gate/a.mp4", 5, 5), SourceRecord("b", "all", "dock/b.mp4", 5, 5)])
     assert index.forget(Filters(("gate",), until=2.0)) == 3
     assert {one.id for one in index.frames()} == {one.id for one in [*gate[3:], *dock]}
-    assert [one.source_id for one in index.all_finished()] == ["b"]
+    assert [one.source_id for one in index.source_records()] == ["b"]
     assert index.forget(Filters(("gate",), until=2.0)) == 0
     assert index.forget(Filters(sources=("dock/b.mp4",))) == 5
-    assert (index.count(), list(index.all_finished())) == (2, [])
+    assert (index.count(), list(index.source_records())) == (2, [])
 
 
 def test_regions_are_left_out_where_only_whole_frames_count(index):
@@ -428,7 +428,7 @@ def test_a_sample_tells_the_percentile_and_is_the_same_for_all(index):
     hit = index.search(QUERY, filters=Filters(sources=("gate/a.mp4",)))[0]
     share = 4000 / 4041
     assert hit.percentile == pytest.approx(100 * share, abs=400 * math.sqrt(share * (1 - share) / SAMPLE))
-    assert Background(index._engine).calibrate(QUERY, [hit]) == [hit]
+    assert ScoreCalibrator(index._engine).calibrate(QUERY, [hit]) == [hit]
 
 
 def test_a_frame_that_stands_for_a_run_counts_as_all_of_it(index):
@@ -444,7 +444,7 @@ def test_a_camera_is_sampled_again_after_a_while(index, monkeypatch):
     index.add([frame("a", 0), frame("b", 0)], at(5, 10))
     assert index.search(QUERY, top=1)[0].percentile == 50
     index.add([frame("c", 0), frame("d", 0)], at(20, 30))
-    monkeypatch.setattr(background, "REFRESH_S", 1e-9)
+    monkeypatch.setattr(calibration, "REFRESH_S", 1e-9)
     deadline = time.monotonic() + 30
     while (percentile := index.search(QUERY, top=1)[0].percentile) == 50 and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -479,7 +479,7 @@ def test_an_unknown_id_is_named(index, unknown):
 def test_optimizing_and_flushing_change_no_answer(index):
     index.add([frame(str(number), 0) for number in range(100)], at(*range(100)))
     before = index.search(QUERY, top=5)
-    index.finish([])
+    index.mark_complete([])
     index.optimize()
     assert index.search(QUERY, top=5) == before
     assert [hit.source for hit in before] == [f"gate/{number}.mp4" for number in range(5)]

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from lookalike.errors import IndexStoreError
-from lookalike.index import Filters, Finished, FrameIndex, open_index
-from lookalike.index.folder import FolderPlace
+from lookalike.index import Filters, FrameIndex, SourceRecord, open_index
+from lookalike.index.folder import FolderLocation
 from lookalike.index.live import LiveEngine
 from lookalike.index.shard_process import Turns
 from lookalike.index.shards import current_shard
@@ -88,7 +88,7 @@ def test_what_is_written_while_the_graph_is_built_is_there_afterwards(
             index.add(LATER, at(*range(100)))
             index.forget(Filters(("yard",), until=49.0))
             index.add(LATER[:1], at(300))
-            index.rename(Finished("s0", "all", "gate/s0.mp4", 10, 10), "moved.mp4", "roof")
+            index.rename(SourceRecord("s0", "all", "gate/s0.mp4", 10, 10), "moved.mp4", "roof")
             index.forget(Filters(("dock",)))
 
         monkeypatch.setattr(LiveEngine, "_copy", copy_then_change)
@@ -98,7 +98,7 @@ def test_what_is_written_while_the_graph_is_built_is_there_afterwards(
         check_changed(index)
     with open_index(tmp_path, SPEC) as index:
         check_changed(index)
-        assert index.finished("s0", "all") == Finished("s0", "all", "moved.mp4", 10, 10, camera="roof")
+        assert index.source_record("s0", "all") == SourceRecord("s0", "all", "moved.mp4", 10, 10, camera="roof")
 
 
 def check_changed(index: FrameIndex) -> None:
@@ -215,7 +215,7 @@ def test_a_snapshot_has_the_graph_that_was_built(tmp_path: Path) -> None:
     with filled(tmp_path / "index") as index:
         index.optimize()
         live(index).wait()
-    assert snapshot(FolderPlace(tmp_path / "index"), tmp_path / "index.tar").points == len(FRAMES)
+    assert snapshot(FolderLocation(tmp_path / "index"), tmp_path / "index.tar").points == len(FRAMES)
     restore(tmp_path / "index.tar", tmp_path / "restored")
     with open_index(tmp_path / "restored", SPEC) as index:
         assert {one.id for one in index.frames()} == {one.id for one in FRAMES}
@@ -243,12 +243,12 @@ from tests.index.test_live import FRAMES, LATER, filled
 from tests.index.circle import at
 
 index, copied = filled(Path({str(tmp_path)!r})), LiveEngine._copy
-index.finish([])
+index.mark_complete([])
 
 def copy_then_add(self, copy):
     copied(self, copy)
     index.add(LATER, at(*range(100)))
-    index.finish([])
+    index.mark_complete([])
 
 LiveEngine._copy = copy_then_add
 *path, name = "live.{where}".split(".")

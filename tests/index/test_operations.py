@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lookalike.index import Filters, Finished, StoredFrame, TimeOfDay
+from lookalike.index import Filters, SourceRecord, StoredFrame, TimeOfDay
 from lookalike.index.engine import Engine
 from lookalike.index.operations import MAX_POINTS, OPERATIONS, TooMany
 from lookalike.index.record import HIT_FIELDS, HitFrame
@@ -23,8 +23,8 @@ FRAMES = [StoredFrame.from_frame(frame("a", 1.5, "gate", EIGHT)), StoredFrame.fr
 HITS = [HitFrame(**{name: getattr(one, name) for name in ("id", *HIT_FIELDS)}) for one in FRAMES]
 FILTERS = Filters(("gate",), 5.0, EIGHT, ("a.mp4",), TimeOfDay.parse("22:00-06:00", "Europe/Berlin"), True, ("a", "b"))
 RECORDS = [
-    Finished("a", "all", "a.mp4", 5, 3, "cut short", "gate", "2026-01-05T08:00:00Z", 1),
-    Finished("b", "", "b", 1, 1),
+    SourceRecord("a", "all", "a.mp4", 5, 3, "cut short", "gate", "2026-01-05T08:00:00Z", 1),
+    SourceRecord("b", "", "b", 1, 1),
 ]
 UNMARKED = [FRAMES[0], dataclasses.replace(FRAMES[1], remote=False)]
 
@@ -53,9 +53,9 @@ def test_each_operation_is_a_method_of_an_engine(operation):
         ("scroll", [FILTERS]),
         ("scroll", [Filters()]),
         ("vectors", [Filters(since=EIGHT), 100]),
-        ("finished", ["a", "fps=2"]),
-        ("finish", [RECORDS]),
-        ("unfinish", [["a", "b"]]),
+        ("source_record", ["a", "fps=2"]),
+        ("mark_complete", [RECORDS]),
+        ("unmark", [["a", "b"]]),
         ("rename", ["a", "a.mp4", "gate", True]),
         ("count", []),
     ],
@@ -93,8 +93,8 @@ def test_scores_and_records_arrive_as_they_were():
     scored = [Scored(HITS[0], 0.75), Scored(HITS[1], -0.5)]
     assert answered("nearest", scored) == scored
     assert answered("existing", {"b", "a"}) == {"a", "b"}
-    assert [answered("finished", one) for one in (RECORDS[0], None)] == [RECORDS[0], None]
-    assert answered("all_finished", RECORDS) == RECORDS
+    assert [answered("source_record", one) for one in (RECORDS[0], None)] == [RECORDS[0], None]
+    assert answered("source_records", RECORDS) == RECORDS
     assert (answered("count", 7), answered("upsert", None)) == (7, None)
 
 

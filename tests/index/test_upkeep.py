@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lookalike.index import Finished, open_index
+from lookalike.index import SourceRecord, open_index
 from lookalike.index.filters import Filters, parse_before
 from lookalike.index.upkeep import CameraStats, Verdict, stats, verify
 from tests.index.circle import SPEC, at, frame
@@ -52,8 +52,8 @@ def test_sources_that_are_gone_or_short_are_found(index, tmp_path):
         replace(frame("e", 0), source="rtsp://camera/1"),
     ]
     index.add(frames, at(*range(6)))
-    index.finish([Finished("a", "fps=1", str(there), 2, 2), Finished("a", "all", str(there), 5, 5)])
-    index.finish([Finished("c", "all", "one.jpg", 1, 1), Finished("x", "all", "lost.mp4", 9, 9)])
+    index.mark_complete([SourceRecord("a", "fps=1", str(there), 2, 2), SourceRecord("a", "all", str(there), 5, 5)])
+    index.mark_complete([SourceRecord("c", "all", "one.jpg", 1, 1), SourceRecord("x", "all", "lost.mp4", 9, 9)])
     found = verify(index)
     assert (found.frames, found.sources) == (6, 5)
     assert found.gone == [str(gone), str(tmp_path / "pictures.zip" / "two.jpg")]

@@ -65,7 +65,7 @@ def test_frames_that_came_over_http_are_searched_as_others_and_never_opened(
     vectors = np.stack([expected_embedding(shown.png) for shown in footage])
     with open_index(str(writable.base_url), SPEC, create=True) as index:
         index.add([shown.frame for shown in footage], vectors)
-        index.finish([])
+        index.mark_complete([])
         assert index.count() == len(footage)
         assert {one.camera for one in index.frames(Filters(("yard",)))} == {"yard"}
     best = writable.post("/search", files={"image": footage[5].png}).json()["hits"][0]
@@ -109,7 +109,7 @@ def test_a_service_that_is_not_writable_answers_and_takes_nothing(service: httpx
         open_index(str(service.base_url), SPEC, create=True)
 
 
-@pytest.mark.parametrize("operation", ["upsert", "delete", "rename", "finish", "unfinish", "flush", "optimize"])
+@pytest.mark.parametrize("operation", ["upsert", "delete", "rename", "mark_complete", "unmark", "flush", "optimize"])
 def test_all_that_changes_the_index_is_403(service: httpx.Client, operation: str) -> None:
     refused(service.post(f"/index/{operation}", json={"space": SPEC.space}), 403)
 
@@ -194,10 +194,14 @@ def test_payloads_that_no_search_could_answer_are_refused(
         ),
         ("delete", {"filters": {"time_of_day": HOURS | {"zone": "../etc/hostname"}}}, "filters: time_of_day: zone: "),
         ("rename", {"source_id": "a", "source": "a.mp4"}, "camera: got 'None', expected a string"),
-        ("finish", {"done": [{}]}, "done: source_id: got 'None', expected a string"),
-        ("finish", {"done": [RECORD | {"frames": "all"}]}, "done: frames: got 'all', expected 0 to"),
-        ("finish", {"done": [RECORD | {"began_at": "today"}]}, "done: began_at: Invalid isoformat string: 'today'"),
-        ("unfinish", {"source_ids": [3]}, "source_ids: got '[3]', expected a list of strings"),
+        ("mark_complete", {"records": [{}]}, "records: source_id: got 'None', expected a string"),
+        ("mark_complete", {"records": [RECORD | {"frames": "all"}]}, "records: frames: got 'all', expected 0 to"),
+        (
+            "mark_complete",
+            {"records": [RECORD | {"began_at": "today"}]},
+            "records: began_at: Invalid isoformat string: 'today'",
+        ),
+        ("unmark", {"source_ids": [3]}, "source_ids: got '[3]', expected a list of strings"),
         ("nearest", {"vector": pack(np.eye(2, 48))}, "vector: got 2 vectors, expected 1"),
         ("nearest", {"vector": pack(np.eye(1, 48)), "limit": 10**9}, "limit: got '1000000000', expected 1 to"),
         ("vectors", {"filters": {}, "page": 0}, "page: got '0', expected 1 to"),

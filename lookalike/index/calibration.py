@@ -63,7 +63,7 @@ class _Drawn:
         return time.monotonic() - self.at_s > (FULL_REFRESH_S if full else REFRESH_S)
 
 
-class Background:
+class ScoreCalibrator:
     """Compares hits with a random sample of their camera's frames. May be used from any thread.
 
     A sample is drawn again while the one before is used: nobody waits but who first finds a camera.
@@ -106,8 +106,8 @@ class Background:
 
         100 (N - n) / (N + 1), where N whole frames of the hit's camera were sampled, those of its own moment aside, and
         n frames, or n regions if the hit is one, are as similar to the query as the hit: what is left to 100 is the
-        chance that a frame which belongs to the rest comes as near. A frame that stands for a run counts as all of it.
-        Where more regions than frames come as near, and of no frames, nothing can be said: 0.
+        chance that a frame which belongs to the rest comes as near. A frame that stands for a segment counts as all of
+        it. Where more regions than frames come as near, and of no frames, nothing can be said: 0.
         Source: conformal p-values; (k + 1) / (N + 1) as in Phipson and Smyth, "Permutation P-values Should Never Be
         Zero", 2010.
         """
@@ -132,7 +132,7 @@ class Background:
             again = drawn is not None and drawn.is_old() and not self._drawing
             self._drawing = self._drawing or again
         if again:
-            threading.Thread(target=self._draw_again, args=(camera,), name="background", daemon=True).start()
+            threading.Thread(target=self._draw_again, args=(camera,), name="calibration", daemon=True).start()
         return drawn.sample if drawn else self._keep(camera)
 
     def _draw_again(self, camera: str) -> None:
