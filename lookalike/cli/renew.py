@@ -39,9 +39,9 @@ def reindex(
     when it was stopped, and to take in what a service indexed meanwhile.
     """
     from lookalike.console import print_data
-    from lookalike.index.frames import location_of
     from lookalike.index.generations import discard as discard_others
     from lookalike.index.generations import switch_back
+    from lookalike.index.open import location_of
 
     if (encoder is not None) + back + discard != 1:
         fail("expected one of --encoder, --back and --discard", code=2)

@@ -21,7 +21,7 @@ def snapshot(
     """Write an embedded index to one file. It has its name when it is whole; `restore` checks it by hash."""
     from lookalike.console import print_data
     from lookalike.index.folder import FolderLocation
-    from lookalike.index.frames import location_of
+    from lookalike.index.open import location_of
     from lookalike.index.snapshot import snapshot
 
     location = location_of(index)

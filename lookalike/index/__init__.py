@@ -2,7 +2,8 @@
 
 from lookalike.index.clock import TimeOfDay
 from lookalike.index.filters import Filters
-from lookalike.index.frames import FrameIndex, open_index
+from lookalike.index.frames import FrameIndex
+from lookalike.index.open import open_index
 from lookalike.index.record import StoredFrame, is_frame_id
 from lookalike.index.schema import Choice, Hit, SourceRecord
 

@@ -11,8 +11,8 @@ from qdrant_client import QdrantClient, models
 from lookalike.errors import IndexStoreError
 from lookalike.index import Filters, SourceRecord, open_index
 from lookalike.index.collection import CollectionLocation
-from lookalike.index.frames import location_of
 from lookalike.index.generations import Pointer, generation_of
+from lookalike.index.open import location_of
 from lookalike.index.server import RESCORED, ServerEngine
 from lookalike.index.uploads import BATCH, STREAMS, Uploads
 from lookalike.server_options import ServerOptions
