@@ -78,7 +78,7 @@ def fill(index: FrameIndex, model: Encoder, sources: Sequence[Source], count: in
         part = read[: count - day * len(read)]
         as_of = {one.path: copied(one.path, day, folder / f"{day}-{number}") for number, one in enumerate(videos)}
         index.add([_moved(frame, day, *as_of[frame.source]) for frame in part], perturbed(vectors[: len(part)], day))
-    index.finish([])
+    index.mark_complete([])
     index.optimize()
 
 

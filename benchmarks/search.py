@@ -33,7 +33,7 @@ from benchmarks.machine import describe
 from lookalike.console import say
 from lookalike.contract import EncoderSpec
 from lookalike.footage import Frame
-from lookalike.index import FrameIndex, Where, open_index
+from lookalike.index import Filters, FrameIndex, open_index
 from lookalike.index.engine import Engine
 from lookalike.index.live import LiveEngine
 from lookalike.ingest import BATCH, FLUSH_EVERY
@@ -61,7 +61,7 @@ WEIGHTS = {
 }
 
 Opened = tuple[float, float, float]  # seconds, MB of its own, MB of files that it maps
-Question = Callable[[np.ndarray, Where], list[float]]  # float32 (D,) -> the scores of the TOP nearest, best first
+Question = Callable[[np.ndarray, Filters], list[float]]  # float32 (D,) -> the scores of the TOP nearest, best first
 
 app = App(name="benchmarks.search", help=__doc__, help_format="plaintext")
 
@@ -106,7 +106,7 @@ def weights(frames: int = 20_000, queries: int = 200) -> None:
     with tempfile.TemporaryDirectory() as folder, filled(Path(folder, "index"), vectors, PARTS_SPEC) as index:
         for name, one in WEIGHTS.items():
             weighed = _unit(np.stack([weigh(query, PARTS, one) for query in asked]))
-            took_s, found = zip(*(_timed(by_engine(index.engine), query, Where()) for query in weighed), strict=True)
+            took_s, found = zip(*(_timed(by_engine(index.engine), query, Filters()) for query in weighed), strict=True)
             recall = recall_of(found, vectors, weighed)
             print(f"| {name} | {np.median(took_s) * 1e3:.2f} | {recall:.4f} |", flush=True)
 
@@ -138,30 +138,30 @@ def frame(number: int) -> Frame:
     return Frame(IMAGE, f"{camera}/{clip}.mp4", f"clip{clip}", camera, time_s, int(time_s * 1e6), captured_at)
 
 
-def conditions(frames: int) -> dict[str, tuple[Where, np.ndarray]]:
+def conditions(frames: int) -> dict[str, tuple[Filters, np.ndarray]]:
     """By name: what is asked, and which frames meet it, bool (frames,)."""
     clip, within = np.divmod(np.arange(frames), CLIP)
     since_s = clip // CAMERAS * CLIP / FPS + within / FPS  # since BEGAN
     last_s = float(since_s.max())
     camera = clip % CAMERAS == 0
-    found: dict[str, tuple[Where, np.ndarray]] = {
-        "none": (Where(), np.ones(frames, bool)),
-        "a camera": (Where(("camera0",)), camera),
+    found: dict[str, tuple[Filters, np.ndarray]] = {
+        "none": (Filters(), np.ones(frames, bool)),
+        "a camera": (Filters(("camera0",)), camera),
     }
     for name, start, end in (("a seventh of the time", 0.4, 0.54), ("half of the time", 0.3, 0.8)):
         since, until = (BEGAN + timedelta(seconds=round(share * last_s)) for share in (start, end))
         meets = (since_s >= round(start * last_s)) & (since_s <= round(end * last_s))
-        found[name] = (Where(since=since, until=until), meets)
-        found[f"a camera, {name}"] = (Where(("camera0",), since=since, until=until), meets & camera)
+        found[name] = (Filters(since=since, until=until), meets)
+        found[f"a camera, {name}"] = (Filters(("camera0",), since=since, until=until), meets & camera)
     return found
 
 
 def report(name: str, ask: Question, vectors: np.ndarray, asked: np.ndarray, recall: bool = True) -> None:
     """Print a line for each condition."""
-    for condition, (where, meets) in conditions(len(vectors)).items():
+    for condition, (filters, meets) in conditions(len(vectors)).items():
         say(f"{name}: {condition}")
-        ask(asked[0], where)
-        took_s, found = zip(*(_timed(ask, query, where) for query in asked), strict=True)
+        ask(asked[0], filters)
+        took_s, found = zip(*(_timed(ask, query, filters) for query in asked), strict=True)
         p50, p99 = np.percentile(took_s, [50, 99]) * 1e3
         share = f"{recall_of(found, vectors[meets], asked):.4f}" if recall else ""
         print(f"| {name} | {len(vectors):,} | {condition} | {p50:.2f} | {p99:.2f} | {share} |", flush=True)
@@ -177,7 +177,7 @@ def recall_of(found: tuple[list[float], ...], vectors: np.ndarray, asked: np.nda
 
 
 def by_engine(engine: Engine) -> Question:
-    return lambda query, where: [one.score for one in engine.nearest(query, TOP, where)]
+    return lambda query, filters: [one.score for one in engine.nearest(query, TOP, filters)]
 
 
 def by_moment(index: FrameIndex) -> Question:
@@ -187,8 +187,8 @@ def by_moment(index: FrameIndex) -> Question:
 def by_numpy(vectors: np.ndarray) -> Question:
     meet = dict(conditions(len(vectors)).values())
 
-    def ask(query: np.ndarray, where: Where) -> list[float]:
-        scores = np.where(meet[where], vectors @ query, -2)
+    def ask(query: np.ndarray, filters: Filters) -> list[float]:
+        scores = np.where(meet[filters], vectors @ query, -2)
         best = np.argpartition(-scores, TOP)[:TOP]
         return sorted(scores[best].tolist(), reverse=True)
 
@@ -199,7 +199,7 @@ def by_peer(folder: Path) -> Question:
     from qdrant_client import QdrantClient
 
     engine = _peer(QdrantClient(path=str(folder)))
-    return lambda query, where: [one.score for one in engine.nearest(query, TOP, where)]
+    return lambda query, filters: [one.score for one in engine.nearest(query, TOP, filters)]
 
 
 def filled(folder: Path, vectors: np.ndarray, spec: EncoderSpec = SPEC) -> FrameIndex:
@@ -208,7 +208,7 @@ def filled(folder: Path, vectors: np.ndarray, spec: EncoderSpec = SPEC) -> Frame
     _fill(index, vectors)
     say("embedded: building the graph")
     index.optimize()
-    index.finish([])
+    index.mark_complete([])
     return index
 
 
@@ -305,11 +305,11 @@ def _fill(index: FrameIndex, vectors: np.ndarray, start: int = 0, rate: float = 
     for batch, first in enumerate(range(start, len(vectors), BATCH)):
         index.add(index.missing(list(_frames(first, len(vectors)))), vectors[first : first + BATCH])
         if batch % FLUSH_EVERY == 0:
-            index.finish([])
+            index.mark_complete([])
         time.sleep(max(0.0, began + (first - start) / rate - time.perf_counter()))
         if batch % 1000 == 999:
             say(f"{first:,} of {len(vectors):,} frames stored")
-    index.finish([])
+    index.mark_complete([])
 
 
 def _frames(first: int, end: int) -> Iterator[Frame]:
@@ -327,7 +327,7 @@ def _grown(opened: Callable[[], Question], asked: np.ndarray) -> Opened:
     ask = opened()
     seconds = time.perf_counter() - started
     for query in asked:
-        ask(query, Where())
+        ask(query, Filters())
     own, mapped = (after - earlier for after, earlier in zip(_memory_mb(), before, strict=True))
     return seconds, own, mapped
 
@@ -342,9 +342,9 @@ def _memory_mb() -> tuple[float, float]:
     return resident - mapped, mapped
 
 
-def _timed(ask: Question, query: np.ndarray, where: Where) -> tuple[float, list[float]]:
+def _timed(ask: Question, query: np.ndarray, filters: Filters) -> tuple[float, list[float]]:
     started = time.perf_counter()
-    found = ask(query, where)
+    found = ask(query, filters)
     return time.perf_counter() - started, found
 
 

@@ -24,7 +24,7 @@ from lookalike.encoder import Encoder
 from lookalike.footage import Frame, Source, find_sources, read_source
 from lookalike.index import FrameIndex, open_index
 from lookalike.index.ask import EmbeddedRequest, Moving, QueryExample, questions_of
-from lookalike.index.background import Background
+from lookalike.index.calibration import ScoreCalibrator
 from lookalike.index.schema import DIFFERENCE, Hit
 from lookalike.ingest import embed_small
 from lookalike.sampling import Sampling
@@ -64,7 +64,7 @@ def main(encoder: Path, *sources: str, events: Path, fps: float = 2.0, by: By = 
     print(describe(pick_device("cpu")))
     with tempfile.TemporaryDirectory() as folder, open_index(Path(folder, "index"), model.spec, create=True) as index:
         index.add([frame for frame, out in zip(frames, near, strict=True) if not out], vectors[~near])
-        index.finish([])
+        index.mark_complete([])
         found = [
             measure(index, frames[row], vectors[row], name, known)
             for event, name in asked
@@ -121,7 +121,7 @@ def measure(
         return share(index.search(question.vector, options=SearchOptions(FETCH)))
 
     now = index.ask(request)
-    usual = Background(index.engine).usual(frame.camera)
+    usual = ScoreCalibrator(index.engine).usual(frame.camera)
     by_difference = now[0].asked == DIFFERENCE
     return Found(name, by_difference, asked(Moving()), share(now), asked(Moving(usual=usual)))
 

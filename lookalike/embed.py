@@ -16,15 +16,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lookalike.contract import EncoderSpec
+from lookalike.dedupe import Deduper
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.footage import Frame, Source, read_source
 from lookalike.footage.playlist import stamp
 from lookalike.footage.tracks import every_track
-from lookalike.index.schema import payload
+from lookalike.index import StoredFrame
 from lookalike.ingest import BATCH, QUEUE_FRAMES, OnFrames, OnReconnect, Summary
 from lookalike.prefetch import prefetch
-from lookalike.runs import Runs
 from lookalike.sampling import Sampling
 from lookalike.table import from_table, schema, to_table
 
@@ -42,20 +42,20 @@ class Job:
     summary: Summary = field(default_factory=Summary)
 
     def embed(self, source: Source) -> Iterator[Embedded]:
-        """The frames of one source with their embeddings, in batches; of runs, the frame that stands for each.
+        """The frames of one source with their embeddings, in batches; of segments, the frame that stands for each.
 
         Ctrl-C ends a stream, which has no other end.
         """
-        runs = Runs(self.sampling.dedupe) if self.sampling.dedupe else None
+        deduper = Deduper(self.sampling.dedupe) if self.sampling.dedupe else None
         for batch in _batches(self._frames(source)):
             embeddings = self.summary.embedded(batch, self.encoder)
-            frames, kept = runs.push(batch, embeddings) if runs else (batch, embeddings)
+            frames, kept = deduper.push(batch, embeddings) if deduper else (batch, embeddings)
             self.summary.saw(batch)
             self.summary.added += len(frames)
             yield frames, kept
             self.on_frames(batch)
-        if runs:
-            frames, kept = runs.close()
+        if deduper:
+            frames, kept = deduper.close()
             self.summary.added += len(frames)
             yield frames, kept
 
@@ -176,4 +176,4 @@ def _tables(parts: Sequence[Path]) -> Iterator[pa.Table]:
 
 
 def _row(frame: Frame, spec: EncoderSpec) -> dict[str, Any]:
-    return {"id": frame.id, "space": spec.space} | payload(frame)
+    return {"id": frame.id, "space": spec.space} | StoredFrame.from_frame(frame).to_payload()

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
+from lookalike.dedupe import Deduper
 from lookalike.encoder import Encoder
 from lookalike.footage import Ended, Frame, Skipped, Source, read_source
 from lookalike.footage.archive import inside
 from lookalike.footage.sources import split_track
 from lookalike.footage.tracks import every_track
-from lookalike.index import Finished, FrameIndex
-from lookalike.index.schema import utc_text
+from lookalike.index import FrameIndex, SourceRecord
+from lookalike.index.clock import utc_text
 from lookalike.prefetch import prefetch
-from lookalike.runs import Runs
 from lookalike.sampling import Sampling
 from lookalike.table import checked, read_tables
 
@@ -118,7 +118,7 @@ def index_footage(
     writers = [_Writer(encoder, index, summary, sampling, on_frames)]
     writers += [_Writer(encoder, index, summary, sampling, on_frames, live=True) for _ in streams]
     first, *beside = (
-        zip(itertools.repeat(writer), itertools.chain(_read_unfinished(part, sampling, index, on_reconnect), [None]))
+        zip(itertools.repeat(writer), itertools.chain(_read_incomplete(part, sampling, index, on_reconnect), [None]))
         for writer, part in zip(writers, (files, *streams), strict=True)
     )
     files_left, given = bool(files), frozenset(sources)
@@ -161,7 +161,7 @@ def import_frames(path: Path, index: FrameIndex, on_frames: OnFrames) -> Summary
             on_frames(rows.frames)
     if (more := summary.refused - NAMED_ROWS) > 0:
         summary.skipped.append(Skipped(str(path), f"{more:,} more rows refused", 0))
-    index.finish([])
+    index.mark_complete([])
     if summary.added:
         index.optimize()
     return summary
@@ -169,13 +169,13 @@ def import_frames(path: Path, index: FrameIndex, on_frames: OnFrames) -> Summary
 
 @dataclass(frozen=True)
 class Known:
-    """A source that the index has from end to end. finished: what it knows of it, maybe by another name."""
+    """A source that the index has from end to end. record: what it knows of it, maybe by another name."""
 
     source: Source
-    finished: Finished
+    record: SourceRecord
 
 
-def _read_unfinished(
+def _read_incomplete(
     sources: Sequence[Source], sampling: Sampling, index: FrameIndex, on_reconnect: OnReconnect
 ) -> Iterator[Frame | Ended | Known]:
     """Yield what `read_source` does, pictures made small; of a source that the index has whole, what it knows of it.
@@ -183,10 +183,10 @@ def _read_unfinished(
     A file of several cameras is as many sources.
     """
     for source in every_track(sources):
-        known: list[Finished] = []
+        known: list[SourceRecord] = []
 
-        def wanted(source_id: str, known: list[Finished] = known) -> bool:
-            found = index.finished(source_id, str(sampling))
+        def wanted(source_id: str, known: list[SourceRecord] = known) -> bool:
+            found = index.source_record(source_id, str(sampling))
             known += [found] if found else []
             return found is None
 
@@ -194,16 +194,16 @@ def _read_unfinished(
             yield Known(source, known[0]) if known and isinstance(item, Ended) else item
 
 
-def _moved(known: Finished, source: Source) -> bool:
+def _moved(known: SourceRecord, source: Source) -> bool:
     """Whether a source is found under a new name, and no longer under the old one; else it is a copy."""
     return known.source != source.name and not Path(split_track(known.source)[0]).exists() and not inside(known.source)
 
 
 class _Writer:
-    """Stores frames in batches, makes them durable, and then notes which sources are finished: in that order.
+    """Stores frames in batches, makes them durable, and then notes which sources are complete: in that order.
 
-    Takes what is read of sources one after the other. live: of a stream; a run may have no end for hours, and is cut
-    where frames are made durable.
+    Takes what is read of sources one after the other. live: of a stream; a segment may have no end for hours, and is
+    cut where frames are made durable.
     """
 
     def __init__(
@@ -217,17 +217,17 @@ class _Writer:
     ) -> None:
         self._encoder, self._index, self._summary, self._on_frames = encoder, index, summary, on_frames
         self._sampler, self._live = str(sampling), live
-        self._runs = Runs(sampling.dedupe) if sampling.dedupe else None
+        self._deduper = Deduper(sampling.dedupe) if sampling.dedupe else None
         self._batch: list[Frame] = []
         self._within = False  # a source whose frames have not all been added
-        self._finished: list[Finished] = []  # the last frames of these are in the batch, or stored
+        self._complete: list[SourceRecord] = []  # the last frames of these are in the batch, or stored
         self._stored, self._flushed_at = 0, time.monotonic()  # batches since the last flush, and when that was
 
     def take(self, item: Frame | Ended | Known) -> None:
         if isinstance(item, Frame):
             self._add(item)
         elif isinstance(item, Known):
-            self._know(item.source, item.finished)
+            self._know(item.source, item.record)
         else:
             self._end(item)
 
@@ -240,7 +240,7 @@ class _Writer:
         if self._stored == FLUSH_EVERY or late:
             self.flush()
 
-    def _know(self, source: Source, known: Finished) -> None:
+    def _know(self, source: Source, known: SourceRecord) -> None:
         self._summary.frames += known.frames
         ended = Ended(source, known.source_id, known.frames, known.reason, clock_restarts=known.clock_restarts)
         self._summary.ended(ended)
@@ -253,30 +253,30 @@ class _Writer:
         if ended.source_id and (ended.frames or not ended.reason):
             what = (ended.source_id, self._sampler, ended.source.name, ended.frames, stored, ended.reason)
             began_at = utc_text(ended.began_at) if ended.began_at else None
-            self._finished.append(Finished(*what, ended.source.camera, began_at, ended.clock_restarts))
+            self._complete.append(SourceRecord(*what, ended.source.camera, began_at, ended.clock_restarts))
 
     def _end_run(self, frames: int) -> int:
         """A source of so many frames has ended. Returns: how many stand for them."""
         self._within = False
-        if not self._runs or frames < 2:  # pictures go on in batches
+        if not self._deduper or frames < 2:  # pictures go on in batches
             return frames
         self._store()
-        self._put(*self._runs.close())
-        return self._runs.count()
+        self._put(*self._deduper.close())
+        return self._deduper.count()
 
     def flush(self) -> None:
         self._store()
-        if self._runs and (self._live or not self._within):
-            self._put(*self._runs.close())
-        self._index.finish(self._finished)
-        self._finished, self._stored, self._flushed_at = [], 0, time.monotonic()
+        if self._deduper and (self._live or not self._within):
+            self._put(*self._deduper.close())
+        self._index.mark_complete(self._complete)
+        self._complete, self._stored, self._flushed_at = [], 0, time.monotonic()
 
     def _store(self) -> None:
         batch, self._batch = self._batch, []
         if not batch:
             return
-        if self._runs:
-            self._put(*self._runs.push(batch, self._summary.embedded(batch, self._encoder)))
+        if self._deduper:
+            self._put(*self._deduper.push(batch, self._summary.embedded(batch, self._encoder)))
         else:
             missing = self._index.missing(batch)
             if missing:
@@ -288,7 +288,7 @@ class _Writer:
         self._on_frames(batch)
 
     def _put(self, frames: Sequence[Frame], embeddings: np.ndarray) -> None:
-        """Frames that stand for runs, and are embedded already."""
+        """Frames that stand for segments, and are embedded already."""
         self._summary.added += _add_missing(self._index, frames, embeddings)
 
 

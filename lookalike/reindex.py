@@ -10,17 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from lookalike.encoder import Encoder
 from lookalike.errors import IndexInUse, IndexStoreError
 from lookalike.footage import Source
 from lookalike.footage.sources import stored_source
-from lookalike.index import Finished, FrameIndex, Where
-from lookalike.index.generations import Place, existing_pointer, generation_of, switch
+from lookalike.index import Filters, FrameIndex, SourceRecord
+from lookalike.index.generations import IndexLocation, existing_pointer, generation_of, switch
 from lookalike.index.maintenance import is_there, verify
-from lookalike.index.schema import utc_text
 from lookalike.ingest import OnFrames, Summary, index_footage
 from lookalike.sampling import Sampling
 
@@ -59,7 +58,7 @@ class _Seen:
     loose: Counter[str]
 
 
-def reindex(place: Place, encoder: Encoder, bar: Bar, without_missing: bool = False) -> Outcome:
+def reindex(location: IndexLocation, encoder: Encoder, bar: Bar, without_missing: bool = False) -> Outcome:
     """Fill a generation for an encoder from the sources of the current one, and make it the current one.
 
     Where it is that already, it takes in what the generation before got since. bar: shows the progress over sources.
@@ -67,57 +66,50 @@ def reindex(place: Place, encoder: Encoder, bar: Bar, without_missing: bool = Fa
     Raises: IndexStoreError if there is no index, or its ledger says too little; IndexInUse if another process fills
     the same generation.
     """
-    pointer, space = existing_pointer(place), encoder.spec.space
-    there = (generation for generation in place.generations() if place.space(generation) == space)
+    pointer, space = existing_pointer(location), encoder.spec.space
+    there = (generation for generation in location.generations() if location.space(generation) == space)
     target = next(there, generation_of(space))
     catching_up = target == pointer.current
     origin = pointer.previous if catching_up else pointer.current
     if origin is None:
         return Outcome(space, space, switched=True)
-    outcome = Outcome(place.space(origin) or "unknown", space)
-    seen = _look(place, origin)
-    with FrameIndex(place.open(target, encoder.spec, create=True), encoder.spec) as index:
+    outcome = Outcome(location.space(origin) or "unknown", space)
+    seen = _look(location, origin)
+    with FrameIndex(location.open(target, encoder.spec, create=True), encoder.spec) as index:
         while True:
-            before = place.finished(origin)
+            before = location.source_records(origin)
             _embed(before, seen, encoder, index, bar, outcome)
-            if place.finished(origin) == before:  # else the process that has it open took in more
+            if location.source_records(origin) == before:  # else the process that has it open took in more
                 break
         if not catching_up:
             _forget_others(index, before)
         _compare(before, seen, index, outcome)
         if not outcome.differing and (without_missing or not outcome.missing):
-            index.finish([])  # durable before it is named
-            switch(place, pointer, target)
+            index.mark_complete([])  # durable before it is named
+            switch(location, pointer, target)
             outcome.switched = True
     return outcome
 
 
-def _look(place: Place, generation: str) -> _Seen | None:
+def _look(location: IndexLocation, generation: str) -> _Seen | None:
     """What only the frames of a generation say; None while another process has it open."""
-    finished = {one.source_id for one in place.finished(generation)}
+    complete = {one.source_id for one in location.source_records(generation)}
     try:
-        engine = place.open_as_it_is(generation)
+        engine = location.open_as_it_is(generation)
     except IndexInUse:
         return None
     seen = _Seen({}, Counter())
-    for _, fields in engine.scroll(Where()):
-        if (source_id := fields["source_id"]) not in seen.told:
-            seen.told[source_id] = (fields["camera"], _began_at(fields))
-        if source_id not in finished:
-            seen.loose[fields["source"]] += 1
+    for frame in engine.scroll(Filters()):
+        if frame.source_id not in seen.told:
+            seen.told[frame.source_id] = frame.camera, frame.began_at
+        if frame.source_id not in complete:
+            seen.loose[frame.source] += 1
     engine.close()
     return seen
 
 
-def _began_at(fields: dict[str, Any]) -> str | None:
-    captured_at = fields.get("captured_at")
-    if captured_at is None:
-        return None
-    return utc_text(datetime.fromisoformat(captured_at) - timedelta(microseconds=fields["pts_us"]))
-
-
 def _embed(
-    before: Sequence[Finished], seen: _Seen | None, encoder: Encoder, index: FrameIndex, bar: Bar, outcome: Outcome
+    before: Sequence[SourceRecord], seen: _Seen | None, encoder: Encoder, index: FrameIndex, bar: Bar, outcome: Outcome
 ) -> None:
     """Embed what is there of these sources, each as it was sampled then; what is in `index` already is not decoded."""
     by_sampler: dict[str, list[Source]] = {}
@@ -141,7 +133,7 @@ def _sampling(sampler: str, source: Source) -> Sampling:
         ) from error
 
 
-def _source(known: Finished, seen: _Seen | None) -> Source:
+def _source(known: SourceRecord, seen: _Seen | None) -> Source:
     camera, began_at = known.camera, known.began_at
     if camera is None:
         if seen is None:
@@ -153,17 +145,17 @@ def _source(known: Finished, seen: _Seen | None) -> Source:
     return stored_source(known.source, camera, datetime.fromisoformat(began_at) if began_at else None)
 
 
-def _forget_others(index: FrameIndex, before: Sequence[Finished]) -> None:
+def _forget_others(index: FrameIndex, before: Sequence[SourceRecord]) -> None:
     """Leave no frame of what the generation before has not: a source that was forgotten while this went on, or a file
     that holds another recording now."""
     known = {one.source_id for one in before}
-    others = {fields["source_id"] for fields in index.frames() if fields["source_id"] not in known}
+    others = {frame.source_id for frame in index.frames() if frame.source_id not in known}
     if others:
-        index.forget(Where(source_ids=tuple(others)))
+        index.forget(Filters(source_ids=tuple(others)))
 
 
-def _compare(before: Sequence[Finished], seen: _Seen | None, index: FrameIndex, outcome: Outcome) -> None:
-    now = {(one.source_id, one.sampler): one.frames for one in index.all_finished()}
+def _compare(before: Sequence[SourceRecord], seen: _Seen | None, index: FrameIndex, outcome: Outcome) -> None:
+    now = {(one.source_id, one.sampler): one.frames for one in index.source_records()}
     for one in before:
         frames = now.get((one.source_id, one.sampler))
         if frames is None:

@@ -37,7 +37,7 @@ def grey_of(image: Image.Image) -> np.ndarray:
 
     PNG and HEIF say that their samples fill 16 bits. Those of other formats are taken to fill the fewest bits that hold
     them (or what TIFF's MaxSampleValue says), floats 0 to 1 or 0 to 255. Counts with an offset, negative and larger
-    samples are scaled by their own range. NaN is black. Where TIFF says that zero is white, the picture is inverted.
+    samples are scaled by their own range. NaN is black. Filters TIFF says that zero is white, the picture is inverted.
     Returns: uint8 (H, W). Raises: ValueError if there is no number at all.
     """
     samples, tags = _samples(image), getattr(image, "tag_v2", {})

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from lookalike.footage import frame_at
-from lookalike.index import Where
+from lookalike.index import Filters
 from lookalike.index.ask import EmbeddedRequest, FrameMoment, QueryExample
 from lookalike.pixels import fit
 from lookalike.region import Region
@@ -48,7 +48,7 @@ class Examples:
             return await self._at(*one.moment, one.region)
         if one.region is None:
             return await self._pipeline.stored(one.text)
-        moment = moment_of(await self._gallery.fields(one.text))
+        moment = moment_of(await self._gallery.frame(one.text))
         return QueryExample(await self._shown(moment, one.region), is_region=True)
 
     async def _sent(self, upload: Upload, region: Region | None) -> np.ndarray:
@@ -63,7 +63,7 @@ class Examples:
         if not recording.served:
             raise Refusal(410, "gone", not_served(recording.source))
         vector = await self._shown(Moment(recording.source, recording.source_id, time_s), region)
-        where = Where(source_ids=(recording.source_id,))
+        where = Filters(source_ids=(recording.source_id,))
         return QueryExample(vector, region is not None, None if region else FrameMoment(where, time_s))
 
     async def _shown(self, moment: Moment, region: Region | None) -> np.ndarray:

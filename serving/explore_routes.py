@@ -13,7 +13,7 @@ from lookalike.explore.cluster import cluster
 from lookalike.explore.duplicates import duplicates, load_tracks
 from lookalike.explore.outliers import outliers
 from lookalike.explore.stored import cameras
-from lookalike.index import FrameIndex, Where
+from lookalike.index import Filters, FrameIndex
 from serving.answers import json_answer
 from serving.explorer import Found, Report, Work
 from serving.gallery import Gallery
@@ -30,15 +30,15 @@ SHOWN = 6  # moments of a cluster
 @within_time
 async def find_outliers(request: Request) -> Response:
     """The moments that least resemble what their camera usually shows."""
-    top, where = _count(request, "top", TOP, MOST_TOP), Where(tuple(request.query_params.getlist("camera")))
+    top, filters = _count(request, "top", TOP, MOST_TOP), Filters(tuple(request.query_params.getlist("camera")))
 
     def work(index: FrameIndex, report: Report) -> Found:
-        frames = cameras(index, where)
+        frames = cameras(index, filters)
         total = max(frames.total(), 1)
-        found = outliers(index, where, sorted(frames), top, on_frames=lambda done, _: report(done / total))
+        found = outliers(index, filters, sorted(frames), top, on_frames=lambda done, _: report(done / total))
         return [one.to_dict() for one in found]
 
-    return await _answer(request, ("outliers", where, top), "comparing frames", work)
+    return await _answer(request, ("outliers", filters, top), "comparing frames", work)
 
 
 @within_time
@@ -46,7 +46,7 @@ async def find_duplicates(request: Request) -> Response:
     """Spans of two recordings that show the same."""
 
     def work(index: FrameIndex, report: Report) -> Found:
-        tracks = load_tracks(index, Where())
+        tracks = load_tracks(index, Filters())
         pairs = max(len(tracks) * (len(tracks) - 1) // 2, 1)
         found = duplicates(tracks, on_pair=lambda done, _: report(done / pairs))
         return [one.to_dict() for one in found]
@@ -63,7 +63,7 @@ async def find_clusters(request: Request) -> Response:
         raise Refusal(501, "not_installed", message)
 
     def work(index: FrameIndex, report: Report) -> Found:
-        return [one.to_dict() for one in cluster(index, Where(), clusters, SHOWN)]
+        return [one.to_dict() for one in cluster(index, Filters(), clusters, SHOWN)]
 
     return await _answer(request, ("clusters", clusters), "grouping frames", work)
 

@@ -6,7 +6,7 @@ import asyncio
 import csv
 import io
 import zipfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from lookalike.index import StoredFrame
 from serving.batching import Busy
 from serving.bodies import media_type, read_body, read_bytes
 from serving.frame_routes import file_name
@@ -71,36 +72,36 @@ class _Sent(io.RawIOBase):
 
 
 async def _zip(gallery: Gallery, frame_ids: Sequence[str]) -> AsyncIterator[bytes]:
-    sent, errors, rows = _Sent(), list[str](), list[Mapping[str, Any]]()
+    sent, errors, frames = _Sent(), list[str](), list[StoredFrame]()
     with zipfile.ZipFile(sent, "w", zipfile.ZIP_STORED) as archive:
         for number, frame_id in enumerate(frame_ids, start=1):
             try:
-                fields = await gallery.fields(frame_id)
-                rows.append(fields)
-                archive.writestr(f"{number:03}_{file_name(fields)}", await _cut(gallery, fields))
+                frame = await gallery.frame(frame_id)
+                frames.append(frame)
+                archive.writestr(f"{number:03}_{file_name(frame)}", await _cut(gallery, frame))
                 yield sent.taken()
             except Refusal as refusal:
                 errors.append(f"{number:03} {frame_id[:100]}: {refusal}")
-        archive.writestr("hits.csv", _table(rows))
+        archive.writestr("hits.csv", _table(frames))
         if errors:
             archive.writestr("errors.txt", "\n".join(errors) + "\n")
     yield sent.taken()
 
 
-async def _cut(gallery: Gallery, fields: Mapping[str, Any]) -> bytes:
+async def _cut(gallery: Gallery, frame: StoredFrame) -> bytes:
     """What is sent has begun, so that being busy is waited for."""
     while True:
         try:
-            return await gallery.still(moment_of(fields))
+            return await gallery.still(moment_of(frame))
         except Busy:
             await asyncio.sleep(RETRY_AFTER_S)
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+def _table(frames: Sequence[StoredFrame]) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    writer.writerows([row.get(column) for column in COLUMNS] for row in rows)
+    writer.writerows([getattr(frame, column) for column in COLUMNS] for frame in frames)
     return text.getvalue()
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lookalike.index import StoredFrame
 from serving.answers import json_answer
 from serving.gallery import Gallery, moment_of
 from serving.refusals import Refusal
@@ -26,8 +26,8 @@ async def thumb(request: Request) -> Response:
     """The frame, small."""
     gallery: Gallery = request.app.state.gallery
     size_px = read_size(request)
-    fields = await gallery.fields(request.path_params["frame_id"])
-    name, moment = f"{fields['id']}-{size_px}.jpg", moment_of(fields)
+    frame = await gallery.frame(request.path_params["frame_id"])
+    name, moment = f"{frame.id}-{size_px}.jpg", moment_of(frame)
     if is_known(request, name):
         return unchanged(name)
     return picture(await gallery.thumb(name, moment, size_px), name)
@@ -37,34 +37,33 @@ async def thumb(request: Request) -> Response:
 async def whole(request: Request) -> Response:
     """The frame as it was recorded."""
     gallery: Gallery = request.app.state.gallery
-    fields = await gallery.fields(request.path_params["frame_id"])
-    moment = moment_of(fields)
-    if is_known(request, fields["id"]):
-        return unchanged(fields["id"])
+    frame = await gallery.frame(request.path_params["frame_id"])
+    moment = moment_of(frame)
+    if is_known(request, frame.id):
+        return unchanged(frame.id)
     jpeg = await gallery.still(moment)
-    return picture(jpeg, fields["id"], {"Content-Disposition": f'inline; filename="{file_name(fields)}"'})
+    return picture(jpeg, frame.id, {"Content-Disposition": f'inline; filename="{file_name(frame)}"'})
 
 
 @within_time
 async def about(request: Request) -> Response:
     """As a hit, without what it was compared with."""
     gallery: Gallery = request.app.state.gallery
-    fields = await gallery.fields(request.path_params["frame_id"])
-    same = ("id", "source_id", "source", "camera", "time_s")
-    known = {name: fields[name] for name in same} | {"span_s": [fields["time_s"], fields["end_s"]]}
-    rest = {name: fields.get(name) for name in ("captured_at", "region", "width", "height")}
-    return json_answer(known | rest, {})
+    frame = await gallery.frame(request.path_params["frame_id"])
+    same = ("id", "source_id", "source", "camera", "time_s", "captured_at", "region", "width", "height")
+    known = {name: getattr(frame, name) for name in same}
+    return json_answer(known | {"span_s": [frame.time_s, frame.end_s]}, {})
 
 
-def file_name(fields: Mapping[str, Any]) -> str:
+def file_name(frame: StoredFrame) -> str:
     """What to save a frame as: `gate_2026-01-05T08-00-12.5Z.jpg`, or `gate_clip_12.5s.jpg` where it has no date."""
-    if captured_at := fields.get("captured_at"):
-        moment = datetime.fromisoformat(captured_at)
+    if frame.captured_at:
+        moment = datetime.fromisoformat(frame.captured_at)
         fraction = f"{moment.microsecond / 1e6:.3f}".rstrip("0").rstrip(".")[1:]
         when = f"{moment:%Y-%m-%dT%H-%M-%S}{fraction}Z"
     else:
-        when = f"{Path(fields['source']).stem}_{round(fields['time_s'], 3):g}s"
-    plain = f"{fields['camera']}_{when}".encode("ascii", "replace").decode()
+        when = f"{Path(frame.source).stem}_{round(frame.time_s, 3):g}s"
+    plain = f"{frame.camera}_{when}".encode("ascii", "replace").decode()
     return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in plain) + ".jpg"
 
 

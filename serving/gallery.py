@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from lookalike.errors import FootageError
-from lookalike.index import is_frame_id
-from lookalike.index.schema import FROM_ELSEWHERE, REMOTE
+from lookalike.index import StoredFrame, is_frame_id
+from lookalike.index.record import FROM_ELSEWHERE
 from serving.explorer import Explorer
 from serving.kept import Kept, open_cache
 from serving.library import Library, Recorded
@@ -51,13 +49,13 @@ class Gallery:
         self.player.close()
         self.explorer.close()
 
-    async def fields(self, frame_id: str) -> Mapping[str, Any]:
-        """What is stored with a frame, and `id`. Raises: Refusal 404 if there is none, else as `Pipeline.ask`."""
+    async def frame(self, frame_id: str) -> StoredFrame:
+        """Raises: Refusal 404 if there is none, else as `Pipeline.ask`."""
         known = str(UUID(frame_id)) if is_frame_id(frame_id) else ""
         found = await self._pipeline.ask(lambda engine: engine.points([known])) if known else {}
         if known not in found:
             raise Refusal(404, "not_found", f"no frame has the id {frame_id!r}; take one from a search hit")
-        return found[known][1] | {"id": known}
+        return found[known][1]
 
     async def recording(self, source_id: str) -> Recorded:
         """Raises: Refusal 404 if no frame is of it, else as `Pipeline.ask`."""
@@ -112,11 +110,11 @@ class Gallery:
             raise Refusal(410, "gone", str(error)) from error
 
 
-def moment_of(fields: Mapping[str, Any]) -> Moment:
+def moment_of(frame: StoredFrame) -> Moment:
     """Where a stored frame is from. Raises: Refusal 410 if its source was named from elsewhere."""
-    if fields.get(REMOTE):
-        raise Refusal(410, "gone", not_served(fields["source"]))
-    return Moment(fields["source"], fields["source_id"], fields["time_s"])
+    if frame.remote:
+        raise Refusal(410, "gone", not_served(frame.source))
+    return Moment(frame.source, frame.source_id, frame.time_s)
 
 
 def not_served(source: str) -> str:

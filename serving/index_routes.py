@@ -7,22 +7,16 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import islice
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-import numpy as np
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from lookalike.index import is_frame_id
 from lookalike.index.engine import Engine
-from lookalike.index.frames import LAST_FETCH
-from lookalike.index.schema import REMOTE, Where, check_payload, first_not_unit
-from lookalike.index.wire import MAX_POINTS, number, pack, read_finished, read_where, texts, unpack, write_finished
+from lookalike.index.operations import OPERATIONS, Operation, TooMany
 from serving.answers import JSON, json_answer
 from serving.bodies import media_type, read_bytes
 from serving.limits import MAX_INDEX_BODY_BYTES
@@ -32,19 +26,6 @@ from serving.routes import within_time
 
 TOKEN = "LOOKALIKE_TOKEN"
 LINES = "application/x-ndjson"
-MAX_PAGE = 4096  # points of one line
-
-Fields = Mapping[str, Any]
-Ask = Callable[[Engine], dict[str, Any]]
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Operation:
-    """read: fields of a request and the length of vectors -> what to ask the engine; ValueError for what is wrong."""
-
-    read: Callable[[Fields, int], Ask]
-    writes: bool = False
 
 
 @within_time
@@ -52,50 +33,32 @@ async def ask_index(request: Request) -> Response:
     """One operation of the engine: its arguments as JSON, and what it answered."""
     pipeline: Pipeline = request.app.state.pipeline
     name = request.path_params["operation"]
-    if name not in OPERATIONS:
-        raise Refusal(404, "not_found", f"no operation {name!r}, expected {', '.join((*STREAMED, *OPERATIONS))}")
-    operation = OPERATIONS[name]
+    operation = OPERATIONS.get(name)
+    if operation is None:
+        raise Refusal(404, "not_found", f"no operation {name!r}, expected {', '.join(OPERATIONS)}")
     if operation.writes and not pipeline.writable:
         message = "this service takes no frames; start it with `lookalike serve --writable`"
         raise Refusal(403, "read_only", message)
-    ask = await _read(request, pipeline, operation.read)
-    return json_answer(await (pipeline.write(ask) if operation.writes else pipeline.ask(ask)), {})
+    arguments = await _read(request, pipeline, operation)
+    if operation.lines:
+        return StreamingResponse(_lines(pipeline.engine, name, arguments), media_type=LINES)
+
+    def ask(engine: Engine) -> Any:
+        return operation.answer.write(getattr(engine, name)(*arguments))
+
+    answer = await (pipeline.write(ask) if operation.writes else pipeline.ask(ask))
+    return json_answer({"answer": answer}, {})
 
 
-async def scroll(request: Request) -> Response:
-    """Payloads, and `id`, of all frames that meet the conditions, some in each line."""
-    pipeline: Pipeline = request.app.state.pipeline
-    where = await _read(request, pipeline, lambda fields, dim: read_where(fields.get("where", {})))
-    return StreamingResponse(_payload_lines(pipeline.engine, where), media_type=LINES)
+def _lines(engine: Engine, name: str, arguments: Sequence[Any]) -> Iterator[bytes]:
+    operation = OPERATIONS[name]
+    assert operation.lines is not None
+    for some in operation.lines(getattr(engine, name)(*arguments)):
+        yield orjson.dumps(operation.answer.write(some)) + b"\n"
 
 
-async def vectors(request: Request) -> Response:
-    """The same with their vectors, `page` of them in each line."""
-    pipeline: Pipeline = request.app.state.pipeline
-    where, page = await _read(request, pipeline, _paged)
-    return StreamingResponse(_vector_lines(pipeline.engine, where, page), media_type=LINES)
-
-
-def _payload_lines(engine: Engine, where: Where) -> Iterator[bytes]:
-    points = engine.scroll(where)
-    while some := [_own(payload) | {"id": point_id} for point_id, payload in islice(points, MAX_POINTS)]:
-        yield orjson.dumps({"points": some}) + b"\n"
-
-
-def _vector_lines(engine: Engine, where: Where, page: int) -> Iterator[bytes]:
-    for some, rows in engine.vectors(where, page):
-        yield orjson.dumps({"points": [_own(payload) for payload in some], "vectors": pack(rows)}) + b"\n"
-
-
-def _paged(fields: Fields, dim: int) -> tuple[Where, int]:
-    page = number(fields.get("page"), "page")
-    if not 1 <= page <= MAX_PAGE:
-        raise ValueError(f"page is {page}, expected 1 to {MAX_PAGE}")
-    return read_where(fields.get("where", {})), int(page)
-
-
-async def _read(request: Request, pipeline: Pipeline, read: Callable[[Fields, int], T]) -> T:
-    """Check who asks, and of which space, and read what.
+async def _read(request: Request, pipeline: Pipeline, operation: Operation) -> list[Any]:
+    """Check who asks, and of which space, and read the arguments.
 
     JSON only: no page of another site can have a browser send that.
     """
@@ -107,152 +70,22 @@ async def _read(request: Request, pipeline: Pipeline, read: Callable[[Fields, in
     with pipeline.held.lease() as take:
         body = await read_bytes(request, take, MAX_INDEX_BODY_BYTES)
         try:
-            return await pipeline.aside(_read_fields, body, pipeline, read)
+            return await pipeline.aside(_read_arguments, body, pipeline, operation)
+        except TooMany as error:
+            raise Refusal(413, "too_large", str(error)) from error
         except ValueError as error:
             raise Refusal(400, "bad_request", str(error)) from error
 
 
-def _read_fields(body: bytes, pipeline: Pipeline, read: Callable[[Fields, int], T]) -> T:
+def _read_arguments(body: bytes, pipeline: Pipeline, operation: Operation) -> list[Any]:
     fields = orjson.loads(body)
     if not isinstance(fields, dict):
         raise Refusal(400, "bad_request", "the body is not a JSON object")
-    space = fields.get("space")
+    space = fields.pop("space", None)
     if space != pipeline.spec.space:
         message = f"space is {str(space)[:80]!r}, this service is {pipeline.spec.space}; use the encoder that it serves"
         raise Refusal(409, "other_space", message)
-    return read(fields, pipeline.spec.dim)
+    return operation.read(fields, pipeline.spec.dim)
 
 
-def _ids(fields: Fields) -> list[str]:
-    ids = list(texts(fields.get("ids"), "ids"))
-    if len(ids) > MAX_POINTS:
-        raise Refusal(413, "too_large", f"{len(ids)} points in one request, at most {MAX_POINTS}")
-    for one in ids:
-        if not is_frame_id(one):
-            raise ValueError(f"{one[:50]!r} is no id of a frame")
-    return ids
-
-
-def _check_unit(vectors: np.ndarray) -> None:
-    if (row := first_not_unit(vectors)) is not None:
-        raise ValueError(f"vector {row} has length {np.linalg.norm(vectors[row])}, expected 1")
-
-
-def _text(fields: Fields, name: str) -> str:
-    return texts([fields.get(name)], name)[0]
-
-
-def _own(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Without our mark."""
-    return {name: value for name, value in payload.items() if name != REMOTE}
-
-
-def _upsert(fields: Fields, dim: int) -> Ask:
-    ids, payloads = _ids(fields), fields.get("payloads")
-    if not isinstance(payloads, list) or len(payloads) != len(ids):
-        raise ValueError(f"expected {len(ids)} payloads, one for each id")
-    for one in payloads:
-        check_payload(one)
-    vectors = unpack(fields.get("vectors"), len(ids), dim)
-    _check_unit(vectors)
-    return lambda engine: _done(engine.upsert(ids, vectors, [one | {REMOTE: True} for one in payloads]))
-
-
-def _existing(fields: Fields, dim: int) -> Ask:
-    ids = _ids(fields)
-    return lambda engine: {"ids": sorted(engine.existing(ids))}
-
-
-def _points(fields: Fields, dim: int) -> Ask:
-    ids = _ids(fields)
-
-    def ask(engine: Engine) -> dict[str, Any]:
-        found = engine.points(ids)
-        vectors = np.array([vector for vector, _ in found.values()], np.float32)
-        return {"points": [(one, _own(payload)) for one, (_, payload) in found.items()], "vectors": pack(vectors)}
-
-    return ask
-
-
-def _nearest(fields: Fields, dim: int) -> Ask:
-    vector, where = unpack(fields.get("vectors"), 1, dim)[0], read_where(fields.get("where", {}))
-    _check_unit(vector[None])
-    limit, min_score = number(fields.get("limit"), "limit"), fields.get("min_score")
-    if not 1 <= limit <= LAST_FETCH:
-        raise ValueError(f"limit is {limit}, expected 1 to {LAST_FETCH}")
-    if min_score is not None:
-        number(min_score, "min_score")
-
-    def ask(engine: Engine) -> dict[str, Any]:
-        found = engine.nearest(vector, int(limit), where, min_score)
-        return {"points": [(one.id, one.score, _own(one.payload)) for one in found]}
-
-    return ask
-
-
-def _delete(fields: Fields, dim: int) -> Ask:
-    where = read_where(fields.get("where"))
-    return lambda engine: _done(engine.delete(where))
-
-
-def _rename(fields: Fields, dim: int) -> Ask:
-    source_id, told = _text(fields, "source_id"), fields.get("fields")
-    if not isinstance(told, dict) or told.keys() != {"source", "camera"}:
-        raise ValueError("fields is no object of source and camera")
-    named = {name: _text(told, name) for name in told}
-    return lambda engine: _done(engine.rename(source_id, named | {REMOTE: True}))
-
-
-def _finished(fields: Fields, dim: int) -> Ask:
-    source_id, sampler = _text(fields, "source_id"), _text(fields, "sampler")
-
-    def ask(engine: Engine) -> dict[str, Any]:
-        found = engine.finished(source_id, sampler)
-        return {"finished": write_finished(found) if found else None}
-
-    return ask
-
-
-def _finish(fields: Fields, dim: int) -> Ask:
-    entries = fields.get("finished")
-    if not isinstance(entries, list) or len(entries) > MAX_POINTS:
-        raise ValueError(f"finished is no list of at most {MAX_POINTS}")
-    done = [read_finished(one) for one in entries]
-    return lambda engine: _done(engine.finish(done))
-
-
-def _all_finished(fields: Fields, dim: int) -> Ask:
-    return lambda engine: {"finished": [write_finished(one) for one in engine.all_finished()]}
-
-
-def _unfinish(fields: Fields, dim: int) -> Ask:
-    source_ids = texts(fields.get("source_ids"), "source_ids")
-    return lambda engine: _done(engine.unfinish(source_ids))
-
-
-def _done(nothing: None) -> dict[str, Any]:
-    return {}
-
-
-OPERATIONS = {
-    "existing": Operation(_existing),
-    "points": Operation(_points),
-    "nearest": Operation(_nearest),
-    "finished": Operation(_finished),
-    "all_finished": Operation(_all_finished),
-    "count": Operation(lambda fields, dim: lambda engine: {"points": engine.count()}),
-    "upsert": Operation(_upsert, writes=True),
-    "delete": Operation(_delete, writes=True),
-    "rename": Operation(_rename, writes=True),
-    "finish": Operation(_finish, writes=True),
-    "unfinish": Operation(_unfinish, writes=True),
-    "flush": Operation(lambda fields, dim: lambda engine: _done(engine.flush()), writes=True),
-    "optimize": Operation(lambda fields, dim: lambda engine: _done(engine.optimize()), writes=True),
-}
-
-STREAMED = {"scroll": scroll, "vectors": vectors}
-
-ROUTES = [
-    *(Route(f"/index/{name}", handler, methods=["POST"]) for name, handler in STREAMED.items()),
-    Route("/index/{operation}", ask_index, methods=["POST"]),
-]
+ROUTES = [Route("/index/{operation}", ask_index, methods=["POST"])]

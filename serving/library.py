@@ -1,18 +1,15 @@
-"""What an index holds, by recording; made from the frames, so that sources which are not finished count, too."""
+"""What an index holds, by recording; made from the frames, so that sources which are not complete count, too."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from lookalike.footage.kinds import is_image
 from lookalike.footage.url import is_stream
-from lookalike.index import Where
-from lookalike.index.schema import REMOTE, utc_text
+from lookalike.index import Filters, StoredFrame
 from serving.once import Once
 from serving.pipeline import Pipeline
 
@@ -82,58 +79,55 @@ class Library:
             self._look.start("", self._fresh)
         elif known := self._known.recordings.get(source_id):
             return known
-        where = Where(source_ids=(source_id,), whole=True)
-        found = await self._pipeline.ask(lambda engine: recordings(fields for _, fields in engine.scroll(where)))
+        filters = Filters(source_ids=(source_id,), whole=True)
+        found = await self._pipeline.ask(lambda engine: recordings(engine.scroll(filters)))
         return found.get(source_id)
 
     async def recording_of(self, source: str) -> Recorded | None:
         """The recording that is stored under this path; None if no frame is. Raises: as `holdings`."""
-        where = Where(sources=(source,), whole=True)
-        found = await self._pipeline.ask(lambda engine: recordings(fields for _, fields in engine.scroll(where)))
+        filters = Filters(sources=(source,), whole=True)
+        found = await self._pipeline.ask(lambda engine: recordings(engine.scroll(filters)))
         return next(iter(found.values()), None)
 
     async def _fresh(self) -> Holdings:
         started = time.monotonic()
-        where = Where(whole=True)
-        found = await self._pipeline.ask(lambda engine: recordings(fields for _, fields in engine.scroll(where)))
+        filters = Filters(whole=True)
+        found = await self._pipeline.ask(lambda engine: recordings(engine.scroll(filters)))
         ended = time.monotonic()
         self._known = Holdings(found, ended, ended - started)
         return self._known
 
 
-def recordings(payloads: Iterable[Mapping[str, Any]]) -> dict[str, Recorded]:
-    """By source_id. payloads: of whole frames."""
+def recordings(frames: Iterable[StoredFrame]) -> dict[str, Recorded]:
+    """By source_id. frames: whole ones."""
     found: dict[str, Recorded] = {}
-    for fields in payloads:
-        known = found.get(fields["source_id"])
+    for frame in frames:
+        known = found.get(frame.source_id)
         if known is None:
-            found[fields["source_id"]] = _begun(fields)
+            found[frame.source_id] = _begun(frame)
             continue
         known.frames += 1
-        known.length_s = max(known.length_s, fields["end_s"])
-        if not known.served and _is_served(fields):
-            known.source, known.name, known.served = fields["source"], Path(fields["source"]).name, True
+        known.length_s = max(known.length_s, frame.end_s)
+        if not known.served and _is_served(frame):
+            known.source, known.name, known.served = frame.source, Path(frame.source).name, True
     return found
 
 
-def _begun(fields: Mapping[str, Any]) -> Recorded:
-    source = fields["source"]
-    captured_at = fields.get("captured_at")
-    began = datetime.fromisoformat(captured_at) - timedelta(seconds=fields["time_s"]) if captured_at else None
+def _begun(frame: StoredFrame) -> Recorded:
     return Recorded(
-        fields["source_id"],
-        source,
-        Path(source).name,
-        fields["camera"],
-        utc_text(began) if began else None,
-        fields["end_s"],
-        1,
-        "picture" if is_image(source) else "video",
-        _is_served(fields),
-        fields["width"],
-        fields["height"],
+        source_id=frame.source_id,
+        source=frame.source,
+        name=Path(frame.source).name,
+        camera=frame.camera,
+        began_at=frame.began_at,
+        length_s=frame.end_s,
+        frames=1,
+        kind=frame.kind,
+        served=_is_served(frame),
+        width=frame.width,
+        height=frame.height,
     )
 
 
-def _is_served(fields: Mapping[str, Any]) -> bool:
-    return not fields.get(REMOTE) and not is_stream(fields["source"])
+def _is_served(frame: StoredFrame) -> bool:
+    return not frame.remote and not is_stream(frame.source)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from lookalike import __version__
+from lookalike.index.operations import OPERATIONS
 from serving import openapi_gallery
 from serving.answers import JSON, NPY, RAW
-from serving.index_routes import OPERATIONS, STREAMED
 from serving.json_images import ANY_MODEL, FORMATS
 from serving.limits import MAX_BODY_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, MIB
 from serving.search_schema import search_schema
@@ -225,7 +225,7 @@ def _search() -> dict[str, Any]:
 
 
 def _index() -> dict[str, Any]:
-    operation = {"type": "string", "enum": [*STREAMED, *OPERATIONS]}
+    operation = {"type": "string", "enum": list(OPERATIONS)}
     writes = ", ".join(name for name, one in OPERATIONS.items() if one.writes)
     asked = {"type": "object", "required": ["space"], "properties": {"space": {"type": "string"}}}
     return {
@@ -233,7 +233,7 @@ def _index() -> dict[str, Any]:
         "summary": "The index, for `lookalike --index http://...`",
         "description": "What an engine of lookalike.index is asked, as lookalike.index.service writes it."
         f" A service that was started with --writable alone takes {writes}."
-        f" {' and '.join(STREAMED)} answer JSON lines.",
+        f" {' and '.join(name for name, one in OPERATIONS.items() if one.lines)} answer JSON lines.",
         "operationId": "ask_index",
         "parameters": [{"name": "operation", "in": "path", "required": True, "schema": operation}],
         "requestBody": {

@@ -69,6 +69,6 @@ def test_without_opencv_no_regions_are_stored_and_that_is_said(
     assert err.splitlines().count(told) == 1
     assert json.loads(out)["points"] == 10
     with open_index(tmp_path / "index", SPEC) as index:
-        assert [one.sampler for one in index.all_finished()] == ["all"]
+        assert [one.sampler for one in index.source_records()] == ["all"]
     cli.main([*at, "--regions", "none"])
     assert told not in capfd.readouterr().err

@@ -17,7 +17,7 @@ from lookalike.embed import Job, embed_footage
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError, SpaceMismatch
 from lookalike.footage import Skipped, find_sources, read_frames
-from lookalike.index import Where, open_index
+from lookalike.index import Filters, open_index
 from lookalike.index.maintenance import verify
 from lookalike.ingest import BATCH, Summary, import_frames, index_footage
 from lookalike.sampling import ALL, Sampling
@@ -43,7 +43,7 @@ def test_every_frame_is_indexed_with_its_embedding(two_clips, tiny, index):
     for frame in itertools.islice(read_frames(find_sources([two_clips / "c.mp4"])), 3):
         expected = tiny_embedding(pixels.fit(frame.image, SPEC.input_px))
         np.testing.assert_allclose(index.vector(frame.id), expected, atol=1e-5)
-        hit = index.search(expected, Where(("c",)), SearchOptions(1))[0]
+        hit = index.search(expected, Filters(("c",)), SearchOptions(1))[0]
         assert (hit.score, hit.source) == (pytest.approx(1, abs=1e-5), str(two_clips / "c.mp4"))
 
 
@@ -58,7 +58,7 @@ def test_what_is_there_whole_is_not_decoded_again(two_clips, tiny, index, monkey
     """Not under another name, and not what broke off; only what could not be read at all is tried again."""
     sources = find_sources([two_clips])
     first = index_footage(sources, tiny, index, Sampling(5, regions=None), done)
-    assert index.finished(next(read_frames(sources)).source_id, "fps=5").frames == 12
+    assert index.source_record(next(read_frames(sources)).source_id, "fps=5").frames == 12
     monkeypatch.setattr("lookalike.footage.read._sample", lambda *_: pytest.fail("decoded again"))
     (tmp_path / "renamed.mp4").write_bytes((two_clips / "a.mp4").read_bytes())
     again = index_footage(
@@ -77,14 +77,14 @@ def test_a_recording_that_was_moved_is_found_where_it_is_now(two_clips, tiny, in
     index_footage(find_sources([old.parent]), tiny, index, Sampling(5, regions=None), done)
     moved = find_sources([tmp_path / "archive"])
     assert index_footage(moved, tiny, index, Sampling(5, regions=None), done).added == 0
-    assert {(one["source"], one["camera"]) for one in index.frames()} == {(str(old), "a")}
+    assert {(one.source, one.camera) for one in index.frames()} == {(str(old), "a")}
     old.unlink()
     assert index_footage(moved, tiny, index, Sampling(5, regions=None), done).added == 0
-    assert {(one["source"], one["camera"]) for one in index.frames()} == {(str(new), "gate")}
+    assert {(one.source, one.camera) for one in index.frames()} == {(str(new), "gate")}
     assert [one.source for one in index.all_finished()] == [str(new)]
-    assert index.search(index.vector(next(index.frames())["id"]), Where(("gate",)), SearchOptions(1))[0].source == str(
-        new
-    )
+    assert index.search(index.vector(next(index.frames())["id"]), Filters(("gate",)), SearchOptions(1))[
+        0
+    ].source == str(new)
 
 
 def test_a_clip_that_breaks_off_is_known_with_its_reason(two_clips, tiny, index, tmp_path):
@@ -126,8 +126,8 @@ def test_streams_are_indexed_beside_files(tiny, index, tmp_path):
         sources = find_sources([gate.url, clip, dock.url])
         summary = index_footage(sources, tiny, index, ALL, done)
     assert (summary.sources, summary.added, summary.skipped) == (3, 3 * 50, [])
-    assert Counter(one["source"] for one in index.frames()) == {gate.url: 50, dock.url: 50, str(clip): 50}
-    assert [one.source for one in index.all_finished()] == [str(clip)]
+    assert Counter(one.source for one in index.frames()) == {gate.url: 50, dock.url: 50, str(clip): 50}
+    assert [one.source for one in index.source_records()] == [str(clip)]
 
 
 def test_what_a_camera_shows_for_long_is_stored_when_it_is_stopped(tiny, index, tmp_path):
@@ -137,7 +137,7 @@ def test_what_a_camera_shows_for_long_is_stored_when_it_is_stopped(tiny, index, 
         summary = index_footage(find_sources([server.url]), tiny, index, Sampling(dedupe=0.9), stop_after(0))
     assert (summary.frames, summary.added) == (BATCH, 1)
     (frame,) = index.frames()
-    assert (frame["source"], frame["stands_for"]) == (server.url, BATCH)
+    assert (frame.source, frame.stands_for) == (server.url, BATCH)
 
 
 def test_copies_are_indexed_once_and_counted_once(two_clips, tiny, index, tmp_path):
@@ -185,9 +185,9 @@ def test_a_run_that_says_the_same_is_stored_once_with_its_span(tiny, index, tmp_
     clip = write_clip(tmp_path / "clip.mp4", range(0, 200 * 50, 200), pictures)
     summary = index_footage(find_sources([clip]), tiny, index, Sampling(dedupe=0.95), done)
     assert (summary.frames, summary.added, index.count()) == (50, 3, 3)
-    runs = sorted((one["time_s"], one["end_s"], one["stands_for"]) for one in index.frames())
+    runs = sorted((one.time_s, one.end_s, one.stands_for) for one in index.frames())
     assert runs == [(0, 3.8, 20), (4, 6.8, 15), (7, 9.8, 15)]
-    (known,) = index.all_finished()
+    (known,) = index.source_records()
     assert (known.sampler, known.frames, known.stored) == ("dedupe=0.95", 50, 3)
     again = index_footage(find_sources([clip]), tiny, index, Sampling(dedupe=0.95), done)
     assert (again.frames, again.added, index.count()) == (50, 0, 3)
@@ -201,7 +201,7 @@ def test_runs_end_with_their_recording(tiny, index, tmp_path):
         Image.fromarray(picture(0)).save(tmp_path / name)
     summary = index_footage(find_sources([tmp_path]), tiny, index, Sampling(dedupe=0.99), done)
     assert (summary.frames, summary.added) == (72, 3)
-    runs = sorted((one["source"][-5:], one["end_s"], one["stands_for"]) for one in index.frames())
+    runs = sorted((one.source[-5:], one.end_s, one.stands_for) for one in index.frames())
     assert runs == [("a.mp4", pytest.approx(39 / 25), 40), ("b.mp4", pytest.approx(29 / 25), 30), ("c.png", 0, 1)]
     assert verify(index).good
 
@@ -215,15 +215,13 @@ def test_a_table_of_embeddings_is_taken_in(two_clips, tiny, index, tmp_path):
     assert import_frames(table, index, done).added == 0
     with open_index(tmp_path / "direct", tiny.spec, create=True) as direct:
         index_footage(find_sources([two_clips]), tiny, direct, ALL, done)
-        expected = {one["id"]: one for one in direct.frames()}
+        expected = {one.id: one for one in direct.frames()}
         frame_id = next(iter(expected))
         np.testing.assert_allclose(index.vector(frame_id), direct.vector(frame_id), atol=1e-6)
-    stored = {one["id"]: one for one in index.frames()}
-    assert stored == {frame_id: one | {"remote": True} for frame_id, one in expected.items()}
+    stored = {one.id: one for one in index.frames()}
+    assert stored == {frame_id: dataclasses.replace(one, remote=True) for frame_id, one in expected.items()}
     index_footage(find_sources([two_clips]), tiny, index, ALL, done)  # its recordings are here: they may be opened
-    assert {one["id"]: one for one in index.frames()} == {
-        frame_id: one | {"remote": False} for frame_id, one in expected.items()
-    }
+    assert {one.id: one for one in index.frames()} == expected
 
 
 def test_only_tables_of_this_encoder_are_taken_in(two_clips, tiny, index, tmp_path):
@@ -250,7 +248,7 @@ def test_black_and_damaged_frames_are_counted_and_stored(tiny, index, tmp_path):
     write_clip(tmp_path / "clip.mp4", range(0, 30 * 40, 40), [black if 10 <= n < 20 else picture(n) for n in range(30)])
     summary = index_footage(find_sources([tmp_path]), tiny, index, ALL, done)
     assert (summary.frames, summary.added, summary.black, summary.frozen) == (30, 30, 10, 0)
-    assert sorted(one["pts_us"] for one in index.frames() if one.get("fault") == "black") == [
+    assert sorted(one.pts_us for one in index.frames() if one.fault == "black") == [
         number * 40_000 for number in range(10, 20)
     ]
 
@@ -262,9 +260,9 @@ def test_regions_are_stored_beside_their_frames_and_found_by_a_crop(two_clips, t
     assert (summary.frames, summary.added, index.count()) == (12, 120, 120)
     assert summary.regions == 108
     assert summary.regions_s > 0
-    (known,) = index.all_finished()
+    (known,) = index.source_records()
     assert (known.sampler, known.frames, known.stored) == ("fps=5,regions=grid", 12, 120)
-    assert len(list(index.frames(Where(whole=True)))) == 12
+    assert len(list(index.frames(Filters(whole=True)))) == 12
     assert verify(index).good
     part = next(read_frames(find_sources([two_clips / "a.mp4"]))).image[24:, 32:]
     (hit,) = index.search(

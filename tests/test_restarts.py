@@ -17,13 +17,13 @@ from lookalike.embed import Job, embed_footage
 from lookalike.encoder import Encoder
 from lookalike.footage import Source, find_sources
 from lookalike.index import open_index
-from lookalike.index.folder import FolderPlace
+from lookalike.index.folder import FolderLocation
 from lookalike.index.frames import FrameIndex
 from lookalike.index.generations import open_generation
 from lookalike.index.ledger import LEDGER, Ledger
 from lookalike.index.maintenance import verify
-from lookalike.index.schema import Finished
-from lookalike.index.wire import read_finished, write_finished
+from lookalike.index.schema import SourceRecord
+from lookalike.index.wire import read_record
 from lookalike.ingest import index_footage
 from lookalike.reindex import reindex
 from lookalike.sampling import ALL
@@ -60,16 +60,16 @@ def test_all_frames_are_stored_and_the_restart_is_in_the_ledger(tiny: Encoder, r
             summary = index_footage(find_sources([restarts]), tiny, index, ALL, done)
             assert (summary.frames, summary.added, summary.clock_restarts) == (FRAMES, added, 1)
         assert (index.count(), verify(index).good) == (FRAMES, True)
-        (finished,) = index.all_finished()
-    assert (finished.frames, finished.stored, finished.clock_restarts) == (FRAMES, FRAMES, 1)
-    assert read_finished(write_finished(finished)) == finished
+        (record,) = index.source_records()
+    assert (record.frames, record.stored, record.clock_restarts) == (FRAMES, FRAMES, 1)
+    assert read_record(dataclasses.asdict(record)) == record
 
 
 def test_another_encoder_takes_over(tiny: Encoder, restarts: Path, tmp_path: Path) -> None:
     with open_index(tmp_path / "index", tiny.spec, create=True) as index:
         index_footage(find_sources([restarts]), tiny, index, ALL, done)
     new = Encoder(write_tiny_encoder(tmp_path / "new.onnx", NEW_SPEC), "cpu", threads=1)
-    outcome = reindex(FolderPlace(tmp_path / "index"), new, no_bar)
+    outcome = reindex(FolderLocation(tmp_path / "index"), new, no_bar)
     assert (outcome.switched, outcome.differing, outcome.missing) == (True, [], [])
 
 
@@ -80,17 +80,17 @@ def test_another_encoder_keeps_the_dates_of_a_recording_that_lacks_its_beginning
         starts = [packet.pos or 0 for packet in container.demux(video=0) if packet.size]
     data = path.read_bytes()
     path.write_bytes(data[: 188 * 3] + data[starts[5] :])
-    source, place = Source(str(path), "video", "gate", BEGAN), FolderPlace(tmp_path / "index")
+    source, place = Source(str(path), "video", "gate", BEGAN), FolderLocation(tmp_path / "index")
     with FrameIndex(open_generation(place, tiny.spec, True), tiny.spec, place) as index:
         index_footage([source], tiny, index, ALL, done)
-        before = {one["id"]: one["captured_at"] for one in index.frames()}
-        (finished,) = index.all_finished()
-    assert finished.began_at == "2026-01-05T08:00:00Z"
-    assert str(finished.reason).endswith("s have no key frame")
+        before = {one.id: one.captured_at for one in index.frames()}
+        (record,) = index.source_records()
+    assert record.began_at == "2026-01-05T08:00:00Z"
+    assert str(record.reason).endswith("s have no key frame")
     new = Encoder(write_tiny_encoder(tmp_path / "new.onnx", NEW_SPEC), "cpu", threads=1)
     assert reindex(place, new, no_bar).switched
     with open_index(tmp_path / "index", NEW_SPEC) as index:
-        assert {one["id"]: one["captured_at"] for one in index.frames()} == before
+        assert {one.id: one.captured_at for one in index.frames()} == before
     assert min(before.values()) == "2026-01-05T08:00:01.500000Z"  # frame 20, where the container starts with frame 5
 
 
@@ -118,7 +118,7 @@ def test_a_ledger_of_an_earlier_version_has_none(tmp_path: Path) -> None:
         )
         file.execute("INSERT INTO finished VALUES ('a', 'all', 'a.ts', 5, 5, NULL, 'gate', NULL)")
     ledger = Ledger(tmp_path / LEDGER)
-    assert list(ledger.all()) == [Finished("a", "all", "a.ts", 5, 5, None, "gate", None, 0)]
-    entry = write_finished(Finished("a", "all", "a.ts", 5, 5))
+    assert list(ledger.all()) == [SourceRecord("a", "all", "a.ts", 5, 5, None, "gate", None, 0)]
+    entry = dataclasses.asdict(SourceRecord("a", "all", "a.ts", 5, 5))
     del entry["clock_restarts"]
-    assert read_finished(entry).clock_restarts == 0
+    assert read_record(entry).clock_restarts == 0

@@ -101,7 +101,7 @@ def test_a_bad_row_is_refused_by_number_and_the_others_are_stored(tmp_path, inde
     (skipped,) = summary.skipped
     assert skipped.source == f"{path}, row {BAD}"
     assert skipped.reason.startswith(reason)
-    assert sorted(round(one["time_s"] * 10) for one in index.frames()) == [0, 1, 3, 4, 5]
+    assert sorted(round(one.time_s * 10) for one in index.frames()) == [0, 1, 3, 4, 5]
     first = table().column("embedding")[0].as_py()  # the vectors of the others are still theirs
     best = index.search(np.array(first, np.float32), options=SearchOptions(1))[0]
     assert (best.time_s, round(best.score, 4)) == (0.0, 1.0)
@@ -137,11 +137,11 @@ def test_the_first_few_bad_rows_are_named_and_the_rest_counted(tmp_path, index):
 @pytest.mark.parametrize("name", ["time_s", "source", "embedding", "captured_at"])
 def test_a_column_of_another_type_or_none_is_one_line(tmp_path, index, name):
     good, path = table(), tmp_path / "x.parquet"
-    where = good.schema.get_field_index(name)
-    pq.write_table(good.set_column(where, name, pa.array([1] * ROWS, pa.int8())), path)
+    filters = good.schema.get_field_index(name)
+    pq.write_table(good.set_column(filters, name, pa.array([1] * ROWS, pa.int8())), path)
     with pytest.raises(FootageError, match=rf"^{path}: column {name} is int8, expected .*; embed it again$"):
         import_frames(path, index, done)
-    pq.write_table(good.remove_column(where), path)
+    pq.write_table(good.remove_column(filters), path)
     with pytest.raises(FootageError, match=rf"^{path}: column {name} is missing, expected .*; embed it again$"):
         import_frames(path, index, done)
     assert index.count() == 0
@@ -171,14 +171,12 @@ def test_what_a_table_names_is_marked_until_it_is_indexed_here(tmp_path, tiny, i
     path = tmp_path / "x.parquet"
     pq.write_table(table(str(clip), hashlib.sha256(clip.read_bytes()).hexdigest()), path)
     import_frames(path, index, done)
-    assert {one["remote"] for one in index.frames()} == {True}
+    assert {one.remote for one in index.frames()} == {True}
     (frame, *_) = index.frames()
     with pytest.raises(FootageError, match="named over HTTP or by an imported table, so not opened"):
-        index.place(frame["id"])
+        index.place(frame.id)
     index_footage(find_sources([clip]), tiny, index, ALL, done)
-    assert [(one["source"], one["camera"], one.get("remote")) for one in index.frames()] == [
-        (str(clip), "gate", False)
-    ] * 6
+    assert [(one.source, one.camera, one.remote) for one in index.frames()] == [(str(clip), "gate", False)] * 6
 
 
 def test_a_sheet_opens_no_path_that_only_a_table_names(tmp_path, tiny_encoder):

@@ -76,7 +76,7 @@ def test_what_is_there_and_what_is_moved_there_is_taken_in_once(folder, index, w
     taken = watching()
     assert (names(taken), taken.sources[0].camera, taken.summary.added) == (["b.mp4"], "gate", FRAMES)
     assert index.count() == 2 * FRAMES
-    assert {one.source for one in index.all_finished()} == {str(folder / "a.mp4"), str(folder / "gate" / "b.mp4")}
+    assert {one.source for one in index.source_records()} == {str(folder / "a.mp4"), str(folder / "gate" / "b.mp4")}
 
 
 def test_a_file_that_is_being_written_is_not_taken_before_it_stands_still(folder, index, watching, tmp_path):

@@ -33,7 +33,7 @@ def outliers(
         float, Parameter(help="A view that its camera shows for this share of its time, or more, is usual.")
     ] = 0.1,
     sheet: SheetFile = None,
-    filters: WhichFrames = EVERY_FRAME,
+    which: WhichFrames = EVERY_FRAME,
     json_: Json = False,
 ) -> None:
     """Find the moments that least resemble what their camera usually shows.
@@ -51,11 +51,11 @@ def outliers(
         fail(f"--top is {top}, expected at least 1", code=2)
     if not 0 < usual < 1:
         fail(f"--usual is {usual:g}, expected a share between 0 and 1", code=2)
-    where = filters_of(filters)
+    filters = filters_of(which)
     with open_index(index, Encoder(encoder, "cpu").spec) as store:
-        frames = cameras(store, where)
+        frames = cameras(store, filters)
         with step_bar("comparing frames", frames.total()) as update:
-            found = outliers(store, where, sorted(frames), top, usual, update)
+            found = outliers(store, filters, sorted(frames), top, usual, update)
         if sheet:
             _write(outlier_sheet(found), sheet, store)
     if not json_:
@@ -74,7 +74,7 @@ def duplicates(
     index: IndexAt,
     min_score: Annotated[float, Parameter(help="Mean cosine similarity of two spans, at least.")] = 0.92,
     sheet: SheetFile = None,
-    filters: WhichFrames = EVERY_FRAME,
+    which: WhichFrames = EVERY_FRAME,
     json_: Json = False,
 ) -> None:
     """Find footage that is stored twice: spans of two recordings that go through the same changes at the same time.
@@ -90,9 +90,9 @@ def duplicates(
 
     if not 0 <= min_score <= 1:
         fail(f"--min-score is {min_score:g}, expected from 0 to 1", code=2)
-    where = filters_of(filters)
+    filters = filters_of(which)
     with open_index(index, Encoder(encoder, "cpu").spec) as store:
-        tracks = load_tracks(store, where)
+        tracks = load_tracks(store, filters)
         with step_bar("comparing pairs", len(tracks) * (len(tracks) - 1) // 2) as update:
             found = duplicates(tracks, min_score, update)
         if sheet:
@@ -114,7 +114,7 @@ def cluster(
     clusters: Annotated[int, Parameter(help="How many groups of frames to make.")] = 8,
     each: Annotated[int, Parameter(help="How many moments show each group, at most.")] = 5,
     sheet: SheetFile = None,
-    filters: WhichFrames = EVERY_FRAME,
+    which: WhichFrames = EVERY_FRAME,
     json_: Json = False,
 ) -> None:
     """Say what an index shows in the main: groups of frames that resemble each other, with a few that are typical."""
@@ -127,9 +127,9 @@ def cluster(
     for name, value in (("--clusters", clusters), ("--each", each)):
         if value < 1:
             fail(f"{name} is {value}, expected at least 1", code=2)
-    where = filters_of(filters)
+    filters = filters_of(which)
     with open_index(index, Encoder(encoder, "cpu").spec) as store:
-        found = cluster(store, where, clusters, each)
+        found = cluster(store, filters, clusters, each)
         if sheet:
             _write(cluster_sheet(found), sheet, store)
     if not json_:
@@ -147,7 +147,7 @@ def _about(cluster: Cluster) -> str:
 
 def _write(sheet: Sheet, path: Path, store: FrameIndex) -> None:
     from lookalike.console import say, step_bar
-    from lookalike.index.schema import FROM_ELSEWHERE
+    from lookalike.index.record import FROM_ELSEWHERE
     from lookalike.report.sheet import write_sheet
 
     may_open = store.read_here(sheet.sources)

@@ -16,7 +16,7 @@ from lookalike.printable import printable
 from lookalike.search_fields import FilterFields
 
 if TYPE_CHECKING:
-    from lookalike.index import Where
+    from lookalike.index import Filters
 
 app = App(
     name="lookalike",
@@ -60,7 +60,7 @@ WhichFrames = Annotated[FilterFields, Parameter(name="*")]
 EVERY_FRAME = FilterFields()
 
 
-def filters_of(fields: FilterFields) -> Where:
+def filters_of(fields: FilterFields) -> Filters:
     """Exits with 2 if one is not understood."""
     from lookalike.search.request import read_filters
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -67,17 +68,17 @@ def forget(
     """Remove frames from an index: those that meet all of the conditions. The recordings are not touched."""
     from lookalike.console import print_data, say
     from lookalike.encoder import Encoder
-    from lookalike.index import Where, open_index
-    from lookalike.index.schema import parse_before
+    from lookalike.index import Filters, open_index
+    from lookalike.index.filters import parse_before
 
     if not (before or camera or source):
         fail("expected --before, --camera or --source; to remove a whole index, remove its folder", code=2)
     try:
-        where = Where(camera, until=parse_before(before) if before else None, sources=source)
+        filters = Filters(camera, until=parse_before(before, UTC) if before else None, sources=source)
     except ValueError as error:
         fail(str(error), code=2)
     with open_index(index, Encoder(encoder, "cpu").spec) as store:
-        removed, another = store.forget(where), store.has_another_generation()
+        removed, another = store.forget(filters), store.has_another_generation()
         points = store.count()
     print_data(json.dumps({"index": index, "removed": removed, "points": points}))
     if not removed:

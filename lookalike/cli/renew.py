@@ -39,24 +39,24 @@ def reindex(
     when it was stopped, and to take in what a service indexed meanwhile.
     """
     from lookalike.console import print_data
-    from lookalike.index.frames import place_of
     from lookalike.index.generations import discard as discard_others
     from lookalike.index.generations import switch_back
+    from lookalike.index.open import location_of
 
     if (encoder is not None) + back + discard != 1:
         fail("expected one of --encoder, --back and --discard", code=2)
-    with closing(place_of(index)) as place:
+    with closing(location_of(index)) as location:
         if back:
-            now = switch_back(place)
-            print_data(json.dumps({"index": index, "now": place.space(now.current)}))
+            now = switch_back(location)
+            print_data(json.dumps({"index": index, "now": location.space(now.current)}))
         elif discard:
-            print_data(json.dumps({"index": index, "discarded": discard_others(place)}))
+            print_data(json.dumps({"index": index, "discarded": discard_others(location)}))
         elif encoder:
             from lookalike.console import footage_bar
             from lookalike.encoder import Encoder
             from lookalike.reindex import reindex
 
-            outcome = reindex(place, Encoder(encoder, device), partial(footage_bar, "reindexing"), without_missing)
+            outcome = reindex(location, Encoder(encoder, device), partial(footage_bar, "reindexing"), without_missing)
             print_data(json.dumps({"index": index} | outcome.to_dict()))
             _explain(outcome)
 

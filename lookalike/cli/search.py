@@ -40,7 +40,7 @@ def search(
     ] = (),
     unlike: Annotated[tuple[str, ...], Parameter(help="What not to look for; as --like.", negative="")] = (),
     options: HowMany = USUAL,
-    filters: WhichFrames = EVERY_FRAME,
+    which: WhichFrames = EVERY_FRAME,
     json_: Json = False,
 ) -> None:
     """Find the moments that look most like a picture. Neighbouring frames are answered as one hit with its span.
@@ -56,7 +56,7 @@ def search(
 
     try:
         pointed = [Example.parse(str(text)) for text in (image, id_, at) if text is not None]
-        request = SearchRequest.of(pointed, region, like, unlike, filters_of(filters), options)
+        request = SearchRequest.of(pointed, region, like, unlike, filters_of(which), options)
         model = Encoder(encoder, "cpu")
         with open_index(index, model.spec) as store:
             hits = Searcher(model, store).search(request)
@@ -80,7 +80,7 @@ def locate(
     top: Annotated[int, Parameter(help="How many recordings to answer.")] = 5,
     min_similarity: Annotated[float, Parameter(help="Only recordings whose frames are so much alike.")] = 0.8,
     min_agreement: Annotated[float, Parameter(help="Only recordings that change in the same way so much.")] = 0.3,
-    filters: WhichFrames = EVERY_FRAME,
+    which: WhichFrames = EVERY_FRAME,
     json_: Json = False,
 ) -> None:
     """Find of which recordings a clip is a copy, and where: also if it was trimmed, scaled or encoded again, mirrored,
@@ -93,7 +93,7 @@ def locate(
     from lookalike.index import open_index
     from lookalike.sampling import Sampling
 
-    where, sampling = filters_of(filters), Sampling(fps)
+    filters, sampling = filters_of(which), Sampling(fps)
     try:
         sampling.check()
     except ValueError as error:
@@ -105,7 +105,7 @@ def locate(
     if read.reason:
         say(f"{clip}: {read.reason}; what was read is looked for")
     with open_index(index, model.spec) as store:
-        copies = find_copies(store, read.times_s, read.versions, top, where)
+        copies = find_copies(store, read.times_s, read.versions, top, filters)
     copies = [one for one in copies if one.similarity >= min_similarity and one.agreement >= min_agreement]
     if not json_:
         print_data(

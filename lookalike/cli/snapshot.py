@@ -20,17 +20,17 @@ def snapshot(
 ) -> None:
     """Write an embedded index to one file. It has its name when it is whole; `restore` checks it by hash."""
     from lookalike.console import print_data
-    from lookalike.index.folder import FolderPlace
-    from lookalike.index.frames import place_of
+    from lookalike.index.folder import FolderLocation
+    from lookalike.index.open import location_of
     from lookalike.index.snapshot import snapshot
 
-    place = place_of(index)
-    if not isinstance(place, FolderPlace):
+    location = location_of(index)
+    if not isinstance(location, FolderLocation):
         raise IndexStoreError(
-            f"{place}: on a Qdrant server, whose own snapshots hold it: POST /collections/NAME/snapshots for the"
+            f"{location}: on a Qdrant server, whose own snapshots hold it: POST /collections/NAME/snapshots for the"
             " collection and for the one whose name ends with -ledger"
         )
-    made = snapshot(place, out)
+    made = snapshot(location, out)
     told = {"out": str(out), "space": made.spec["space"], "points": made.points, "sources": made.sources}
     print_data(json.dumps(told | {"members": len(made.members), "bytes": out.stat().st_size}))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from lookalike.errors import LookalikeError
 from lookalike.explore.stored import load
-from lookalike.index import FrameIndex, Where
+from lookalike.index import Filters, FrameIndex, StoredFrame
 from lookalike.index.moments import collapse
 from lookalike.index.schema import Hit, Scored
 
@@ -49,28 +49,28 @@ class _Members:
     times: list[str] = field(default_factory=list)  # the first and the last so far
     near: list[Scored] = field(default_factory=list)
 
-    def take(self, fields: dict[str, Any], similarity: float) -> None:
-        self.frames += fields["stands_for"]
-        self.cameras[fields["camera"]] += fields["stands_for"]
-        if "captured_at" in fields:
-            times = sorted([*self.times, fields["captured_at"], fields["ended_at"]], key=datetime.fromisoformat)
+    def take(self, frame: StoredFrame, similarity: float) -> None:
+        self.frames += frame.stands_for
+        self.cameras[frame.camera] += frame.stands_for
+        if frame.captured_at and frame.ended_at:
+            times = sorted([*self.times, frame.captured_at, frame.ended_at], key=datetime.fromisoformat)
             self.times = [times[0], times[-1]]
-        self.near.append(Scored(fields["id"], similarity, fields))
+        self.near.append(Scored(frame, similarity))
 
 
-def cluster(index: FrameIndex, where: Where, clusters: int, each: int) -> list[Cluster]:
+def cluster(index: FrameIndex, filters: Filters, clusters: int, each: int) -> list[Cluster]:
     """k-means of the frames that meet the conditions, the largest cluster first.
 
     each: representatives of a cluster, at most. The same index gives the same clusters.
     Raises: LookalikeError if scikit-learn is missing, or if there are fewer frames than clusters.
     """
-    centres = _centres(index, where, clusters)
+    centres = _centres(index, filters, clusters)
     members = [_Members() for _ in range(clusters)]
-    for frames, vectors in index.vectors(replace(where, whole=True)):
+    for frames, vectors in index.vectors(replace(filters, whole=True)):
         similar = vectors @ centres.T  # (N, K)
         nearest = similar.argmax(axis=1)
-        for fields, number, row in zip(frames, nearest, similar, strict=True):
-            members[number].take(fields, float(row[number]))
+        for frame, number, row in zip(frames, nearest, similar, strict=True):
+            members[number].take(frame, float(row[number]))
         for one in members:
             one.near = nlargest(each * KEPT, one.near, key=lambda scored: scored.score)
     members = sorted((one for one in members if one.frames), key=lambda one: -one.frames)
@@ -87,16 +87,16 @@ def cluster(index: FrameIndex, where: Where, clusters: int, each: int) -> list[C
     ]
 
 
-def _centres(index: FrameIndex, where: Where, clusters: int) -> np.ndarray:
+def _centres(index: FrameIndex, filters: Filters, clusters: int) -> np.ndarray:
     """float32 (K, D), of length 1."""
     try:
         from sklearn.cluster import MiniBatchKMeans
     except ImportError as error:
         raise LookalikeError('clusters need scikit-learn: pip install "lookalike[explore]"') from error
-    sample = load(index, where, SAMPLE)
+    sample = load(index, filters, SAMPLE)
     if len(sample.frames) < clusters:
         raise LookalikeError(f"{len(sample.frames)} frames meet the conditions, too few for {clusters} clusters")
     means = MiniBatchKMeans(clusters, random_state=0, n_init=3, batch_size=4096)  # pyright: ignore[reportArgumentType]
-    means.fit(sample.vectors, sample_weight=sample.column("stands_for"))
+    means.fit(sample.vectors, sample_weight=sample.stand_for)
     centres = means.cluster_centers_
     return (centres / np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)).astype(np.float32)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lookalike.explore.clip import Version
-from lookalike.index import FrameIndex, Where
+from lookalike.index import Filters, FrameIndex, StoredFrame
 from lookalike.search_fields import SearchOptions
 
 COARSE_S, FINE_S = 0.5, 0.1  # between the offsets that are tried: all over the recording, then around the best ones
@@ -49,10 +49,11 @@ class Alignment:
 class Copy:
     """A recording that a clip agrees with, and where. span_s: of the recording; else as in `Alignment`.
 
-    mirrored: whether left and right are exchanged.
+    source_id: SHA-256 of its bytes. mirrored: whether left and right are exchanged.
     """
 
     source: str
+    source_id: str
     camera: str
     offset_s: float
     span_s: tuple[float, float]
@@ -66,7 +67,7 @@ class Copy:
 
 
 def find_copies(
-    index: FrameIndex, clip_s: np.ndarray, versions: Sequence[Version], top: int, where: Where
+    index: FrameIndex, clip_s: np.ndarray, versions: Sequence[Version], top: int, filters: Filters
 ) -> list[Copy]:
     """The recordings that a clip agrees with best, by agreement times similarity; at most CANDIDATES for each version.
 
@@ -75,24 +76,34 @@ def find_copies(
     """
     wanted: dict[str, list[int]] = {}  # the versions that a source is a candidate of
     for number, version in enumerate(versions):
-        for source in _candidates(index, version.vectors, where):
+        for source in _candidates(index, version.vectors, filters):
             wanted.setdefault(source, []).append(number)
     speeds = SPEEDS if clip_s[-1] - clip_s[0] >= LEAST_SPEED_S else SPEEDS[:1]
     found: list[tuple[float, Copy]] = []
     for source, numbers in wanted.items():
-        times_s, vectors, camera = _recording(index, source, where)
+        times_s, vectors, first = _recording(index, source, filters)
         if len(times_s) < 2:
             continue  # a picture has no time to agree on
         tried = [(number, align(clip_s, versions[number].vectors, times_s, vectors, speeds)) for number in numbers]
         number, best = max(tried, key=lambda one: one[1].score - PLAINER * (one[0] > 0))
-        found.append((best.score, _copy(source, camera, best, versions[number].mirrored, float(times_s[-1]))))
+        found.append((best.score, _copy(first, best, versions[number].mirrored, float(times_s[-1]))))
     return [copy for _, copy in sorted(found, key=lambda one: -one[0])[:top]]
 
 
-def _copy(source: str, camera: str, best: Alignment, mirrored: bool, end_s: float) -> Copy:
+def _copy(frame: StoredFrame, best: Alignment, mirrored: bool, end_s: float) -> Copy:
+    """frame: any of the recording. end_s: of the recording."""
     start_s, stop_s = (round(best.offset_s + bound, 3) for bound in best.span_s)
-    span_s = max(start_s, 0.0), min(stop_s, end_s)
-    return Copy(source, camera, round(best.offset_s, 3), span_s, best.agreement, best.similarity, mirrored, best.speed)
+    return Copy(
+        source=frame.source,
+        source_id=frame.source_id,
+        camera=frame.camera,
+        offset_s=round(best.offset_s, 3),
+        span_s=(max(start_s, 0.0), min(stop_s, end_s)),
+        agreement=best.agreement,
+        similarity=best.similarity,
+        mirrored=mirrored,
+        speed=best.speed,
+    )
 
 
 def align(
@@ -158,25 +169,27 @@ def _best_offset(agree: _Agreement, clip_s: np.ndarray) -> tuple[float, float]:
     return float(fine[best]), float(agreements[best])
 
 
-def _candidates(index: FrameIndex, clip: np.ndarray, where: Where) -> list[str]:
+def _candidates(index: FrameIndex, clip: np.ndarray, filters: Filters) -> list[str]:
     """The sources in which frames of the clip have the nearest neighbours, nearest first."""
     total: dict[str, float] = {}
     for row in np.unique(np.linspace(0, len(clip) - 1, ASKED).round().astype(int)):
-        for hit in index.search(clip[row], where, SearchOptions(CANDIDATES, by="clip")):
+        for hit in index.search(clip[row], filters, SearchOptions(CANDIDATES, by="clip")):
             total[hit.source] = total.get(hit.source, 0.0) + max(hit.score, 0.0)
     return sorted(total, key=lambda source: -total[source])[:CANDIDATES]
 
 
-def _recording(index: FrameIndex, source: str, where: Where) -> tuple[np.ndarray, np.ndarray, str]:
-    """Times, (M,), and embeddings, (M, D), of one source in order; a run of frames counts at its start and its end."""
-    pages = list(index.vectors(replace(where, sources=(source,), whole=True)))
-    fields = [one for page, _ in pages for one in page]
+def _recording(index: FrameIndex, source: str, filters: Filters) -> tuple[np.ndarray, np.ndarray, StoredFrame]:
+    """Times, (M,), and embeddings, (M, D), of one source in order; a segment counts at its start and its end.
+
+    And one of its frames."""
+    pages = list(index.vectors(replace(filters, sources=(source,), whole=True)))
+    frames = [frame for page, _ in pages for frame in page]
     vectors = np.concatenate([page for _, page in pages])
-    starts, ends = (np.array([one[name] for one in fields]) for name in ("time_s", "end_s"))
-    runs = ends > starts
-    times_s, vectors = np.concatenate([starts, ends[runs]]), np.concatenate([vectors, vectors[runs]])
+    starts, ends = np.array([frame.time_s for frame in frames]), np.array([frame.end_s for frame in frames])
+    segments = ends > starts
+    times_s, vectors = np.concatenate([starts, ends[segments]]), np.concatenate([vectors, vectors[segments]])
     order = np.argsort(times_s, kind="stable")
-    return times_s[order], vectors[order], fields[0]["camera"]
+    return times_s[order], vectors[order], frames[0]
 
 
 def _offsets(clip_s: np.ndarray, recording_s: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lookalike.explore.stored import load
 from lookalike.explore.tracks import Match, Track, matches
-from lookalike.index import FrameIndex, Where
+from lookalike.index import Filters, FrameIndex
 
 SIMILAR = 0.92  # mean cosine of copies at half the size is .95 or more; of similar events of one camera up to .9
 GLIMPSE_S, GLIMPSE = 2.0, 0.7  # recordings of which no frames, this far apart, are as similar, are not compared
@@ -72,23 +72,17 @@ def _duplicate(one: Track, other: Track, match: Match) -> Duplicate:
     )
 
 
-def load_tracks(index: FrameIndex, where: Where) -> list[Track]:
+def load_tracks(index: FrameIndex, filters: Filters) -> list[Track]:
     """The sources of the frames that meet the conditions, by name. All vectors are held: 200 MB for 200,000 of 256."""
-    stored = load(index, where)
+    stored = load(index, filters)
     numbers: dict[str, list[int]] = {}
-    times_s, ends_s = stored.column("time_s"), stored.column("end_s")
+    times_s, ends_s = stored.times_s, stored.ends_s
     for number in np.argsort(times_s, kind="stable"):
-        numbers.setdefault(stored.frames[number]["source_id"], []).append(int(number))
+        numbers.setdefault(stored.frames[number].source_id, []).append(int(number))
+    firsts = ((stored.frames[rows[0]], rows) for rows in numbers.values())
     tracks = [
-        Track(
-            stored.frames[rows[0]]["source"],
-            stored.frames[rows[0]]["source_id"],
-            stored.frames[rows[0]]["camera"],
-            times_s[rows],
-            ends_s[rows],
-            stored.vectors[rows],
-        )
-        for rows in numbers.values()
+        Track(one.source, one.source_id, one.camera, times_s[rows], ends_s[rows], stored.vectors[rows])
+        for one, rows in firsts
     ]
     return sorted(tracks, key=lambda track: track.source)
 

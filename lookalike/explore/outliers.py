@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lookalike.explore.stored import Stored, load
-from lookalike.index import FrameIndex, Where
+from lookalike.index import Filters, FrameIndex, StoredFrame
 from lookalike.index.moments import MOMENT_S
 
 USUAL = 0.1
@@ -42,7 +42,7 @@ class Outlier:
 
 def outliers(
     index: FrameIndex,
-    where: Where,
+    filters: Filters,
     cameras: Iterable[str],
     top: int,
     usual: float = USUAL,
@@ -57,7 +57,7 @@ def outliers(
     found: list[Outlier] = []
     done = 0
     for camera in cameras:
-        stored, sample = load(index, replace(where, cameras=(camera,))), load(index, Where((camera,)), SAMPLE)
+        stored, sample = load(index, replace(filters, cameras=(camera,))), load(index, Filters((camera,)), SAMPLE)
         distances: list[np.ndarray] = []
         for begin in range(0, len(stored.frames), BLOCK):
             block = Stored(stored.frames[begin : begin + BLOCK], stored.vectors[begin : begin + BLOCK])
@@ -77,11 +77,11 @@ def unusualness(stored: Stored, sample: Stored, usual: float) -> np.ndarray:
     Source: Ramaswamy, Rastogi and Shim, "Efficient Algorithms for Mining Outliers from Large Data Sets", 2000.
     """
     sources, others = _numbered(stored, sample)
-    later_s = sample.column("time_s") - stored.column("end_s")[:, None]
-    earlier_s = stored.column("time_s")[:, None] - sample.column("end_s")
+    later_s = sample.times_s - stored.ends_s[:, None]
+    earlier_s = stored.times_s[:, None] - sample.ends_s
     own = (sources[:, None] == others) & (np.maximum(later_s, earlier_s) <= MOMENT_S)
     similar = stored.vectors @ sample.vectors.T
-    return 1 - _similarity_of_share(similar, np.where(own, 0, sample.column("stands_for")), usual)
+    return 1 - _similarity_of_share(similar, np.where(own, 0, sample.stand_for), usual)
 
 
 def _similarity_of_share(similar: np.ndarray, weights: np.ndarray, share: float) -> np.ndarray:
@@ -97,39 +97,40 @@ def _similarity_of_share(similar: np.ndarray, weights: np.ndarray, share: float)
 def _numbered(*parts: Stored) -> list[np.ndarray]:
     numbers: dict[str, int] = {}
     return [
-        np.array([numbers.setdefault(frame["source_id"], len(numbers)) for frame in part.frames], int) for part in parts
+        np.array([numbers.setdefault(frame.source_id, len(numbers)) for frame in part.frames], int) for part in parts
     ]
 
 
 def _moments(stored: Stored, distances: np.ndarray, top: int) -> list[Outlier]:
     """The most unusual moments of one camera; frames within MOMENT_S of one belong to it."""
-    order = np.lexsort((stored.column("time_s"), _numbered(stored)[0]))  # as they were recorded
+    order = np.lexsort((stored.times_s, _numbered(stored)[0]))  # as they were recorded
     stored = Stored([stored.frames[number] for number in order], stored.vectors[order])
-    distances, times_s, (sources,) = distances[order], stored.column("time_s"), _numbered(stored)
+    distances, times_s, (sources,) = distances[order], stored.times_s, _numbered(stored)
     free, found = np.ones(len(order), bool), []
     percentiles = 100 * np.searchsorted(np.sort(distances), distances) / max(len(distances), 1)
     while free.any() and len(found) < top:
         best = int(np.where(free, distances, -np.inf).argmax())
         alike = (sources == sources[best]) & (distances >= STILL_UNUSUAL * distances[best])
         first, last = _run(alike, best)
-        span_s = float(times_s[first]), float(stored.frames[last]["end_s"])
+        span_s = float(times_s[first]), float(stored.frames[last].end_s)
         near = (sources == sources[best]) & (times_s >= span_s[0] - MOMENT_S) & (times_s <= span_s[1] + MOMENT_S)
         free &= ~near
-        fields = stored.frames[best]
-        found.append(
-            Outlier(
-                fields["id"],
-                fields["source"],
-                fields["source_id"],
-                fields["camera"],
-                fields["time_s"],
-                span_s,
-                fields.get("captured_at"),
-                round(float(distances[best]), 6),
-                round(float(percentiles[best]), 3),
-            )
-        )
+        found.append(_outlier(stored.frames[best], span_s, float(distances[best]), float(percentiles[best])))
     return found
+
+
+def _outlier(frame: StoredFrame, span_s: tuple[float, float], distance: float, percentile: float) -> Outlier:
+    return Outlier(
+        id=frame.id,
+        source=frame.source,
+        source_id=frame.source_id,
+        camera=frame.camera,
+        time_s=frame.time_s,
+        span_s=span_s,
+        captured_at=frame.captured_at,
+        distance=round(distance, 6),
+        percentile=round(percentile, 3),
+    )
 
 
 def _run(alike: np.ndarray, at: int) -> tuple[int, int]:

@@ -4,34 +4,44 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from lookalike.index import FrameIndex, Where
+from lookalike.index import Filters, FrameIndex, StoredFrame
 
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """N stored frames. frames: their payloads, with `id`. vectors: float32 (N, D), of length 1."""
+    """N stored frames. vectors: float32 (N, D), of length 1."""
 
-    frames: list[dict[str, Any]]
+    frames: list[StoredFrame]
     vectors: np.ndarray
 
-    def column(self, name: str) -> np.ndarray:
-        """float (N,): a number that is stored with each."""
-        return np.array([frame[name] for frame in self.frames], float)
+    @property
+    def times_s(self) -> np.ndarray:
+        """float (N,)."""
+        return np.array([frame.time_s for frame in self.frames], float)
+
+    @property
+    def ends_s(self) -> np.ndarray:
+        """float (N,)."""
+        return np.array([frame.end_s for frame in self.frames], float)
+
+    @property
+    def stand_for(self) -> np.ndarray:
+        """float (N,): how many frames each of them is."""
+        return np.array([frame.stands_for for frame in self.frames], float)
 
 
-def load(index: FrameIndex, where: Where, most: int | None = None) -> Stored:
+def load(index: FrameIndex, filters: Filters, most: int | None = None) -> Stored:
     """All whole frames that meet the conditions; or of them a random sample, the same each time: ids are hashes.
 
     most: how many are sampled.
     """
-    frames: list[dict[str, Any]] = []
+    frames: list[StoredFrame] = []
     pages: list[np.ndarray] = []
-    for payloads, vectors in index.vectors(replace(where, whole=True)):
-        frames += payloads
+    for some, vectors in index.vectors(replace(filters, whole=True)):
+        frames += some
         pages.append(vectors)
         if most and len(frames) >= most:
             break
@@ -39,6 +49,6 @@ def load(index: FrameIndex, where: Where, most: int | None = None) -> Stored:
     return Stored(frames[:most], vectors[:most])
 
 
-def cameras(index: FrameIndex, where: Where) -> Counter[str]:
+def cameras(index: FrameIndex, filters: Filters) -> Counter[str]:
     """How many whole frames of each camera meet the conditions."""
-    return Counter(frame["camera"] for frame in index.frames(replace(where, whole=True)))
+    return Counter(frame.camera for frame in index.frames(replace(filters, whole=True)))

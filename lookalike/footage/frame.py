@@ -27,7 +27,7 @@ class Frame:
     scene: number of the scene within its source, where scenes are looked for.
     fault: why there is nothing to be seen, if there is not.
     region: the part of the picture that `image` is, if it is not the whole.
-    end_us: when the run of frames that it stands for ends, if it stands for more than itself; stands_for: how many.
+    end_us: when the segment that it stands for ends, if it stands for more than itself; stands_for: how many.
     """
 
     image: np.ndarray

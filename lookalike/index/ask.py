@@ -18,7 +18,8 @@ import numpy as np
 
 from lookalike.contract import EncoderSpec
 from lookalike.errors import QueryError
-from lookalike.index.schema import DIFFERENCE, Where
+from lookalike.index.filters import Filters
+from lookalike.index.schema import DIFFERENCE
 from lookalike.parts import SMALLEST, Part, Weights, split, weigh
 from lookalike.search_fields import USUAL, SearchOptions
 
@@ -30,9 +31,9 @@ NO_DIFFERENCE = 0.01  # between unit vectors: as much as two decodes of one pict
 
 @dataclass(frozen=True)
 class FrameMoment:
-    """A whole frame of a recording. where: names the recording. time_s: into it. within_s: how exact that is."""
+    """A whole frame of a recording. filters: name the recording. time_s: into it. within_s: how exact that is."""
 
-    where: Where
+    filters: Filters
     time_s: float
     within_s: float = NEAR_S
 
@@ -59,7 +60,7 @@ class EmbeddedRequest:
 
     like: Sequence[QueryExample]
     unlike: Sequence[np.ndarray] = ()
-    filters: Where = field(default_factory=Where)
+    filters: Filters = field(default_factory=Filters)
     options: SearchOptions = USUAL
 
 

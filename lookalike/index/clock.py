@@ -1,4 +1,4 @@
-"""A time of day, in any zone -> ranges of UTC, which is what frames are stored with."""
+"""Times in UTC, which is what frames are stored with; a time of day, in any zone, as ranges of UTC."""
 
 from __future__ import annotations
 
@@ -42,10 +42,7 @@ class TimeOfDay:
         start_s, end_s = hour * 3600 + minute * 60, end_hour * 3600 + end_minute * 60
         if start_s == end_s or max(start_s, end_s) > DAY_S or max(minute, end_minute) > 59:
             raise ValueError(f"{text!r} is no time of day; expected a range such as 22:00-06:00, at most to 24:00")
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"{zone!r} is no time zone; expected a name such as Europe/Berlin or UTC") from None
+        time_zone(zone)
         return cls(float(start_s % DAY_S), float(end_s), zone)
 
     def __str__(self) -> str:
@@ -98,3 +95,28 @@ def _first_with(offset_s: float, before: datetime, after: datetime, clock: ZoneI
 def _offset_s(moment: datetime, clock: ZoneInfo) -> float:
     offset = moment.astimezone(clock).utcoffset()
     return offset.total_seconds() if offset else 0.0
+
+
+def time_zone(name: str) -> ZoneInfo:
+    """Raises: ValueError if there is none of this name."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone; expected a name such as Europe/Berlin or UTC") from None
+
+
+def in_utc(moment: datetime) -> datetime:
+    """A time without a zone is taken as UTC."""
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return aware.astimezone(UTC)
+
+
+def utc_text(moment: datetime) -> str:
+    """RFC 3339 in UTC."""
+    return in_utc(moment).isoformat().replace("+00:00", "Z")
+
+
+def utc_day_s(moment: datetime) -> float:
+    """Seconds since midnight in UTC."""
+    utc = in_utc(moment)
+    return (utc - utc.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()

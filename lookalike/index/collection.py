@@ -10,14 +10,14 @@ from lookalike.contract import EncoderSpec
 from lookalike.errors import IndexStoreError
 from lookalike.index.engine import Engine
 from lookalike.index.generations import FIRST, Pointer, generation_of
-from lookalike.index.schema import Finished
+from lookalike.index.schema import SourceRecord
 from lookalike.index.server import ServerEngine, answered, ledger_of, read_ledger
 from lookalike.server_options import ONE_NODE, ServerOptions
 
 UNKNOWN = "unknown"  # the space of a collection that is not ours
 
 
-class CollectionPlace:
+class CollectionLocation:
     """The generations of one index: NAME is the first, NAME-GENERATION any other; NAME-current and NAME-previous are
     aliases, without which the first is current."""
 
@@ -80,7 +80,7 @@ class CollectionPlace:
         ((space, params), *_) = vectors.items()
         return ServerEngine(self._client, self.at(generation), space, params.size, create=False)
 
-    def finished(self, generation: str) -> list[Finished]:
+    def source_records(self, generation: str) -> list[SourceRecord]:
         return list(read_ledger(self._client, self.at(generation), self.space(generation) or UNKNOWN))
 
     def generations(self) -> list[str]:

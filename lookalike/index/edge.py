@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,12 @@ import numpy as np
 import qdrant_edge as edge
 
 from lookalike.errors import IndexInUse, IndexStoreError
-from lookalike.index.clock import ALWAYS, UtcRange
+from lookalike.index.clock import utc_text
+from lookalike.index.filters import AllOf, AnyOf, Condition, DateRange, Filters, IsEmpty, NumberRange, OneOf
 from lookalike.index.ledger import LEDGER, Ledger, WithLedger
 from lookalike.index.paging import Page, Paged
-from lookalike.index.schema import HIT_FIELDS, Scored, Where, utc_text
+from lookalike.index.record import HIT_FIELDS, HitFrame, StoredFrame, renamed
+from lookalike.index.schema import Scored
 from lookalike.index.shards import current_shard, remove_others
 
 # Links between the frames of each camera, and of no other field's values: those take half of the time in which the
@@ -62,47 +63,49 @@ class Shard(Paged):
                 ) from error
             raise IndexStoreError(f"{folder.parent}: cannot open the index ({error})") from error
 
-    def upsert(self, ids: Sequence[str], vectors: np.ndarray, payloads: Sequence[dict[str, Any]]) -> None:
+    def upsert(self, frames: Sequence[StoredFrame], vectors: np.ndarray) -> None:
         points = [
-            edge.Point(point_id, {self._space: vector}, fields)
-            for point_id, vector, fields in zip(ids, vectors.tolist(), payloads, strict=True)
+            edge.Point(frame.id, {self._space: vector}, frame.to_payload())
+            for frame, vector in zip(frames, vectors.tolist(), strict=True)
         ]
         self._shard.update(edge.UpdateOperation.upsert_points(points))
 
     def existing(self, ids: Sequence[str]) -> set[str]:
         return {str(record.id) for record in self._shard.retrieve(list(ids), with_payload=False, with_vector=False)}
 
-    def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
-        records = self._shard.retrieve(list(ids), with_payload=True, with_vector=True)
-        return {
-            str(record.id): (np.asarray(record.vector[self._space], np.float32), record.payload or {})
-            for record in records
-            if isinstance(record.vector, dict)
-        }
+    def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, StoredFrame]]:
+        found: dict[str, tuple[np.ndarray, StoredFrame]] = {}
+        for record in self._shard.retrieve(list(ids), with_payload=True, with_vector=True):
+            frame = StoredFrame.from_payload(str(record.id), record.payload or {})
+            if isinstance(record.vector, dict):
+                found[frame.id] = np.asarray(record.vector[self._space], np.float32), frame
+        return found
 
-    def nearest(self, vector: np.ndarray, limit: int, where: Where, min_score: float | None = None) -> list[Scored]:
+    def nearest(self, vector: np.ndarray, limit: int, filters: Filters, min_score: float | None = None) -> list[Scored]:
         request = edge.QueryRequest(
             limit=limit,
             query=edge.Query.Nearest(vector.tolist(), using=self._space),
-            filter=_filter(where),
+            filter=_filter(filters),
             score_threshold=min_score,
             with_payload=list(HIT_FIELDS),
             params=_SEARCH,
         )
-        return [Scored(str(point.id), point.score, point.payload or {}) for point in self._shard.query(request)]
+        found = self._shard.query(request)
+        return [Scored(HitFrame.from_payload(str(one.id), one.payload or {}), one.score) for one in found]
 
-    def page(self, where: Where, after: Any, limit: int, with_vectors: bool) -> Page:
+    def page(self, filters: Filters, after: Any, limit: int, with_vectors: bool) -> Page:
         request = edge.ScrollRequest(
-            offset=after, limit=limit, filter=_filter(where), with_payload=True, with_vector=with_vectors
+            offset=after, limit=limit, filter=_filter(filters), with_payload=True, with_vector=with_vectors
         )
         records, after = self._shard.scroll(request)
         rows = [record.vector[self._space] for record in records if isinstance(record.vector, dict)]
         return [(str(record.id), record.payload or {}) for record in records], np.array(rows, np.float32), after
 
-    def delete(self, where: Where) -> None:
-        self._shard.update(edge.UpdateOperation.delete_points_by_filter(_filter(where) or edge.Filter()))
+    def delete(self, filters: Filters) -> None:
+        self._shard.update(edge.UpdateOperation.delete_points_by_filter(_filter(filters) or edge.Filter()))
 
-    def rename(self, source_id: str, fields: dict[str, Any]) -> None:
+    def rename(self, source_id: str, source: str, camera: str, remote: bool | None = None) -> None:
+        fields = renamed(source, camera, remote)
         condition = edge.Filter(must=[edge.FieldCondition("source_id", match=edge.MatchValue(source_id))])
         self._shard.update(edge.UpdateOperation.set_payload_by_filter(condition, fields))
 
@@ -147,32 +150,23 @@ def _config(space: str, dim: int) -> edge.EdgeConfig:
     return edge.EdgeConfig(vectors={space: edge.EdgeVectorParams(size=dim, distance=edge.Distance.Cosine)})
 
 
-def _filter(where: Where) -> edge.Filter | None:
-    must: list[Any] = []
-    named = (("camera", where.cameras), ("source", where.sources), ("source_id", where.source_ids))
-    for field, values in named:
-        if values:
-            must.append(edge.FieldCondition(field, match=edge.MatchAny(list(values))))
-    for bound, value, dated, timed in where.bounds():
-        if isinstance(value, datetime):
-            must.append(edge.FieldCondition(dated, range=edge.RangeDateTime(**{bound: utc_text(value)})))
-        elif value is not None:
-            must.append(edge.FieldCondition(timed, range=edge.RangeFloat(**{bound: float(value)})))
-    if where.whole:
-        must.append(edge.IsEmptyCondition("region"))
-    if where.time_of_day:
-        must.append(edge.Filter(should=[_within(one) for one in where.utc_ranges()]))
+def _filter(filters: Filters) -> edge.Filter | None:
+    must = [_condition(one) for one in filters.conditions()]
     return edge.Filter(must=must) if must else None
 
 
-def _within(range_: UtcRange) -> edge.Filter:
-    """The stretches together below the time of day: 0.2 s for 120 of them, each with its own, at 200,000 frames."""
-    must: list[Any] = [edge.FieldCondition("utc_day_s", range=edge.RangeFloat(gte=range_.from_s, lt=range_.to_s))]
-    if range_.stretches != ALWAYS:
-        must.append(edge.Filter(should=[_between(*stretch) for stretch in range_.stretches]))
-    return edge.Filter(must=must)
-
-
-def _between(since: datetime | None, until: datetime | None) -> edge.FieldCondition:
-    bounds = {bound: utc_text(moment) for bound, moment in (("gte", since), ("lt", until)) if moment}
-    return edge.FieldCondition("captured_at", range=edge.RangeDateTime(**bounds))
+def _condition(condition: Condition) -> Any:
+    match condition:
+        case OneOf(field, values):
+            return edge.FieldCondition(field, match=edge.MatchAny(list(values)))
+        case NumberRange(field, bounds):
+            return edge.FieldCondition(field, range=edge.RangeFloat(**bounds))
+        case DateRange(field, bounds):
+            dates = {bound: utc_text(moment) for bound, moment in bounds.items()}
+            return edge.FieldCondition(field, range=edge.RangeDateTime(**dates))
+        case IsEmpty(field):
+            return edge.IsEmptyCondition(field)
+        case AllOf(conditions):
+            return edge.Filter(must=[_condition(one) for one in conditions])
+        case AnyOf(conditions):
+            return edge.Filter(should=[_condition(one) for one in conditions])

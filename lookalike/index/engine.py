@@ -3,72 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from lookalike.index.schema import Finished, Scored, Where
+from lookalike.index.filters import Filters
+from lookalike.index.record import StoredFrame
+from lookalike.index.schema import Scored, SourceRecord
+
+MOST_NEAREST = 8000  # frames that `nearest` is asked for
 
 
 class Engine(Protocol):
-    """Stores unit vectors of one space with their payloads."""
+    """Stores frames with their unit vectors of one space."""
 
-    def upsert(self, ids: Sequence[str], vectors: np.ndarray, payloads: Sequence[dict[str, Any]]) -> None:
-        """Store points, replacing those with the same id. vectors: float32 (N, D)."""
+    def upsert(self, frames: Sequence[StoredFrame], vectors: np.ndarray) -> None:
+        """Store frames, replacing those with the same id. vectors: float32 (N, D)."""
         ...
 
     def existing(self, ids: Sequence[str]) -> set[str]:
         """Those of `ids` that are stored."""
         ...
 
-    def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
-        """By id, the stored vectors, float32 (D,), and payloads of those of `ids` that are stored."""
+    def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, StoredFrame]]:
+        """By id, the stored vectors, float32 (D,), and frames of those of `ids` that are stored."""
         ...
 
-    def nearest(self, vector: np.ndarray, limit: int, where: Where, min_score: float | None = None) -> list[Scored]:
-        """The `limit` points most similar to `vector`, float32 (D,), best first, none below `min_score`.
+    def nearest(self, vector: np.ndarray, limit: int, filters: Filters, min_score: float | None = None) -> list[Scored]:
+        """The `limit` frames most similar to `vector`, float32 (D,), best first, none below `min_score`."""
+        ...
 
-        Their payloads have HIT_FIELDS.
+    def scroll(self, filters: Filters) -> Iterator[StoredFrame]:
+        """Every frame that meets the conditions, in no order that means anything."""
+        ...
+
+    def vectors(self, filters: Filters, page: int) -> Iterator[tuple[list[StoredFrame], np.ndarray]]:
+        """The frames that meet the conditions, `page` at a time, in the order of their ids.
+
+        Yields: N frames, and their vectors, float32 (N, D); N is never 0.
         """
         ...
 
-    def scroll(self, where: Where) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Id and payload of every point that meets the conditions, in no order that means anything."""
+    def delete(self, filters: Filters) -> None:
+        """Remove the frames that meet the conditions."""
         ...
 
-    def vectors(self, where: Where, page: int) -> Iterator[tuple[list[dict[str, Any]], np.ndarray]]:
-        """The points that meet the conditions, `page` at a time, in the order of their ids.
+    def rename(self, source_id: str, source: str, camera: str, remote: bool | None = None) -> None:
+        """Let the frames of a source say that it has another name and camera; what else they say stays.
 
-        Yields: N payloads with `id` beside, and vectors, float32 (N, D); N is never 0.
+        remote: as in `StoredFrame`, where that changes, too.
         """
         ...
 
-    def delete(self, where: Where) -> None:
-        """Remove the points that meet the conditions."""
+    def source_record(self, source_id: str, sampler: str) -> SourceRecord | None:
+        """What was noted of this source, with this sampler; None if nothing."""
         ...
 
-    def rename(self, source_id: str, fields: dict[str, Any]) -> None:
-        """Let the points of a source say that it has another `source` and `camera`; what else they say stays."""
-        ...
-
-    def finished(self, source_id: str, sampler: str) -> Finished | None:
-        """What `finish` was told of this source, with this sampler; None if nothing."""
-        ...
-
-    def finish(self, done: Sequence[Finished]) -> None:
+    def mark_complete(self, records: Sequence[SourceRecord]) -> None:
         """Note that all frames of these sources are stored, and durable."""
         ...
 
-    def all_finished(self) -> Iterator[Finished]:
-        """All that `finish` was told, and was not taken back."""
+    def source_records(self) -> Iterator[SourceRecord]:
+        """All that was noted by `mark_complete`, and not taken back."""
         ...
 
-    def unfinish(self, source_ids: Collection[str]) -> None:
-        """Take back what `finish` was told of these sources."""
+    def unmark(self, source_ids: Collection[str]) -> None:
+        """Take back what was noted of these sources."""
         ...
 
     def count(self) -> int:
-        """How many points are stored."""
+        """How many frames are stored."""
         ...
 
     def flush(self) -> None:

@@ -1,6 +1,6 @@
 """An embedded index: a folder. Its first generation lies at the top, later ones below `generations/`.
 
-lookalike.json, shard/, ledger.sqlite    the first generation: its encoder, its frames, its finished sources
+lookalike.json, shard/, ledger.sqlite    the first generation: its encoder, its frames, its complete sources
 shard-*/, in-use                         where a service built the search graph anew: see `shards`
 generations/NAME/                        the same three of another
 current.json                             the pointer; without it the first generation is current
@@ -19,7 +19,7 @@ from lookalike.errors import IndexStoreError
 from lookalike.index.engine import Engine
 from lookalike.index.generations import FIRST, Pointer
 from lookalike.index.ledger import LEDGER, Ledger
-from lookalike.index.schema import Finished
+from lookalike.index.schema import SourceRecord
 from lookalike.index.shards import current_shard, remove_shards
 
 SIDECAR = "lookalike.json"  # which encoder filled a generation
@@ -27,7 +27,7 @@ POINTER = "current.json"
 GENERATIONS = "generations"
 
 
-class FolderPlace:
+class FolderLocation:
     """The generations of an embedded index."""
 
     def __init__(self, folder: Path, live: bool = False) -> None:
@@ -74,7 +74,7 @@ class FolderPlace:
 
         return EdgeEngine(folder, space, dim)
 
-    def finished(self, generation: str) -> list[Finished]:
+    def source_records(self, generation: str) -> list[SourceRecord]:
         path = self.at(generation) / LEDGER
         if not path.exists():
             return []

@@ -12,9 +12,9 @@ from typing import Protocol
 from lookalike.contract import EncoderSpec
 from lookalike.errors import IndexStoreError, SpaceMismatch
 from lookalike.index.engine import Engine
-from lookalike.index.schema import Finished
+from lookalike.index.schema import SourceRecord
 
-FIRST = ""  # the generation that an index begins with, at its own place
+FIRST = ""  # the generation that an index begins with, at its own location
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Pointer:
     previous: str | None = None
 
 
-class Place(Protocol):
+class IndexLocation(Protocol):
     """Where the generations of one index are; its text names it in messages."""
 
     def pointer(self) -> Pointer | None:
@@ -48,7 +48,7 @@ class Place(Protocol):
         """Open a generation, whichever encoder filled it."""
         ...
 
-    def finished(self, generation: str) -> list[Finished]:
+    def source_records(self, generation: str) -> list[SourceRecord]:
         """The sources that a generation has from end to end; while another process has it open, too."""
         ...
 
@@ -74,74 +74,78 @@ def generation_of(space: str) -> str:
     return space.rsplit("-", 1)[-1]
 
 
-def open_generation(place: Place, spec: EncoderSpec, create: bool) -> Engine:
+def open_generation(location: IndexLocation, spec: EncoderSpec, create: bool) -> Engine:
     """Open the complete generation that this encoder filled; to fill it further (`create`), only the current one.
 
     Raises: IndexStoreError if there is no index, unless `create`; SpaceMismatch if there is none of this encoder's.
     """
-    pointer = place.pointer()
+    pointer = location.pointer()
     if pointer is None:
         if not create:
             raise IndexStoreError(
-                f"{place}: no index there; make one with `lookalike index SOURCE --encoder E --index {place}`"
+                f"{location}: no index there; make one with `lookalike index SOURCE --encoder E --index {location}`"
             )
-        return place.open(FIRST, spec, create=True)
-    current = place.space(pointer.current)
+        return location.open(FIRST, spec, create=True)
+    current = location.space(pointer.current)
     if current == spec.space:
-        return place.open(pointer.current, spec, create)
-    if pointer.previous is not None and place.space(pointer.previous) == spec.space:
+        return location.open(pointer.current, spec, create)
+    if pointer.previous is not None and location.space(pointer.previous) == spec.space:
         if not create:
-            return place.open(pointer.previous, spec)
+            return location.open(pointer.previous, spec)
         raise SpaceMismatch(
-            f"{place}: was changed over to encoder {current}, this one is {spec.space};"
+            f"{location}: was changed over to encoder {current}, this one is {spec.space};"
             " index with that one, or change back with `lookalike reindex --back`"
         )
-    raise SpaceMismatch(f"{place}: filled by encoder {current}, this one is {spec.space}; {_next_step(place, spec)}")
+    raise SpaceMismatch(
+        f"{location}: filled by encoder {current}, this one is {spec.space}; {_next_step(location, spec)}"
+    )
 
 
-def _next_step(place: Place, spec: EncoderSpec) -> str:
-    if place.space(generation_of(spec.space)) == spec.space:
+def _next_step(location: IndexLocation, spec: EncoderSpec) -> str:
+    if location.space(generation_of(spec.space)) == spec.space:
         return "`lookalike reindex` to this one is not complete: run it again, or use the encoder that filled it"
     return "use the encoder that filled it, or change over to this one with `lookalike reindex`"
 
 
-def switch(place: Place, pointer: Pointer, to: str) -> None:
+def switch(location: IndexLocation, pointer: Pointer, to: str) -> None:
     """Make a complete generation the current one, and remember the one before."""
     if to != pointer.current:
-        place.point(Pointer(to, pointer.current))
+        location.point(Pointer(to, pointer.current))
 
 
-def switch_back(place: Place) -> Pointer:
+def switch_back(location: IndexLocation) -> Pointer:
     """Make the generation before the current one. Returns: what holds now.
 
     Raises: IndexStoreError if there is none.
     """
-    pointer = existing_pointer(place)
+    pointer = existing_pointer(location)
     if pointer.previous is None:
-        raise IndexStoreError(f"{place}: holds no generation to go back to; `lookalike reindex --encoder E` makes one")
-    switch(place, pointer, pointer.previous)
+        raise IndexStoreError(
+            f"{location}: holds no generation to go back to; `lookalike reindex --encoder E` makes one"
+        )
+    switch(location, pointer, pointer.previous)
     return Pointer(pointer.previous, pointer.current)
 
 
-def discard(place: Place) -> list[str]:
+def discard(location: IndexLocation) -> list[str]:
     """Remove every generation but the current one. Returns: the spaces of what was removed.
 
     Raises: IndexInUse if another process has one of them open.
     """
-    pointer = existing_pointer(place)
-    others = [generation for generation in place.generations() if generation != pointer.current]
-    spaces = [place.space(generation) or "unknown" for generation in others]
+    pointer = existing_pointer(location)
+    others = [generation for generation in location.generations() if generation != pointer.current]
+    spaces = [location.space(generation) or "unknown" for generation in others]
     for generation in others:
-        place.check_free(generation)
-    place.point(Pointer(pointer.current))  # first: a generation that is named is whole
+        location.check_free(generation)
+    location.point(Pointer(pointer.current))  # first: a generation that is named is whole
     for generation in others:
-        place.remove(generation)
+        location.remove(generation)
     return spaces
 
 
-def existing_pointer(place: Place) -> Pointer:
+def existing_pointer(location: IndexLocation) -> Pointer:
     """Raises: IndexStoreError if there is no index."""
-    pointer = place.pointer()
+    pointer = location.pointer()
     if pointer is None:
-        raise IndexStoreError(f"{place}: no index there")
+        raise IndexStoreError(f"{location}: no index there")
     return pointer

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.errors import IndexStoreError
-from lookalike.index.schema import Finished
+from lookalike.index.schema import SourceRecord
 
 LEDGER = "ledger.sqlite"
 _COLUMNS = {
@@ -23,6 +23,7 @@ _COLUMNS = {
     "began_at": "TEXT",
     "clock_restarts": "INTEGER NOT NULL DEFAULT 0",
 }
+# The table has the name that it got when a record was called otherwise: ledgers that are there are read.
 _TABLE = f"""CREATE TABLE IF NOT EXISTS finished (
   {", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())}, PRIMARY KEY (source_id, sampler)
 )"""
@@ -44,19 +45,19 @@ class Ledger:
                 f"{path}: cannot open the ledger ({error}); remove it, and all is read again"
             ) from error
 
-    def read(self, source_id: str, sampler: str) -> Finished | None:
+    def read(self, source_id: str, sampler: str) -> SourceRecord | None:
         row = self._file.execute(f"{_READ} WHERE source_id = ? AND sampler = ?", (source_id, sampler)).fetchone()
-        return Finished(*row) if row else None
+        return SourceRecord(*row) if row else None
 
-    def write(self, finished: Iterable[Finished]) -> None:
+    def write(self, records: Iterable[SourceRecord]) -> None:
         """Raises: IndexStoreError if the disk is full, or gone."""
-        rows = [tuple(getattr(one, name) for name in _COLUMNS) for one in finished]
+        rows = [tuple(getattr(one, name) for name in _COLUMNS) for one in records]
         places = ", ".join("?" * len(_COLUMNS))
         self._change(f"INSERT OR REPLACE INTO finished ({', '.join(_COLUMNS)}) VALUES ({places})", rows)
 
-    def all(self) -> Iterator[Finished]:
+    def all(self) -> Iterator[SourceRecord]:
         for row in self._file.execute(f"{_READ} ORDER BY source, sampler"):
-            yield Finished(*row)
+            yield SourceRecord(*row)
 
     def remove(self, source_ids: Iterable[str]) -> None:
         """Raises: IndexStoreError as `write` does."""
@@ -88,14 +89,14 @@ class WithLedger:
 
     _ledger: Ledger
 
-    def finished(self, source_id: str, sampler: str) -> Finished | None:
+    def source_record(self, source_id: str, sampler: str) -> SourceRecord | None:
         return self._ledger.read(source_id, sampler)
 
-    def finish(self, done: Sequence[Finished]) -> None:
-        self._ledger.write(done)
+    def mark_complete(self, records: Sequence[SourceRecord]) -> None:
+        self._ledger.write(records)
 
-    def all_finished(self) -> Iterator[Finished]:
+    def source_records(self) -> Iterator[SourceRecord]:
         return self._ledger.all()
 
-    def unfinish(self, source_ids: Collection[str]) -> None:
+    def unmark(self, source_ids: Collection[str]) -> None:
         self._ledger.remove(source_ids)

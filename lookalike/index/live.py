@@ -20,19 +20,21 @@ from typing import Any
 import numpy as np
 
 from lookalike.errors import IndexStoreError
+from lookalike.index.filters import Filters
 from lookalike.index.ledger import Ledger, WithLedger
+from lookalike.index.operations import OPERATIONS, Asked
 from lookalike.index.paging import Page, Paged
-from lookalike.index.schema import Scored, Where
+from lookalike.index.record import StoredFrame
 from lookalike.index.shard_process import LOW_PRIORITY, ShardProcess
 from lookalike.index.shards import current_shard, make_durable, new_shard, remove_others, use_shard
 
 logger = logging.getLogger("bentoml.lookalike")  # it runs in the service, and BentoML sets up the loggers below its own
 
-AT_ONCE = 64  # points stored in one step, 7 ms, between which others are answered
-CHANGED = 0.05  # of all points: a graph that lacks fewer is not worth a copy, they are looked at one by one
+AT_ONCE = 64  # frames stored in one step, 7 ms, between which others are answered
+CHANGED = 0.05  # of all frames: a graph that lacks fewer is not worth a copy, they are looked at one by one
 
 
-class LiveEngine(WithLedger, Paged):
+class LiveEngine(WithLedger, Paged, Asked):
     """May be used from any thread."""
 
     def __init__(self, folder: Path, space: str, dim: int) -> None:
@@ -52,31 +54,13 @@ class LiveEngine(WithLedger, Paged):
         self._building: ShardProcess | None = None
         self._wanted = self._closing = False
 
-    def upsert(self, ids: Sequence[str], vectors: np.ndarray, payloads: Sequence[dict[str, Any]]) -> None:
-        for start in range(0, len(ids), AT_ONCE):
+    def upsert(self, frames: Sequence[StoredFrame], vectors: np.ndarray) -> None:
+        for start in range(0, len(frames), AT_ONCE):
             part = slice(start, start + AT_ONCE)
-            self._change("upsert", ids[part], vectors[part], payloads[part], points=len(ids[part]))
+            self._ask("upsert", frames[part], vectors[part])
 
-    def delete(self, where: Where) -> None:
-        self._change("delete", where)
-
-    def rename(self, source_id: str, fields: dict[str, Any]) -> None:
-        self._change("rename", source_id, fields)
-
-    def existing(self, ids: Sequence[str]) -> set[str]:
-        return self._ask("existing", ids)
-
-    def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
-        return self._ask("points", ids)
-
-    def nearest(self, vector: np.ndarray, limit: int, where: Where, min_score: float | None = None) -> list[Scored]:
-        return self._ask("nearest", vector, limit, where, min_score)
-
-    def page(self, where: Where, after: Any, limit: int, with_vectors: bool) -> Page:
-        return self._ask("page", where, after, limit, with_vectors)
-
-    def count(self) -> int:
-        return self._ask("count")
+    def page(self, filters: Filters, after: Any, limit: int, with_vectors: bool) -> Page:
+        return self._ask("page", filters, after, limit, with_vectors)
 
     def flush(self) -> None:
         with self._writing:
@@ -106,6 +90,8 @@ class LiveEngine(WithLedger, Paged):
         self._shard.close()
 
     def _ask(self, operation: str, *arguments: Any) -> Any:
+        if operation in OPERATIONS and OPERATIONS[operation].writes:
+            return self._change(operation, *arguments)
         shard = self._shard
         try:
             return shard.ask(operation, *arguments)
@@ -114,10 +100,10 @@ class LiveEngine(WithLedger, Paged):
                 raise
             return self._shard.ask(operation, *arguments)  # another took its place meanwhile
 
-    def _change(self, operation: str, *arguments: Any, points: int = 0) -> None:
+    def _change(self, operation: str, *arguments: Any) -> None:
         with self._writing:
             self._shard.ask(operation, *arguments)
-            self._changed += points
+            self._changed += len(arguments[0]) if operation == "upsert" else 0
             if self._changes:
                 self._changes.add(operation, *arguments)
 

@@ -11,7 +11,7 @@ from typing import Any
 from lookalike.footage.archive import inside, members
 from lookalike.footage.sources import split_track
 from lookalike.index.frames import FrameIndex
-from lookalike.index.schema import Finished
+from lookalike.index.schema import SourceRecord
 
 
 @dataclass
@@ -54,13 +54,13 @@ def stats(index: FrameIndex) -> list[CameraStats]:
     found: dict[str, CameraStats] = {}
     seen: set[tuple[str, str]] = set()
     for frame in index.frames():
-        one = found.setdefault(frame["camera"], CameraStats(frame["camera"]))
-        one.frames += "region" not in frame
-        one.regions += "region" in frame
-        if (key := (frame["camera"], frame["source_id"])) not in seen:
+        one = found.setdefault(frame.camera, CameraStats(frame.camera))
+        one.frames += frame.region is None
+        one.regions += frame.region is not None
+        if (key := (frame.camera, frame.source_id)) not in seen:
             seen.add(key)
             one.sources += 1
-        if at := frame.get("captured_at"):
+        if at := frame.captured_at:
             # As text, a fraction of a second would come before the second itself.
             one.first = min(one.first or at, at, key=datetime.fromisoformat)
             one.last = max(one.last or at, at, key=datetime.fromisoformat)
@@ -75,10 +75,10 @@ def verify(index: FrameIndex) -> Verdict:
     stored: Counter[str] = Counter()
     sources: dict[str, str] = {}  # source_id -> its name
     for frame in index.frames():
-        stored[frame["source_id"]] += 1
-        sources.setdefault(frame["source_id"], frame["source"])
-    said: dict[str, Finished] = {}
-    for one in index.all_finished():  # of several samplers, the one with most frames
+        stored[frame.source_id] += 1
+        sources.setdefault(frame.source_id, frame.source)
+    said: dict[str, SourceRecord] = {}
+    for one in index.source_records():  # of several samplers, the one with most frames
         if one.source_id not in said or one.stored > said[one.source_id].stored:
             said[one.source_id] = one
     short = [(one.source, stored[key], one.stored) for key, one in said.items() if stored[key] < one.stored]

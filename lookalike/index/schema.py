@@ -1,63 +1,19 @@
-"""What is stored beside each vector, what can be filtered by, and what a search answers."""
+"""What a search answers, and what a ledger says of a source."""
 
 from __future__ import annotations
 
-import itertools
-import math
-import unicodedata
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
-from lookalike.footage import Frame
-from lookalike.index.clock import TimeOfDay, UtcRange
+from lookalike.index.record import HitFrame
 
-REMOTE = "remote"  # a field of frames whose source was named from elsewhere: no such path is opened
-FROM_ELSEWHERE = "over HTTP or by an imported table"
 DIFFERENCE = "difference"  # what a picture shows beyond its camera's usual view: `asked` of what that found
 
 
 @dataclass(frozen=True)
-class Where:
-    """Conditions that a stored frame must meet; applied inside the engine.
-
-    cameras, sources, source_ids: any of these; empty means all. since, until: inclusive. A datetime is compared with
-    the wall-clock time of the recording, a number with the seconds since the start of its clip; a frame that stands for
-    a run of frames meets them if any moment of the run does. time_of_day: of that wall-clock time, where a run begins.
-    whole: no regions of frames.
-    """
-
-    cameras: tuple[str, ...] = ()
-    since: datetime | float | None = None
-    until: datetime | float | None = None
-    sources: tuple[str, ...] = ()
-    time_of_day: TimeOfDay | None = None
-    whole: bool = False
-    source_ids: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """A name is the same in either form of Unicode: a camera's is stored in NFC, a file's as it was found."""
-        object.__setattr__(self, "cameras", _every_form(self.cameras))
-        object.__setattr__(self, "sources", _every_form(self.sources))
-
-    def bounds(self) -> Iterator[tuple[str, datetime | float | None, str, str]]:
-        """How to compare, with what, and which field: of a date, or of seconds."""
-        yield "gte", self.since, "ended_at", "end_s"
-        yield "lte", self.until, "captured_at", "time_s"
-
-    def utc_ranges(self) -> list[UtcRange]:
-        """What `time_of_day` is in UTC, between `since` and `until`; a frame must be in one of them."""
-        if self.time_of_day is None:
-            return []
-        since, until = (in_utc(bound) if isinstance(bound, datetime) else None for bound in (self.since, self.until))
-        return self.time_of_day.utc_ranges(since, until)
-
-
-@dataclass(frozen=True)
-class Finished:
+class SourceRecord:
     """A source whose frames are all stored. sampler: which frames those are. reason: what it was cut short by, if so.
 
     source_id: SHA-256 of its bytes. source: a path that it had. frames: how many were read. stored: how many frames
@@ -77,28 +33,23 @@ class Finished:
     clock_restarts: int = 0
 
 
-# Of a payload, what a search carries for each of hundreds of frames found: all that moments and hits are made of.
-HIT_FIELDS = ("source", "source_id", "camera", "time_s", "end_s", "stands_for", "captured_at", "region")
-
-
 @dataclass(frozen=True)
 class Scored:
-    """One stored frame, those of HIT_FIELDS that it has, and its similarity to the query, from -1 to 1.
+    """A stored frame, and its similarity to the query, from -1 to 1.
 
     asked: the region of the query that found it, or DIFFERENCE; None for the whole.
     """
 
-    id: str
+    frame: HitFrame
     score: float
-    payload: dict[str, Any]
     asked: str | None = None
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One moment: the best frame of a run of neighbouring frames, and the span of that run in seconds.
+    """One moment: the best of some neighbouring frames, and the span of these in seconds.
 
-    frames: how many were found of that run, and those that they stand for. moments: 1, or how many a whole clip has.
+    frames: how many of these were found, and those that they stand for. moments: 1, or how many a whole clip has.
     percentile: the share, 0 to 100, of the other frames of its camera that are less similar to the query.
     region: the part of the picture that was found, x,y,w,h in shares; None for the whole. asked: the same of the query:
     the part of it that found this, or DIFFERENCE. source_id: SHA-256 of the source's bytes.
@@ -122,111 +73,9 @@ class Hit:
         return asdict(self) | {"span_s": list(self.span_s)}
 
 
-def _every_form(names: tuple[str, ...]) -> tuple[str, ...]:
-    forms = ((name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))) for name in names)
-    return tuple(dict.fromkeys(itertools.chain.from_iterable(forms)))
-
-
-def payload(frame: Frame) -> dict[str, Any]:
-    """The fields stored with a frame; its date, time of day (UTC), scene, fault and region only where there is one."""
-    end_us = frame.pts_us if frame.end_us is None else frame.end_us
-    extra = {"scene": frame.scene, "fault": frame.fault, "region": frame.region and str(frame.region)}
-    fields = {
-        "source": frame.source,
-        "source_id": frame.source_id,
-        "camera": frame.camera,
-        "time_s": frame.time_s,
-        "pts_us": frame.pts_us,
-        "end_s": end_us / 1e6,
-        "stands_for": frame.stands_for,
-        "width": frame.size_px[0],
-        "height": frame.size_px[1],
-        "luma": frame.luma,
-    }
-    fields |= {name: value for name, value in extra.items() if value is not None}
-    if frame.captured_at:
-        ended_at = frame.captured_at + timedelta(microseconds=end_us - frame.pts_us)
-        fields |= {"captured_at": utc_text(frame.captured_at), "ended_at": utc_text(ended_at)}
-        fields |= {"utc_day_s": _utc_day_s(frame.captured_at)}
-    return fields
-
-
-_TEXT, _NUMBER = str, (int, float)
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("source", "source_id", "camera"), _TEXT),
-    **dict.fromkeys(("time_s", "pts_us", "end_s", "stands_for", "width", "height", "luma"), _NUMBER),
-}
-_OPTIONAL: dict[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("fault", "region", "captured_at", "ended_at"), _TEXT),
-    **dict.fromkeys(("scene", "utc_day_s"), _NUMBER),
-}
-_LARGEST = 2**53  # of a number that JSON readers agree on
-
-
-def check_payload(fields: Any) -> None:
-    """Raises: ValueError for what `payload` would not make: nothing else can be filtered by, or answered as a hit."""
-    if missing := sorted(_TYPES.keys() - (fields.keys() if isinstance(fields, dict) else set())):
-        raise ValueError(f"a payload has no {missing[0]}")
-    for name, value in fields.items():
-        kind = (_TYPES | _OPTIONAL).get(name)
-        if kind is None:
-            raise ValueError(f"unknown payload field {name[:50]!r}")
-        if not isinstance(value, kind) or isinstance(value, bool) or (kind is _NUMBER and not abs(value) < _LARGEST):
-            raise ValueError(f"{name} of a payload is {str(value)[:50]!r}")
-        if name in ("captured_at", "ended_at"):
-            datetime.fromisoformat(value)
-
-
 def first_not_unit(vectors: np.ndarray) -> int | None:
     """The row of float32 (N, D) that is not finite or not of length 1, the worst; None if all are good."""
     lengths = np.linalg.norm(vectors, axis=1)
     if np.allclose(lengths, 1, atol=1e-3):  # false for NaN, too
         return None
     return int(np.argmax(np.nan_to_num(np.abs(lengths - 1), nan=np.inf)))
-
-
-def in_utc(moment: datetime) -> datetime:
-    """A time without a zone is taken as UTC."""
-    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return aware.astimezone(UTC)
-
-
-def utc_text(moment: datetime) -> str:
-    """RFC 3339 in UTC."""
-    return in_utc(moment).isoformat().replace("+00:00", "Z")
-
-
-def _utc_day_s(moment: datetime) -> float:
-    """Seconds since midnight in UTC."""
-    utc = in_utc(moment)
-    return (utc - utc.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
-
-
-def parse_before(text: str) -> datetime:
-    """Read `--before`: the last moment, to the microsecond as stored, before an ISO 8601 date and time.
-
-    Raises: ValueError if it is none.
-    """
-    moment = parse_moment(text)
-    if isinstance(moment, datetime):
-        return moment - timedelta(microseconds=1)
-    raise ValueError(f"{text!r} is no date; expected one such as 2026-01-05T08:00:00Z")
-
-
-def parse_moment(text: str) -> datetime | float:
-    """Read `--since` and `--until`: seconds into the clip (`12.5`), or an ISO 8601 date and time.
-
-    Raises: ValueError if it is neither.
-    """
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            return datetime.fromisoformat(text)
-        except ValueError:
-            raise ValueError(
-                f"{text!r} is no time; expected seconds such as 12.5 or a date such as 2026-01-05T08:00:00Z"
-            ) from None
-    if not math.isfinite(seconds):
-        raise ValueError(f"{text!r} is no time; expected a finite number of seconds")
-    return seconds

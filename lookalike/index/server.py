@@ -6,8 +6,6 @@ import uuid
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime
-from typing import Any
 
 import grpc
 import numpy as np
@@ -15,12 +13,13 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from lookalike.errors import IndexStoreError, SpaceMismatch
-from lookalike.index.clock import ALWAYS, UtcRange
-from lookalike.index.schema import HIT_FIELDS, Finished, Scored, Where, utc_text
+from lookalike.index.filters import AllOf, AnyOf, Condition, DateRange, Filters, IsEmpty, NumberRange, OneOf
+from lookalike.index.record import HIT_FIELDS, HitFrame, StoredFrame, renamed
+from lookalike.index.schema import Scored, SourceRecord
 from lookalike.index.uploads import Uploads
 from lookalike.server_options import ONE_NODE, ServerOptions
 
-PAGE = 1000  # points read at a time
+PAGE = 1000  # frames read at a time
 INDEXING_THRESHOLD_KB = 10_000  # of vectors in a segment, above which it gets a graph: Qdrant's own default
 # int8 alone finds .92 of the neighbours; with four times as many, compared again by their vectors, all.
 RESCORED = models.SearchParams(quantization=models.QuantizationSearchParams(rescore=True, oversampling=4.0))
@@ -98,10 +97,10 @@ class ServerEngine:
         for field, schema in _INDEXED_FIELDS.items():
             self._client.create_payload_index(self._collection, field, schema)
 
-    def upsert(self, ids: Sequence[str], vectors: np.ndarray, payloads: Sequence[dict[str, Any]]) -> None:
+    def upsert(self, frames: Sequence[StoredFrame], vectors: np.ndarray) -> None:
         points = [
-            models.PointStruct(id=point_id, vector={self._space: vector}, payload=fields)
-            for point_id, vector, fields in zip(ids, vectors.tolist(), payloads, strict=True)
+            models.PointStruct(id=frame.id, vector={self._space: vector}, payload=frame.to_payload())
+            for frame, vector in zip(frames, vectors.tolist(), strict=True)
         ]
         with answered():
             self._uploads.add(points)
@@ -114,17 +113,17 @@ class ServerEngine:
             records = self._client.retrieve(self._collection, list(ids), with_payload=False, with_vectors=False)
         return {str(record.id) for record in records} | self._uploads.under_way(ids)
 
-    def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
+    def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, StoredFrame]]:
         self.flush()
         with answered():
             records = self._client.retrieve(self._collection, list(ids), with_payload=True, with_vectors=[self._space])
         return {
-            str(record.id): (np.asarray(record.vector[self._space], np.float32), record.payload or {})
+            str(record.id): (np.asarray(record.vector[self._space], np.float32), _frame(record))
             for record in records
             if isinstance(record.vector, dict)
         }
 
-    def nearest(self, vector: np.ndarray, limit: int, where: Where, min_score: float | None = None) -> list[Scored]:
+    def nearest(self, vector: np.ndarray, limit: int, filters: Filters, min_score: float | None = None) -> list[Scored]:
         self.flush()
         with answered():
             answer = self._client.query_points(
@@ -132,53 +131,56 @@ class ServerEngine:
                 vector.tolist(),
                 using=self._space,
                 limit=limit,
-                query_filter=_filter(where),
+                query_filter=_filter(filters),
                 score_threshold=min_score,
                 search_params=RESCORED,
                 with_payload=list(HIT_FIELDS),
             )
-        return [Scored(str(point.id), point.score, point.payload or {}) for point in answer.points]
+        found = ((HitFrame.from_payload(str(one.id), one.payload or {}), one.score) for one in answer.points)
+        return [Scored(*one) for one in found]
 
-    def scroll(self, where: Where) -> Iterator[tuple[str, dict[str, Any]]]:
+    def scroll(self, filters: Filters) -> Iterator[StoredFrame]:
         self.flush()
-        return _scroll(self._client, self._collection, _filter(where))
+        for records in _pages(self._client, self._collection, _filter(filters), PAGE, False):
+            yield from map(_frame, records)
 
-    def vectors(self, where: Where, page: int) -> Iterator[tuple[list[dict[str, Any]], np.ndarray]]:
+    def vectors(self, filters: Filters, page: int) -> Iterator[tuple[list[StoredFrame], np.ndarray]]:
         self.flush()
-        for records in _pages(self._client, self._collection, _filter(where), page, [self._space]):
+        for records in _pages(self._client, self._collection, _filter(filters), page, [self._space]):
             rows = [record.vector[self._space] for record in records if isinstance(record.vector, dict)]
-            yield [(record.payload or {}) | {"id": str(record.id)} for record in records], np.array(rows, np.float32)
+            yield [_frame(record) for record in records], np.array(rows, np.float32)
 
-    def delete(self, where: Where) -> None:
+    def delete(self, filters: Filters) -> None:
         self.flush()
         with answered():
-            self._client.delete(self._collection, _filter(where) or models.Filter(), wait=True)
+            self._client.delete(self._collection, _filter(filters) or models.Filter(), wait=True)
 
-    def rename(self, source_id: str, fields: dict[str, Any]) -> None:
+    def rename(self, source_id: str, source: str, camera: str, remote: bool | None = None) -> None:
         self.flush()
+        fields = renamed(source, camera, remote)
         same = models.FieldCondition(key="source_id", match=models.MatchValue(value=source_id))
         with answered():
             self._client.set_payload(self._collection, fields, models.Filter(must=[same]), wait=True)
 
-    def finished(self, source_id: str, sampler: str) -> Finished | None:
+    def source_record(self, source_id: str, sampler: str) -> SourceRecord | None:
         with answered():
             records = self._client.retrieve(self._ledger, [_entry_id(self._space, source_id, sampler)])
         fields = records[0].payload if records else None
-        return Finished(**fields) if fields else None
+        return SourceRecord(**fields) if fields else None
 
-    def finish(self, done: Sequence[Finished]) -> None:
+    def mark_complete(self, records: Sequence[SourceRecord]) -> None:
         points = [
             models.PointStruct(id=_entry_id(self._space, one.source_id, one.sampler), vector={}, payload=asdict(one))
-            for one in done
+            for one in records
         ]
         with answered():
             self._client.upsert(self._ledger, points, wait=True)
 
-    def all_finished(self) -> Iterator[Finished]:
+    def source_records(self) -> Iterator[SourceRecord]:
         return read_ledger(self._client, self._collection, self._space)
 
-    def unfinish(self, source_ids: Collection[str]) -> None:
-        known = [one for one in self.all_finished() if one.source_id in source_ids]
+    def unmark(self, source_ids: Collection[str]) -> None:
+        known = [one for one in self.source_records() if one.source_id in source_ids]
         if known:
             entries: list[models.ExtendedPointId] = [
                 _entry_id(self._space, one.source_id, one.sampler) for one in known
@@ -218,23 +220,21 @@ def ledger_of(collection: str) -> str:
     return f"{collection}-ledger"
 
 
-def read_ledger(client: QdrantClient, collection: str, space: str) -> Iterator[Finished]:
+def read_ledger(client: QdrantClient, collection: str, space: str) -> Iterator[SourceRecord]:
     """What the ledger of a collection says of a space."""
-    for entry_id, fields in _scroll(client, ledger_of(collection), None):
-        one = Finished(**fields)
-        if entry_id == _entry_id(space, one.source_id, one.sampler):
-            yield one
+    for entries in _pages(client, ledger_of(collection), None, PAGE, False):
+        for entry in entries:
+            one = SourceRecord(**entry.payload or {})
+            if str(entry.id) == _entry_id(space, one.source_id, one.sampler):
+                yield one
 
 
 def _entry_id(space: str, source_id: str, sampler: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{space}|{source_id}|{sampler}"))
 
 
-def _scroll(
-    client: QdrantClient, collection: str, condition: models.Filter | None
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    for records in _pages(client, collection, condition, PAGE, False):
-        yield from ((str(record.id), record.payload or {}) for record in records)
+def _frame(record: models.Record) -> StoredFrame:
+    return StoredFrame.from_payload(str(record.id), record.payload or {})
 
 
 def _pages(
@@ -263,32 +263,22 @@ def answered() -> Iterator[None]:
         raise IndexStoreError(f"the Qdrant server does not answer as one: {' '.join(str(error).split())}") from error
 
 
-def _filter(where: Where) -> models.Filter | None:
-    must: list[models.Condition] = []
-    named = (("camera", where.cameras), ("source", where.sources), ("source_id", where.source_ids))
-    for field, values in named:
-        if values:
-            must.append(models.FieldCondition(key=field, match=models.MatchAny(any=list(values))))
-    for bound, value, dated, timed in where.bounds():
-        if isinstance(value, datetime):
-            range_ = models.DatetimeRange(**{bound: utc_text(value)})  # pyright: ignore[reportArgumentType]
-            must.append(models.FieldCondition(key=dated, range=range_))
-        elif value is not None:
-            must.append(models.FieldCondition(key=timed, range=models.Range(**{bound: float(value)})))
-    if where.whole:
-        must.append(models.IsEmptyCondition(is_empty=models.PayloadField(key="region")))
-    if where.time_of_day:
-        must.append(models.Filter(should=[_within(one) for one in where.utc_ranges()]))
+def _filter(filters: Filters) -> models.Filter | None:
+    must = [_condition(one) for one in filters.conditions()]
     return models.Filter(must=must) if must else None
 
 
-def _within(range_: UtcRange) -> models.Filter:
-    day = models.Range(gte=range_.from_s, lt=range_.to_s)
-    must: list[models.Condition] = [models.FieldCondition(key="utc_day_s", range=day)]
-    if range_.stretches != ALWAYS:
-        must.append(models.Filter(should=[_between(*stretch) for stretch in range_.stretches]))
-    return models.Filter(must=must)
-
-
-def _between(since: datetime | None, until: datetime | None) -> models.FieldCondition:
-    return models.FieldCondition(key="captured_at", range=models.DatetimeRange(gte=since, lt=until))
+def _condition(condition: Condition) -> models.Condition:
+    match condition:
+        case OneOf(field, values):
+            return models.FieldCondition(key=field, match=models.MatchAny(any=list(values)))
+        case NumberRange(field, bounds):
+            return models.FieldCondition(key=field, range=models.Range(**bounds))
+        case DateRange(field, bounds):
+            return models.FieldCondition(key=field, range=models.DatetimeRange(**bounds))
+        case IsEmpty(field):
+            return models.IsEmptyCondition(is_empty=models.PayloadField(key=field))
+        case AllOf(conditions):
+            return models.Filter(must=[_condition(one) for one in conditions])
+        case AnyOf(conditions):
+            return models.Filter(should=[_condition(one) for one in conditions])

@@ -21,7 +21,7 @@ from typing import IO, Any, cast
 from lookalike.contract import EncoderSpec
 from lookalike.errors import EncoderError, IndexStoreError
 from lookalike.footage.archive import is_below
-from lookalike.index.folder import SIDECAR, FolderPlace
+from lookalike.index.folder import SIDECAR, FolderLocation
 from lookalike.index.generations import FIRST, existing_pointer
 from lookalike.index.ledger import LEDGER
 from lookalike.index.shards import FIRST as SHARD
@@ -75,21 +75,21 @@ class Manifest:
             raise ValueError(f"{SIDECAR} is missing")
 
 
-def snapshot(place: FolderPlace, out: Path) -> Manifest:
+def snapshot(location: FolderLocation, out: Path) -> Manifest:
     """Write the current generation to a file, compressed if its name ends with .gz; it has its name when it is whole.
 
     Raises: IndexInUse if another process has the index open; IndexStoreError if there is none, or `out` cannot be
     written.
     """
-    generation = existing_pointer(place).current
-    engine = place.open_as_it_is(generation)  # nobody writes while we hold it
+    generation = existing_pointer(location).current
+    engine = location.open_as_it_is(generation)  # nobody writes while we hold it
     try:
         engine.flush()
-        files = _files(place.at(generation))
+        files = _files(location.at(generation))
         manifest = Manifest(
             json.loads(files[SIDECAR].read_text()),
             engine.count(),
-            len({one.source_id for one in engine.all_finished()}),
+            len({one.source_id for one in engine.source_records()}),
             f"qdrant-edge {version('qdrant-edge-py')}",
             {name: _sha256(path) for name, path in files.items()},
         )
@@ -255,9 +255,9 @@ def _check_counts(archive: Path, folder: Path, manifest: Manifest) -> None:
         raise IndexStoreError(f"{error}; nothing was restored") from error
     if (folder / LEDGER).exists():
         _check_ledger(archive, folder / LEDGER)
-    engine = FolderPlace(folder).open_as_it_is(FIRST)
+    engine = FolderLocation(folder).open_as_it_is(FIRST)
     try:
-        counts = engine.count(), len({one.source_id for one in engine.all_finished()})
+        counts = engine.count(), len({one.source_id for one in engine.source_records()})
     finally:
         engine.close()
     if counts != (manifest.points, manifest.sources):

@@ -1,22 +1,47 @@
-"""What an engine is asked, as JSON: written by `service`, read by the routes of the service that owns the index."""
+"""The values that an engine is asked with, and that it answers, as JSON.
+
+Each `read_` takes what JSON gave and the length of vectors, and raises ValueError that says what is wrong.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import math
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from lookalike.index.clock import TimeOfDay
-from lookalike.index.schema import Finished, Where, utc_text
+from lookalike.index.clock import TimeOfDay, time_zone, utc_text
+from lookalike.index.filters import Filters
+from lookalike.index.record import HIT_FIELDS, HitFrame, StoredFrame, check_payload, is_frame_id
+from lookalike.index.schema import Scored, SourceRecord, first_not_unit
 
-MAX_POINTS = 256  # of one request: the embedded engine takes them in within 10 ms, and answers nothing meanwhile
+Read = Callable[[Any, int], Any]
+
+
+@dataclass(frozen=True)
+class Code:
+    """How values of one kind are written as JSON, and read."""
+
+    write: Callable[[Any], Any]
+    read: Read
+
+
+def read_object(entry: Any, readers: Mapping[str, Read], dim: int = 0) -> dict[str, Any]:
+    """The fields of an object, each by its reader, which takes what is not there for None."""
+    if not isinstance(entry, dict) or entry.keys() - readers.keys():
+        raise ValueError(f"expected an object of {', '.join(readers)}")
+    found: dict[str, Any] = {}
+    for name, read in readers.items():
+        try:
+            found[name] = read(entry.get(name), dim)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    return found
 
 
 def pack(vectors: np.ndarray) -> str:
@@ -24,89 +49,139 @@ def pack(vectors: np.ndarray) -> str:
     return base64.b64encode(np.asarray(vectors, "<f4").tobytes()).decode()
 
 
-def unpack(text: Any, rows: int, dim: int) -> np.ndarray:
-    """What `pack` made: float32 (rows, dim). Raises: ValueError if it is anything else."""
+def unpack(text: Any, dim: int) -> np.ndarray:
+    """What `pack` made: float32 (N, dim)."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, TypeError, ValueError):
-        raise ValueError("vectors are not base64") from None
-    if len(data) != 4 * rows * dim:
-        raise ValueError(f"vectors have {len(data):,} bytes, expected {rows} rows of {dim} float32")
-    return np.frombuffer(data, "<f4").reshape(rows, dim).astype(np.float32)
+        raise ValueError("expected base64") from None
+    if len(data) % (4 * dim):
+        raise ValueError(f"got {len(data):,} bytes, expected rows of {dim} float32")
+    return np.frombuffer(data, "<f4").reshape(-1, dim).astype(np.float32)
 
 
-def write_where(where: Where) -> dict[str, Any]:
-    since, until = (utc_text(bound) if isinstance(bound, datetime) else bound for bound in (where.since, where.until))
-    named = {"cameras": where.cameras, "sources": where.sources, "source_ids": where.source_ids}
-    entry = {name: list(values) for name, values in named.items()}
-    entry |= {"since": since, "until": until, "whole": where.whole}
-    return entry | {"time_of_day": asdict(where.time_of_day) if where.time_of_day else None}
+def read_unit(text: Any, dim: int) -> np.ndarray:
+    """float32 (N, dim), of length 1 each."""
+    vectors = unpack(text, dim)
+    if (row := first_not_unit(vectors)) is not None:
+        raise ValueError(f"row {row} has length {np.linalg.norm(vectors[row])}, expected 1")
+    return vectors
 
 
-def read_where(entry: Any) -> Where:
-    """Raises: ValueError if `write_where` would not write such."""
-    known = {"cameras", "sources", "source_ids", "since", "until", "time_of_day", "whole"}
-    if not isinstance(entry, dict) or entry.keys() - known:
-        raise ValueError(f"where is no object of {', '.join(sorted(known))}")
-    lists = (tuple(texts(entry.get(name, []), name)) for name in ("cameras", "sources", "source_ids"))
-    cameras, sources, source_ids = lists
-    since, until = (_moment(entry.get(name), name) for name in ("since", "until"))
-    hours, whole = _time_of_day(entry.get("time_of_day")), entry.get("whole", False)
-    if whole is not True and whole is not False:
-        raise ValueError("whole is neither true nor false")
-    return Where(cameras, since, until, sources, hours, whole, source_ids)
+def read_vector(text: Any, dim: int) -> np.ndarray:
+    """float32 (dim,), of length 1."""
+    vectors = read_unit(text, dim)
+    if len(vectors) != 1:
+        raise ValueError(f"got {len(vectors)} vectors, expected 1")
+    return vectors[0]
 
 
-def write_finished(one: Finished) -> dict[str, Any]:
-    return asdict(one)
+def write_frames(frames: Sequence[StoredFrame]) -> list[dict[str, Any]]:
+    """Without the mark of those from elsewhere: who takes them in decides."""
+    return [{"id": frame.id} | frame.to_payload() | {"remote": False} for frame in frames]
 
 
-def read_finished(entry: Any) -> Finished:
-    """Raises: ValueError if it is none."""
-    types: dict[str, type | tuple[type, ...]] = dict.fromkeys(("source_id", "sampler", "source"), str)
-    types |= dict.fromkeys(("frames", "stored", "clock_restarts"), int)
-    types |= dict.fromkeys(("reason", "camera", "began_at"), (str, type(None)))
-    entry = {"clock_restarts": 0} | entry if isinstance(entry, dict) else entry  # earlier versions did not count them
-    if not isinstance(entry, dict) or entry.keys() != types.keys():
-        raise ValueError(f"a finished source has {', '.join(types)}")
-    wrong = [name for name, kind in types.items() if not isinstance(entry[name], kind) or entry[name] is True]
-    if wrong:
-        raise ValueError(f"{wrong[0]} of a finished source is {str(entry[wrong[0]])[:50]!r}")
-    if entry["began_at"] is not None:
-        datetime.fromisoformat(entry["began_at"])
-    return Finished(**entry)
+def read_frames(entries: Any, dim: int) -> list[StoredFrame]:
+    return [StoredFrame(**entry) for entry in entries]
 
 
-def texts(value: Any, name: str) -> Sequence[str]:
-    """Raises: ValueError if it is no list of strings."""
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise ValueError(f"{name} is no list of strings")
+def read_foreign(entry: Any, dim: int) -> StoredFrame:
+    """A frame from elsewhere, which is marked as such: no path that a client names is ever opened."""
+    payload = dict(entry) if isinstance(entry, dict) else {}
+    frame_id, _ = payload.pop("id", None), payload.pop("remote", None)
+    check_payload(payload)
+    return StoredFrame.from_payload(read_id(frame_id), payload | {"remote": True})
+
+
+def write_page(page: tuple[Sequence[StoredFrame], np.ndarray]) -> dict[str, Any]:
+    return {"frames": write_frames(page[0]), "vectors": pack(page[1])}
+
+
+def read_page(entry: Any, dim: int) -> tuple[list[StoredFrame], np.ndarray]:
+    return read_frames(entry["frames"], dim), unpack(entry["vectors"], dim)
+
+
+def write_points(found: dict[str, tuple[np.ndarray, StoredFrame]]) -> dict[str, Any]:
+    frames, vectors = [frame for _, frame in found.values()], [vector for vector, _ in found.values()]
+    return write_page((frames, np.array(vectors, np.float32)))
+
+
+def read_points(entry: Any, dim: int) -> dict[str, tuple[np.ndarray, StoredFrame]]:
+    return {frame.id: (vector, frame) for frame, vector in zip(*read_page(entry, dim), strict=True)}
+
+
+def write_scored(found: Sequence[Scored]) -> list[Any]:
+    return [[one.score, {name: getattr(one.frame, name) for name in ("id", *HIT_FIELDS)}] for one in found]
+
+
+def read_scored(entries: Any, dim: int) -> list[Scored]:
+    return [Scored(HitFrame(**fields), score) for score, fields in entries]
+
+
+def write_filters(filters: Filters) -> dict[str, Any]:
+    entry = {name: getattr(filters, name) for name in _FILTERS}
+    entry |= {name: utc_text(entry[name]) for name in ("since", "until") if isinstance(entry[name], datetime)}
+    return entry | {"time_of_day": asdict(filters.time_of_day) if filters.time_of_day else None}
+
+
+def read_filters(entry: Any, dim: int = 0) -> Filters:
+    """What is not there is as if it had not been asked."""
+    fields = read_object(entry, _FILTERS)
+    fields |= {name: tuple(fields[name]) for name in ("cameras", "sources", "source_ids")}
+    return Filters(**fields)
+
+
+def each(read: Read) -> Read:
+    return lambda value, dim: [read(one, dim) for one in _checked(value, isinstance(value, list), "a list")]
+
+
+def read_texts(value: Any, dim: int = 0) -> list[str]:
+    return _checked(value, isinstance(value, list) and all(isinstance(one, str) for one in value), "a list of strings")
+
+
+def read_text(value: Any, dim: int = 0) -> str:
+    return _checked(value, isinstance(value, str), "a string")
+
+
+def read_id(value: Any, dim: int = 0) -> str:
+    return _checked(value, isinstance(value, str) and is_frame_id(value), "the id of a frame")
+
+
+def read_number(value: Any, dim: int = 0) -> float:
+    return _checked(value, type(value) in (int, float) and math.isfinite(value), "a number")
+
+
+def read_count(least: int = 0, most: int = 2**53) -> Read:
+    return lambda value, dim: _checked(value, type(value) is int and least <= value <= most, f"{least} to {most}")
+
+
+def optional(read: Read, otherwise: Any = None) -> Read:
+    return lambda value, dim: otherwise if value is None else read(value, dim)
+
+
+def _checked(value: Any, fine: bool, expected: str) -> Any:
+    if not fine:
+        raise ValueError(f"got {str(value)[:50]!r}, expected {expected}")
     return value
 
 
-def number(value: Any, name: str) -> float:
-    """Raises: ValueError if it is no finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{name} is {str(value)[:50]!r}, expected a number")
-    return value
+_BOUND = optional(lambda value, dim: datetime.fromisoformat(value) if isinstance(value, str) else read_number(value))
+_ZONE: Read = lambda value, dim: time_zone(read_text(value)).key  # noqa: E731
+_HOURS: dict[str, Read] = {"start_s": read_number, "end_s": read_number, "zone": _ZONE}
+_FILTERS: dict[str, Read] = {
+    **dict.fromkeys(("cameras", "sources", "source_ids"), optional(read_texts, ())),
+    **dict.fromkeys(("since", "until"), _BOUND),
+    "time_of_day": optional(lambda value, dim: TimeOfDay(**read_object(value, _HOURS))),
+    "whole": optional(lambda value, dim: _checked(value, isinstance(value, bool), "true or false"), False),
+}
+_RECORD: dict[str, Read] = {
+    **dict.fromkeys(("source_id", "sampler", "source"), read_text),
+    **dict.fromkeys(("frames", "stored"), read_count()),
+    **dict.fromkeys(("reason", "camera"), optional(read_text)),
+    "began_at": optional(lambda value, dim: datetime.fromisoformat(read_text(value)) and value),
+    "clock_restarts": optional(read_count(), 0),  # earlier versions did not count them
+}
 
 
-def _moment(value: Any, name: str) -> datetime | float | None:
-    if not isinstance(value, str):
-        return None if value is None else float(number(value, name))
-    try:
-        moment = datetime.fromisoformat(value)
-        utc_text(moment)  # a zone can push year 1 or 9999 over the edge
-    except (ValueError, OverflowError):
-        raise ValueError(f"{name} is {value[:50]!r}, expected a date and time") from None
-    return moment
-
-
-def _time_of_day(entry: Any) -> TimeOfDay | None:
-    if entry is None:
-        return None
-    try:
-        ZoneInfo(zone := entry["zone"])
-        return TimeOfDay(number(entry["start_s"], "start_s"), number(entry["end_s"], "end_s"), zone)
-    except (TypeError, KeyError, ValueError, OSError):  # no such zone is a KeyError, too
-        raise ValueError("time_of_day is no object of start_s, end_s and zone") from None
+def read_record(entry: Any, dim: int = 0) -> SourceRecord:
+    return SourceRecord(**read_object(entry, _RECORD))

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from lookalike.index.clock import TimeOfDay
-from lookalike.index.schema import Where, parse_moment, utc_text
+from lookalike.index.filters import Filters
 from lookalike.region import Region
 from lookalike.search.example import Example
 from lookalike.search_fields import FilterFields, SearchOptions
@@ -33,7 +30,7 @@ class SearchRequest:
 
     like: tuple[Example, ...]
     unlike: tuple[Example, ...] = ()
-    filters: Where = field(default_factory=Where)
+    filters: Filters = field(default_factory=Filters)
     options: SearchOptions = field(default_factory=SearchOptions)
 
     def __post_init__(self) -> None:
@@ -50,7 +47,7 @@ class SearchRequest:
         region: str | None,
         like: Iterable[str],
         unlike: Iterable[str],
-        filters: Where,
+        filters: Filters,
         options: SearchOptions,
     ) -> SearchRequest:
         """pointed: what a picture, an id or a moment names: one, or none next to `like`. region: of it.
@@ -76,29 +73,6 @@ def named(name: str, read: Callable[[T], U], value: T) -> U:
         raise ValueError(f"{name}: {error}") from error
 
 
-def read_filters(fields: FilterFields) -> Where:
+def read_filters(fields: FilterFields) -> Filters:
     """Raises: ValueError that names the field."""
-    try:
-        zone = ZoneInfo(fields.zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"invalid zone: got {fields.zone[:50]!r}, expected a name as Europe/Berlin") from None
-    since, until = _moment("since", fields.since, zone), _moment("until", fields.until, zone)
-    return Where(fields.camera, since, until, fields.source, _hours(fields.time_of_day, fields.zone))
-
-
-def _moment(name: str, text: str | None, zone: ZoneInfo) -> datetime | float | None:
-    if text is None:
-        return None
-    moment = named(name, parse_moment, text)
-    if not isinstance(moment, datetime):
-        return moment
-    try:
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-        utc_text(aware)  # the index asks for it; a zone can push year 1 or 9999 over the edge
-    except OverflowError as error:
-        raise ValueError(f"{name}: {error}") from error
-    return aware
-
-
-def _hours(text: str | None, zone: str) -> TimeOfDay | None:
-    return named("time_of_day", lambda one: TimeOfDay.parse(one, zone), text) if text else None
+    return Filters.parse(fields.camera, fields.since, fields.until, fields.source, fields.time_of_day, fields.zone)

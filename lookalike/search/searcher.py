@@ -17,7 +17,7 @@ from lookalike.footage.archive import inside, read_bytes, size_bytes
 from lookalike.footage.kinds import kind_by_content, kind_by_name, kind_by_suffix
 from lookalike.footage.sources import split_track
 from lookalike.footage.url import shown_url
-from lookalike.index import FrameIndex, Hit, Where
+from lookalike.index import Filters, FrameIndex, Hit
 from lookalike.index.ask import EmbeddedRequest, FrameMoment, QueryExample
 from lookalike.regular import check_regular
 from lookalike.search.example import Example
@@ -80,7 +80,7 @@ def _moment(example: Example) -> FrameMoment | None:
     if example.moment is None or _is_there(example.text):
         return None
     source, time_s = example.moment
-    return FrameMoment(Where(sources=(source, str(Path(source).absolute()))), time_s)
+    return FrameMoment(Filters(sources=(source, str(Path(source).absolute()))), time_s)
 
 
 def _is_there(path: str) -> bool:

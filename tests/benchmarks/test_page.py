@@ -25,11 +25,11 @@ def test_copies_are_other_files_that_show_the_same(tiny: Encoder, tmp_path: Path
         page.fill(index, tiny, find_sources([clip]), 20, tmp_path)
         stored = list(index.frames())
     assert len(stored) == 20
-    by_camera = {camera: [one for one in stored if one["camera"] == camera] for camera in ("a-0", "a-1", "a-2")}
+    by_camera = {camera: [one for one in stored if one.camera == camera] for camera in ("a-0", "a-1", "a-2")}
     assert [len(some) for some in by_camera.values()] == [8, 8, 4]
-    assert len({one["source_id"] for one in stored}) == 3
+    assert len({one.source_id for one in stored}) == 3
     for some in by_camera.values():
-        assert np.array_equal(frame_at(some[0]["source"], 2.0), frame_at(str(clip), 2.0))
+        assert np.array_equal(frame_at(some[0].source, 2.0), frame_at(str(clip), 2.0))
 
 
 def test_perturbed_vectors_are_near_theirs() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import search
-from lookalike.index import Where
+from lookalike.index import Filters
 
 
 def test_neighbours_are_alike_and_cameras_are_not() -> None:
@@ -28,13 +28,13 @@ def test_frames_are_those_that_the_conditions_say() -> None:
     assert (one.camera, one.time_s) == ("camera0", 1.5)
     assert one.captured_at == search.BEGAN + timedelta(seconds=201.5)
     frames = 2 * search.CAMERAS * search.CLIP
-    where, meets = search.conditions(frames)["a camera, half of the time"]
-    assert isinstance(where.since, datetime)
-    assert isinstance(where.until, datetime)
+    filters, meets = search.conditions(frames)["a camera, half of the time"]
+    assert isinstance(filters.since, datetime)
+    assert isinstance(filters.until, datetime)
     for number in range(0, frames, 37):
         one = search.frame(number)
         assert one.captured_at is not None
-        expected = one.camera == "camera0" and where.since <= one.captured_at <= where.until
+        expected = one.camera == "camera0" and filters.since <= one.captured_at <= filters.until
         assert meets[number] == expected
     assert not meets[search.CLIP : 2 * search.CLIP].any()
 
@@ -42,7 +42,7 @@ def test_frames_are_those_that_the_conditions_say() -> None:
 def test_recall_is_the_share_of_the_exact_answer_that_was_found() -> None:
     vectors = search.clustered(200)
     ask = search.by_numpy(vectors)
-    exact = ask(vectors[5], Where())
+    exact = ask(vectors[5], Filters())
     assert search.recall_of((exact,), vectors, vectors[5:6]) == 1
     assert search.recall_of((exact[:7] + [0.0] * 3,), vectors, vectors[5:6]) == pytest.approx(0.7)
 

@@ -34,7 +34,7 @@ def passing(parts_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     with open_index(home / "index", PARTS_SPEC, create=True) as index:
         sources = find_sources([home / "recordings"])
         index_footage(sources, Encoder(parts_encoder, "cpu"), index, Sampling(fps=2), lambda batch: None)
-        ids = {(one["camera"], one["time_s"]): one["id"] for one in index.frames() if one.get("region") is None}
+        ids = {(one.camera, one.time_s): one.id for one in index.frames() if one.region is None}
     settings = {
         "LOOKALIKE_ENCODER": parts_encoder,
         "LOOKALIKE_INDEX": home / "index",

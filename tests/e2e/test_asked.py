@@ -42,8 +42,8 @@ def passed(hit: dict) -> tuple[str, float] | None:
 def test_regions_are_stored_of_passes_alone(passes: Path) -> None:
     """Two frames a second of each pass, the first of which may show too little of it yet."""
     with open_index(passes / "index", PARTS_SPEC) as index:
-        parts = [fields for fields in index.frames() if fields.get("region")]
-    assert {pass_at(one["camera"], one["time_s"]) for one in parts} == {*RED_PASSES, ("gate", 25.0)}
+        parts = [fields for fields in index.frames() if fields.region]
+    assert {pass_at(one.camera, one.time_s) for one in parts} == {*RED_PASSES, ("gate", 25.0)}
     assert len(parts) <= 4 * 8
 
 

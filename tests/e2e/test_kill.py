@@ -45,7 +45,7 @@ def frames(recordings: Path) -> list[Frame]:
 
 
 def run(recordings: Path, encoder: Path, index: Path, begun: Event, stored: Semaphore, most: int) -> None:
-    """Every batch is flushed, so that kills also fall between storing, flushing and noting what is finished.
+    """Every batch is flushed, so that kills also fall between storing, flushing and noting what is complete.
 
     most: batches after which it waits to be killed.
     """
@@ -73,10 +73,10 @@ def begin(recordings: Path, encoder: Path, index: Path, batches: int, most: int 
 
 
 def check_finished(index: FrameIndex, frames: list[Frame]) -> int:
-    """Whatever is said to be finished is there. Returns: how many sources are."""
-    finished = {one.source_id for one in frames if index.finished(one.source_id, "all")}
-    assert index.missing([one for one in frames if one.source_id in finished]) == []
-    return len(finished)
+    """Whatever is said to be complete is there. Returns: how many sources are."""
+    complete = {one.source_id for one in frames if index.source_record(one.source_id, "all")}
+    assert index.missing([one for one in frames if one.source_id in complete]) == []
+    return len(complete)
 
 
 def test_a_kill_loses_nothing_and_doubles_nothing(

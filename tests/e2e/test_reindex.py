@@ -33,7 +33,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from lookalike import ingest
 from lookalike.encoder import Encoder
-from lookalike.index.folder import FolderPlace
+from lookalike.index.folder import FolderLocation
 from lookalike.reindex import reindex
 
 number = itertools.count(1)
@@ -48,7 +48,7 @@ def bar(sources):
     yield told
 
 ingest.BATCH, ingest.FLUSH_EVERY = 8, 1
-reindex(FolderPlace(Path(sys.argv[2])), Encoder(sys.argv[1], "cpu", threads=1), bar)
+reindex(FolderLocation(Path(sys.argv[2])), Encoder(sys.argv[1], "cpu", threads=1), bar)
 """
 
 
@@ -148,7 +148,7 @@ def test_a_kill_in_the_middle_leaves_what_was_and_the_next_run_completes_it(
     assert 0 < told["added"] < CLIPS * FRAMES
     with open_index(index, NEW_SPEC) as new, open_index(index, SPEC) as old:
         assert new.count() == CLIPS * FRAMES
-        assert {one["id"] for one in new.frames()} == {one["id"] for one in old.frames()}
+        assert {one.id for one in new.frames()} == {one.id for one in old.frames()}
     back = run_verb("reindex", "--back", "--index", index)
     assert json.loads(back.stdout)["now"] == SPEC.space
     open_index(index, SPEC, create=True).close()

@@ -15,7 +15,7 @@ from PIL import Image
 from lookalike import cli
 from lookalike.encoder import Encoder
 from lookalike.footage import find_sources, frame_at, read_frames
-from lookalike.index import Where, open_index
+from lookalike.index import Filters, open_index
 from lookalike.search import Example, Searcher, SearchRequest
 from tests.e2e.conftest import TWINS, run_verb
 from tests.tiny import write_tiny_encoder
@@ -59,7 +59,7 @@ def test_a_frame_cut_from_a_clip_is_found_in_it_at_its_time(
         assert first["source"] == source.path
         assert first["span_s"][0] <= first["time_s"] <= first["span_s"][1]
         assert {"id", "score", "source", "camera", "time_s", "span_s"} <= first.keys()
-        alone = Where(sources=(source.path,), since=cut.time_s, until=cut.time_s)
+        alone = Filters(sources=(source.path,), since=cut.time_s, until=cut.time_s)
         with open_index(indexed[0], model.spec) as index:
             own = [
                 hit
@@ -212,7 +212,11 @@ def test_embedding_a_clip_gives_a_row_for_each_fifth_of_a_second(home: Path, foo
         (["embed", "recordings", "--encoder", "encoder.onnx", "--out", "x", "--fps", "0"], 2, "--fps is 0"),
         (["search", "--unknown"], 2, "Unknown option"),
         ([*SEARCH, "--time-of-day", "night"], 2, "'night' is no time of day; expected a range such as 22:00-06:00"),
-        ([*SEARCH, "--time-of-day", "22:00-06:00", "--zone", "Here"], 2, "--zone is 'Here', expected one"),
+        (
+            [*SEARCH, "--time-of-day", "22:00-06:00", "--zone", "Here"],
+            2,
+            "zone: 'Here' is no time zone; expected a name such as Europe/Berlin or UTC",
+        ),
         ([*SEARCH, "--min-percentile", "100"], 2, "min_percentile is 100.0"),
         (["outliers", *STORED, "--usual", "2"], 2, "--usual is 2, expected a share between 0 and 1"),
         (["cluster", *STORED, "--clusters", "10000"], 1, "too few for 10000 clusters"),

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from lookalike.index import Where, open_index
+from lookalike.index import Filters, open_index
 from tests.clips import picture, write_clip
 from tests.e2e.conftest import run_verb
 from tests.footage.rtsp_server import Visit, rtsp_server, wait_until
@@ -66,7 +66,7 @@ def test_a_watch_takes_in_what_arrives_and_ends_with_its_summary(tmp_path: Path,
     assert (summary["sources"], summary["added"], summary["points"]) == (3, 2 * FRAMES, 2 * FRAMES)
     assert [one["source"] for one in summary["skipped"]] == [str(folder / "broken.mp4")]
     with open_index(index, SPEC) as opened:
-        assert sum(1 for _ in opened.frames(Where(sources=(str(folder / "b.mp4"),)))) == FRAMES
+        assert sum(1 for _ in opened.frames(Filters(sources=(str(folder / "b.mp4"),)))) == FRAMES
 
 
 def test_a_watch_takes_folders_only(tmp_path: Path, tiny_encoder: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_camera_is_indexed_until_it_is_stopped(tmp_path: Path, tiny_encoder: P
         wait_until(lambda: server.gone == 2)
     assert summary["points"] == summary["frames"] >= 10  # two seconds before the drop
     with open_index(tmp_path / "index", SPEC) as opened:
-        assert {one["camera"] for one in opened.frames()} == {name}
+        assert {one.camera for one in opened.frames()} == {name}
 
 
 def test_a_camera_is_embedded_until_it_is_stopped(tmp_path: Path, tiny_encoder: Path) -> None:
@@ -123,7 +123,7 @@ def test_cameras_are_indexed_at_the_same_time(tmp_path: Path, tiny_encoder: Path
                 again |= {source} if told.startswith("frames again") else set()
             summary = stop(process, signal.SIGINT)
     with open_index(tmp_path / "index", SPEC) as opened:
-        found = Counter(one["source"] for one in opened.frames())
+        found = Counter(one.source for one in opened.frames())
     assert found[gate.url] >= 10
     assert found[dock.url] >= 10
     assert sum(found.values()) == summary["points"]

@@ -1,4 +1,4 @@
-"""Rendered recordings, and copies of a part of one that were altered: which it is, where, and what was done to it."""
+"""Rendered recordings, and copies of a part of one that were altered: which it is, filters, and what was done to it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lookalike.errors import FootageError
 from lookalike.explore.clip import read_clip
 from lookalike.explore.copies import find_copies
 from lookalike.footage import find_sources
-from lookalike.index import FrameIndex, Where, open_index
+from lookalike.index import Filters, FrameIndex, open_index
 from lookalike.ingest import index_footage
 from lookalike.sampling import Sampling
 from tests.clips import write_clip
@@ -66,7 +66,7 @@ def test_a_copy_is_located(
     copy = write_copy(recordings[COPIED], tmp_path / "copy.mp4", START_S, LENGTH_S, alter, speed)
     clip = read_clip(str(copy), tiny, Sampling(fps=5))
     assert len(clip.versions) == versions
-    first = find_copies(index, clip.times_s, clip.versions, 5, Where())[0]
+    first = find_copies(index, clip.times_s, clip.versions, 5, Filters())[0]
     assert first.source == str(recordings[COPIED])
     assert first.offset_s == pytest.approx(START_S, abs=0.5)
     assert first.span_s[1] == pytest.approx(START_S + LENGTH_S, abs=1)

@@ -11,7 +11,7 @@ import pytest
 
 from lookalike.errors import LookalikeError
 from lookalike.explore.cluster import cluster
-from lookalike.index import Where
+from lookalike.index import Filters
 from tests.index.circle import at, frame
 
 EIGHT = datetime(2026, 1, 5, 8, tzinfo=UTC)
@@ -29,7 +29,7 @@ def places(index):
 
 
 def test_each_place_is_a_cluster_the_largest_first(places):
-    first, second, third = cluster(places, Where(), 3, 2)
+    first, second, third = cluster(places, Filters(), 3, 2)
     assert [(one.number, one.frames) for one in (first, second, third)] == [(1, 60), (2, 30), (3, 10)]
     assert first.cameras == {"gate": 60}
     assert list(second.cameras.items()) == [("gate", 20), ("dock", 10)]
@@ -39,7 +39,7 @@ def test_each_place_is_a_cluster_the_largest_first(places):
 
 
 def test_representatives_are_near_the_middle_and_of_several_moments(places):
-    for one in cluster(places, Where(), 3, 2):
+    for one in cluster(places, Filters(), 3, 2):
         assert len(one.representatives) == 2
         for hit in one.representatives:
             assert hit.score == pytest.approx(math.cos(math.radians(1)), abs=1e-3)
@@ -50,24 +50,24 @@ def test_representatives_are_near_the_middle_and_of_several_moments(places):
 
 def test_a_run_counts_as_all_of_its_frames(index):
     index.add([replace(frame("a", 0), stands_for=50), frame("b", 0), frame("c", 0)], at(0, 120, 121))
-    assert [one.frames for one in cluster(index, Where(), 2, 1)] == [50, 2]
+    assert [one.frames for one in cluster(index, Filters(), 2, 1)] == [50, 2]
 
 
 def test_the_same_index_gives_the_same_clusters(places):
-    assert cluster(places, Where(), 5, 3) == cluster(places, Where(), 5, 3)
+    assert cluster(places, Filters(), 5, 3) == cluster(places, Filters(), 5, 3)
 
 
 def test_conditions_are_kept(places):
-    (one,) = cluster(places, Where(("dock",), until=9.0), 1, 3)
+    (one,) = cluster(places, Filters(("dock",), until=9.0), 1, 3)
     assert (one.frames, one.cameras) == (10, {"dock": 10})
 
 
 def test_more_clusters_than_frames_are_refused(places):
     with pytest.raises(LookalikeError, match="10 frames meet the conditions, too few for 11 clusters"):
-        cluster(places, Where(("dock",), until=9.0), 11, 1)
+        cluster(places, Filters(("dock",), until=9.0), 11, 1)
 
 
 def test_a_library_that_is_missing_is_named(places, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.cluster", None)  # as if it were not installed
     with pytest.raises(LookalikeError, match=r'pip install "lookalike\[explore\]"'):
-        cluster(places, Where(), 2, 1)
+        cluster(places, Filters(), 2, 1)

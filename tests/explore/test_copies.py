@@ -9,7 +9,7 @@ import pytest
 
 from lookalike.explore.clip import Version
 from lookalike.explore.copies import SPEEDS, align, find_copies
-from lookalike.index import Where, open_index
+from lookalike.index import Filters, open_index
 from tests.index.circle import SPEC, at, frame
 
 MINUTE_S = np.arange(0, 60, 0.5)
@@ -52,22 +52,22 @@ def test_a_run_of_frames_counts_from_its_start_to_its_end(tmp_path) -> None:
         other = [frame("b", time_s) for time_s in MINUTE_S]
         index.add(other, swing(MINUTE_S, 40, 45))
         clip_s = np.arange(0, 10, 0.2)
-        first, second = find_copies(index, clip_s, [Version(swing(clip_s, 2))], 5, Where())
-        assert (first.source, first.camera) == ("gate/a.mp4", "gate")
+        first, second = find_copies(index, clip_s, [Version(swing(clip_s, 2))], 5, Filters())
+        assert (first.source, first.source_id, first.camera) == ("gate/a.mp4", "a", "gate")
         assert first.offset_s == pytest.approx(20, abs=0.1)
         assert first.span_s == (pytest.approx(20, abs=0.1), pytest.approx(29.8, abs=0.1))
         assert (second.source, second.agreement < first.agreement) == ("gate/b.mp4", True)
-        assert [one.source for one in find_copies(index, clip_s, [Version(swing(clip_s, 2))], 1, Where())] == [
+        assert [one.source for one in find_copies(index, clip_s, [Version(swing(clip_s, 2))], 1, Filters())] == [
             "gate/a.mp4"
         ]
-        assert find_copies(index, clip_s, [Version(swing(clip_s, 2))], 5, Where(sources=("gate/c.mp4",))) == []
+        assert find_copies(index, clip_s, [Version(swing(clip_s, 2))], 5, Filters(sources=("gate/c.mp4",))) == []
 
 
 def test_a_picture_has_no_time_to_agree_on(tmp_path) -> None:
     with open_index(tmp_path / "index", SPEC, create=True) as index:
         index.add([frame("photograph", 0)], at(0))
         clip_s = np.arange(0, 10, 0.2)
-        assert find_copies(index, clip_s, [Version(swing(clip_s, 2))], 5, Where()) == []
+        assert find_copies(index, clip_s, [Version(swing(clip_s, 2))], 5, Filters()) == []
 
 
 @pytest.mark.parametrize("speed", SPEEDS)
@@ -86,7 +86,7 @@ def test_the_version_that_agrees_is_answered_and_the_clip_as_it_is_if_both_do(tm
         clip_s = np.arange(0, 10, 0.2)
         shown, other = Version(swing(clip_s, 2, 7)), Version(swing(clip_s, 2, 4))
         for versions, mirrored in (((other, Version(shown.vectors, True)), True), ((shown, shown), False)):
-            (found,) = find_copies(index, clip_s, versions, 5, Where())
+            (found,) = find_copies(index, clip_s, versions, 5, Filters())
             assert found.mirrored is mirrored
             assert found.offset_s == pytest.approx(20, abs=0.1)
 
@@ -96,5 +96,5 @@ def test_a_short_clip_is_taken_to_be_played_as_it_was_recorded(tmp_path) -> None
     with open_index(tmp_path / "index", SPEC, create=True) as index:
         index.add([frame("a", time_s) for time_s in MINUTE_S], swing(MINUTE_S, 22, 27, 45))
         clip_s = np.arange(0, 4, 0.2)
-        (found,) = find_copies(index, clip_s, [Version(swing(clip_s * 0.8, 1.6))], 5, Where())
+        (found,) = find_copies(index, clip_s, [Version(swing(clip_s * 0.8, 1.6))], 5, Filters())
         assert found.speed == 1

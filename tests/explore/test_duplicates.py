@@ -9,7 +9,7 @@ import pytest
 
 from lookalike.contract import EncoderSpec
 from lookalike.explore.duplicates import Duplicate, duplicates, load_tracks
-from lookalike.index import Where, open_index
+from lookalike.index import Filters, open_index
 from tests.explore.conftest import unit, wander
 from tests.index.circle import frame
 
@@ -27,15 +27,15 @@ def index(tmp_path):
 
 
 def test_a_copy_is_told_once_with_both_of_its_places(index):
-    assert duplicates(load_tracks(index, Where())) == [
+    assert duplicates(load_tracks(index, Filters())) == [
         Duplicate("dock/copy.mp4", "copy", "dock", (0, 9.75), "gate/one.mp4", "one", "gate", (10, 19.75), 10, 1, 1)
     ]
 
 
 def test_what_is_compared_can_be_chosen(index):
-    assert duplicates(load_tracks(index, Where(("gate",)))) == []
-    assert duplicates(load_tracks(index, Where(("yard",)))) == []
-    assert [track.source for track in load_tracks(index, Where())] == [
+    assert duplicates(load_tracks(index, Filters(("gate",)))) == []
+    assert duplicates(load_tracks(index, Filters(("yard",)))) == []
+    assert [track.source for track in load_tracks(index, Filters())] == [
         "dock/copy.mp4",
         "gate/one.mp4",
         "gate/other.mp4",
@@ -44,7 +44,7 @@ def test_what_is_compared_can_be_chosen(index):
 
 def test_spans_that_are_less_similar_than_asked_for_are_left_out(index):
     """Something else in the copy, the same throughout: all cosines fall to 1 / sqrt(1 + .6^2), the changes agree."""
-    tracks = load_tracks(index, Where())
+    tracks = load_tracks(index, Filters())
     beside = 0.6 * unit(np.array([[1.0, -1.0] * 32]))  # at a right angle to the background
     changed = [replace(tracks[0], vectors=unit(tracks[0].vectors + beside)), *tracks[1:]]
     assert duplicates(changed) == []
@@ -56,5 +56,5 @@ def test_spans_that_are_less_similar_than_asked_for_are_left_out(index):
 
 def test_each_pair_is_told(index):
     told: list[tuple[int, str]] = []
-    duplicates(load_tracks(index, Where()), on_pair=lambda done, source: told.append((done, source)))
+    duplicates(load_tracks(index, Filters()), on_pair=lambda done, source: told.append((done, source)))
     assert told == [(1, "dock/copy.mp4"), (2, "dock/copy.mp4"), (3, "gate/one.mp4")]

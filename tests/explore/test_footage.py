@@ -13,7 +13,7 @@ from lookalike.explore.copies import find_copies
 from lookalike.explore.duplicates import duplicates, load_tracks
 from lookalike.explore.outliers import outliers
 from lookalike.footage import find_sources
-from lookalike.index import FrameIndex, Where, open_index
+from lookalike.index import Filters, FrameIndex, open_index
 from lookalike.ingest import index_footage
 from lookalike.sampling import Sampling
 from tests.conftest import SHARED_DATA
@@ -45,7 +45,7 @@ def index(tiny: Encoder, tmp_path_factory: pytest.TempPathFactory):
 def test_the_cars_are_what_is_unusual(index: FrameIndex) -> None:
     """The three passages (of two cars at once, once) come before any empty road; each span meets a labelled one."""
     source = str(FOOTAGE / "car-detection.mp4")
-    found = outliers(index, Where(sources=(source,)), ["car-detection"], 4)
+    found = outliers(index, Filters(sources=(source,)), ["car-detection"], 4)
     cars = sorted(one.span_s for one in found[:3])
     assert all(start < end_s and start_s < end for (start, end), (start_s, end_s) in zip(cars, labelled(), strict=True))
     assert found[3].distance < 0.1 * found[2].distance
@@ -59,7 +59,7 @@ def labelled() -> list[tuple[float, float]]:
 
 
 def test_each_copy_is_found_at_its_offset_and_nothing_else(index: FrameIndex) -> None:
-    found = duplicates(load_tracks(index, Where()))
+    found = duplicates(load_tracks(index, Filters()))
     assert sorted({Path(one.source).name for one in found}) == sorted(COPIED_FROM_S)
     assert len(found) == len(COPIED_FROM_S)
     for one in found:
@@ -92,7 +92,7 @@ def test_an_altered_copy_is_located(
     copy = write_copy(FOOTAGE / name, tmp_path / "copy.mp4", start_s, LENGTH_S, alter, speed)
     clip = read_clip(str(copy), tiny, Sampling(fps=5))
     originals = tuple(str(FOOTAGE / original) for original in COPIED_FROM_S)
-    first = find_copies(index, clip.times_s, clip.versions, 5, Where(sources=originals))[0]
+    first = find_copies(index, clip.times_s, clip.versions, 5, Filters(sources=originals))[0]
     assert first.source == str(FOOTAGE / name)
     assert first.offset_s == pytest.approx(start_s, abs=0.5)
     assert (first.mirrored, first.speed) == (mirrored, speed)
@@ -108,7 +108,7 @@ def test_versions_and_speeds_find_no_more_that_is_no_copy(tiny: Encoder, tmp_pat
         index_footage(find_sources(paths), tiny, opened, Sampling(fps=2), lambda batch: None)
         for path in paths:
             clip = read_clip(path, tiny, Sampling(fps=5))
-            others = Where(sources=tuple(other for other in paths if other != path))
+            others = Filters(sources=tuple(other for other in paths if other != path))
             for every, versions in ((False, clip.versions[:1]), (True, clip.versions)):
                 hits = find_copies(opened, clip.times_s, versions, len(paths), others)
                 found[every] |= {(path, hit.source) for hit in hits if hit.similarity >= 0.8 and hit.agreement >= 0.3}

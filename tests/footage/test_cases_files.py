@@ -24,7 +24,7 @@ from lookalike.footage import Skipped, find_sources, frame_at, read_frames
 from lookalike.footage.container import open_video
 from lookalike.footage.kinds import is_text, kind_by_head
 from lookalike.footage.sources import LeftOut, find_in_folders
-from lookalike.index import Where
+from lookalike.index import Filters
 from lookalike.naming import Naming, NamingFlags
 from lookalike.printable import printable
 from lookalike.search import Example, Searcher
@@ -441,9 +441,9 @@ def test_a_camera_of_macos_is_found_as_it_is_typed(tmp_path: Path) -> None:
     assert find_sources([tmp_path], Naming(camera=nfd))[0].camera == nfc
     named = NamingFlags(name_pattern=r"(?P<camera>\w+)/a\.jpg").read()  # a mark on its own is no letter
     assert find_sources([tmp_path], named)[0].camera == nfc
-    assert nfc in Where(cameras=(nfd,)).cameras
-    assert str(path) in Where(sources=(unicodedata.normalize("NFC", str(path)),)).sources
-    assert Where(cameras=("gate",)).cameras == ("gate",)
+    assert nfc in Filters(cameras=(nfd,)).cameras
+    assert str(path) in Filters(sources=(unicodedata.normalize("NFC", str(path)),)).sources
+    assert Filters(cameras=("gate",)).cameras == ("gate",)
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,10 @@ from lookalike.footage.sources import split_track, stored_source
 from lookalike.footage.still import pictures_of
 from lookalike.footage.tracks import film as film_of
 from lookalike.index import FrameIndex, open_index
-from lookalike.index.folder import FolderPlace
+from lookalike.index.filters import Filters
+from lookalike.index.folder import FolderLocation
 from lookalike.index.generations import generation_of
 from lookalike.index.maintenance import is_there, verify
-from lookalike.index.schema import Where
 from lookalike.ingest import index_footage
 from lookalike.naming import Naming
 from lookalike.reindex import reindex
@@ -230,8 +230,8 @@ def test_the_service_cuts_pictures_of_a_further_track(front_rear: Path) -> None:
 
 
 @pytest.fixture
-def indexed(front_rear: Path, tiny: Encoder, tmp_path: Path) -> FolderPlace:
-    place = FolderPlace(tmp_path / "index")
+def indexed(front_rear: Path, tiny: Encoder, tmp_path: Path) -> FolderLocation:
+    place = FolderLocation(tmp_path / "index")
     with open_index(tmp_path / "index", SPEC, create=True) as index:
         summary = index_footage(find_sources([front_rear]), tiny, index, ALL, done)
         assert (summary.sources, summary.frames, summary.added, summary.skipped) == (2, 24, 24, [])
@@ -239,16 +239,16 @@ def indexed(front_rear: Path, tiny: Encoder, tmp_path: Path) -> FolderPlace:
 
 
 def names(index: FrameIndex) -> dict[str, int]:
-    return {one.source: one.stored for one in index.all_finished()}
+    return {one.source: one.stored for one in index.source_records()}
 
 
 def test_an_index_knows_both_cameras_and_follows_a_renamed_file(
-    front_rear: Path, tiny: Encoder, tmp_path: Path, indexed: FolderPlace
+    front_rear: Path, tiny: Encoder, tmp_path: Path, indexed: FolderLocation
 ) -> None:
     with open_index(tmp_path / "index", SPEC) as index:
         assert index_footage(find_sources([front_rear]), tiny, index, ALL, done).added == 0
         assert verify(index).good
-        assert {fields["camera"] for fields in index.frames()} == {"front_rear", "front_rear#2"}
+        assert {fields.camera for fields in index.frames()} == {"front_rear", "front_rear#2"}
         moved = front_rear.rename(tmp_path / "moved.mp4")
         assert verify(index).gone == [str(front_rear), f"{front_rear}#2"]
         summary = index_footage(find_sources([moved]), tiny, index, ALL, done)
@@ -259,11 +259,11 @@ def test_an_index_knows_both_cameras_and_follows_a_renamed_file(
 
 
 def test_reindex_takes_the_tracks_that_are_stored(
-    front_rear: Path, tmp_path: Path, indexed: FolderPlace, tmp_path_factory: pytest.TempPathFactory
+    front_rear: Path, tmp_path: Path, indexed: FolderLocation, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     new = Encoder(write_tiny_encoder(tmp_path_factory.mktemp("new") / "new.onnx", NEW_SPEC), "cpu", threads=1)
     with open_index(tmp_path / "index", SPEC) as index:
-        index.forget(Where(sources=(str(front_rear),)))
+        index.forget(Filters(sources=(str(front_rear),)))
         assert names(index) == {f"{front_rear}#2": 12}
     outcome = reindex(indexed, new, lambda sources: nullcontext(done))
     assert (outcome.sources, outcome.frames, outcome.switched, outcome.missing) == (1, 12, True, [])

@@ -220,7 +220,7 @@ def test_the_collected_cameras_are_both_indexed(tiny: Encoder, tmp_path: Path) -
     with open_index(tmp_path / "index", SPEC, create=True) as index:
         summary = index_footage(find_sources([CASES]), tiny, index, ALL, done)
         assert (summary.sources, summary.added, summary.skipped) == (2, 80, [])
-        assert {fields["camera"] for fields in index.frames()} == {"cam1", "cam2"}
+        assert {fields.camera for fields in index.frames()} == {"cam1", "cam2"}
 
 
 @pytest.mark.parametrize("name", ["index.m3u8", "playlist.m3u8", "stream.m3u8"])

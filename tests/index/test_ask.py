@@ -12,7 +12,7 @@ import pytest
 from lookalike.encoder import Encoder
 from lookalike.errors import QueryError
 from lookalike.footage import Frame
-from lookalike.index import FrameIndex, Where, open_index
+from lookalike.index import Filters, FrameIndex, open_index
 from lookalike.index.ask import EmbeddedRequest, FrameMoment, QueryExample, combine
 from lookalike.parts import Part
 from lookalike.region import Region
@@ -37,7 +37,7 @@ def service(parts_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FrameIndex]:
     location = tmp_path / "index" if request.param == "embedded" else request.getfixturevalue("service")
     with open_index(location, PARTS_SPEC, create=True) as opened:
-        opened.forget(Where())
+        opened.forget(Filters())
         yield opened
 
 
@@ -207,7 +207,7 @@ def test_a_moment_is_asked_by_what_moves_in_the_frame_nearest_to_it(
     """Frames are stored at 10 s, with a region, and at 10.5 s, without."""
     first, second = frame("a", 10), frame("a", 10.5)
     index.add([first, moving(first), second], np.stack([parts_at(0, 0, 0), parts_at(90, 0, 0), parts_at(10, 0, 0)]))
-    moment = FrameMoment(Where(source_ids=("a",)), time_s)
+    moment = FrameMoment(Filters(source_ids=("a",)), time_s)
     elsewhere = 40 if time_s == 12 else 0  # of what is not stored, its picture is asked
     hit = index.ask(EmbeddedRequest([QueryExample(parts_at(elsewhere, 0, 0), moment=moment)]))[0]
     assert hit.asked == asked
@@ -223,9 +223,9 @@ def test_no_frame_has_more_than_four_questions(index: FrameIndex) -> None:
     asked = []
     nearest = index.engine.nearest
 
-    def counted(vector, limit, where, min_score=None):
+    def counted(vector, limit, filters, min_score=None):
         asked.append(vector)
-        return nearest(vector, limit, where, min_score)
+        return nearest(vector, limit, filters, min_score)
 
     index._engine.nearest = counted  # pyright: ignore[reportAttributeAccessIssue]
     hits = index.ask(EmbeddedRequest([index.example(whole.id)]))
@@ -323,7 +323,7 @@ def test_the_usual_view_of_a_camera_of_few_frames_is_not_known(index: FrameIndex
 
 def test_a_moment_that_is_not_stored_is_a_picture(index: FrameIndex) -> None:
     a_gate(index)
-    elsewhere = FrameMoment(Where(source_ids=("new",)), 3)
+    elsewhere = FrameMoment(Filters(source_ids=("new",)), 3)
     hits = index.ask(EmbeddedRequest([QueryExample(parts_at(90, 30, 90), moment=elsewhere)]))
     assert {hit.asked for hit in hits} == {"difference"}
 

@@ -13,9 +13,9 @@ import pytest
 from qdrant_client import QdrantClient
 
 from lookalike.errors import IndexStoreError
-from lookalike.index import Finished, FrameIndex, TimeOfDay, Where, background, open_index
-from lookalike.index.background import SAMPLE, Background
-from lookalike.index.schema import HIT_FIELDS
+from lookalike.index import Filters, FrameIndex, SourceRecord, TimeOfDay, calibration, open_index
+from lookalike.index.calibration import SAMPLE, ScoreCalibrator
+from lookalike.index.record import HitFrame, StoredFrame
 from lookalike.index.server import ServerEngine
 from lookalike.region import Region
 from lookalike.search_fields import SearchOptions
@@ -43,8 +43,8 @@ def service(tmp_path_factory):
 
 def emptied(location) -> FrameIndex:
     opened = open_index(location, SPEC, create=True)
-    opened._engine.delete(Where())
-    opened._engine.unfinish({one.source_id for one in opened.all_finished()})
+    opened._engine.delete(Filters())
+    opened._engine.unmark({one.source_id for one in opened.source_records()})
     return opened
 
 
@@ -74,9 +74,9 @@ def test_a_real_server_keeps_the_contract():
         pytest.skip(f"NOT TESTED AGAINST {IMAGE}: {why}")
 
 
-def found(index, where: Where) -> set[str]:
+def found(index, filters: Filters) -> set[str]:
     """The sources of all frames that meet the conditions."""
-    return {scored.payload["source_id"] for scored in index._engine.nearest(QUERY, 100, where)}
+    return {scored.frame.source_id for scored in index._engine.nearest(QUERY, 100, filters)}
 
 
 def test_what_was_added_is_there(index):
@@ -94,14 +94,14 @@ def test_an_empty_index_has_no_hits(index):
 def test_the_nearest_come_first_with_their_cosine(index):
     frames = [frame("a", 0), frame("b", 10), frame("c", 20), frame("d", 30)]
     index.add(frames, at(50, 10, 180, -30))
-    scored = index._engine.nearest(QUERY, 3, Where())
-    assert [one.id for one in scored] == [frames[1].id, frames[3].id, frames[0].id]
+    scored = index._engine.nearest(QUERY, 3, Filters())
+    assert [one.frame.id for one in scored] == [frames[1].id, frames[3].id, frames[0].id]
     expected = [math.cos(math.radians(angle)) for angle in (10, 30, 50)]
     assert [one.score for one in scored] == pytest.approx(expected, abs=1e-6)
 
 
-def test_the_payload_says_where_a_frame_comes_from(index):
-    """The run that it stands for ends half a minute later. What is not known is not there."""
+def test_all_that_is_known_of_a_frame_is_stored(index):
+    """The run that it stands for ends half a minute later. What is not known is None."""
     run = dataclasses.replace(
         frame("a", 12.5, "gate", EIGHT),
         size_px=(1280, 720),
@@ -112,28 +112,24 @@ def test_the_payload_says_where_a_frame_comes_from(index):
         stands_for=61,
     )
     index.add([run, frame("b", 0)], at(0, 90))
-    stored = {fields["source_id"]: fields for fields in index.frames()}
-    assert stored["a"] == {
-        "id": run.id,
-        "source": "gate/a.mp4",
-        "source_id": "a",
-        "camera": "gate",
-        "time_s": 12.5,
-        "pts_us": 12_500_000,
-        "end_s": 42.5,
-        "stands_for": 61,
-        "width": 1280,
-        "height": 720,
-        "luma": 80.5,
-        "scene": 3,
-        "fault": "frozen",
-        "captured_at": "2026-01-05T08:00:00Z",
-        "ended_at": "2026-01-05T08:00:30Z",
-        "utc_day_s": 8 * 3600,
-    }
-    assert not {"captured_at", "ended_at", "utc_day_s", "scene", "fault"} & stored["b"].keys()
-    dated, _ = index._engine.nearest(QUERY, 2, Where())
-    assert dated.payload == {name: stored["a"][name] for name in HIT_FIELDS if name != "region"}
+    stored = {fields.source_id: fields for fields in index.frames()}
+    hit_fields = {"id": run.id, "source": "gate/a.mp4", "source_id": "a", "camera": "gate", "time_s": 12.5}
+    hit_fields |= {"end_s": 42.5, "stands_for": 61, "captured_at": "2026-01-05T08:00:00Z", "region": None}
+    assert stored["a"] == StoredFrame(
+        **hit_fields,
+        pts_us=12_500_000,
+        width=1280,
+        height=720,
+        luma=80.5,
+        scene=3,
+        fault="frozen",
+        ended_at="2026-01-05T08:00:30Z",
+        utc_day_s=8 * 3600,
+    )
+    unknown = (getattr(stored["b"], name) for name in ("captured_at", "ended_at", "utc_day_s", "scene", "fault"))
+    assert list(unknown) == [None] * 5
+    dated, _ = index._engine.nearest(QUERY, 2, Filters())
+    assert dated.frame == HitFrame(**hit_fields)
 
 
 def test_adding_again_changes_nothing(index):
@@ -150,8 +146,8 @@ def test_a_point_stored_again_is_replaced(index):
     index.add([frame("a", 0, "gate")], at(0))
     index.add([frame("a", 0, "dock")], at(90))
     assert index.count() == 1
-    (scored,) = index._engine.nearest(at(90)[0], 5, Where())
-    assert (scored.payload["camera"], scored.score) == ("dock", pytest.approx(1, abs=1e-6))
+    (scored,) = index._engine.nearest(at(90)[0], 5, Filters())
+    assert (scored.frame.camera, scored.score) == ("dock", pytest.approx(1, abs=1e-6))
 
 
 def test_missing_are_those_not_stored_each_once(index):
@@ -164,44 +160,44 @@ def test_missing_are_those_not_stored_each_once(index):
 
 def test_a_finished_source_is_known_by_its_content_and_its_sampler(index):
     whole, cut = (
-        Finished("a", "fps=2", "gate/a.mp4", 120, 120),
-        Finished("b", "all", "gate/b.mp4", 7, 7, "ends at 0.3 s"),
+        SourceRecord("a", "fps=2", "gate/a.mp4", 120, 120),
+        SourceRecord("b", "all", "gate/b.mp4", 7, 7, "ends at 0.3 s"),
     )
-    index.finish([whole, cut])
-    assert index.finished("a", "fps=2") == whole
-    assert index.finished("b", "all") == cut
-    assert index.finished("a", "all") is None
-    assert index.finished("c", "fps=2") is None
+    index.mark_complete([whole, cut])
+    assert index.source_record("a", "fps=2") == whole
+    assert index.source_record("b", "all") == cut
+    assert index.source_record("a", "all") is None
+    assert index.source_record("c", "fps=2") is None
     moved = dataclasses.replace(whole, source="archive/a.mp4")
-    index.finish([moved])
-    assert index.finished("a", "fps=2") == moved
+    index.mark_complete([moved])
+    assert index.source_record("a", "fps=2") == moved
 
 
 def test_a_source_takes_another_name_and_another_camera(index):
     index.add([frame("a", 0, "gate"), frame("a", 5, "gate"), frame("b", 0, "gate")], at(0, 1, 2))
-    known = Finished("a", "all", "gate/a.mp4", 2, 2)
-    index.finish([known])
+    known = SourceRecord("a", "all", "gate/a.mp4", 2, 2)
+    index.mark_complete([known])
     index.rename(known, "archive/a.mp4", "dock")
-    assert found(index, Where(("dock",))) == found(index, Where(sources=("archive/a.mp4",))) == {"a"}
-    assert found(index, Where(("gate",))) == {"b"}
-    assert index.finished("a", "all") == dataclasses.replace(known, source="archive/a.mp4", camera="dock")
-    assert {one["pts_us"] for one in index.frames(Where(("dock",)))} == {0, 5_000_000}  # the rest stays
+    assert found(index, Filters(("dock",))) == found(index, Filters(sources=("archive/a.mp4",))) == {"a"}
+    assert found(index, Filters(("gate",))) == {"b"}
+    assert index.source_record("a", "all") == dataclasses.replace(known, source="archive/a.mp4", camera="dock")
+    assert {one.pts_us for one in index.frames(Filters(("dock",)))} == {0, 5_000_000}  # the rest stays
 
 
 def test_filter_by_source(index):
     index.add([frame("a", 0, "gate"), frame("b", 0, "gate"), frame("a", 5, "gate")], at(0, 1, 2))
-    assert found(index, Where(sources=("gate/a.mp4",))) == {"a"}
-    assert found(index, Where(sources=("gate/a.mp4", "gate/b.mp4"))) == {"a", "b"}
-    assert found(index, Where(sources=("a.mp4",))) == set()
+    assert found(index, Filters(sources=("gate/a.mp4",))) == {"a"}
+    assert found(index, Filters(sources=("gate/a.mp4", "gate/b.mp4"))) == {"a", "b"}
+    assert found(index, Filters(sources=("a.mp4",))) == set()
 
 
 def test_filter_by_the_content_of_a_source(index):
     """Two recordings had the same name, one after the other."""
     old, new = frame("a", 0), dataclasses.replace(frame("b", 0), source="gate/a.mp4")
     index.add([old, new, frame("c", 0)], at(0, 1, 2))
-    assert found(index, Where(source_ids=("a", "c"))) == {"a", "c"}
-    assert index.forget(Where(source_ids=("a",))) == 1
-    assert found(index, Where(sources=("gate/a.mp4",))) == {"b"}
+    assert found(index, Filters(source_ids=("a", "c"))) == {"a", "c"}
+    assert index.forget(Filters(source_ids=("a",))) == 1
+    assert found(index, Filters(sources=("gate/a.mp4",))) == {"b"}
 
 
 def test_all_frames_are_listed_whatever_their_number(index):
@@ -210,49 +206,49 @@ def test_all_frames_are_listed_whatever_their_number(index):
     for start in range(0, count, 500):
         index.add(frames[start : start + 500], at(*range(500)))
     listed = list(index.frames())
-    assert sorted(one["id"] for one in listed) == sorted(one.id for one in frames)
-    assert sum(one["time_s"] for one in listed) == count * (count - 1) / 2
-    assert len(list(index.frames(Where(since=2400.0)))) == 100
+    assert sorted(one.id for one in listed) == sorted(one.id for one in frames)
+    assert sum(one.time_s for one in listed) == count * (count - 1) / 2
+    assert len(list(index.frames(Filters(since=2400.0)))) == 100
 
 
 def test_vectors_come_by_the_page_in_the_order_of_their_ids(index):
     frames = [frame("a", second, "gate" if second % 3 else "dock") for second in range(30)]
     index.add(frames, at(*range(30)))
-    pages = list(index._engine.vectors(Where(("gate",)), 8))
+    pages = list(index._engine.vectors(Filters(("gate",)), 8))
     assert [len(fields) for fields, _ in pages] == [8, 8, 4]
-    ids = [one["id"] for fields, _ in pages for one in fields]
+    ids = [one.id for fields, _ in pages for one in fields]
     assert ids == sorted(one.id for one in frames if one.camera == "gate")
-    by_time = {one["time_s"]: vector for fields, vectors in pages for one, vector in zip(fields, vectors, strict=True)}
+    by_time = {one.time_s: vector for fields, vectors in pages for one, vector in zip(fields, vectors, strict=True)}
     np.testing.assert_allclose([by_time[second] for second in sorted(by_time)], at(*sorted(by_time)), atol=1e-6)
-    assert list(index._engine.vectors(Where(("yard",)), 8)) == []
+    assert list(index._engine.vectors(Filters(("yard",)), 8)) == []
 
 
 def test_what_is_forgotten_is_gone_and_its_source_is_not_finished(index):
     gate = [frame("a", second, "gate") for second in range(5)]
     dock = [frame("b", second, "dock") for second in range(5)]
     index.add([*gate, *dock], at(*range(10)))
-    index.finish([Finished("a", "all", "gate/a.mp4", 5, 5), Finished("b", "all", "dock/b.mp4", 5, 5)])
-    assert index.forget(Where(("gate",), until=2.0)) == 3
-    assert {one["id"] for one in index.frames()} == {one.id for one in [*gate[3:], *dock]}
-    assert [one.source_id for one in index.all_finished()] == ["b"]
-    assert index.forget(Where(("gate",), until=2.0)) == 0
-    assert index.forget(Where(sources=("dock/b.mp4",))) == 5
-    assert (index.count(), list(index.all_finished())) == (2, [])
+    index.mark_complete([SourceRecord("a", "all", "gate/a.mp4", 5, 5), SourceRecord("b", "all", "dock/b.mp4", 5, 5)])
+    assert index.forget(Filters(("gate",), until=2.0)) == 3
+    assert {one.id for one in index.frames()} == {one.id for one in [*gate[3:], *dock]}
+    assert [one.source_id for one in index.source_records()] == ["b"]
+    assert index.forget(Filters(("gate",), until=2.0)) == 0
+    assert index.forget(Filters(sources=("dock/b.mp4",))) == 5
+    assert (index.count(), list(index.source_records())) == (2, [])
 
 
 def test_regions_are_left_out_where_only_whole_frames_count(index):
     part = dataclasses.replace(frame("b", 0), region=Region(0, 0, 0.5, 0.5))
     index.add([frame("a", 0), part], at(0, 1))
-    assert found(index, Where()) == {"a", "b"}
-    assert found(index, Where(whole=True)) == {"a"}
-    assert {one.get("region") for one in index.frames()} == {None, "0,0,0.5,0.5"}
+    assert found(index, Filters()) == {"a", "b"}
+    assert found(index, Filters(whole=True)) == {"a"}
+    assert {one.region for one in index.frames()} == {None, "0,0,0.5,0.5"}
 
 
 def test_filter_by_camera(index):
     index.add([frame("a", 0, "gate"), frame("b", 0, "dock"), frame("c", 0, "gate 2")], at(0, 1, 2))
-    assert found(index, Where(cameras=("gate",))) == {"a"}
-    assert found(index, Where(cameras=("gate", "dock"))) == {"a", "b"}
-    assert found(index, Where(cameras=("gat",))) == set()
+    assert found(index, Filters(cameras=("gate",))) == {"a"}
+    assert found(index, Filters(cameras=("gate", "dock"))) == {"a", "b"}
+    assert found(index, Filters(cameras=("gat",))) == set()
 
 
 @pytest.mark.parametrize(
@@ -261,7 +257,7 @@ def test_filter_by_camera(index):
 )
 def test_filter_by_seconds_includes_its_bounds(index, since, until, expected):
     index.add([frame("a", 0), frame("b", 10), frame("c", 20)], at(0, 1, 2))
-    assert found(index, Where(since=since, until=until)) == set(expected)
+    assert found(index, Filters(since=since, until=until)) == set(expected)
 
 
 @pytest.mark.parametrize(
@@ -279,7 +275,7 @@ def test_filter_by_seconds_includes_its_bounds(index, since, until, expected):
 def test_filter_by_wall_clock_includes_its_bounds(index, since, until, expected):
     dated = [frame(name, 0, captured_at=EIGHT + timedelta(seconds=second)) for second, name in enumerate("abc")]
     index.add([*dated, frame("undated", 0)], at(0, 1, 2, 3))
-    assert found(index, Where(since=since, until=until)) == set(expected)
+    assert found(index, Filters(since=since, until=until)) == set(expected)
 
 
 @pytest.mark.parametrize(
@@ -303,8 +299,8 @@ def test_filter_by_time_of_day_on_the_clock_of_a_zone(index, hours, zone, since,
         for name, (month, hour, minute) in moments.items()
     ]
     index.add([*dated, frame("undated", 0)], at(0, 1, 2, 3, 4))
-    where = Where(since=since, time_of_day=TimeOfDay.parse(hours, zone))
-    assert found(index, where) == set(expected)
+    filters = Filters(since=since, time_of_day=TimeOfDay.parse(hours, zone))
+    assert found(index, filters) == set(expected)
 
 
 @pytest.mark.parametrize(
@@ -315,16 +311,16 @@ def test_a_frame_that_stands_for_a_run_is_found_by_any_moment_of_it(index, since
     """From 10 s to 70 s of its clip, which began at eight."""
     run = dataclasses.replace(frame("a", 10, captured_at=EIGHT + timedelta(seconds=10)), end_us=70_000_000)
     index.add([run], at(0))
-    assert found(index, Where(since=since, until=until)) == ({"a"} if there else set())
+    assert found(index, Filters(since=since, until=until)) == ({"a"} if there else set())
     dates = [None if bound is None else EIGHT + timedelta(seconds=bound) for bound in (since, until)]
-    assert found(index, Where(since=dates[0], until=dates[1])) == ({"a"} if there else set())
+    assert found(index, Filters(since=dates[0], until=dates[1])) == ({"a"} if there else set())
     (hit,) = index.search(QUERY)
     assert (hit.time_s, hit.span_s) == (10, (10, 70))
 
 
 def test_conditions_must_all_hold(index):
     index.add([frame("a", 0, "gate"), frame("b", 10, "gate"), frame("c", 10, "dock")], at(0, 1, 2))
-    assert found(index, Where(("gate",), since=5.0, until=15.0)) == {"b"}
+    assert found(index, Filters(("gate",), since=5.0, until=15.0)) == {"b"}
 
 
 def test_a_hit_stands_for_its_neighbours(index):
@@ -395,7 +391,7 @@ def test_a_percentile_is_the_share_of_the_cameras_other_frames_that_are_less_sim
     assert (second.source, second.percentile) == ("gate/b1.mp4", pytest.approx(100 * 8 / 11))
     assert index.search(QUERY, options=SearchOptions(min_percentile=80)) == [first]
     assert index.search(QUERY, options=SearchOptions(min_percentile=90.5)) == []
-    assert index.search(QUERY, Where(sources=("gate/a.mp4",))) == [first]  # of all its camera, whatever is asked
+    assert index.search(QUERY, Filters(sources=("gate/a.mp4",))) == [first]  # of all its camera, whatever is asked
 
 
 def test_frames_are_compared_with_frames_and_regions_with_regions(index):
@@ -423,17 +419,17 @@ def test_a_sample_tells_the_percentile_and_is_the_same_for_all(index):
         index.add([frame(f"s{number}", 0) for number in numbers], at(*[30 + number / 400 for number in numbers]))
     index.add([frame("a", 0)], at(1.1))
     index.add([frame(f"b{number}", 0) for number in range(40)], at(*[1] * 40))
-    hit = index.search(QUERY, Where(sources=("gate/a.mp4",)))[0]
+    hit = index.search(QUERY, Filters(sources=("gate/a.mp4",)))[0]
     share = 4000 / 4041
     assert hit.percentile == pytest.approx(100 * share, abs=400 * math.sqrt(share * (1 - share) / SAMPLE))
-    assert Background(index._engine).calibrate(QUERY, [hit]) == [hit]
+    assert ScoreCalibrator(index._engine).calibrate(QUERY, [hit]) == [hit]
 
 
 def test_a_frame_that_stands_for_a_run_counts_as_all_of_it(index):
     """Of 10 other frames 8 are one run, behind the hit; the two before it are single: 8 of 10 + 1."""
     run = dataclasses.replace(frame("run", 0), stands_for=8)
     index.add([frame("a", 0), run, frame("c", 0), frame("d", 0)], at(5, 20, 1, 2))
-    hit = index.search(QUERY, Where(sources=("gate/a.mp4",)))[0]
+    hit = index.search(QUERY, Filters(sources=("gate/a.mp4",)))[0]
     assert hit.percentile == pytest.approx(100 * 8 / 11)
 
 
@@ -442,11 +438,10 @@ def test_a_camera_is_sampled_again_after_a_while(index, monkeypatch):
     index.add([frame("a", 0), frame("b", 0)], at(5, 10))
     assert index.search(QUERY, options=SearchOptions(1))[0].percentile == 50
     index.add([frame("c", 0), frame("d", 0)], at(20, 30))
-    monkeypatch.setattr(background, "REFRESH_S", 1e-9)
+    monkeypatch.setattr(calibration, "REFRESH_S", 1e-9)
     deadline = time.monotonic() + 30
-    while (
-        percentile := index.search(QUERY, options=SearchOptions(1))[0].percentile
-    ) == 50 and time.monotonic() < deadline:
+    best = SearchOptions(1)
+    while (percentile := index.search(QUERY, options=best)[0].percentile) == 50 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert percentile == 75
 
@@ -479,7 +474,7 @@ def test_an_unknown_id_is_named(index, unknown):
 def test_optimizing_and_flushing_change_no_answer(index):
     index.add([frame(str(number), 0) for number in range(100)], at(*range(100)))
     before = index.search(QUERY, options=SearchOptions(5))
-    index.finish([])
+    index.mark_complete([])
     index.optimize()
     assert index.search(QUERY, options=SearchOptions(5)) == before
     assert [hit.source for hit in before] == [f"gate/{number}.mp4" for number in range(5)]

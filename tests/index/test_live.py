@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from lookalike.errors import IndexStoreError
-from lookalike.index import Finished, FrameIndex, Where, open_index
-from lookalike.index.folder import FolderPlace
+from lookalike.index import Filters, FrameIndex, SourceRecord, open_index
+from lookalike.index.folder import FolderLocation
 from lookalike.index.live import LiveEngine
 from lookalike.index.shard_process import Turns
 from lookalike.index.shards import current_shard
@@ -87,10 +87,10 @@ def test_what_is_written_while_the_graph_is_built_is_there_afterwards(
         def copy_then_change(self: LiveEngine, copy: Path) -> None:
             copied(self, copy)
             index.add(LATER, at(*range(100)))
-            index.forget(Where(("yard",), until=49.0))
+            index.forget(Filters(("yard",), until=49.0))
             index.add(LATER[:1], at(300))
-            index.rename(Finished("s0", "all", "gate/s0.mp4", 10, 10), "moved.mp4", "roof")
-            index.forget(Where(("dock",)))
+            index.rename(SourceRecord("s0", "all", "gate/s0.mp4", 10, 10), "moved.mp4", "roof")
+            index.forget(Filters(("dock",)))
 
         monkeypatch.setattr(LiveEngine, "_copy", copy_then_change)
         index.optimize()
@@ -99,15 +99,15 @@ def test_what_is_written_while_the_graph_is_built_is_there_afterwards(
         check_changed(index)
     with open_index(tmp_path, SPEC) as index:
         check_changed(index)
-        assert index.finished("s0", "all") == Finished("s0", "all", "moved.mp4", 10, 10, camera="roof")
+        assert index.source_record("s0", "all") == SourceRecord("s0", "all", "moved.mp4", 10, 10, camera="roof")
 
 
 def check_changed(index: FrameIndex) -> None:
     """Of 200 frames the 95 of the dock that were not renamed are gone; of 100 later ones the first 50, but for one."""
     found = list(index.frames())
-    assert {one["id"] for one in found if one["camera"] == "gate"} == {one.id for one in FRAMES[10::2]}
-    assert {one["id"] for one in found if one["camera"] == "roof"} == {one.id for one in FRAMES[:10]}
-    assert {one["id"] for one in found if one["camera"] == "yard"} == {one.id for one in [*LATER[50:], LATER[0]]}
+    assert {one.id for one in found if one.camera == "gate"} == {one.id for one in FRAMES[10::2]}
+    assert {one.id for one in found if one.camera == "roof"} == {one.id for one in FRAMES[:10]}
+    assert {one.id for one in found if one.camera == "yard"} == {one.id for one in [*LATER[50:], LATER[0]]}
     assert index.count() == len(found) == 95 + 10 + 51
     np.testing.assert_allclose(index.vector(LATER[0].id), at(300)[0], atol=1e-6)
     assert index.search(at(300)[0], options=SearchOptions(1))[0].id == LATER[0].id
@@ -123,7 +123,7 @@ def test_searches_are_answered_while_graph_after_graph_is_built(tmp_path: Path) 
             while not done.is_set():
                 try:
                     assert index.search(at(20)[0], options=SearchOptions(1))[0].source == FRAMES[20].source
-                    assert len(list(index.frames(Where(("gate",))))) == 100
+                    assert len(list(index.frames(Filters(("gate",))))) == 100
                 except BaseException as error:  # noqa: BLE001 (told to the test, whatever it is)
                     failed.append(error)
                     return
@@ -216,10 +216,10 @@ def test_a_snapshot_has_the_graph_that_was_built(tmp_path: Path) -> None:
     with filled(tmp_path / "index") as index:
         index.optimize()
         live(index).wait()
-    assert snapshot(FolderPlace(tmp_path / "index"), tmp_path / "index.tar").points == len(FRAMES)
+    assert snapshot(FolderLocation(tmp_path / "index"), tmp_path / "index.tar").points == len(FRAMES)
     restore(tmp_path / "index.tar", tmp_path / "restored")
     with open_index(tmp_path / "restored", SPEC) as index:
-        assert {one["id"] for one in index.frames()} == {one.id for one in FRAMES}
+        assert {one.id for one in index.frames()} == {one.id for one in FRAMES}
 
 
 CRASHES = {
@@ -244,12 +244,12 @@ from tests.index.test_live import FRAMES, LATER, filled
 from tests.index.circle import at
 
 index, copied = filled(Path({str(tmp_path)!r})), LiveEngine._copy
-index.finish([])
+index.mark_complete([])
 
 def copy_then_add(self, copy):
     copied(self, copy)
     index.add(LATER, at(*range(100)))
-    index.finish([])
+    index.mark_complete([])
 
 LiveEngine._copy = copy_then_add
 *path, name = "live.{where}".split(".")
@@ -271,7 +271,7 @@ index.engine.wait()
     assert done.returncode == -signal.SIGKILL, done.stderr
     expected = FRAMES if where == "shutil.copytree" else [*FRAMES, *LATER]
     with opened(tmp_path) as index:
-        assert {one["id"] for one in index.frames()} == {one.id for one in expected}
+        assert {one.id for one in index.frames()} == {one.id for one in expected}
         assert index.count() == len(expected)
         index.add(LATER, at(*range(100)))
         index.optimize()

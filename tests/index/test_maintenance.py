@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lookalike.index import Finished, open_index
+from lookalike.index import SourceRecord, open_index
+from lookalike.index.filters import Filters, parse_before
 from lookalike.index.maintenance import CameraStats, Verdict, stats, verify
-from lookalike.index.schema import Where, parse_before
 from tests.index.circle import SPEC, at, frame
 
 EIGHT = datetime(2026, 1, 5, 8, tzinfo=UTC)
@@ -52,8 +52,8 @@ def test_sources_that_are_gone_or_short_are_found(index, tmp_path):
         replace(frame("e", 0), source="rtsp://camera/1"),
     ]
     index.add(frames, at(*range(6)))
-    index.finish([Finished("a", "fps=1", str(there), 2, 2), Finished("a", "all", str(there), 5, 5)])
-    index.finish([Finished("c", "all", "one.jpg", 1, 1), Finished("x", "all", "lost.mp4", 9, 9)])
+    index.mark_complete([SourceRecord("a", "fps=1", str(there), 2, 2), SourceRecord("a", "all", str(there), 5, 5)])
+    index.mark_complete([SourceRecord("c", "all", "one.jpg", 1, 1), SourceRecord("x", "all", "lost.mp4", 9, 9)])
     found = verify(index)
     assert (found.frames, found.sources) == (6, 5)
     assert found.gone == [str(gone), str(tmp_path / "pictures.zip" / "two.jpg")]
@@ -66,8 +66,8 @@ def test_before_is_exclusive(index):
         [frame(name, 0, captured_at=EIGHT + timedelta(hours=hour)) for hour, name in enumerate("abc")], at(0, 1, 2)
     )
     index.add([frame("undated", 0)], at(3))
-    assert index.forget(Where(until=parse_before("2026-01-05T09:00:00Z"))) == 1
-    assert sorted(one["source_id"] for one in index.frames()) == ["b", "c", "undated"]
+    assert index.forget(Filters(until=parse_before("2026-01-05T09:00:00Z"))) == 1
+    assert sorted(one.source_id for one in index.frames()) == ["b", "c", "undated"]
 
 
 @pytest.mark.parametrize("text", ["12.5", "yesterday"])

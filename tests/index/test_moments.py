@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from lookalike.index.moments import MOMENT_S, collapse
+from lookalike.index.record import HitFrame
 from lookalike.index.schema import Hit, Scored
 
 
 def scored(name: str, score: float, source_id: str, time_s: float) -> Scored:
-    where = {"source": f"{source_id}.mp4", "source_id": source_id, "camera": "gate"}
-    fields = where | {"time_s": time_s, "end_s": time_s, "stands_for": 1}
-    return Scored(name, score, fields)
+    frame = HitFrame(
+        id=name,
+        source=f"{source_id}.mp4",
+        source_id=source_id,
+        camera="gate",
+        time_s=time_s,
+        end_s=time_s,
+        stands_for=1,
+    )
+    return Scored(frame, score)
+
+
+def changed(one: Scored, **fields: Any) -> Scored:
+    return replace(one, frame=replace(one.frame, **fields))
 
 
 def spans(hits: list[Hit]) -> list[tuple[str, tuple[float, float]]]:
@@ -32,8 +45,7 @@ def test_a_frame_alone_is_a_moment_of_no_length():
 
 
 def test_the_wall_clock_is_passed_on_where_known():
-    one = scored("p", 0.9, "a", 7.0)
-    one.payload["captured_at"] = "2026-01-05T08:00:00Z"
+    one = changed(scored("p", 0.9, "a", 7.0), captured_at="2026-01-05T08:00:00Z")
     assert collapse([one])[0].captured_at == "2026-01-05T08:00:00Z"
 
 
@@ -76,25 +88,24 @@ def test_each_frame_joins_the_best_leader_near_it(seed):
         scored(str(number), 1 - number / 100, "abc"[random.integers(3)], float(start_s))
         for number, start_s in enumerate(random.integers(0, 100, 60) / 2)
     ]
-    for one in ranked:
-        one.payload["end_s"] += float(random.choice([0, 0, 0, 0.5, 12]))
+    ranked = [changed(one, end_s=one.frame.end_s + float(random.choice([0, 0, 0, 0.5, 12]))) for one in ranked]
     leaders: list[Scored] = []
     spans_s: dict[str, tuple[float, float]] = {}
     for one in ranked:
-        near = [leader for leader in leaders if apart_s(leader.payload, one.payload) <= 5]
+        near = [leader for leader in leaders if apart_s(leader.frame, one.frame) <= 5]
         if not near:
             leaders.append(one)
         leader = (near or [one])[0]
-        start_s, end_s = spans_s.get(leader.id, (math.inf, -math.inf))
-        spans_s[leader.id] = min(start_s, one.payload["time_s"]), max(end_s, one.payload["end_s"])
+        start_s, end_s = spans_s.get(leader.frame.id, (math.inf, -math.inf))
+        spans_s[leader.frame.id] = min(start_s, one.frame.time_s), max(end_s, one.frame.end_s)
     assert spans(collapse(ranked)) == list(spans_s.items())
 
 
-def apart_s(one: dict[str, Any], other: dict[str, Any]) -> float:
+def apart_s(one: HitFrame, other: HitFrame) -> float:
     """Infinite for other clips."""
-    if one["source_id"] != other["source_id"]:
+    if one.source_id != other.source_id:
         return math.inf
-    return max(one["time_s"] - other["end_s"], other["time_s"] - one["end_s"])
+    return max(one.time_s - other.end_s, other.time_s - one.end_s)
 
 
 def test_other_clips_are_other_moments_at_the_same_time():

@@ -16,7 +16,7 @@ import pytest
 from qdrant_client import QdrantClient, models
 
 from lookalike.errors import IndexStoreError, SpaceMismatch
-from lookalike.index import Finished, FrameIndex, Where, open_index
+from lookalike.index import Filters, FrameIndex, SourceRecord, open_index
 from lookalike.index.folder import SIDECAR
 from lookalike.index.server import ServerEngine
 from lookalike.search_fields import SearchOptions
@@ -37,7 +37,7 @@ def in_another_process(script: str, folder: Path) -> subprocess.Popen[str]:
     """Run a script that has opened `folder` as `index`; it says `ready` when it has come to its end."""
     opened = f"""
         import os, signal, sys
-        from lookalike.index import Finished, open_index
+        from lookalike.index import SourceRecord, open_index
         from tests.index.circle import SPEC, at, frame
         index = open_index({str(folder)!r}, SPEC, create=True)
     """
@@ -60,16 +60,16 @@ def test_data_is_there_after_close_and_reopen(tmp_path):
 def test_data_is_there_after_a_kill_that_followed_finish(tmp_path):
     script = """
         index.add([frame("a", 0), frame("b", 0)], at(0, 90))
-        index.finish([Finished("a", "all", "gate/a.mp4", 1, 1)])
+        index.mark_complete([SourceRecord("a", "all", "gate/a.mp4", 1, 1)])
         os.kill(os.getpid(), signal.SIGKILL)
     """
     with in_another_process(script, tmp_path / "index") as process:
         assert process.wait(60) == -signal.SIGKILL
     with open_index(tmp_path / "index", SPEC) as index:
         assert index.count() == 2
-        assert index.finished("a", "all") == Finished("a", "all", "gate/a.mp4", 1, 1)
+        assert index.source_record("a", "all") == SourceRecord("a", "all", "gate/a.mp4", 1, 1)
         np.testing.assert_allclose(index.vector(frame("b", 0).id), at(90)[0], atol=1e-6)
-        assert [hit.source for hit in index.search(at(0)[0], Where(("gate",)), SearchOptions(1))] == ["gate/a.mp4"]
+        assert [hit.source for hit in index.search(at(0)[0], Filters(("gate",)), SearchOptions(1))] == ["gate/a.mp4"]
 
 
 def test_a_second_process_is_refused_until_the_first_lets_go(tmp_path):
@@ -234,7 +234,7 @@ def test_a_url_names_the_collection_and_the_environment_the_key(failing_server, 
         lambda index: index.count(),
         lambda index: index.search(at(0)[0]),
         lambda index: index.missing([frame("a", 0)]),
-        lambda index: (index.add([frame("a", 0)], at(0)), index.finish([])),  # sent beside, and waited for
+        lambda index: (index.add([frame("a", 0)], at(0)), index.mark_complete([])),  # sent beside, and waited for
         lambda index: index.vector(frame("a", 0).id),
     ],
     ids=["count", "search", "missing", "add", "vector"],

@@ -9,10 +9,10 @@ import pytest
 from qdrant_client import QdrantClient, models
 
 from lookalike.errors import IndexStoreError
-from lookalike.index import Finished, Where, open_index
-from lookalike.index.collection import CollectionPlace
-from lookalike.index.frames import place_of
+from lookalike.index import Filters, SourceRecord, open_index
+from lookalike.index.collection import CollectionLocation
 from lookalike.index.generations import Pointer, generation_of
+from lookalike.index.open import location_of
 from lookalike.index.server import RESCORED, ServerEngine
 from lookalike.index.uploads import BATCH, STREAMS, Uploads
 from lookalike.server_options import ServerOptions
@@ -42,14 +42,14 @@ def test_a_bulk_load_goes_in_large_batches_side_by_side_and_none_is_lost(server)
             some = range(start, min(start + 32, count))
             index.add([frame("a", number) for number in some], at(*some))
         assert index.missing([frame("a", count - 1), frame("b", 0)])[0].source_id == "b"  # known, though under way
-        index.finish([Finished("a", "all", "gate/a.mp4", count, count)])
+        index.mark_complete([SourceRecord("a", "all", "gate/a.mp4", count, count)])
         assert index.count() == count
-        assert len(list(index.frames(Where(since=100.0, until=199.0)))) == 100
+        assert len(list(index.frames(Filters(since=100.0, until=199.0)))) == 100
     assert sorted(seen.upserts[:-1]) == [7] + [BATCH] * 10  # of those side by side any may arrive first
     assert seen.upserts[-1] == 1  # the ledger's, when all of them are there
     assert 2 <= seen.at_once <= STREAMS
     with open_index(url, SPEC) as index:
-        assert index.finished("a", "all") == Finished("a", "all", "gate/a.mp4", count, count)
+        assert index.source_record("a", "all") == SourceRecord("a", "all", "gate/a.mp4", count, count)
         np.testing.assert_allclose(index.vector(frame("a", 40).id), at(40)[0], atol=1e-6)
 
 
@@ -64,7 +64,7 @@ def test_the_generation_that_an_alias_names_is_asked(server):
     url = f"{server[0]}/frames"
     with open_index(url, SPEC, create=True) as index:
         index.add([frame("a", 0)], at(0))
-    place, new = place_of(url), generation_of(OTHER.space)
+    place, new = location_of(url), generation_of(OTHER.space)
     place.open(new, OTHER, create=True).close()
     place.point(Pointer(new, ""))
     assert place.pointer() == Pointer(new, "")
@@ -74,7 +74,7 @@ def test_the_generation_that_an_alias_names_is_asked(server):
 
 
 def test_what_fails_on_its_way_is_raised_by_who_waits_for_it():
-    """Of three batches the second fails; a source must not be noted as finished then."""
+    """Of three batches the second fails; a source must not be noted as complete then."""
     sent = []
 
     def send(points):
@@ -155,7 +155,7 @@ def test_a_bulk_load_that_was_killed_is_indexed_by_the_next_that_ends():
 
 def test_a_later_generation_is_made_as_the_current_one(monkeypatch):
     client = Recording()
-    place = CollectionPlace(client, "http://qdrant", "frames", ServerOptions(3, 2))
+    place = CollectionLocation(client, "http://qdrant", "frames", ServerOptions(3, 2))
     place.open("", SPEC, create=True)
     read = client.get_collection
 
@@ -165,7 +165,7 @@ def test_a_later_generation_is_made_as_the_current_one(monkeypatch):
         return found
 
     monkeypatch.setattr(client, "get_collection", with_shards)
-    CollectionPlace(client, "http://qdrant", "frames").open("abc", OTHER, create=True)
+    CollectionLocation(client, "http://qdrant", "frames").open("abc", OTHER, create=True)
     made = next(one for one in client.created if one["name"] == "frames-abc")
     assert (made["shard_number"], made["replication_factor"]) == (3, 2)
 

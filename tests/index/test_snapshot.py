@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from lookalike.errors import IndexInUse, IndexStoreError
-from lookalike.index import Finished, open_index
-from lookalike.index.folder import FolderPlace
+from lookalike.index import SourceRecord, open_index
+from lookalike.index.folder import FolderLocation
 from lookalike.index.generations import Pointer
 from lookalike.index.shards import new_shard, use_shard
 from lookalike.index.snapshot import MANIFEST, Manifest, restore, snapshot
@@ -27,9 +27,9 @@ def place(tmp_path):
     """300 frames, optimized, of three sources, one of which is known from end to end."""
     with open_index(tmp_path / "index", SPEC, create=True) as index:
         index.add([frame("abc"[number % 3], number) for number in range(300)], at(*range(300)))
-        index.finish([Finished("a", "all", "gate/a.mp4", 100, 100)])
+        index.mark_complete([SourceRecord("a", "all", "gate/a.mp4", 100, 100)])
         index.optimize()
-    return FolderPlace(tmp_path / "index")
+    return FolderLocation(tmp_path / "index")
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_what_is_restored_answers_the_same(place, tmp_path, name):
     with open_index(tmp_path / "index", SPEC) as one, open_index(tmp_path / "again", SPEC) as other:
         for angle in (0, 77, 200):
             assert other.search(at(angle)[0]) == one.search(at(angle)[0])
-        assert list(other.all_finished()) == list(one.all_finished())
+        assert list(other.source_records()) == list(one.source_records())
         other.add([frame("d", 0)], at(10))
         assert other.count() == 301
 
@@ -104,7 +104,7 @@ def test_an_index_that_is_open_is_refused(place, tmp_path):
 
 def test_where_there_is_no_index_there_is_no_file(tmp_path):
     with pytest.raises(IndexStoreError, match="no index there"):
-        snapshot(FolderPlace(tmp_path / "nowhere"), tmp_path / "index.tar")
+        snapshot(FolderLocation(tmp_path / "nowhere"), tmp_path / "index.tar")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -14,7 +14,7 @@ from cyclopts import App
 
 from lookalike.cli.flags import WhichFrames
 from lookalike.cli.search import HowMany
-from lookalike.index import TimeOfDay, Where
+from lookalike.index import Filters, TimeOfDay
 from lookalike.region import Region
 from lookalike.search import Example, SearchRequest
 from lookalike.search.fields import FIELDS, read_pairs, read_values, write_values
@@ -37,11 +37,11 @@ MEANINGS: dict[str, tuple[str | list[str], SearchRequest]] = {
     "at": ("gate.mp4@12.5", asked(like=(Example("gate.mp4@12.5"), *LIKE))),
     "like": (["y", "z#0,0,.5,1"], asked(like=(*LIKE, Example("y"), Example("z", Region(0, 0, 0.5, 1))))),
     "unlike": (["y"], asked(unlike=(Example("y"),))),
-    "camera": (["gate", "yard"], asked(filters=Where(("gate", "yard")))),
-    "source": (["a.mp4"], asked(filters=Where(sources=("a.mp4",)))),
-    "since": ("12.5", asked(filters=Where(since=12.5))),
-    "until": ("2026-01-05T08:00Z", asked(filters=Where(until=datetime(2026, 1, 5, 8, tzinfo=UTC)))),
-    "time_of_day": ("22:00-06:00", asked(filters=Where(time_of_day=TimeOfDay(22 * 3600, 6 * 3600)))),
+    "camera": (["gate", "yard"], asked(filters=Filters(("gate", "yard")))),
+    "source": (["a.mp4"], asked(filters=Filters(sources=("a.mp4",)))),
+    "since": ("12.5", asked(filters=Filters(since=12.5))),
+    "until": ("2026-01-05T08:00Z", asked(filters=Filters(until=datetime(2026, 1, 5, 8, tzinfo=UTC)))),
+    "time_of_day": ("22:00-06:00", asked(filters=Filters(time_of_day=TimeOfDay(22 * 3600, 6 * 3600)))),
     "zone": ("UTC", asked()),
     "top": ("3", asked(options=SearchOptions(top=3))),
     "by": ("clip", asked(options=SearchOptions(by="clip"))),

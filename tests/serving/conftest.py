@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
@@ -16,7 +15,7 @@ from PIL import Image
 
 from lookalike.encoder import Encoder
 from lookalike.footage import Frame
-from lookalike.index import open_index
+from lookalike.index import StoredFrame, open_index
 from lookalike.pixels import decode, fit
 from tests.e2e.conftest import run_verb
 from tests.serving.recordings import spoil, write_recordings
@@ -84,7 +83,7 @@ def service(tiny_encoder: Path, index_folder: Path, tmp_path_factory: pytest.Tem
 
 @pytest.fixture(scope="session")
 def shown_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where `gallery` has its recordings, index and cache."""
+    """Filters `gallery` has its recordings, index and cache."""
     return tmp_path_factory.mktemp("shown")
 
 
@@ -101,12 +100,12 @@ def gallery(tiny_encoder: Path, shown_folder: Path) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
-def stored(gallery: httpx.Client) -> dict[str, list[dict[str, Any]]]:
+def stored(gallery: httpx.Client) -> dict[str, list[StoredFrame]]:
     """By the name of its recording, what is stored with each frame, in the order of their times."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[StoredFrame]] = {}
     with open_index(str(gallery.base_url), SPEC) as index:
-        for fields in sorted(index.frames(), key=lambda one: one["time_s"]):
-            found.setdefault(Path(fields["source"]).name, []).append(fields)
+        for fields in sorted(index.frames(), key=lambda one: one.time_s):
+            found.setdefault(Path(fields.source).name, []).append(fields)
     return found
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
+from lookalike.index import StoredFrame
 from lookalike.pixels import decode
 from serving.frame_routes import file_name
 from tests.clips import RED, number_of
 from tests.serving.conftest import refused
 from tests.serving.recordings import SECONDS
 
-Stored = dict[str, list[dict[str, Any]]]
+Stored = dict[str, list[StoredFrame]]
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
 
@@ -25,21 +25,21 @@ def rgb_of(answer: httpx.Response) -> np.ndarray:
     return decode(answer.content)
 
 
-def ways_to(fields: dict[str, Any]) -> list[str]:
+def ways_to(fields: StoredFrame) -> list[str]:
     """All paths of pictures of a stored frame that is its recording's first."""
-    frame = f"/frames/{fields['id']}"
-    return [f"{frame}/thumb", frame, f"/recordings/{fields['source_id']}/thumb"]
+    frame = f"/frames/{fields.id}"
+    return [f"{frame}/thumb", frame, f"/recordings/{fields.source_id}/thumb"]
 
 
 @pytest.mark.parametrize("name", ["gate.mp4", "late.mkv", "old.avi"])
 def test_each_frame_is_shown(gallery: httpx.Client, stored: Stored, name: str) -> None:
     for number, fields in reversed(list(enumerate(stored[name]))):
-        for path in (f"/frames/{fields['id']}/thumb?px=160", f"/frames/{fields['id']}"):
+        for path in (f"/frames/{fields.id}/thumb?px=160", f"/frames/{fields.id}"):
             assert number_of(rgb_of(gallery.get(path))) == number
 
 
 def test_all_frames_of_a_recording_at_the_same_time(gallery: httpx.Client, stored: Stored) -> None:
-    paths = [f"/frames/{fields['id']}/thumb?px=640" for fields in stored["gate.mp4"]] * 3
+    paths = [f"/frames/{fields.id}/thumb?px=640" for fields in stored["gate.mp4"]] * 3
     with ThreadPoolExecutor(12) as threads:
         numbers = [number_of(rgb_of(answer)) for answer in threads.map(gallery.get, paths)]
     assert numbers == [*range(SECONDS)] * 3
@@ -48,20 +48,20 @@ def test_all_frames_of_a_recording_at_the_same_time(gallery: httpx.Client, store
 def test_what_was_recorded_turned_is_upright(gallery: httpx.Client, stored: Stored) -> None:
     """Turned clockwise, what was above, the red half, is right."""
     for path in ("/thumb?px=160", ""):
-        shown = rgb_of(gallery.get(f"/frames/{stored['phone.mp4'][0]['id']}{path}"))
+        shown = rgb_of(gallery.get(f"/frames/{stored['phone.mp4'][0].id}{path}"))
         assert shown.shape == (64, 48, 3)
         np.testing.assert_allclose(shown[:, -16:].mean((0, 1)), RED, atol=6)
 
 
 def test_pictures_in_a_zip_are_shown(gallery: httpx.Client, stored: Stored) -> None:
     for number in (1, 2):
-        frame_id = stored[f"{number}.png"][0]["id"]
+        frame_id = stored[f"{number}.png"][0].id
         for path in (f"/frames/{frame_id}/thumb", f"/frames/{frame_id}"):
             assert number_of(rgb_of(gallery.get(path))) == number
 
 
 def test_a_recording_is_shown_at_any_time(gallery: httpx.Client, stored: Stored) -> None:
-    source_id = stored["late.mkv"][0]["source_id"]
+    source_id = stored["late.mkv"][0].source_id
     for time_s, number in ((0, 0), (3.999, 3), (4, 4), (9000, SECONDS - 1)):
         assert number_of(rgb_of(gallery.get(f"/recordings/{source_id}/thumb?t={time_s}&px=160"))) == number
 
@@ -70,14 +70,14 @@ def test_a_recording_that_is_gone_or_another_now_is_410(gallery: httpx.Client, s
     for name, reason in (("gone.mp4", "no such file; it was moved"), ("other.mp4", "another file than the one that")):
         fields = stored[name][0]
         for path in ways_to(fields):
-            assert refused(gallery.get(path), 410).startswith(f"{fields['source']}: {reason}")
+            assert refused(gallery.get(path), 410).startswith(f"{fields.source}: {reason}")
 
 
 def test_what_was_cut_once_is_shown_when_the_recording_is_gone(
     gallery: httpx.Client, stored: Stored, shown_folder: Path
 ) -> None:
     """The id of a frame is made from its recording's bytes: the picture is the right one."""
-    path, recording = f"/frames/{stored['phone.mp4'][1]['id']}/thumb?px=320", shown_folder / "recordings" / "phone.mp4"
+    path, recording = f"/frames/{stored['phone.mp4'][1].id}/thumb?px=320", shown_folder / "recordings" / "phone.mp4"
     first = gallery.get(path)
     recording.rename(shown_folder / "aside")
     try:
@@ -94,7 +94,7 @@ def test_browsers_keep_pictures(gallery: httpx.Client, stored: Stored) -> None:
         assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
         again = gallery.get(path, headers={"If-None-Match": answer.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
-    saved = gallery.get(f"/frames/{fields['id']}").headers["content-disposition"]
+    saved = gallery.get(f"/frames/{fields.id}").headers["content-disposition"]
     assert saved == 'inline; filename="gate_2026-01-05T08-00-00Z.jpg"'
 
 
@@ -113,8 +113,8 @@ def test_the_name_to_save_a_frame_as(fields: dict[str, str], name: str) -> None:
 
 def test_about_a_frame(gallery: httpx.Client, stored: Stored) -> None:
     fields = stored["gate.mp4"][3]
-    assert gallery.get(f"/frames/{fields['id']}/about").json() == {
-        **{name: fields[name] for name in ("id", "source_id", "source", "camera")},
+    assert gallery.get(f"/frames/{fields.id}/about").json() == {
+        **{name: getattr(fields, name) for name in ("id", "source_id", "source", "camera")},
         "time_s": 3.0,
         "span_s": [3.0, 3.0],
         "captured_at": "2026-01-05T08:00:03Z",
@@ -137,9 +137,9 @@ def test_an_unknown_recording_is_404(gallery: httpx.Client, source_id: str) -> N
 
 @pytest.mark.parametrize("query", ["px=100", "px=", "px=1e3", "px=-160"])
 def test_other_sizes_are_400(gallery: httpx.Client, stored: Stored, query: str) -> None:
-    refused(gallery.get(f"/frames/{stored['gate.mp4'][0]['id']}/thumb?{query}"), 400)
+    refused(gallery.get(f"/frames/{stored['gate.mp4'][0].id}/thumb?{query}"), 400)
 
 
 @pytest.mark.parametrize("time_s", ["-1", "nan", "inf", "noon"])
 def test_a_time_that_is_none_is_400(gallery: httpx.Client, stored: Stored, time_s: str) -> None:
-    refused(gallery.get(f"/recordings/{stored['gate.mp4'][0]['source_id']}/thumb?t={time_s}"), 400)
+    refused(gallery.get(f"/recordings/{stored['gate.mp4'][0].source_id}/thumb?t={time_s}"), 400)

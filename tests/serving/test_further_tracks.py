@@ -25,8 +25,8 @@ def test_the_second_camera_of_a_file_is_shown_and_played(tiny_encoder: Path, tmp
     env = bentoml_env(tmp_path, {"LOOKALIKE_ENCODER": tiny_encoder, "LOOKALIKE_INDEX": tmp_path / "index"})
     with served("serving.service:Lookalike", env, ROOT, tmp_path / "log") as service:
         with open_index(str(service.base_url), SPEC) as index:
-            frames = sorted(index.frames(), key=lambda fields: (fields["camera"], fields["time_s"]))
-        assert [fields["camera"] for fields in frames] == ["trip"] * 12 + ["trip#2"] * 12
+            frames = sorted(index.frames(), key=lambda fields: (fields.camera, fields.time_s))
+        assert [fields.camera for fields in frames] == ["trip"] * 12 + ["trip#2"] * 12
         for at in (13, 23, 12, 3):
             thumb = service.get(f"/frames/{frames[at]['id']}/thumb?px=640").raise_for_status().content
             assert number_of(np.asarray(Image.open(io.BytesIO(thumb)))) == (at if at < 12 else at + 8)

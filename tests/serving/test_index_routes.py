@@ -12,9 +12,9 @@ import pytest
 
 from lookalike.errors import IndexStoreError, SpaceMismatch
 from lookalike.footage import Frame
-from lookalike.index import Where, open_index
-from lookalike.index.schema import payload
-from lookalike.index.wire import MAX_POINTS, pack
+from lookalike.index import Filters, StoredFrame, open_index
+from lookalike.index.operations import MAX_POINTS
+from lookalike.index.wire import pack
 from serving.limits import MAX_INDEX_BODY_BYTES
 from tests.serving.conftest import Shown, expected_embedding
 from tests.serving.running import ROOT, bentoml_env, served
@@ -23,6 +23,8 @@ from tests.tiny import SPEC
 TOKEN = "only for friends"
 OTHER = SPEC.__class__(**{**vars(SPEC), "weights_sha256": "1" * 64})
 ID = "00000000-0000-4000-8000-000000000000"
+HOURS = {"start_s": 0, "end_s": 3600}
+RECORD = {"source_id": "a", "sampler": "all", "source": "a.mp4", "frames": 1, "stored": 1}
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +49,8 @@ def refused(answer: httpx.Response, status: int) -> str:
 
 
 def upsert_of(frame: Frame, vector: np.ndarray, **changed: Any) -> dict[str, Any]:
-    fields = payload(frame) | changed
-    return {"space": SPEC.space, "ids": [frame.id], "vectors": pack(vector), "payloads": [fields]}
+    entry = {"id": frame.id} | StoredFrame.from_frame(frame).to_payload() | changed
+    return {"space": SPEC.space, "frames": [entry], "vectors": pack(vector)}
 
 
 def unit() -> np.ndarray:
@@ -63,9 +65,9 @@ def test_frames_that_came_over_http_are_searched_as_others_and_never_opened(
     vectors = np.stack([expected_embedding(shown.png) for shown in footage])
     with open_index(str(writable.base_url), SPEC, create=True) as index:
         index.add([shown.frame for shown in footage], vectors)
-        index.finish([])
+        index.mark_complete([])
         assert index.count() == len(footage)
-        assert {one["camera"] for one in index.frames(Where(("yard",)))} == {"yard"}
+        assert {one.camera for one in index.frames(Filters(("yard",)))} == {"yard"}
     best = writable.post("/search", files={"image": footage[5].png}).json()["hits"][0]
     assert best["id"] == footage[5].frame.id
     by_region = writable.post("/search", json={"id": best["id"], "region": "0,0,.5,.5"})
@@ -79,8 +81,8 @@ def test_frames_that_came_over_http_are_searched_as_others_and_never_opened(
 
 def test_a_renamed_recording_is_not_opened_either(writable: httpx.Client, footage: list[Shown]) -> None:
     writable.post("/index/upsert", json=upsert_of(footage[0].frame, unit())).raise_for_status()
-    named = {"source": "/etc/hostname", "camera": "gate"}
-    asked = {"space": SPEC.space, "source_id": footage[0].frame.source_id, "fields": named}
+    asked = {"space": SPEC.space, "source_id": footage[0].frame.source_id, "source": "/etc/hostname", "camera": "gate"}
+    asked |= {"remote": False}
     writable.post("/index/rename", json=asked).raise_for_status()
     by_region = writable.post("/search", json={"id": footage[0].frame.id, "region": "0,0,.5,.5"})
     assert refused(by_region, 410).startswith("/etc/hostname: named over HTTP or by an imported table, so not opened")
@@ -101,13 +103,13 @@ def test_a_service_that_is_not_writable_answers_and_takes_nothing(service: httpx
         np.testing.assert_allclose(vector, expected_embedding(footage[3].png), atol=1e-5)
         assert index.search(vector)[0].id == footage[3].frame.id
         with pytest.raises(IndexStoreError, match="403, this service takes no frames; start it with `lookalike serve"):
-            index.forget(Where())
+            index.forget(Filters())
         assert index.count() == len(footage)
     with pytest.raises(IndexStoreError, match="takes no frames; start it with: lookalike serve --writable"):
         open_index(str(service.base_url), SPEC, create=True)
 
 
-@pytest.mark.parametrize("operation", ["upsert", "delete", "rename", "finish", "unfinish", "flush", "optimize"])
+@pytest.mark.parametrize("operation", ["upsert", "delete", "rename", "mark_complete", "unmark", "flush", "optimize"])
 def test_all_that_changes_the_index_is_403(service: httpx.Client, operation: str) -> None:
     refused(service.post(f"/index/{operation}", json={"space": SPEC.space}), 403)
 
@@ -136,16 +138,16 @@ def test_only_json_is_taken_so_that_no_page_can_have_a_browser_send_it(writable:
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"vectors": pack(np.full(48, np.nan))}, "vector 0 has length nan, expected 1"),
-        ({"vectors": pack(np.zeros(48))}, "vector 0 has length 0.0, expected 1"),
-        ({"vectors": pack(np.ones(47))}, "vectors have 188 bytes, expected 1 rows of 48 float32"),
-        ({"vectors": "?"}, "vectors are not base64"),
-        ({"vectors": None}, "vectors are not base64"),
-        ({"ids": ["../../etc"]}, "'../../etc' is no id of a frame"),
-        ({"ids": ID}, "ids is no list of strings"),
-        ({"payloads": []}, "expected 1 payloads, one for each id"),
-        ({"payloads": [{}]}, "a payload has no camera"),
-        ({"payloads": [[]]}, "a payload has no camera"),
+        ({"vectors": pack(np.full(48, np.nan))}, "vectors: row 0 has length nan, expected 1"),
+        ({"vectors": pack(np.zeros(48))}, "vectors: row 0 has length 0.0, expected 1"),
+        ({"vectors": pack(np.ones(47))}, "vectors: got 188 bytes, expected rows of 48 float32"),
+        ({"vectors": pack(np.eye(2, 48))}, "got 1 frames and 2 vectors, expected as many of each"),
+        ({"vectors": "?"}, "vectors: expected base64"),
+        ({"vectors": None}, "vectors: expected base64"),
+        ({"frames": [{"id": "../../etc"}]}, "frames: a payload has no camera"),
+        ({"frames": ID}, f"frames: got '{ID}', expected a list"),
+        ({"frames": [{"id": ID}]}, "frames: a payload has no camera"),
+        ({"frames": [[]]}, "frames: a payload has no camera"),
     ],
 )
 def test_points_that_cannot_be_are_refused(
@@ -158,12 +160,13 @@ def test_points_that_cannot_be_are_refused(
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"time_s": "now"}, "time_s of a payload is 'now'"),
-        ({"source": 3}, "source of a payload is '3'"),
-        ({"luma": True}, "luma of a payload is 'True'"),
-        ({"pts_us": 2**60}, f"pts_us of a payload is '{2**60}'"),
-        ({"captured_at": "today"}, "Invalid isoformat string: 'today'"),
-        ({"remote": False}, "unknown payload field 'remote'"),
+        ({"time_s": "now"}, "frames: time_s of a payload is 'now'"),
+        ({"source": 3}, "frames: source of a payload is '3'"),
+        ({"luma": True}, "frames: luma of a payload is 'True'"),
+        ({"pts_us": 2**60}, f"frames: pts_us of a payload is '{2**60}'"),
+        ({"captured_at": "today"}, "frames: Invalid isoformat string: 'today'"),
+        ({"label": "car"}, "frames: unknown payload field 'label'"),
+        ({"id": "../../etc"}, "frames: got '../../etc', expected the id of a frame"),
     ],
 )
 def test_payloads_that_no_search_could_answer_are_refused(
@@ -176,26 +179,32 @@ def test_payloads_that_no_search_could_answer_are_refused(
 @pytest.mark.parametrize(
     ("operation", "fields", "reason"),
     [
-        ("delete", {}, "where is no object of"),
+        ("delete", {}, "filters: expected an object of cameras, sources, source_ids, since, until, time_of_day, whole"),
+        ("delete", {"where": {}, "filters": {}}, "expected an object of filters"),
+        ("delete", {"filters": {"kamera": []}}, "filters: expected an object of cameras, sources, source_ids"),
+        ("delete", {"filters": {"cameras": "gate"}}, "filters: cameras: got 'gate', expected a list of strings"),
+        ("delete", {"filters": {"until": "tomorrow"}}, "filters: until: Invalid isoformat string: 'tomorrow'"),
+        ("delete", {"filters": {"until": "0001-01-01T00:00:00+10:00"}}, "filters: until: date value out of range"),
+        ("delete", {"filters": {"since": [1]}}, "filters: since: got '[1]', expected a number"),
+        ("delete", {"filters": {"whole": 1}}, "filters: whole: got '1', expected true or false"),
         (
             "delete",
-            {"where": {"kamera": []}},
-            "where is no object of cameras, since, source_ids, sources, ",
+            {"filters": {"time_of_day": {"zone": "UTC"}}},
+            "filters: time_of_day: start_s: got 'None', expected",
         ),
-        ("delete", {"where": {"cameras": "gate"}}, "cameras is no list of strings"),
-        ("delete", {"where": {"until": "tomorrow"}}, "until is 'tomorrow', expected a date and time"),
-        ("delete", {"where": {"since": [1]}}, "since is '[1]', expected a number"),
-        ("delete", {"where": {"time_of_day": {"zone": "Nowhere"}}}, "time_of_day is no object of"),
-        ("delete", {"where": {"time_of_day": {"zone": "../../etc/hostname"}}}, "time_of_day is no object of"),
-        ("rename", {"source_id": "a", "fields": {"luma": 3}}, "fields is no object of source and camera"),
+        ("delete", {"filters": {"time_of_day": HOURS | {"zone": "../etc/hostname"}}}, "filters: time_of_day: zone: "),
+        ("rename", {"source_id": "a", "source": "a.mp4"}, "camera: got 'None', expected a string"),
+        ("mark_complete", {"records": [{}]}, "records: source_id: got 'None', expected a string"),
+        ("mark_complete", {"records": [RECORD | {"frames": "all"}]}, "records: frames: got 'all', expected 0 to"),
         (
-            "finish",
-            {"finished": [{}]},
-            "a finished source has source_id, sampler, source, frames, stored, clock_restarts",
+            "mark_complete",
+            {"records": [RECORD | {"began_at": "today"}]},
+            "records: began_at: Invalid isoformat string: 'today'",
         ),
-        ("unfinish", {"source_ids": [3]}, "source_ids is no list of strings"),
-        ("nearest", {"vectors": pack(np.eye(1, 48)), "limit": 10**9}, "limit is 1000000000, expected 1 to"),
-        ("vectors", {"page": 0}, "page is 0, expected 1 to"),
+        ("unmark", {"source_ids": [3]}, "source_ids: got '[3]', expected a list of strings"),
+        ("nearest", {"vector": pack(np.eye(2, 48))}, "vector: got 2 vectors, expected 1"),
+        ("nearest", {"vector": pack(np.eye(1, 48)), "limit": 10**9}, "limit: got '1000000000', expected 1 to"),
+        ("vectors", {"filters": {}, "page": 0}, "page: got '0', expected 1 to"),
     ],
 )
 def test_questions_that_cannot_be_are_refused(
@@ -207,6 +216,6 @@ def test_questions_that_cannot_be_are_refused(
 
 def test_too_much_at_once_is_413(writable: httpx.Client) -> None:
     many = {"space": SPEC.space, "ids": [ID] * (MAX_POINTS + 1)}
-    assert refused(writable.post("/index/existing", json=many), 413).startswith(f"{MAX_POINTS + 1} points")
+    assert refused(writable.post("/index/existing", json=many), 413).startswith(f"{MAX_POINTS + 1} ids")
     large = {"space": SPEC.space, "ids": ["x" * MAX_INDEX_BODY_BYTES]}
     assert refused(writable.post("/index/existing", json=large), 413).endswith(f"{MAX_INDEX_BODY_BYTES:,} bytes")

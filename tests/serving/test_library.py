@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from lookalike.index import FrameIndex, Where, open_index
+from lookalike.index import Filters, FrameIndex, open_index
 from lookalike.index.engine import Engine
 from serving.library import Library, recordings
 from serving.pipeline import Pipeline
@@ -74,7 +74,7 @@ def test_what_was_forgotten_is_not_served_for_long(tmp_path: Path, monkeypatch: 
 
         library = Library(cast(Pipeline, SimpleNamespace(ask=ask)))
         known = [set((await library.holdings()).recordings) == {"one"}]
-        index.forget(Where())
+        index.forget(Filters())
         known.append(await library.recording("one") is not None)
         monkeypatch.setattr("serving.library.KEPT_S", 0.0)
         monkeypatch.setattr("serving.library.SHARE", 0)

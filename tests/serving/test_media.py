@@ -12,16 +12,17 @@ import av
 import httpx
 import pytest
 
+from lookalike.index import StoredFrame
 from tests.clips import number_of
 from tests.serving.conftest import refused
 from tests.serving.recordings import SECONDS
 from tests.serving.running import START_S
 
-Stored = dict[str, list[dict[str, Any]]]
+Stored = dict[str, list[StoredFrame]]
 
 
 def path_of(stored: Stored, name: str) -> str:
-    return f"/recordings/{stored[name][0]['source_id']}"
+    return f"/recordings/{stored[name][0].source_id}"
 
 
 def prepared(gallery: httpx.Client, path: str) -> dict[str, Any]:
@@ -93,8 +94,8 @@ def test_requests_at_the_same_time_make_one_proxy(gallery: httpx.Client, stored:
     assert len({answer.content for answer in answers}) == 1
     assert shown(answers[0].content) == [(number, number) for number in range(SECONDS)]
     proxies = shown_folder / "cache" / "proxies"
-    assert [one.name for one in proxies.glob(f"{stored['third.avi'][0]['source_id']}*")] == [
-        f"{stored['third.avi'][0]['source_id']}.mp4"
+    assert [one.name for one in proxies.glob(f"{stored['third.avi'][0].source_id}*")] == [
+        f"{stored['third.avi'][0].source_id}.mp4"
     ]
 
 
@@ -108,7 +109,7 @@ def test_requests_at_the_same_time_make_one_proxy(gallery: httpx.Client, stored:
 )
 def test_where_there_is_none_it_says_why(gallery: httpx.Client, stored: Stored, name: str, reason: str) -> None:
     about = gallery.get(path_of(stored, name)).json()
-    assert (about["media"], about["reason"]) == ("none", f"{stored[name][0]['source']}: {reason}")
+    assert (about["media"], about["reason"]) == ("none", f"{stored[name][0].source}: {reason}")
     assert refused(gallery.get(path_of(stored, name) + "/media"), 410) == about["reason"]
 
 

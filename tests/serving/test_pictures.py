@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lookalike.index import StoredFrame
 from lookalike.pixels import decode
 from tests.clips import picture as frame_of_clip
 from tests.serving.conftest import encoded, picture, refused
 
-Stored = dict[str, list[dict[str, Any]]]
+Stored = dict[str, list[StoredFrame]]
 
 
 def kept(gallery: httpx.Client, data: bytes) -> dict[str, Any]:
@@ -61,19 +62,19 @@ def test_a_kept_picture_is_searched_by_as_the_picture(gallery: httpx.Client) -> 
 def test_a_moment_is_searched_by_as_its_frame(gallery: httpx.Client, stored: Stored) -> None:
     for name in ("gate.mp4", "late.mkv"):
         fields = stored[name][3]
-        found = hits(gallery, like=f"{fields['source_id']}@3.7")  # the last frame began at 3 s
-        check_alike(found, hits(gallery, like=fields["id"]))
-        by_part = hits(gallery, like=f"{fields['source_id']}@3.7#0,.5,1,.5")
+        found = hits(gallery, like=f"{fields.source_id}@3.7")  # the last frame began at 3 s
+        check_alike(found, hits(gallery, like=fields.id))
+        by_part = hits(gallery, like=f"{fields.source_id}@3.7#0,.5,1,.5")
         check_alike(by_part, by_image(gallery, frame_of_clip(3), region="0,.5,1,.5"))
-        check_alike(hits(gallery, like=f"{fields['id']}#0,.5,1,.5"), by_part)
-        assert hits(gallery, id=fields["id"], region="0,.5,1,.5") == hits(gallery, like=f"{fields['id']}#0,.5,1,.5")
+        check_alike(hits(gallery, like=f"{fields.id}#0,.5,1,.5"), by_part)
+        assert hits(gallery, id=fields.id, region="0,.5,1,.5") == hits(gallery, like=f"{fields.id}#0,.5,1,.5")
 
 
 def test_unlike_takes_what_like_takes(gallery: httpx.Client, stored: Stored) -> None:
-    last, first = stored["1.png"][0]["id"], stored["gate.mp4"][11]
-    moment = f"{first['source_id']}@11"
+    last, first = stored["1.png"][0].id, stored["gate.mp4"][11]
+    moment = f"{first.source_id}@11"
     away = hits(gallery, like=last, unlike=[moment])
-    check_alike(away, hits(gallery, like=last, unlike=[first["id"]]))
+    check_alike(away, hits(gallery, like=last, unlike=[first.id]))
 
 
 def test_what_is_not_known_is_404(gallery: httpx.Client) -> None:
@@ -85,10 +86,8 @@ def test_what_is_not_known_is_404(gallery: httpx.Client) -> None:
 
 def test_what_cannot_be_read_is_400(gallery: httpx.Client, stored: Stored) -> None:
     gone = stored["gone.mp4"][0]
-    for example in (f"{gone['source_id']}@0", f"{gone['id']}#0,0,.5,.5"):
-        assert refused(gallery.post("/search", json={"like": example}), 400).startswith(
-            f"{gone['source']}: no such file"
-        )
+    for example in (f"{gone.source_id}@0", f"{gone.id}#0,0,.5,.5"):
+        assert refused(gallery.post("/search", json={"like": example}), 400).startswith(f"{gone.source}: no such file")
 
 
 def test_pictures_are_refused_as_search_refuses_them(gallery: httpx.Client) -> None:

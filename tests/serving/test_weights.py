@@ -11,7 +11,7 @@ import pytest
 
 from lookalike.client import Client
 from lookalike.errors import ServiceError
-from lookalike.index import open_index
+from lookalike.index import StoredFrame, open_index
 from tests.e2e.conftest import run_verb
 from tests.passes import RED_PASSES, pass_at, write_passes
 from tests.serving.conftest import Shown, refused
@@ -32,13 +32,11 @@ def passing(parts_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture(scope="module")
-def whole(passing: httpx.Client) -> dict[str, Any]:
+def whole(passing: httpx.Client) -> StoredFrame:
     """A frame of the gate's first pass, as it is stored."""
     with open_index(str(passing.base_url), PARTS_SPEC) as index:
         return next(
-            fields
-            for fields in index.frames()
-            if (fields["camera"], fields["time_s"], fields.get("region")) == ("gate", 12.0, None)
+            fields for fields in index.frames() if (fields.camera, fields.time_s, fields.region) == ("gate", 12.0, None)
         )
 
 
@@ -52,46 +50,44 @@ def passed(found: list[dict[str, Any]]) -> set[tuple[str, float] | None]:
     return {pass_at(hit["camera"], hit["time_s"]) for hit in found}
 
 
-def test_a_frame_a_like_and_a_moment_are_asked_by_what_moves_in_them(
-    passing: httpx.Client, whole: dict[str, Any]
-) -> None:
-    by_id = hits(passing, id=whole["id"], top=3)
+def test_a_frame_a_like_and_a_moment_are_asked_by_what_moves_in_them(passing: httpx.Client, whole: StoredFrame) -> None:
+    by_id = hits(passing, id=whole.id, top=3)
     assert passed(by_id) == RED_PASSES
     assert {hit["asked"] for hit in by_id} == {by_id[0]["region"]} != {None}
-    assert hits(passing, like=[whole["id"]], top=3) == by_id
-    moment = hits(passing, like=[f"{whole['source_id']}@12.1"], top=3)
+    assert hits(passing, like=[whole.id], top=3) == by_id
+    moment = hits(passing, like=[f"{whole.source_id}@12.1"], top=3)
     assert [(hit["id"], hit["asked"]) for hit in moment] == [(hit["id"], hit["asked"]) for hit in by_id]
 
 
-def test_a_region_that_is_drawn_is_what_is_asked(passing: httpx.Client, whole: dict[str, Any]) -> None:
-    assert {hit["asked"] for hit in hits(passing, like=[f"{whole['id']}#0,0,1,0.3"])} == {None}
+def test_a_region_that_is_drawn_is_what_is_asked(passing: httpx.Client, whole: StoredFrame) -> None:
+    assert {hit["asked"] for hit in hits(passing, like=[f"{whole.id}#0,0,1,0.3"])} == {None}
 
 
-def test_unlike_an_empty_moment_leaves_what_passes(passing: httpx.Client, whole: dict[str, Any]) -> None:
-    empty = f"{whole['source_id']}@5"
-    found = hits(passing, like=[whole["id"]], unlike=[empty], top=20)
+def test_unlike_an_empty_moment_leaves_what_passes(passing: httpx.Client, whole: StoredFrame) -> None:
+    empty = f"{whole.source_id}@5"
+    found = hits(passing, like=[whole.id], unlike=[empty], top=20)
     assert passed(found[:3]) == RED_PASSES
     assert all(hit["score"] < 0.01 for hit in found if passed([hit]) == {None} and hit["camera"] == "gate")
 
 
-def test_weights_are_fields_of_json_forms_and_the_query(passing: httpx.Client, whole: dict[str, Any]) -> None:
+def test_weights_are_fields_of_json_forms_and_the_query(passing: httpx.Client, whole: StoredFrame) -> None:
     """By colour alone a score is the cosine of the colours, and everything else is as it was."""
-    by_json = hits(passing, id=whole["id"], colour=1, layout=0, top=8)
-    weights = {"colour": "1", "layout": "0", "top": "8", "id": whole["id"]}
+    by_json = hits(passing, id=whole.id, colour=1, layout=0, top=8)
+    weights = {"colour": "1", "layout": "0", "top": "8", "id": whole.id}
     by_form = passing.post("/search", files=[(name, (None, value)) for name, value in weights.items()])
-    by_query = passing.post("/search", params={"colour": 1, "layout": 0}, json={"id": whole["id"], "top": 8})
+    by_query = passing.post("/search", params={"colour": 1, "layout": 0}, json={"id": whole.id, "top": 8})
     for answer in (by_form, by_query):
         assert answer.status_code == 200, answer.text
         assert answer.json()["hits"] == by_json
     assert passed(by_json[:3]) == RED_PASSES
-    assert by_json != hits(passing, id=whole["id"], top=8)
+    assert by_json != hits(passing, id=whole.id, top=8)
 
 
-def test_the_client_passes_weights_on(passing: httpx.Client, whole: dict[str, Any]) -> None:
+def test_the_client_passes_weights_on(passing: httpx.Client, whole: StoredFrame) -> None:
     with Client(str(passing.base_url)) as client:
-        assert client.search(id=whole["id"], colour=1.0, top=3) == hits(passing, id=whole["id"], colour=1.0, top=3)
+        assert client.search(id=whole.id, colour=1.0, top=3) == hits(passing, id=whole.id, colour=1.0, top=3)
         with pytest.raises(ServiceError, match=r"400, invalid layout: got 3, expected a share from 0 to 1"):
-            client.search(id=whole["id"], layout=3)
+            client.search(id=whole.id, layout=3)
 
 
 def test_an_encoder_of_one_piece_has_nothing_to_weigh(service: httpx.Client, footage: list[Shown]) -> None:

@@ -1,4 +1,4 @@
-"""Runs of frames that say the same: each is stood for by its first frame, with the span of the run."""
+"""Segments, consecutive frames that say the same: each is stored once, as its first frame with the span of all."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from lookalike.footage import Frame
 
 
-class Runs:
+class Deduper:
     """Told of the frames of sources, one source after the other, in order."""
 
     def __init__(self, least: float) -> None:
-        """least: the cosine to the first frame of a run that its other frames have, or more."""
+        """least: the cosine to the first frame of a segment that its other frames have, or more."""
         self._least = least
         self._first: Frame | None = None
         self._vector = np.empty(0, np.float32)
@@ -22,7 +22,7 @@ class Runs:
         self._closed, self._closed_id = 0, ""
 
     def push(self, frames: Sequence[Frame], embeddings: np.ndarray) -> tuple[list[Frame], np.ndarray]:
-        """embeddings: float32 (N, D). Returns: the first frames, and embeddings (M, D), of runs that have ended."""
+        """embeddings: float32 (N, D). Returns: the first frames, and embeddings (M, D), of segments that have ended."""
         closed: list[tuple[Frame, np.ndarray]] = []
         for frame, vector in zip(frames, embeddings, strict=True):
             if not self._goes_on(frame, vector):
@@ -32,11 +32,11 @@ class Runs:
         return _columns(closed, embeddings.shape[1])
 
     def close(self) -> tuple[list[Frame], np.ndarray]:
-        """The run that was open, if one was, as `push` returns them: its source has ended."""
+        """The segment that was open, if one was, as `push` returns them: its source has ended."""
         return _columns(self._close(), self._vector.size)
 
     def count(self) -> int:
-        """How many runs were closed of the source that was closed last."""
+        """How many segments were closed of the source that was closed last."""
         return self._closed
 
     def _goes_on(self, frame: Frame, vector: np.ndarray) -> bool:
@@ -57,6 +57,6 @@ class Runs:
         return [(dataclasses.replace(first, end_us=self._end_us, stands_for=self._length), self._vector)]
 
 
-def _columns(runs: Sequence[tuple[Frame, np.ndarray]], dim: int) -> tuple[list[Frame], np.ndarray]:
-    vectors = np.stack([vector for _, vector in runs]) if runs else np.empty((0, dim), np.float32)
-    return [frame for frame, _ in runs], vectors
+def _columns(segments: Sequence[tuple[Frame, np.ndarray]], dim: int) -> tuple[list[Frame], np.ndarray]:
+    vectors = np.stack([vector for _, vector in segments]) if segments else np.empty((0, dim), np.float32)
+    return [frame for frame, _ in segments], vectors

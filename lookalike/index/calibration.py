@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookalike.index.engine import Engine
+from lookalike.index.filters import Filters
 from lookalike.index.moments import MOMENT_S
-from lookalike.index.schema import Hit, Where
+from lookalike.index.schema import Hit
 from lookalike.parts import SMALLEST
 from lookalike.region import Region
 
@@ -62,7 +63,7 @@ class _Drawn:
         return time.monotonic() - self.at_s > (FULL_REFRESH_S if full else REFRESH_S)
 
 
-class Background:
+class ScoreCalibrator:
     """Compares hits with a random sample of their camera's frames. May be used from any thread.
 
     A sample is drawn again while the one before is used: nobody waits but who first finds a camera.
@@ -105,8 +106,8 @@ class Background:
 
         100 (N - n) / (N + 1), where N whole frames of the hit's camera were sampled, those of its own moment aside, and
         n frames, or n regions if the hit is one, are as similar to the query as the hit: what is left to 100 is the
-        chance that a frame which belongs to the rest comes as near. A frame that stands for a run counts as all of it.
-        Where more regions than frames come as near, and of no frames, nothing can be said: 0.
+        chance that a frame which belongs to the rest comes as near. A frame that stands for a segment counts as all of
+        it. Where more regions than frames come as near, and of no frames, nothing can be said: 0.
         Source: conformal p-values; (k + 1) / (N + 1) as in Phipson and Smyth, "Permutation P-values Should Never Be
         Zero", 2010.
         """
@@ -131,7 +132,7 @@ class Background:
             again = drawn is not None and drawn.is_old() and not self._drawing
             self._drawing = self._drawing or again
         if again:
-            threading.Thread(target=self._draw_again, args=(camera,), name="background", daemon=True).start()
+            threading.Thread(target=self._draw_again, args=(camera,), name="calibration", daemon=True).start()
         return drawn.sample if drawn else self._keep(camera)
 
     def _draw_again(self, camera: str) -> None:
@@ -154,13 +155,13 @@ class Background:
 
     def _draw(self, camera: str) -> _Sample:
         """Ids are hashes: the first in their order are a random sample, and the same one whenever it is drawn."""
-        fields, vectors = next(self._engine.vectors(Where((camera,)), SAMPLE), ([], np.empty((0, 0), np.float32)))
-        numbers = {source: number for number, source in enumerate({one["source"] for one in fields})}
-        sources = np.array([numbers[one["source"]] for one in fields], int)
-        times_s, ends_s, stand_for = (
-            np.array([one[name] for one in fields], float) for name in ("time_s", "end_s", "stands_for")
-        )
-        boxes = np.array([_box(one.get("region")) for one in fields]).reshape(-1, 4)
+        frames, vectors = next(self._engine.vectors(Filters((camera,)), SAMPLE), ([], np.empty((0, 0), np.float32)))
+        numbers = {source: number for number, source in enumerate({frame.source for frame in frames})}
+        sources = np.array([numbers[frame.source] for frame in frames], int)
+        times_s = np.array([frame.time_s for frame in frames], float)
+        ends_s = np.array([frame.end_s for frame in frames], float)
+        stand_for = np.array([frame.stands_for for frame in frames], float)
+        boxes = np.array([_box(frame.region) for frame in frames]).reshape(-1, 4)
         usual = _usual(vectors[np.isnan(boxes[:, 0])])
         return _Sample(vectors, sources, numbers, times_s, ends_s, stand_for, boxes, usual)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def spread(scores: np.ndarray, vectors: np.ndarray, top: int, diverse: float) -> list[int]:
+def diversify(scores: np.ndarray, vectors: np.ndarray, top: int, diverse: float) -> list[int]:
     """Choose `top` of N candidates one by one: near to the query, and unlike those chosen before.
 
     scores: (N,), cosine similarity to the query. vectors: float32 (N, D), of length 1.

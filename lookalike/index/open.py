@@ -1,0 +1,96 @@
+"""Where an index is -> the index: in a folder, behind a service, or on a Qdrant server."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from lookalike.contract import EncoderSpec
+from lookalike.errors import IndexStoreError
+from lookalike.index.folder import FolderLocation
+from lookalike.index.frames import FrameIndex
+from lookalike.index.generations import IndexLocation, open_generation
+from lookalike.server_options import ONE_NODE, ServerOptions
+
+DEFAULT_COLLECTION = "lookalike"
+
+
+def open_index(
+    location: str | Path,
+    spec: EncoderSpec,
+    create: bool = False,
+    live: bool = False,
+    options: ServerOptions = ONE_NODE,
+) -> FrameIndex:
+    """Open the index at a folder, at a service's URL (`http://host:3000`), or at a Qdrant server's
+    (`http://host:6333[/collection]`).
+
+    create: make it if there is none. live: a folder that goes on answering while it is filled, for who owns it long.
+    options: of a new collection on a Qdrant server.
+    QDRANT_API_KEY is sent to a Qdrant server, LOOKALIKE_TOKEN to a service.
+    Raises: IndexStoreError if it is missing, broken or in use; SpaceMismatch if another encoder filled it.
+    """
+    about = _service_at(location)
+    if options != ONE_NODE and (about or "://" not in str(location)):
+        raise IndexStoreError(f"{location}: --shards and --replication are for a new collection of a Qdrant server")
+    if about:
+        from lookalike.index.service import ServiceEngine
+
+        return FrameIndex(ServiceEngine(str(location).rstrip("/"), about, spec.space, spec.dim, create), spec)
+    at = _location_at(location, live, options)
+    return FrameIndex(open_generation(at, spec, create), spec, at)
+
+
+def location_of(location: str | Path) -> IndexLocation:
+    """Where the generations of an index are, or would be; nothing is opened yet.
+
+    Raises: IndexStoreError for a service, whose index is asked and not kept over HTTP.
+    """
+    if _service_at(location):
+        raise IndexStoreError(f"{location}: a service; give the folder of its index, or the URL of its Qdrant server")
+    return _location_at(location)
+
+
+def _service_at(location: str | Path) -> dict[str, Any] | None:
+    """What a Lookalike service at this URL says of itself; None if it is none."""
+    from lookalike.index.service import ask_who
+
+    parts = urlsplit(str(location))
+    if parts.scheme not in ("http", "https") or parts.path.strip("/"):
+        return None
+    return ask_who(f"{parts.scheme}://{parts.netloc}")
+
+
+def _location_at(location: str | Path, live: bool = False, options: ServerOptions = ONE_NODE) -> IndexLocation:
+    if str(location).startswith(("http://", "https://")):
+        return _collection_at(str(location), options)
+    if "://" in str(location):
+        raise IndexStoreError(f"{location}: expected a folder, or a URL that begins with http:// or https://")
+    return FolderLocation(Path(location), live)
+
+
+def _collection_at(url: str, options: ServerOptions) -> IndexLocation:
+    from qdrant_client import QdrantClient
+
+    from lookalike.index.collection import CollectionLocation
+    from lookalike.index.uploads import STREAMS
+
+    parts = urlsplit(url)
+    base = f"{parts.scheme}://{parts.netloc}"
+    # The client's own default port is 6333 even for a URL that names none.
+    client = QdrantClient(url=base, api_key=os.environ.get("QDRANT_API_KEY"), timeout=30, **_grpc())
+    return CollectionLocation(client, base, parts.path.strip("/") or DEFAULT_COLLECTION, options, STREAMS)
+
+
+def _grpc() -> dict[str, Any]:
+    """Filters QDRANT_GRPC_PORT is set, frames and queries travel as gRPC.
+
+    Raises: IndexStoreError if it is no port.
+    """
+    port = os.environ.get("QDRANT_GRPC_PORT") or ""
+    if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise IndexStoreError(f"QDRANT_GRPC_PORT is {port!r}, expected a port such as 6334")
+    chosen: dict[str, Any] = {"check_compatibility": False}
+    return chosen | {"prefer_grpc": True, "grpc_port": int(port)} if port else chosen
