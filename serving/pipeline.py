@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -62,6 +63,7 @@ class Pipeline:
         return {
             "space": spec.space,
             "dim": spec.dim,
+            "encoder": json.loads(spec.to_json()),
             "precision": spec.precision,
             "provider": self._encoder.provider,
             "index": index,

@@ -18,7 +18,7 @@ from lookalike.naming import NamingFlags
 from lookalike.printable import printable
 
 if TYPE_CHECKING:
-    from lookalike.index import Where
+    from lookalike.index import FrameIndex, Where
 
 app = App(
     name="lookalike",
@@ -39,6 +39,14 @@ Source_ = Annotated[
     ),
 ]
 EncoderFile = Annotated[Path, Parameter(name="--encoder", help="ONNX file made by `lookalike export`.")]
+StoredEncoder = Annotated[
+    Path | None,
+    Parameter(
+        name="--encoder",
+        help="ONNX file. An index stores the spec of its encoder: this is needed only for one that an earlier version"
+        " filled. One that is given must be the one that filled the index.",
+    ),
+]
 IndexAt = Annotated[
     str,
     Parameter(
@@ -100,6 +108,20 @@ class Filters:
 
 WhichFrames = Annotated[Filters, Parameter(name="*")]
 EVERY_FRAME = Filters()
+
+
+def open_stored(index: str, encoder: Path | None) -> FrameIndex:
+    """Open an index to look at what it holds: by the spec that it stores, or by that of an encoder, which is not run.
+
+    Raises: as `open_index` and `read_spec`.
+    """
+    from lookalike.index import open_index
+
+    if encoder is None:
+        return open_index(index)
+    from lookalike.encoder import read_spec
+
+    return open_index(index, read_spec(encoder))
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lookalike.contract import EncoderSpec
-from lookalike.errors import IndexStoreError
+from lookalike.errors import EncoderError, IndexStoreError
 from lookalike.index.engine import Engine
 from lookalike.index.generations import FIRST, Pointer
 from lookalike.index.ledger import LEDGER, Ledger
@@ -53,6 +54,13 @@ class FolderPlace:
         sidecar = self.at(generation) / SIDECAR
         return _space_and_dim(sidecar)[0] if sidecar.exists() else None
 
+    def spec(self, generation: str) -> EncoderSpec | None:
+        sidecar = self.at(generation) / SIDECAR
+        try:
+            return EncoderSpec.from_json(json.dumps(_read_json(sidecar)), str(sidecar))
+        except EncoderError:
+            return None
+
     def open(self, generation: str, spec: EncoderSpec, create: bool = False) -> Engine:
         folder = self.at(generation)
         if create and not (folder / SIDECAR).exists():
@@ -61,7 +69,11 @@ class FolderPlace:
                     f"{folder}: neither an index nor an empty folder; choose another place for the index"
                 )
             _write(folder / SIDECAR, spec.to_json())
-        return self.open_as_it_is(generation)
+        engine = self.open_as_it_is(generation)
+        if self.spec(generation) is None:
+            with suppress(IndexStoreError):  # a folder that may only be read is searched as well
+                _write(folder / SIDECAR, spec.to_json())
+        return engine
 
     def open_as_it_is(self, generation: str) -> Engine:
         folder = self.at(generation)

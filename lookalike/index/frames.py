@@ -30,7 +30,7 @@ from lookalike.index.ask import (
 from lookalike.index.background import Background
 from lookalike.index.engine import Engine
 from lookalike.index.folder import FolderPlace
-from lookalike.index.generations import Place, open_generation
+from lookalike.index.generations import Place, open_generation, stored_spec
 from lookalike.index.moments import collapse
 from lookalike.index.schema import FROM_ELSEWHERE, REMOTE, Choice, Finished, Hit, Scored, Where, first_not_unit, payload
 from lookalike.index.spread import spread
@@ -344,7 +344,7 @@ def is_frame_id(text: str) -> bool:
 
 def open_index(
     location: str | Path,
-    spec: EncoderSpec,
+    spec: EncoderSpec | None = None,
     create: bool = False,
     live: bool = False,
     options: ServerOptions = ONE_NODE,
@@ -352,19 +352,25 @@ def open_index(
     """Open the index at a folder, at a service's URL (`http://host:3000`), or at a Qdrant server's
     (`http://host:6333[/collection]`).
 
-    create: make it if there is none. live: a folder that goes on answering while it is filled, for who owns it long.
+    spec: of the encoder to search or fill it with; None takes the one that the index stores.
+    create: make it if there is none, which takes a spec. live: a folder that goes on answering while it is filled, for
+    who owns it long.
     options: of a new collection on a Qdrant server.
     QDRANT_API_KEY is sent to a Qdrant server, LOOKALIKE_TOKEN to a service.
-    Raises: IndexStoreError if it is missing, broken or in use; SpaceMismatch if another encoder filled it.
+    Raises: IndexStoreError if it is missing, broken or in use, or stores no spec and none is given; SpaceMismatch if
+    another encoder filled it.
     """
     about = _service_at(location)
     if options != ONE_NODE and (about or "://" not in str(location)):
         raise IndexStoreError(f"{location}: --shards and --replication are for a new collection of a Qdrant server")
     if about:
-        from lookalike.index.service import ServiceEngine
+        from lookalike.index.service import ServiceEngine, served_spec
 
-        return FrameIndex(ServiceEngine(str(location).rstrip("/"), about, spec.space, spec.dim, create), spec)
+        url = str(location).rstrip("/")
+        spec = spec or served_spec(url, about)
+        return FrameIndex(ServiceEngine(url, about, spec.space, spec.dim, create), spec)
     place = _place_at(location, live, options)
+    spec = spec or stored_spec(place)
     return FrameIndex(open_generation(place, spec, create), spec, place)
 
 

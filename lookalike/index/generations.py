@@ -40,8 +40,12 @@ class Place(Protocol):
         """The space of the encoder that a generation is for; None if there is no such generation."""
         ...
 
+    def spec(self, generation: str) -> EncoderSpec | None:
+        """All that the encoder of a generation said about itself; None if an earlier version stored less."""
+        ...
+
     def open(self, generation: str, spec: EncoderSpec, create: bool = False) -> Engine:
-        """Open a generation of that encoder's. create: make it if there is none."""
+        """Open a generation of that encoder's, and let it store the spec. create: make it if there is none."""
         ...
 
     def open_as_it_is(self, generation: str) -> Engine:
@@ -79,12 +83,8 @@ def open_generation(place: Place, spec: EncoderSpec, create: bool) -> Engine:
 
     Raises: IndexStoreError if there is no index, unless `create`; SpaceMismatch if there is none of this encoder's.
     """
-    pointer = place.pointer()
+    pointer = place.pointer() if create else existing_pointer(place)
     if pointer is None:
-        if not create:
-            raise IndexStoreError(
-                f"{place}: no index there; make one with `lookalike index SOURCE --encoder E --index {place}`"
-            )
         return place.open(FIRST, spec, create=True)
     current = place.space(pointer.current)
     if current == spec.space:
@@ -97,6 +97,19 @@ def open_generation(place: Place, spec: EncoderSpec, create: bool) -> Engine:
             " index with that one, or change back with `lookalike reindex --back`"
         )
     raise SpaceMismatch(f"{place}: filled by encoder {current}, this one is {spec.space}; {_next_step(place, spec)}")
+
+
+def stored_spec(place: Place) -> EncoderSpec:
+    """All that the encoder of the current generation said about itself.
+
+    Raises: IndexStoreError if there is no index, or if it was filled by an earlier version, which stored no spec.
+    """
+    spec = place.spec(existing_pointer(place).current)
+    if spec is None:
+        raise IndexStoreError(
+            f"{place}: filled by an earlier version, which did not store the spec of its encoder; pass --encoder once"
+        )
+    return spec
 
 
 def _next_step(place: Place, spec: EncoderSpec) -> str:
@@ -143,5 +156,7 @@ def existing_pointer(place: Place) -> Pointer:
     """Raises: IndexStoreError if there is no index."""
     pointer = place.pointer()
     if pointer is None:
-        raise IndexStoreError(f"{place}: no index there")
+        raise IndexStoreError(
+            f"{place}: no index there; make one with `lookalike index SOURCE --encoder E --index {place}`"
+        )
     return pointer
