@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lookalike import __version__
+from lookalike.cli.stand_ins import fill_in
 from lookalike.contract import RunDevice
 from lookalike.naming import NamingFlags
 from lookalike.printable import printable
@@ -25,10 +26,14 @@ app = App(
     version=__version__,
     help="Turn unlabelled footage into a search engine for it: pretrain, export, index, search, serve.",
     help_format="markdown",
+    help_epilogue="Where --encoder or --index is not given, LOOKALIKE_ENCODER or LOOKALIKE_INDEX stands in for it, else"
+    " `encoder` or `index` in the file lookalike.toml of this folder.",
+    config=fill_in,
     suppress_keyboard_interrupt=False,  # main says in one line what is kept
     error_console=Console(stderr=True, soft_wrap=True),
     error_formatter=lambda error: Text(f"lookalike: {error}"),
 )
+app.register_install_completion_command(help="Complete verbs and flags in your shell from now on.")
 
 Source_ = Annotated[
     str,
@@ -38,7 +43,13 @@ Source_ = Annotated[
         " `${NAME}` from the environment. FILE#2 is the second camera of a file that holds several.",
     ),
 ]
-EncoderFile = Annotated[Path, Parameter(name="--encoder", help="ONNX file made by `lookalike export`.")]
+EncoderFile = Annotated[
+    Path,
+    Parameter(
+        name="--encoder",
+        help="ONNX file made by `lookalike export`; else LOOKALIKE_ENCODER, else `encoder` in lookalike.toml.",
+    ),
+]
 StoredEncoder = Annotated[
     Path | None,
     Parameter(
@@ -52,7 +63,7 @@ IndexAt = Annotated[
     Parameter(
         name="--index",
         help="Folder of an embedded index, or URL of a running service (http://host:3000)"
-        " or of a Qdrant server (http://host:6333[/collection]).",
+        " or of a Qdrant server (http://host:6333[/collection]); else LOOKALIKE_INDEX, else `index` in lookalike.toml.",
     ),
 ]
 CameraName = Annotated[

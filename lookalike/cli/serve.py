@@ -18,7 +18,10 @@ def serve(
     *,
     encoder: EncoderFile,
     index: Annotated[
-        str | None, Parameter(help="Folder of an embedded index, or URL of a Qdrant server; without one, only /embed.")
+        str | None,
+        Parameter(
+            help="Folder of an embedded index, or URL of a Qdrant server; without one, or if it is empty, only /embed."
+        ),
     ] = None,
     writable: Annotated[
         bool,
@@ -45,7 +48,7 @@ def serve(
     if workers < 1:
         fail(f"--workers is {workers}, expected at least 1", code=2)
     cache = cache or Path(os.environ.get("LOOKALIKE_CACHE") or default_cache(os.environ))
-    settings = Settings(encoder, index, device, workers, writable, cache)
+    settings = Settings(encoder, index or None, device, workers, writable, cache)
     settings.check()
     _check_free(host, port)
     command = [
