@@ -1,3 +1,62 @@
-"""Turns unlabelled footage into a search engine for it."""
+"""Turns unlabelled footage into a search engine for it.
+
+    from lookalike import Encoder, find_sources, index_footage, open_index
+
+    encoder = Encoder("encoder.onnx")
+    with open_index("index", encoder.spec, create=True) as index:
+        index_footage(find_sources(["recordings/"]), encoder, index)
+
+Each name is imported when it is first used: `import lookalike` alone loads nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lookalike.client import AsyncClient, Client
+    from lookalike.encoder import Encoder
+    from lookalike.errors import LookalikeError
+    from lookalike.footage import Frame, find_sources
+    from lookalike.index import FrameIndex, Hit, open_index
+    from lookalike.ingest import index_footage
 
 __version__ = "0.1.0"  # here and not in the metadata: a bento carries this folder without installing it
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Encoder",
+    "Frame",
+    "FrameIndex",
+    "Hit",
+    "LookalikeError",
+    "find_sources",
+    "index_footage",
+    "open_index",
+]
+
+_MODULES = {  # where each name of __all__ is from, as above
+    "AsyncClient": "lookalike.client",
+    "Client": "lookalike.client",
+    "Encoder": "lookalike.encoder",
+    "Frame": "lookalike.footage",
+    "FrameIndex": "lookalike.index",
+    "Hit": "lookalike.index",
+    "LookalikeError": "lookalike.errors",
+    "find_sources": "lookalike.footage",
+    "index_footage": "lookalike.ingest",
+    "open_index": "lookalike.index",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is first used. Source: PEP 562."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,10 +1,10 @@
-"""A client of the service: images in, embeddings or hits out. One connection is kept; what is busy is asked again.
+"""A client of the service: images in, embeddings or hits out. One connection is kept; a busy service is asked again.
 
     with Client("http://127.0.0.1:3000") as client:
         vectors = client.embed(["a.jpg", "b.jpg"])
         hits = client.search("crop.jpg", top=5, camera=["gate"])
 
-`AsyncClient` is the same with `await`.
+`AsyncClient` has the same methods, to be awaited. What may go wrong is a LookalikeError: see `lookalike.errors`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import asyncio
 import io
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import count, islice
 from pathlib import Path
 from typing import Any, Self
@@ -22,7 +22,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from lookalike.errors import ServiceError
+from lookalike.errors import FootageError, ServiceError
 from lookalike.regular import read_regular
 
 Picture = bytes | str | Path | np.ndarray
@@ -35,14 +35,17 @@ RAW = "application/octet-stream"
 
 
 class Client:
-    """Use as a context manager, from one thread."""
+    """Asks a service. Use as a context manager, or close it; from one thread."""
 
     def __init__(self, url: str, timeout_s: float = 90.0, token: str | None = None) -> None:
-        """token: sent with each request, where the service wants one."""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=url, timeout=timeout_s, headers=headers)
+        """url: of the service, as http://127.0.0.1:3000. timeout_s: for each step of a request.
+
+        token: sent with each request; a service that was started with LOOKALIKE_TOKEN wants it for its index.
+        """
+        self._http = httpx.Client(base_url=url, timeout=timeout_s, headers=_headers(token))
 
     def close(self) -> None:
+        """Close the connection."""
         self._http.close()
 
     def __enter__(self) -> Self:
@@ -55,7 +58,8 @@ class Client:
         """Embed pictures: files by path, bytes of a file, or uint8 (H, W, 3) arrays.
 
         batch: pictures of one request. Returns: float32 (N, D), rows of length 1; N of 0 gives (0, 0).
-        Raises: ServiceError that says what the service refused, or that it could not be reached.
+        Raises: ServiceError that says what the service refused, or that it could not be reached; FootageError for a
+        file that cannot be read.
         """
         parts = [_rows(self.post("/embed", **request)) for request in _embed_requests(pictures, batch)]
         return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
@@ -71,9 +75,9 @@ class Client:
         return self.post("/search", **_search_request(picture, id, filters)).json()["hits"]
 
     def post(self, path: str, **request: Any) -> httpx.Response:
-        """One request, as httpx takes it; asked again while the service is busy or not reached.
+        """Send one POST request; again while the service is busy or not reached.
 
-        Raises: as `embed`.
+        request: as httpx takes it: json, files, data, headers. Raises: ServiceError.
         """
         for attempt in count(1):
             try:
@@ -86,41 +90,50 @@ class Client:
         raise AssertionError("counting does not end")
 
     def lines(self, path: str, **request: Any) -> Iterator[str]:
-        """The lines of an answer as they come; asked once. Raises: as `embed`, also when the answer breaks off."""
+        """Send one POST request, once, and yield the lines of the response as they come.
+
+        Raises: ServiceError, also when the response breaks off.
+        """
         try:
-            with self._http.stream("POST", path, **request) as answer:
-                if not answer.is_success:
-                    answer.read()
-                    raise ServiceError(f"{answer.url}: {answer.status_code}, {_reason(answer)}")
-                yield from answer.iter_lines()
+            with self._http.stream("POST", path, **request) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _refused(response)
+                yield from response.iter_lines()
         except httpx.TransportError as error:
-            raise ServiceError(f"{error.request.url}: {type(error).__name__}: {error}") from error
+            raise _lost(error) from error
 
 
 class AsyncClient:
-    """As `Client`; requests of one call follow each other, calls run side by side."""
+    """As `Client`, to be awaited; the requests of one call follow each other, calls run concurrently."""
 
-    def __init__(self, url: str, timeout_s: float = 90.0) -> None:
-        self._http = httpx.AsyncClient(base_url=url, timeout=timeout_s)
+    def __init__(self, url: str, timeout_s: float = 90.0, token: str | None = None) -> None:
+        """As `Client`."""
+        self._http = httpx.AsyncClient(base_url=url, timeout=timeout_s, headers=_headers(token))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._http.aclose()
+        await self.close()
 
     async def embed(self, pictures: Iterable[Picture], batch: int = BATCH) -> np.ndarray:
         """As `Client.embed`."""
-        parts = [_rows(await self._post("/embed", **request)) for request in _embed_requests(pictures, batch)]
+        parts = [_rows(await self.post("/embed", **request)) for request in _embed_requests(pictures, batch)]
         return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
 
     async def search(
         self, picture: Picture | None = None, *, id: str | None = None, **filters: Any
     ) -> list[dict[str, Any]]:
         """As `Client.search`."""
-        return (await self._post("/search", **_search_request(picture, id, filters))).json()["hits"]
+        return (await self.post("/search", **_search_request(picture, id, filters))).json()["hits"]
 
-    async def _post(self, path: str, **request: Any) -> httpx.Response:
+    async def post(self, path: str, **request: Any) -> httpx.Response:
+        """As `Client.post`."""
         for attempt in count(1):
             try:
                 got: Got = await self._http.post(path, **request)
@@ -130,6 +143,22 @@ class AsyncClient:
                 return settled
             await asyncio.sleep(settled)
         raise AssertionError("counting does not end")
+
+    async def lines(self, path: str, **request: Any) -> AsyncIterator[str]:
+        """As `Client.lines`; use `async for`."""
+        try:
+            async with self._http.stream("POST", path, **request) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise _refused(response)
+                async for line in response.aiter_lines():
+                    yield line
+        except httpx.TransportError as error:
+            raise _lost(error) from error
+
+
+def _headers(token: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _embed_requests(pictures: Iterable[Picture], batch: int) -> Iterator[dict[str, Any]]:
@@ -155,14 +184,19 @@ def _listed(name: str, value: Any) -> Any:
 
 
 def _named(picture: Picture) -> tuple[str, bytes]:
-    """(file name, bytes) of a picture; arrays are sent without loss."""
+    """(file name, bytes) of a picture; arrays are sent without loss. Raises: FootageError if a file is not readable."""
     if isinstance(picture, bytes):
         return "image", picture
     if isinstance(picture, np.ndarray):
         file = io.BytesIO()
         Image.fromarray(picture).save(file, "PNG", compress_level=1)
         return "array.png", file.getvalue()
-    return Path(picture).name, read_regular(picture)
+    try:
+        return Path(picture).name, read_regular(picture)
+    except FileNotFoundError as error:
+        raise FootageError(f"{picture}: no such file, expected an image") from error
+    except OSError as error:
+        raise FootageError(f"{picture}: cannot be read ({error.strerror})") from error
 
 
 def _rows(answer: httpx.Response) -> np.ndarray:
@@ -174,11 +208,20 @@ def _settle(got: Got, attempt: int) -> httpx.Response | float:
     if isinstance(got, httpx.Response) and got.is_success:
         return got
     if isinstance(got, httpx.Response) and got.status_code != BUSY:
-        raise ServiceError(f"{got.url}: {got.status_code}, {_reason(got)}")
+        raise _refused(got)
     if attempt == ATTEMPTS:
-        said = _reason(got) if isinstance(got, httpx.Response) else f"{type(got).__name__}: {got}"
-        raise ServiceError(f"{got.request.url}: {said}; asked {ATTEMPTS} times")
+        busy = isinstance(got, httpx.Response)
+        reason = _reason(got) if busy else f"{type(got).__name__}: {got}"
+        raise ServiceError(f"{got.request.url}: {reason}; asked {ATTEMPTS} times", BUSY if busy else None)
     return _wait_s(attempt, got)
+
+
+def _refused(response: httpx.Response) -> ServiceError:
+    return ServiceError(f"{response.url}: {response.status_code}, {_reason(response)}", response.status_code)
+
+
+def _lost(error: httpx.TransportError) -> ServiceError:
+    return ServiceError(f"{error.request.url}: {type(error).__name__}: {error}")
 
 
 def _reason(answer: httpx.Response) -> str:

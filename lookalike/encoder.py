@@ -9,7 +9,7 @@ import onnxruntime as ort
 
 from lookalike.contract import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, EncoderSpec, RunDevice
 from lookalike.errors import EncoderError
-from lookalike.graph_check import check_graph
+from lookalike.graph_check import check_graph, read_metadata
 from lookalike.runtime import open_session
 
 MAX_BATCH = 64  # larger inputs are run in slices, so memory stays bounded
@@ -26,8 +26,7 @@ class Encoder:
         DeviceError if `device` is not there.
         """
         self.path = Path(path)
-        if not self.path.is_file():
-            raise EncoderError(f"{self.path}: no such file, expected an encoder; make one with `lookalike export`")
+        _check_is_file(self.path)
         try:
             check_graph(self.path)
             self._session = open_session(self.path, device, threads)
@@ -36,7 +35,7 @@ class Encoder:
         except Exception as error:  # onnxruntime raises a family of its own, not exported by name
             raise EncoderError(f"{self.path}: not a readable ONNX file ({_first_line(error)})") from error
         self.provider = self._session.get_providers()[0]
-        self.spec = _read_spec(self._session, self.path)
+        self.spec = _parse_spec(_metadata_of(self._session, self.path), self.path)
         if (side := self._session.get_inputs()[0].shape[1]) != self.spec.input_px:
             raise EncoderError(f"{self.path}: takes {side} px, its metadata says {self.spec.input_px}; export it again")
 
@@ -56,11 +55,30 @@ class Encoder:
         return np.concatenate([np.asarray(part) for part in outputs])
 
 
-def _read_spec(session: ort.InferenceSession, path: Path) -> EncoderSpec:
+def read_spec(path: Path | str) -> EncoderSpec:
+    """Read what an encoder says about itself from the bytes of its file: nothing is loaded to run.
+
+    Raises: EncoderError if the file is missing, broken, or not a Lookalike encoder.
+    """
+    path = Path(path)
+    _check_is_file(path)
+    return _parse_spec(read_metadata(path), path)
+
+
+def _check_is_file(path: Path) -> None:
+    if not path.is_file():
+        raise EncoderError(f"{path}: no such file, expected an encoder; make one with `lookalike export`")
+
+
+def _metadata_of(session: ort.InferenceSession, path: Path) -> dict[str, str]:
     try:
-        entry = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        return session.get_modelmeta().custom_metadata_map
     except UnicodeDecodeError as error:
         raise EncoderError(f"{path}: unreadable encoder metadata (not UTF-8); export it again") from error
+
+
+def _parse_spec(metadata: dict[str, str], path: Path) -> EncoderSpec:
+    entry = metadata.get(METADATA_KEY)
     if entry is None:
         raise EncoderError(f"{path}: an ONNX file without Lookalike metadata; make one with `lookalike export`")
     return EncoderSpec.from_json(entry, str(path))

@@ -10,7 +10,7 @@ LookalikeError                one line for the user: what, where, got, expected,
 │   ├── SpaceMismatch         the index was filled by another encoder
 │   └── IndexInUse            another process has the embedded index open
 ├── QueryError                a search asks for something that cannot be answered
-├── ServiceError              the service refused, or was not reached
+├── ServiceError              the service refused, or was not reached; carries the HTTP status
 ├── TrainingError             a run cannot start, go on, or be read
 └── ExportError               the exported file does not agree with the trained encoder
 """
@@ -61,7 +61,11 @@ class QueryError(LookalikeError):
 
 
 class ServiceError(LookalikeError):
-    """The service refused a request, or was not reached."""
+    """The service refused a request, or was not reached. status: of its HTTP response; None if there was none."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class TrainingError(LookalikeError):

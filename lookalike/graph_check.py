@@ -45,8 +45,7 @@ def check_graph(path: Path) -> None:
 
     Raises: OSError; what onnxruntime raises on a broken file.
     """
-    if (size := path.stat().st_size) > MAX_FILE_BYTES:
-        raise EncoderError(f"{path}: {size:,} bytes, at most {MAX_FILE_BYTES:,} for an encoder")
+    _check_size(path)
     data = path.read_bytes()
     try:
         seen = _look(memoryview(data))
@@ -56,6 +55,24 @@ def check_graph(path: Path) -> None:
         raise EncoderError(f"{path}: not a readable ONNX file") from error
     if (held := _held_bytes(data, seen, path)) > MAX_HELD_BYTES:
         raise EncoderError(f"{path}: one picture takes {held:,} bytes to compute, at most {MAX_HELD_BYTES:,}")
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Entries of the metadata of an ONNX file. Raises: EncoderError if it is too large, or not readable."""
+    _check_size(path)
+    try:
+        found = _below(memoryview(path.read_bytes()), (14,))
+        entries = [dict(_fields(entry)) for entry in found if isinstance(entry, memoryview)]
+        return {_text(entry.get(1, 0)): _text(entry.get(2, 0)) for entry in entries}
+    except UnicodeDecodeError as error:
+        raise EncoderError(f"{path}: unreadable encoder metadata (not UTF-8); export it again") from error
+    except (IndexError, ValueError) as error:
+        raise EncoderError(f"{path}: not a readable ONNX file") from error
+
+
+def _check_size(path: Path) -> None:
+    if (size := path.stat().st_size) > MAX_FILE_BYTES:
+        raise EncoderError(f"{path}: {size:,} bytes, at most {MAX_FILE_BYTES:,} for an encoder")
 
 
 class _Refused(Exception):

@@ -20,7 +20,7 @@ from lookalike.footage.tracks import every_track
 from lookalike.index import FrameIndex, SourceRecord
 from lookalike.index.clock import utc_text
 from lookalike.prefetch import prefetch
-from lookalike.sampling import Sampling
+from lookalike.sampling import USUAL, Sampling
 from lookalike.table import checked, read_tables
 
 BATCH = 32
@@ -103,15 +103,19 @@ def index_footage(
     sources: Sequence[Source],
     encoder: Encoder,
     index: FrameIndex,
-    sampling: Sampling,
-    on_frames: OnFrames,
+    sampling: Sampling = USUAL,
+    on_frames: OnFrames = lambda frames: None,
     on_reconnect: OnReconnect = lambda message: None,
 ) -> Summary:
-    """Embed every frame that is not in the index yet, and store it; sources that are there whole are not decoded.
+    """Embed every frame that is not in the index yet, and store it. Sources that are complete are not decoded again.
 
-    Streams are read beside the files, all at the same time, and go on until they end, or until Ctrl-C: where no file is
-    left to read, that is no interruption.
-    on_frames: told of each batch when it is done. on_reconnect: as for `read_source`.
+    Streams are read concurrently with the files until they end, or until Ctrl-C, which is no interruption where no file
+    is left to read. After an interruption, the same call goes on.
+    sources: from `find_sources`. encoder: the one that the index was opened with.
+    sampling: which frames to take; if not given, all of them, and regions in which something moves.
+    on_frames: called after each batch, with its frames. on_reconnect: as for `read_source`.
+    Returns: counts; a source that cannot be read is named in `skipped`, and the others are read.
+    Raises: IndexStoreError if the index cannot be written; KeyboardInterrupt that says what is stored.
     """
     summary, files = Summary(sources=len(sources)), [source for source in sources if source.kind != "stream"]
     streams = [[source] for source in sources if source.kind == "stream"]

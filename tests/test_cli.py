@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from lookalike import cli
+from lookalike.contract import EncoderSpec
 from lookalike.index import open_index
 from tests.clips import write_clip
-from tests.tiny import SPEC
+from tests.tiny import SPEC, write_tiny_encoder
 
 
 def refused(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int | str | None, list[str]]:
@@ -72,3 +73,49 @@ def test_without_opencv_no_regions_are_stored_and_that_is_said(
         assert [one.sampler for one in index.source_records()] == ["all"]
     cli.main([*at, "--regions", "none"])
     assert told not in capfd.readouterr().err
+
+
+@pytest.fixture
+def stored(tmp_path: Path, tiny_encoder: Path, capfd: pytest.CaptureFixture[str]) -> Path:
+    """An index of ten frames of one recording, a.mp4, next to it."""
+    write_clip(tmp_path / "a.mp4", range(0, 400, 40))
+    at = ["--encoder", str(tiny_encoder), "--index", str(tmp_path / "index"), "--regions", "none"]
+    cli.main(["index", str(tmp_path / "a.mp4"), *at])
+    capfd.readouterr()
+    return tmp_path / "index"
+
+
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [
+        ("stats", "10         0         1"),
+        ("verify", '"short": []'),
+        ("outliers --top 1", "a.mp4"),
+        ("duplicates", "other source"),
+        ("cluster --clusters 1", "1        10  a"),
+        ("forget --camera a", '"removed": 10'),
+    ],
+)
+def test_what_only_looks_at_an_index_needs_no_encoder_and_runs_none(
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_encoder: Path,
+    stored: Path,
+    verb: str,
+    said: str,
+) -> None:
+    monkeypatch.setattr("onnxruntime.InferenceSession", None)  # to call it is an error
+    asked = [*verb.split(), "--index", str(stored)]
+    for encoder in (["--encoder", str(tiny_encoder)], []) if verb.split()[0] != "forget" else ([],):
+        cli.main([*asked, *encoder])
+        assert said in capfd.readouterr().out
+
+
+def test_an_encoder_that_is_given_must_be_the_one_that_filled_the_index(
+    capfd: pytest.CaptureFixture[str], stored: Path, tmp_path: Path
+) -> None:
+    other = EncoderSpec(**{**vars(SPEC), "weights_sha256": "1" * 64})
+    encoder = write_tiny_encoder(tmp_path / "other.onnx", other)
+    code, lines = refused(capfd, "stats", "--index", str(stored), "--encoder", str(encoder))
+    assert (code, len(lines)) == (1, 1)
+    assert f"filled by encoder {SPEC.space}, this one is {other.space}" in lines[0]

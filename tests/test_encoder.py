@@ -9,7 +9,7 @@ import pytest
 
 from lookalike import runtime
 from lookalike.contract import METADATA_KEY, RunDevice
-from lookalike.encoder import MAX_BATCH, Encoder
+from lookalike.encoder import MAX_BATCH, Encoder, read_spec
 from lookalike.errors import DeviceError, EncoderError
 from tests.tiny import INPUT_PX, SPEC, tiny_embedding
 
@@ -37,6 +37,16 @@ def refusal(path, device: RunDevice = "cpu", kind=EncoderError) -> str:
 def test_the_spec_is_read_from_the_file(encoder):
     assert encoder.spec == SPEC
     assert encoder.provider == "CPUExecutionProvider"
+
+
+def test_the_spec_is_read_without_a_session(tiny_encoder, tmp_path, monkeypatch):
+    monkeypatch.setattr(ort, "InferenceSession", None)
+    assert read_spec(tiny_encoder) == SPEC
+    cut = tmp_path / "cut.onnx"
+    cut.write_bytes(tiny_encoder.read_bytes()[:-1])
+    for path, said in ((tmp_path / "none.onnx", "no such file"), (cut, "not a readable ONNX file")):
+        with pytest.raises(EncoderError, match=f"{path}: {said}"):
+            read_spec(path)
 
 
 def test_embeddings_are_what_the_graph_computes(encoder):

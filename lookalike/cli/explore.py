@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from lookalike.cli.flags import EVERY_FRAME, EncoderFile, IndexAt, Json, WhichFrames, app, fail, filters_of
+from lookalike.cli.flags import (
+    EVERY_FRAME,
+    IndexAt,
+    Json,
+    StoredEncoder,
+    WhichFrames,
+    app,
+    fail,
+    filters_of,
+    open_stored,
+)
 
 if TYPE_CHECKING:
     from lookalike.explore.cluster import Cluster
@@ -21,13 +31,11 @@ SheetFile = Annotated[
 ]
 
 
-@app.command(
-    help_epilogue="Example: `lookalike outliers --encoder encoder.onnx --index index/ --top 12 --sheet outliers.html`"
-)
+@app.command(help_epilogue="Example: `lookalike outliers --index index/ --top 12 --sheet outliers.html`")
 def outliers(
     *,
-    encoder: EncoderFile,
     index: IndexAt,
+    encoder: StoredEncoder = None,
     top: Annotated[int, Parameter(help="How many moments to answer.")] = 20,
     usual: Annotated[
         float, Parameter(help="A view that its camera shows for this share of its time, or more, is usual.")
@@ -41,18 +49,16 @@ def outliers(
     Ranked by percentile among all frames of the camera, then by distance: 1 - cosine similarity to what is usual.
     """
     from lookalike.console import print_data, step_bar
-    from lookalike.encoder import Encoder
     from lookalike.explore.outliers import outliers
     from lookalike.explore.sheets import outlier_sheet, span
     from lookalike.explore.stored import cameras
-    from lookalike.index import open_index
 
     if top < 1:
         fail(f"--top is {top}, expected at least 1", code=2)
     if not 0 < usual < 1:
         fail(f"--usual is {usual:g}, expected a share between 0 and 1", code=2)
     filters = filters_of(which)
-    with open_index(index, Encoder(encoder, "cpu").spec) as store:
+    with open_stored(index, encoder) as store:
         frames = cameras(store, filters)
         with step_bar("comparing frames", frames.total()) as update:
             found = outliers(store, filters, sorted(frames), top, usual, update)
@@ -65,13 +71,11 @@ def outliers(
         print_data(json.dumps(one.to_dict()) if json_ else f"{line}  {one.camera}  {one.source}")
 
 
-@app.command(
-    help_epilogue="Example: `lookalike duplicates --encoder encoder.onnx --index index/ --sheet duplicates.html`"
-)
+@app.command(help_epilogue="Example: `lookalike duplicates --index index/ --sheet duplicates.html`")
 def duplicates(
     *,
-    encoder: EncoderFile,
     index: IndexAt,
+    encoder: StoredEncoder = None,
     min_score: Annotated[float, Parameter(help="Mean cosine similarity of two spans, at least.")] = 0.92,
     sheet: SheetFile = None,
     which: WhichFrames = EVERY_FRAME,
@@ -83,15 +87,13 @@ def duplicates(
     a second or more: with fewer, those of a copy may lie too far from those of the other.
     """
     from lookalike.console import print_data, step_bar
-    from lookalike.encoder import Encoder
     from lookalike.explore.duplicates import duplicates, load_tracks
     from lookalike.explore.sheets import duplicate_sheet, span
-    from lookalike.index import open_index
 
     if not 0 <= min_score <= 1:
         fail(f"--min-score is {min_score:g}, expected from 0 to 1", code=2)
     filters = filters_of(which)
-    with open_index(index, Encoder(encoder, "cpu").spec) as store:
+    with open_stored(index, encoder) as store:
         tracks = load_tracks(store, filters)
         with step_bar("comparing pairs", len(tracks) * (len(tracks) - 1) // 2) as update:
             found = duplicates(tracks, min_score, update)
@@ -104,13 +106,11 @@ def duplicates(
         print_data(json.dumps(one.to_dict()) if json_ else f"{line}  {one.source}  {one.other_source}")
 
 
-@app.command(
-    help_epilogue="Example: `lookalike cluster --encoder encoder.onnx --index index/ --clusters 6 --sheet groups.html`"
-)
+@app.command(help_epilogue="Example: `lookalike cluster --index index/ --clusters 6 --sheet groups.html`")
 def cluster(
     *,
-    encoder: EncoderFile,
     index: IndexAt,
+    encoder: StoredEncoder = None,
     clusters: Annotated[int, Parameter(help="How many groups of frames to make.")] = 8,
     each: Annotated[int, Parameter(help="How many moments show each group, at most.")] = 5,
     sheet: SheetFile = None,
@@ -119,16 +119,14 @@ def cluster(
 ) -> None:
     """Say what an index shows in the main: groups of frames that resemble each other, with a few that are typical."""
     from lookalike.console import print_data
-    from lookalike.encoder import Encoder
     from lookalike.explore.cluster import cluster
     from lookalike.explore.sheets import cluster_sheet
-    from lookalike.index import open_index
 
     for name, value in (("--clusters", clusters), ("--each", each)):
         if value < 1:
             fail(f"{name} is {value}, expected at least 1", code=2)
     filters = filters_of(which)
-    with open_index(index, Encoder(encoder, "cpu").spec) as store:
+    with open_stored(index, encoder) as store:
         found = cluster(store, filters, clusters, each)
         if sheet:
             _write(cluster_sheet(found), sheet, store)

@@ -11,22 +11,27 @@ from rich.console import Console
 from rich.text import Text
 
 from lookalike import __version__
+from lookalike.cli.stand_ins import fill_in
 from lookalike.contract import RunDevice
 from lookalike.printable import printable
 from lookalike.search_fields import FilterFields
 
 if TYPE_CHECKING:
-    from lookalike.index import Filters
+    from lookalike.index import Filters, FrameIndex
 
 app = App(
     name="lookalike",
     version=__version__,
     help="Turn unlabelled footage into a search engine for it: pretrain, export, index, search, serve.",
     help_format="markdown",
+    help_epilogue="Where --encoder or --index is not given, LOOKALIKE_ENCODER or LOOKALIKE_INDEX stands in for it, else"
+    " `encoder` or `index` in the file lookalike.toml of this folder.",
+    config=fill_in,
     suppress_keyboard_interrupt=False,  # main says in one line what is kept
     error_console=Console(stderr=True, soft_wrap=True),
     error_formatter=lambda error: Text(f"lookalike: {error}"),
 )
+app.register_install_completion_command(help="Complete verbs and flags in your shell from now on.")
 
 Source_ = Annotated[
     str,
@@ -36,13 +41,27 @@ Source_ = Annotated[
         " `${NAME}` from the environment. FILE#2 is the second camera of a file that holds several.",
     ),
 ]
-EncoderFile = Annotated[Path, Parameter(name="--encoder", help="ONNX file made by `lookalike export`.")]
+EncoderFile = Annotated[
+    Path,
+    Parameter(
+        name="--encoder",
+        help="ONNX file made by `lookalike export`; else LOOKALIKE_ENCODER, else `encoder` in lookalike.toml.",
+    ),
+]
+StoredEncoder = Annotated[
+    Path | None,
+    Parameter(
+        name="--encoder",
+        help="ONNX file. An index stores the spec of its encoder: this is needed only for one that an earlier version"
+        " filled. One that is given must be the one that filled the index.",
+    ),
+]
 IndexAt = Annotated[
     str,
     Parameter(
         name="--index",
         help="Folder of an embedded index, or URL of a running service (http://host:3000)"
-        " or of a Qdrant server (http://host:6333[/collection]).",
+        " or of a Qdrant server (http://host:6333[/collection]); else LOOKALIKE_INDEX, else `index` in lookalike.toml.",
     ),
 ]
 CameraName = Annotated[
@@ -68,6 +87,20 @@ def filters_of(fields: FilterFields) -> Filters:
         return read_filters(fields)
     except ValueError as error:
         fail(str(error), code=2)
+
+
+def open_stored(index: str, encoder: Path | None) -> FrameIndex:
+    """Open an index to look at what it holds: by the spec that it stores, or by that of an encoder, which is not run.
+
+    Raises: as `open_index` and `read_spec`.
+    """
+    from lookalike.index import open_index
+
+    if encoder is None:
+        return open_index(index)
+    from lookalike.encoder import read_spec
+
+    return open_index(index, read_spec(encoder))
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

@@ -9,18 +9,16 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from lookalike.cli.flags import EncoderFile, IndexAt, Json, app, fail
+from lookalike.cli.flags import IndexAt, Json, StoredEncoder, app, fail, open_stored
 
 
-@app.command(help_epilogue="Example: `lookalike stats --encoder encoder.onnx --index index/`")
-def stats(*, encoder: EncoderFile, index: IndexAt, json_: Json = False) -> None:
+@app.command(help_epilogue="Example: `lookalike stats --index index/`")
+def stats(*, index: IndexAt, encoder: StoredEncoder = None, json_: Json = False) -> None:
     """Say what an index holds, camera by camera."""
     from lookalike.console import print_data
-    from lookalike.encoder import Encoder
-    from lookalike.index import open_index
     from lookalike.index.maintenance import stats
 
-    with open_index(index, Encoder(encoder, "cpu").spec) as store:
+    with open_stored(index, encoder) as store:
         found = stats(store)
     if not json_:
         print_data(f"{'frames':>10}  {'regions':>8}  {'sources':>8}  {'first':>27}  {'last':>27}  camera")
@@ -30,15 +28,13 @@ def stats(*, encoder: EncoderFile, index: IndexAt, json_: Json = False) -> None:
         print_data(json.dumps(one.to_dict()) if json_ else line)
 
 
-@app.command(help_epilogue="Example: `lookalike verify --encoder encoder.onnx --index index/`")
-def verify(*, encoder: EncoderFile, index: IndexAt) -> None:
+@app.command(help_epilogue="Example: `lookalike verify --index index/`")
+def verify(*, index: IndexAt, encoder: StoredEncoder = None) -> None:
     """Check that each stored frame still has its source, and that none is missing; prints what it found as JSON."""
     from lookalike.console import print_data, say
-    from lookalike.encoder import Encoder
-    from lookalike.index import open_index
     from lookalike.index.maintenance import verify
 
-    with open_index(index, Encoder(encoder, "cpu").spec) as store:
+    with open_stored(index, encoder) as store:
         found = verify(store)
     print_data(json.dumps(found.to_dict()))
     for source in found.gone:
@@ -49,13 +45,11 @@ def verify(*, encoder: EncoderFile, index: IndexAt) -> None:
         sys.exit(1)
 
 
-@app.command(
-    help_epilogue="Example: `lookalike forget --camera gate --before 2026-01-05 --encoder encoder.onnx --index index/`"
-)
+@app.command(help_epilogue="Example: `lookalike forget --camera gate --before 2026-01-05 --index index/`")
 def forget(
     *,
-    encoder: EncoderFile,
     index: IndexAt,
+    encoder: StoredEncoder = None,
     before: Annotated[
         str | None,
         Parameter(help="Frames recorded before this date and time (ISO 8601); those of unknown date are kept."),
@@ -67,8 +61,7 @@ def forget(
 ) -> None:
     """Remove frames from an index: those that meet all of the conditions. The recordings are not touched."""
     from lookalike.console import print_data, say
-    from lookalike.encoder import Encoder
-    from lookalike.index import Filters, open_index
+    from lookalike.index import Filters
     from lookalike.index.filters import parse_before
 
     if not (before or camera or source):
@@ -77,7 +70,7 @@ def forget(
         filters = Filters(camera, until=parse_before(before, UTC) if before else None, sources=source)
     except ValueError as error:
         fail(str(error), code=2)
-    with open_index(index, Encoder(encoder, "cpu").spec) as store:
+    with open_stored(index, encoder) as store:
         removed, another = store.forget(filters), store.has_another_generation()
         points = store.count()
     print_data(json.dumps({"index": index, "removed": removed, "points": points}))

@@ -9,15 +9,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from cyclopts import App, ArgumentCollection, Parameter
 
 from lookalike.cli.flags import IndexAt, RunOn, app, fail
+from lookalike.cli.stand_ins import VARIABLES, fill_in
 
 if TYPE_CHECKING:
     from lookalike.reindex import Outcome
 
 
-@app.command(help_epilogue="Example: `lookalike reindex --encoder encoder.onnx --index index/`")
+def _fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Nothing stands in for --encoder where --back or --discard is given, which exclude it."""
+    others = any(argument.tokens for argument in arguments if argument.name in ("--back", "--discard"))
+    fill_in(app, commands, arguments, ("index",) if others else tuple(VARIABLES))
+
+
+@app.command(config=_fill_in, help_epilogue="Example: `lookalike reindex --encoder encoder.onnx --index index/`")
 def reindex(
     *,
     index: IndexAt,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
+from contextlib import suppress
 
 from qdrant_client import QdrantClient, models
 
 from lookalike.contract import EncoderSpec
-from lookalike.errors import IndexStoreError
+from lookalike.errors import EncoderError, IndexStoreError
 from lookalike.index.engine import Engine
 from lookalike.index.generations import FIRST, Pointer, generation_of
 from lookalike.index.schema import SourceRecord
 from lookalike.index.server import ServerEngine, answered, ledger_of, read_ledger
 from lookalike.server_options import ONE_NODE, ServerOptions
 
+METADATA_KEY = "lookalike"  # of the spec, in the metadata of a collection
 UNKNOWN = "unknown"  # the space of a collection that is not ours
 
 
@@ -61,9 +64,21 @@ class CollectionLocation:
             vectors = self._client.get_collection(self.at(generation)).config.params.vectors
         return next(iter(vectors), UNKNOWN) if isinstance(vectors, dict) else UNKNOWN
 
+    def spec(self, generation: str) -> EncoderSpec | None:
+        with answered():
+            metadata = self._client.get_collection(self.at(generation)).config.metadata or {}
+        try:
+            return EncoderSpec.from_json(json.dumps(metadata.get(METADATA_KEY)), str(self))
+        except EncoderError:
+            return None
+
     def open(self, generation: str, spec: EncoderSpec, create: bool = False) -> Engine:
-        options = self._options if generation == FIRST else self._as_now()
-        return ServerEngine(self._client, self.at(generation), spec.space, spec.dim, create, options, self._streams)
+        name, options = self.at(generation), self._options if generation == FIRST else self._as_now()
+        engine = ServerEngine(self._client, name, spec.space, spec.dim, create, options, self._streams)
+        if self.spec(generation) is None:
+            with suppress(IndexStoreError), answered():  # a key that may only read is enough for a search
+                self._client.update_collection(name, metadata={METADATA_KEY: json.loads(spec.to_json())})
+        return engine
 
     def _as_now(self) -> ServerOptions:
         """A later generation is made as the current one was."""

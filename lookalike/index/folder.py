@@ -4,6 +4,7 @@ lookalike.json, shard/, ledger.sqlite    the first generation: its encoder, its 
 shard-*/, in-use                         where a service built the search graph anew: see `shards`
 generations/NAME/                        the same three of another
 current.json                             the pointer; without it the first generation is current
+served-at                                the URL of the service that had the index open last
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lookalike.contract import EncoderSpec
-from lookalike.errors import IndexStoreError
+from lookalike.errors import EncoderError, IndexInUse, IndexStoreError
 from lookalike.index.engine import Engine
 from lookalike.index.generations import FIRST, Pointer
 from lookalike.index.ledger import LEDGER, Ledger
@@ -25,6 +27,7 @@ from lookalike.index.shards import current_shard, remove_shards
 SIDECAR = "lookalike.json"  # which encoder filled a generation
 POINTER = "current.json"
 GENERATIONS = "generations"
+SERVED = "served-at"
 
 
 class FolderLocation:
@@ -53,6 +56,13 @@ class FolderLocation:
         sidecar = self.at(generation) / SIDECAR
         return _space_and_dim(sidecar)[0] if sidecar.exists() else None
 
+    def spec(self, generation: str) -> EncoderSpec | None:
+        sidecar = self.at(generation) / SIDECAR
+        try:
+            return EncoderSpec.from_json(json.dumps(_read_json(sidecar)), str(sidecar))
+        except EncoderError:
+            return None
+
     def open(self, generation: str, spec: EncoderSpec, create: bool = False) -> Engine:
         folder = self.at(generation)
         if create and not (folder / SIDECAR).exists():
@@ -61,18 +71,40 @@ class FolderLocation:
                     f"{folder}: neither an index nor an empty folder; choose another place for the index"
                 )
             _write(folder / SIDECAR, spec.to_json())
-        return self.open_as_it_is(generation)
+        engine = self.open_as_it_is(generation)
+        if self.spec(generation) is None:
+            with suppress(IndexStoreError):  # a folder that may only be read is searched as well
+                _write(folder / SIDECAR, spec.to_json())
+        return engine
 
     def open_as_it_is(self, generation: str) -> Engine:
         folder = self.at(generation)
         space, dim = _space_and_dim(folder / SIDECAR)
         if self._live:
-            from lookalike.index.live import LiveEngine
+            from lookalike.index.live import LiveEngine as FolderEngine
+        else:
+            from lookalike.index.edge import EdgeEngine as FolderEngine
+        try:
+            return FolderEngine(folder, space, dim)
+        except IndexInUse as error:
+            if url := self._served_at(space):
+                raise IndexInUse(
+                    f"{self}: in use by the service at {url}; give that URL, as --index {url}, or stop it"
+                ) from error
+            raise
 
-            return LiveEngine(folder, space, dim)
-        from lookalike.index.edge import EdgeEngine
+    def say_served(self, url: str) -> None:
+        """Note at what URL the service answers that has the index open, for those who find it in use."""
+        _write(self._folder / SERVED, url)
 
-        return EdgeEngine(folder, space, dim)
+    def _served_at(self, space: str) -> str | None:
+        """The URL of a service of this space, if one answers where the folder says that it did last."""
+        from lookalike.index.service import ask_who
+
+        path = self._folder / SERVED
+        url = path.read_text(errors="replace").strip() if path.is_file() else ""
+        is_served = url.startswith("http") and url.isprintable() and (ask_who(url) or {}).get("space") == space
+        return url if is_served else None
 
     def source_records(self, generation: str) -> list[SourceRecord]:
         path = self.at(generation) / LEDGER

@@ -40,8 +40,12 @@ class IndexLocation(Protocol):
         """The space of the encoder that a generation is for; None if there is no such generation."""
         ...
 
+    def spec(self, generation: str) -> EncoderSpec | None:
+        """All that the encoder of a generation said about itself; None if an earlier version stored less."""
+        ...
+
     def open(self, generation: str, spec: EncoderSpec, create: bool = False) -> Engine:
-        """Open a generation of that encoder's. create: make it if there is none."""
+        """Open a generation of that encoder's, and let it store the spec. create: make it if there is none."""
         ...
 
     def open_as_it_is(self, generation: str) -> Engine:
@@ -79,12 +83,8 @@ def open_generation(location: IndexLocation, spec: EncoderSpec, create: bool) ->
 
     Raises: IndexStoreError if there is no index, unless `create`; SpaceMismatch if there is none of this encoder's.
     """
-    pointer = location.pointer()
+    pointer = location.pointer() if create else existing_pointer(location)
     if pointer is None:
-        if not create:
-            raise IndexStoreError(
-                f"{location}: no index there; make one with `lookalike index SOURCE --encoder E --index {location}`"
-            )
         return location.open(FIRST, spec, create=True)
     current = location.space(pointer.current)
     if current == spec.space:
@@ -99,6 +99,19 @@ def open_generation(location: IndexLocation, spec: EncoderSpec, create: bool) ->
     raise SpaceMismatch(
         f"{location}: filled by encoder {current}, this one is {spec.space}; {_next_step(location, spec)}"
     )
+
+
+def stored_spec(location: IndexLocation) -> EncoderSpec:
+    """All that the encoder of the current generation said about itself.
+
+    Raises: IndexStoreError if there is no index, or if it was filled by an earlier version, which stored no spec.
+    """
+    spec = location.spec(existing_pointer(location).current)
+    if spec is None:
+        raise IndexStoreError(
+            f"{location}: filled by an earlier version, which stored no spec of its encoder; pass --encoder once"
+        )
+    return spec
 
 
 def _next_step(location: IndexLocation, spec: EncoderSpec) -> str:
@@ -147,5 +160,7 @@ def existing_pointer(location: IndexLocation) -> Pointer:
     """Raises: IndexStoreError if there is no index."""
     pointer = location.pointer()
     if pointer is None:
-        raise IndexStoreError(f"{location}: no index there")
+        raise IndexStoreError(
+            f"{location}: no index there; make one with `lookalike index SOURCE --encoder E --index {location}`"
+        )
     return pointer

@@ -11,7 +11,7 @@ from lookalike.contract import EncoderSpec
 from lookalike.errors import IndexStoreError
 from lookalike.index.folder import FolderLocation
 from lookalike.index.frames import FrameIndex
-from lookalike.index.generations import IndexLocation, open_generation
+from lookalike.index.generations import IndexLocation, open_generation, stored_spec
 from lookalike.server_options import ONE_NODE, ServerOptions
 
 DEFAULT_COLLECTION = "lookalike"
@@ -19,7 +19,7 @@ DEFAULT_COLLECTION = "lookalike"
 
 def open_index(
     location: str | Path,
-    spec: EncoderSpec,
+    spec: EncoderSpec | None = None,
     create: bool = False,
     live: bool = False,
     options: ServerOptions = ONE_NODE,
@@ -27,19 +27,25 @@ def open_index(
     """Open the index at a folder, at a service's URL (`http://host:3000`), or at a Qdrant server's
     (`http://host:6333[/collection]`).
 
-    create: make it if there is none. live: a folder that goes on answering while it is filled, for who owns it long.
+    spec: of the encoder to search or fill it with; None takes the one that the index stores.
+    create: make it if there is none, which takes a spec. live: a folder that goes on answering while it is filled, for
+    who owns it long.
     options: of a new collection on a Qdrant server.
     QDRANT_API_KEY is sent to a Qdrant server, LOOKALIKE_TOKEN to a service.
-    Raises: IndexStoreError if it is missing, broken or in use; SpaceMismatch if another encoder filled it.
+    Raises: IndexStoreError if it is missing, broken or in use, or stores no spec and none is given; SpaceMismatch if
+    another encoder filled it.
     """
     about = _service_at(location)
     if options != ONE_NODE and (about or "://" not in str(location)):
         raise IndexStoreError(f"{location}: --shards and --replication are for a new collection of a Qdrant server")
     if about:
-        from lookalike.index.service import ServiceEngine
+        from lookalike.index.service import ServiceEngine, served_spec
 
-        return FrameIndex(ServiceEngine(str(location).rstrip("/"), about, spec.space, spec.dim, create), spec)
+        url = str(location).rstrip("/")
+        spec = spec or served_spec(url, about)
+        return FrameIndex(ServiceEngine(url, about, spec.space, spec.dim, create), spec)
     at = _location_at(location, live, options)
+    spec = spec or stored_spec(at)
     return FrameIndex(open_generation(at, spec, create), spec, at)
 
 

@@ -13,7 +13,8 @@ import httpx
 import numpy as np
 
 from lookalike.client import Client
-from lookalike.errors import IndexStoreError, ServiceError, SpaceMismatch
+from lookalike.contract import EncoderSpec
+from lookalike.errors import EncoderError, IndexStoreError, ServiceError, SpaceMismatch
 from lookalike.index.filters import Filters
 from lookalike.index.operations import MAX_POINTS, OPERATIONS, Asked
 from lookalike.index.record import StoredFrame
@@ -78,6 +79,17 @@ def ask_who(url: str) -> dict[str, Any] | None:
     except (httpx.HTTPError, ValueError):
         return None
     return about if isinstance(about, dict) and "space" in about else None
+
+
+def served_spec(url: str, about: dict[str, Any]) -> EncoderSpec:
+    """Of the encoder that a service runs. about: what /readyz said.
+
+    Raises: IndexStoreError if the service is of another version, which does not say it.
+    """
+    try:
+        return EncoderSpec.from_json(json.dumps(about.get("encoder")), url)
+    except EncoderError as error:
+        raise IndexStoreError(f"{url}: the service does not state the spec of its encoder; pass --encoder") from error
 
 
 @contextmanager

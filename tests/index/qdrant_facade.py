@@ -23,6 +23,7 @@ class Seen:
     """paths: of all requests. at_once: the most upserts that were being answered at the same time.
 
     together_s: for how long the first upserts wait for another to arrive, so that side by side is seen as such.
+    read_only: collections are not changed, as for a key that may only read.
     """
 
     paths: list[str] = field(default_factory=list)
@@ -30,6 +31,7 @@ class Seen:
     at_once: int = 0
     now: int = 0
     together_s: float = 0.0
+    read_only: bool = False
 
 
 class Facade:
@@ -60,7 +62,7 @@ class Facade:
         return self.client.create_collection(name, vectors_config=asked.vectors)
 
     def change(self, name: str, body: dict) -> Any:
-        return True
+        return self.client.update_collection(name, metadata=body.get("metadata"))
 
     def remove(self, name: str, body: dict) -> Any:
         return self.client.delete_collection(name)
@@ -138,6 +140,8 @@ def facade() -> Iterator[tuple[str, Seen]]:
             path, upsert = self.path.split("?")[0], self.command == "PUT" and "/points" in self.path
             if self.headers.get("api-key") != KEY:
                 return self.send(401, {"status": {"error": "no API key"}})
+            if self.command == "PATCH" and behind.seen.read_only:
+                return self.send(403, {"status": {"error": "this key may only read"}})
             with behind.counted:
                 behind.seen.now += upsert
                 behind.seen.at_once = max(behind.seen.at_once, behind.seen.now)

@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 from qdrant_client import QdrantClient, models
 
+from lookalike.contract import EncoderSpec
 from lookalike.errors import IndexStoreError, SpaceMismatch
 from lookalike.index import Filters, FrameIndex, SourceRecord, open_index
-from lookalike.index.folder import SIDECAR
+from lookalike.index.folder import SIDECAR, FolderLocation
+from lookalike.index.generations import Pointer, generation_of
 from lookalike.index.server import ServerEngine
 from lookalike.search_fields import SearchOptions
 from tests.index.circle import OTHER, SPEC, at, frame
@@ -26,7 +28,9 @@ ROOT = Path(__file__).resolve().parents[2]
 local_mode = pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
 
 
-def refusal(location, spec=SPEC, create=False, kind: type[IndexStoreError] = IndexStoreError) -> str:
+def refusal(
+    location, spec: EncoderSpec | None = SPEC, create=False, kind: type[IndexStoreError] = IndexStoreError
+) -> str:
     with pytest.raises(kind) as caught:
         open_index(location, spec, create)
     assert "\n" not in str(caught.value)
@@ -55,6 +59,44 @@ def test_data_is_there_after_close_and_reopen(tmp_path):
         index.add([frame("c", 0)], at(45))
     with open_index(tmp_path / "index", SPEC, create=True) as index:
         assert index.count() == 3
+
+
+def test_without_a_spec_the_one_that_the_index_stores_is_taken(tmp_path):
+    with open_index(tmp_path / "index", SPEC, create=True) as index:
+        index.add([frame("a", 0)], at(0))
+    with open_index(tmp_path / "index") as index:
+        assert index.spec == SPEC
+        assert index.search(at(0)[0])[0].source == "gate/a.mp4"
+
+
+@pytest.mark.parametrize("create", [False, True])
+def test_without_a_spec_no_index_is_made(tmp_path, create):
+    said = refusal(tmp_path / "index", None, create)
+    assert said.startswith(f"{tmp_path / 'index'}: no index there; make one with `lookalike index SOURCE --encoder E")
+    assert not (tmp_path / "index").exists()
+
+
+def test_an_index_that_stores_less_takes_the_spec_when_it_is_opened_with_one(tmp_path):
+    folder = tmp_path / "index"
+    open_index(folder, SPEC, create=True).close()
+    (folder / SIDECAR).write_text(json.dumps({"space": SPEC.space, "dim": SPEC.dim}))
+    assert refusal(folder, None) == (
+        f"{folder}: filled by an earlier version, which did not store the spec of its encoder; pass --encoder once"
+    )
+    refusal(folder, OTHER, kind=SpaceMismatch)
+    assert refusal(folder, None).endswith("pass --encoder once")
+    open_index(folder, SPEC).close()
+    with open_index(folder) as index:
+        assert index.spec == SPEC
+
+
+def test_the_spec_is_of_the_current_generation(tmp_path):
+    open_index(tmp_path, SPEC, create=True).close()
+    place, new = FolderLocation(tmp_path), generation_of(OTHER.space)
+    place.open(new, OTHER, create=True).close()
+    place.point(Pointer(new, ""))
+    with open_index(tmp_path) as index:
+        assert index.spec == OTHER
 
 
 def test_data_is_there_after_a_kill_that_followed_finish(tmp_path):

@@ -53,6 +53,33 @@ def test_a_bulk_load_goes_in_large_batches_side_by_side_and_none_is_lost(server)
         np.testing.assert_allclose(index.vector(frame("a", 40).id), at(40)[0], atol=1e-6)
 
 
+def test_a_collection_keeps_the_spec_of_its_encoder(server):
+    url = f"{server[0]}/frames"
+    with pytest.raises(IndexStoreError, match=f"{url}: no index there"):
+        open_index(url)
+    open_index(url, SPEC, create=True).close()
+    with open_index(url) as index:
+        assert index.spec == SPEC
+
+
+def test_a_collection_of_an_earlier_version_takes_the_spec_when_it_is_opened_with_one(server):
+    """With a key that may only read it is searched all the same."""
+    base, seen = server
+    url, client = f"{base}/frames", QdrantClient(url=base, api_key=KEY, check_compatibility=False)
+    ServerEngine(client, "frames", SPEC.space, SPEC.dim, create=True)
+    with pytest.raises(IndexStoreError, match="did not store the spec of its encoder; pass --encoder once"):
+        open_index(url)
+    seen.read_only = True
+    with open_index(url, SPEC) as index:
+        assert index.count() == 0
+    with pytest.raises(IndexStoreError, match="pass --encoder once"):
+        open_index(url)
+    seen.read_only = False
+    open_index(url, SPEC).close()
+    with open_index(url) as index:
+        assert index.spec == SPEC
+
+
 def test_a_request_without_the_key_is_an_error_in_one_line(server, monkeypatch):
     monkeypatch.setenv("QDRANT_API_KEY", "wrong")
     with pytest.raises(IndexStoreError, match=r"does not answer as one: .*401") as caught:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,9 +16,10 @@ import pytest
 
 from lookalike import client
 from lookalike.client import ATTEMPTS, AsyncClient, Client
-from lookalike.errors import ServiceError
+from lookalike.errors import FootageError, ServiceError
 from tests.serving.conftest import Shown, expected_embedding
 from tests.serving.running import free_port
+from tests.tiny import SPEC
 
 
 def test_paths_bytes_and_arrays_are_embedded_in_their_order(
@@ -56,8 +59,80 @@ def test_side_by_side_with_await(service: httpx.Client, footage: list[Shown]) ->
 
 
 def test_what_is_refused_is_said_at_once(service: httpx.Client) -> None:
-    with Client(str(service.base_url)) as one, pytest.raises(ServiceError, match=r"/embed: 400, image: not an image"):
+    with (
+        Client(str(service.base_url)) as one,
+        pytest.raises(ServiceError, match=r"/embed: 400, image: not an image") as caught,
+    ):
         one.embed([b"garbage"])
+    assert caught.value.status == 400
+
+
+def test_both_have_the_same_methods() -> None:
+    def methods(kind: type) -> set[str]:
+        return {name for name in vars(kind) if not name.startswith("_")}
+
+    assert methods(AsyncClient) == methods(Client) == {"close", "embed", "lines", "post", "search"}
+    for name in ("__init__", "embed", "search"):
+        parameters = [inspect.signature(getattr(kind, name)).parameters for kind in (Client, AsyncClient)]
+        assert parameters[0] == parameters[1], name
+
+
+def test_lines_come_with_await_as_without(service: httpx.Client, footage: list[Shown]) -> None:
+    asked = {"space": SPEC.space}
+
+    async def ask() -> list[str]:
+        one = AsyncClient(str(service.base_url))
+        found = [line async for line in one.lines("/index/scroll", json=asked)]
+        await one.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            await one.post("/index/count", json=asked)
+        return found
+
+    with Client(str(service.base_url)) as one:
+        lines = list(one.lines("/index/scroll", json=asked))
+    assert asyncio.run(ask()) == lines
+    assert sum(len(json.loads(line)["points"]) for line in lines) == len(footage)
+
+
+def test_lines_that_are_refused_have_a_status_too(service: httpx.Client) -> None:
+    async def ask() -> None:
+        async with AsyncClient(str(service.base_url)) as one:
+            async for _ in one.lines("/index/scroll", json={}):
+                pass
+
+    with pytest.raises(ServiceError, match="/index/scroll: 409, space is 'None'") as caught:
+        asyncio.run(ask())
+    assert caught.value.status == 409
+    with Client(str(service.base_url)) as one, pytest.raises(ServiceError, match="409") as caught:
+        list(one.lines("/index/scroll", json={}))
+    assert caught.value.status == 409
+
+
+def test_a_token_is_sent_by_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str | None] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers.get("authorization"))
+        return httpx.Response(200, json={"points": 3})
+
+    one, other = Client("http://a", token="only for friends"), AsyncClient("http://a", token="only for friends")
+    one._http._transport, other._http._transport = httpx.MockTransport(answer), httpx.MockTransport(answer)
+    assert one.post("/index/count").json() == asyncio.run(other.post("/index/count")).json() == {"points": 3}
+    assert sent == ["Bearer only for friends"] * 2
+
+
+def test_a_file_that_is_not_there_is_an_error_of_ours(tmp_path: Path) -> None:
+    async def ask() -> None:
+        async with AsyncClient("http://127.0.0.1:1") as one:
+            await one.search(tmp_path / "none.jpg")
+
+    with pytest.raises(FootageError, match=r"none\.jpg: no such file, expected an image"):
+        asyncio.run(ask())
+    with Client("http://127.0.0.1:1") as one:
+        with pytest.raises(FootageError, match=r"none\.jpg: no such file, expected an image"):
+            one.embed([tmp_path / "none.jpg"])
+        with pytest.raises(FootageError, match="a folder, expected a file"):
+            one.embed([tmp_path])
 
 
 @pytest.fixture
@@ -109,8 +184,9 @@ def test_a_busy_service_is_asked_again_over_the_same_connection(busy: Callable[[
 
 def test_one_that_stays_busy_is_given_up(busy: Callable[[int], tuple[str, list[int]]]) -> None:
     url, asked = busy(ATTEMPTS)
-    with Client(url) as one, pytest.raises(ServiceError, match=f"/embed: full; asked {ATTEMPTS} times"):
+    with Client(url) as one, pytest.raises(ServiceError, match=f"/embed: full; asked {ATTEMPTS} times") as caught:
         one.embed([b"image"])
+    assert caught.value.status == 503
     assert len(asked) == ATTEMPTS
 
 
@@ -121,8 +197,9 @@ def test_one_that_is_not_there_is_told_in_one_line(monkeypatch: pytest.MonkeyPat
         async with AsyncClient(f"http://127.0.0.1:{free_port()}") as one:
             await one.embed([b"image"])
 
-    with pytest.raises(ServiceError, match=f"ConnectError: .*; asked {ATTEMPTS} times"):
+    with pytest.raises(ServiceError, match=f"ConnectError: .*; asked {ATTEMPTS} times") as caught:
         asyncio.run(ask())
+    assert caught.value.status is None
 
 
 def test_waits_double_within_a_random_part_and_never_undercut_retry_after(monkeypatch: pytest.MonkeyPatch) -> None:

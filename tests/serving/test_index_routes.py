@@ -14,6 +14,7 @@ from lookalike.errors import IndexStoreError, SpaceMismatch
 from lookalike.footage import Frame
 from lookalike.index import Filters, StoredFrame, open_index
 from lookalike.index.operations import MAX_POINTS
+from lookalike.index.service import served_spec
 from lookalike.index.wire import pack
 from serving.limits import MAX_INDEX_BODY_BYTES
 from tests.serving.conftest import Shown, expected_embedding
@@ -107,6 +108,17 @@ def test_a_service_that_is_not_writable_answers_and_takes_nothing(service: httpx
         assert index.count() == len(footage)
     with pytest.raises(IndexStoreError, match="takes no frames; start it with: lookalike serve --writable"):
         open_index(str(service.base_url), SPEC, create=True)
+
+
+def test_a_service_says_the_spec_of_its_encoder(service: httpx.Client, footage: list[Shown]) -> None:
+    with open_index(str(service.base_url)) as index:
+        assert index.spec == SPEC
+        assert index.count() == len(footage)
+
+
+def test_a_service_of_an_earlier_version_says_no_spec() -> None:
+    with pytest.raises(IndexStoreError, match="http://a: the service does not state the spec of its encoder; pass --e"):
+        served_spec("http://a", {"space": SPEC.space, "index": True})
 
 
 @pytest.mark.parametrize("operation", ["upsert", "delete", "rename", "mark_complete", "unmark", "flush", "optimize"])

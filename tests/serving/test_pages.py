@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import httpx
@@ -46,6 +47,7 @@ def test_readyz_and_metrics_say_what_runs(service: httpx.Client) -> None:
     assert service.get("/readyz").json() == {
         "space": SPEC.space,
         "dim": SPEC.dim,
+        "encoder": json.loads(SPEC.to_json()),
         "precision": "fp32",
         "provider": "CPUExecutionProvider",
         "index": True,

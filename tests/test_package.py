@@ -1,0 +1,59 @@
+"""`import lookalike`: what it offers, that it is typed, and that it loads nothing before it is used."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import lookalike
+
+ROOT = Path(__file__).resolve().parents[1]
+TREE = ast.parse((ROOT / "lookalike" / "__init__.py").read_text(encoding="utf-8"))
+CHECKED = {  # what a type checker is told: the imports below `if TYPE_CHECKING`
+    alias.name: node.module or ""
+    for block in TREE.body
+    if isinstance(block, ast.If)
+    for node in block.body
+    if isinstance(node, ast.ImportFrom)
+    for alias in node.names
+}
+
+
+def run(script: str) -> str:
+    return subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_import_alone_loads_nothing():
+    heavy = "{'numpy', 'onnxruntime', 'qdrant_client', 'qdrant_edge', 'av', 'httpx', 'PIL', 'pyarrow'}"
+    assert run(f"import sys, lookalike; print(sorted({heavy} & set(sys.modules)))") == "[]\n"
+
+
+def test_a_name_loads_its_own_module_and_no_other():
+    script = "import json, sys, lookalike; lookalike.LookalikeError; "
+    told = "print(json.dumps(sorted(name for name in sys.modules if name.startswith('lookalike'))))"
+    assert json.loads(run(script + told)) == ["lookalike", "lookalike.errors"]
+
+
+def test_what_a_type_checker_is_told_is_what_there_is():
+    assert CHECKED == lookalike._MODULES
+    assert sorted(CHECKED) == sorted(lookalike.__all__)
+    assert set(lookalike.__all__) <= set(dir(lookalike))
+    assert (ROOT / "lookalike" / "py.typed").exists()
+
+
+@pytest.mark.parametrize("name", lookalike.__all__)
+def test_each_name_is_that_of_its_module(name):
+    assert getattr(lookalike, name) is getattr(import_module(CHECKED[name]), name)
+
+
+def test_another_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'lookalike' has no attribute 'Encodr'"):
+        lookalike.Encodr  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(ImportError, match="cannot import name 'Encodr'"):
+        from lookalike import Encodr  # noqa: F401  # pyright: ignore[reportAttributeAccessIssue]
