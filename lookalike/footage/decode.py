@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from lookalike.errors import FootageError
-from lookalike.footage.demux import Extent, broken, demuxed, unread
+from lookalike.footage.demux import Extent, begins_anew, broken, demuxed, unread
 from lookalike.footage.timeline import TIMELESS, UNORDERED, Timeline
 from lookalike.footage.tracks import film
 
@@ -42,7 +42,7 @@ class Reading:
 def video_stream(container: InputContainer, keyframes: bool = False) -> VideoStream:
     """The recording, decoded in threads. keyframes: nothing else. Raises: FootageError if there is none."""
     stream = film(container)
-    stream.thread_type = "AUTO"
+    stream.thread_type = "SLICE" if begins_anew(container) else "AUTO"  # see demux._kept
     if keyframes:
         stream.codec_context.skip_frame = "NONKEY"
     return stream

@@ -34,7 +34,7 @@ SPARSE = "nut"  # of a recording behind the first, the key frames alone are read
 CLUSTER = re.compile(rb"\x1f\x43\xb6\x75")  # of Matroska: pictures and sound
 SEGMENT_ID = b"\x18\x53\x80\x67"
 CHUNK, LONGEST_BEGINNING = 1 << 20, 128
-MOST_BOXES = 32
+DECODE_TIME = re.compile(rb"tfdt[\0\1]\0\0\0.{8}", re.DOTALL)
 
 
 @dataclass
@@ -80,7 +80,7 @@ def demuxed(container: InputContainer, stream: VideoStream, extent: Extent | Non
 
 def _own(container: InputContainer, stream: VideoStream, extent: Extent) -> Iterator[Packet]:
     latest: int | None = None
-    fragmented: bool | None = None
+    hides = begins_anew(container)
     for packet in packets_of(container):
         if packet.pos is not None:
             extent.end = max(extent.end, packet.pos + packet.size)
@@ -89,16 +89,18 @@ def _own(container: InputContainer, stream: VideoStream, extent: Extent) -> Iter
         if packet.is_keyframe and packet.pos is not None:
             extent.keys.append(packet.pos)
         if packet.dts is not None:
-            if packet.is_discard and latest is not None and packet.dts <= latest:
-                fragmented = is_fragmented(file_of(container)) if fragmented is None else fragmented
-                if fragmented:
-                    packet = _kept(packet)
+            if hides and packet.is_discard and latest is not None and packet.dts <= latest:
+                packet = _kept(packet)
             latest = packet.dts if latest is None else max(latest, packet.dts or 0)
         yield packet
 
 
 def _kept(packet: Packet) -> Packet:
-    """The same, to be shown: libavformat hides frames of MP4 fragments that begin anew, up to where it had been."""
+    """The same, to be shown: libavformat hides frames of MP4 fragments that begin anew, up to where it had been.
+
+    Its bytes are Python's. Decoders with a thread for each frame must not get it: such a thread waits for the GIL to
+    let go of them, and PyAV, which has the GIL, for the thread when it frees the decoder.
+    """
     kept = Packet(bytes(packet))
     kept.stream, kept.time_base = packet.stream, packet.time_base
     kept.pts, kept.dts, kept.duration, kept.is_keyframe = packet.pts, packet.dts, packet.duration, packet.is_keyframe
@@ -111,22 +113,44 @@ def file_of(container: InputContainer) -> Path | None:
 
 
 def is_fragmented(path: Path | None) -> bool:
-    """Whether an MP4 is made of fragments, which may have been joined; without a path it is a playlist's."""
+    """Whether an MP4 is made of fragments; without a path it is a playlist's."""
+    return path is None or next(_fragment_times(path), None) is not None
+
+
+def begins_anew(container: InputContainer) -> bool:
+    """Whether it is of MP4 fragments that were joined, whose times begin anew; of a playlist's they may."""
+    path = file_of(container)
+    if not container.format.name.startswith(MOV):
+        return False
     if path is None:
         return True
+    latest: list[int] = []
+    for times in _fragment_times(path):
+        if any(time <= before for time, before in zip(times, latest, strict=False)):
+            return True
+        latest = times or latest
+    return False
+
+
+def _fragment_times(path: Path) -> Iterator[list[int]]:
+    """Yield when each fragment begins, in ticks, for each of its tracks. Source: ISO/IEC 14496-12, 8.8.4 and 8.8.12."""
     with path.open("rb") as file:
-        at = 0
-        for _ in range(MOST_BOXES):
+        at, end = 0, path.stat().st_size
+        while at < end:
             file.seek(at)
             head = file.read(16)
-            if head[4:8] == b"moof":
-                return True
             size = int.from_bytes(head[:4], "big")
             size = int.from_bytes(head[8:16], "big") if size == 1 else size
             if size < 8:
-                break
+                return
+            if head[4:8] == b"moof":
+                file.seek(at)
+                yield [_decode_time(found[0]) for found in DECODE_TIME.finditer(file.read(min(size, CHUNK)))]
             at += size
-    return False
+
+
+def _decode_time(box: bytes) -> int:
+    return int.from_bytes(box[8:16] if box[4] else box[8:12], "big")
 
 
 def unread(container: InputContainer, extent: Extent) -> str | None:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from lookalike.footage import Ended, find_sources, frame_at, read_source
+from lookalike.footage.container import open_video
+from lookalike.footage.decode import video_stream
 from tests.conftest import TEST_SEED
 from tests.footage.numbered import number_in, read_numbered, write_numbered
 from tests.footage.tracks import film, write_tracks
@@ -45,6 +47,17 @@ def test_a_recording_that_was_appended_and_is_not_read_is_told(
     assert f"of {len(b''.join(parts)):,}: another recording begins at byte {begins:,}" in read.ended.reason
     for part in range(3):
         assert read_numbered(tmp_path / f"{part}.{suffix}").ended.reason is None
+
+
+def test_fragments_that_begin_anew_are_not_decoded_in_a_thread_for_each_frame(tmp_path: Path) -> None:
+    """With such threads, PyAV and one of them wait for each other now and then, forever."""
+    fragmented = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    one = write(tmp_path / "a.mp4", range(30), muxer=fragmented)
+    both = tmp_path / "both.mp4"
+    both.write_bytes(one.read_bytes() + one.read_bytes())
+    for path, threads in ((one, "AUTO"), (write(tmp_path / "whole.mp4", range(30)), "AUTO"), (both, "SLICE")):
+        with open_video(str(path)) as container:
+            assert video_stream(container).thread_type.name == threads, path
 
 
 def test_that_recordings_were_joined_is_told_of_nut(tmp_path: Path) -> None:
