@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from docstring_parser import parse_from_object
 
@@ -37,7 +37,7 @@ def _properties(of: type) -> dict[str, dict[str, Any]]:
 
 
 def _schema(hint: Any, allowed: Range | None) -> dict[str, Any]:
-    if isinstance(hint, types.UnionType):
+    if get_origin(hint) in (types.UnionType, Union):
         (hint,) = (one for one in get_args(hint) if one is not type(None))
     if get_origin(hint) is Literal:
         return {"type": "string", "enum": [*get_args(hint)]}

@@ -86,7 +86,7 @@ def test_weights_are_fields_of_json_forms_and_the_query(passing: httpx.Client, w
 def test_the_client_passes_weights_on(passing: httpx.Client, whole: StoredFrame) -> None:
     with Client(str(passing.base_url)) as client:
         assert client.search(id=whole.id, colour=1.0, top=3) == hits(passing, id=whole.id, colour=1.0, top=3)
-        with pytest.raises(ServiceError, match=r"400, invalid layout: got 3, expected a share from 0 to 1"):
+        with pytest.raises(ServiceError, match=r"400, invalid layout: got 3, expected from 0 to 1"):
             client.search(id=whole.id, layout=3)
 
 
@@ -98,7 +98,7 @@ def test_an_encoder_of_one_piece_has_nothing_to_weigh(service: httpx.Client, foo
             said = f"cannot weigh {name}: got 0.5 for an encoder of one piece, expected one with {name} as a part of"
             assert refused(answer, 400).startswith(said)
     assert refused(service.post("/search", json={"id": footage[0].frame.id, "colour": "red"}), 400) == (
-        "colour is 'red', expected a number"
+        "invalid colour: got 'red', expected a number"
     )
 
 

@@ -1,6 +1,6 @@
 /**
- * What to look for, or to keep away from, as /search takes it: `FRAME`, `picture:ID` or `moment:SOURCE@SECONDS`, each
- * with `#x,y,w,h`.
+ * What to look for, or to keep away from, as /search takes it: `FRAME`, `picture:ID` or `SOURCE@SECONDS`, each with
+ * `#x,y,w,h`.
  */
 
 /** @import { Moment } from "../core/api.js" */
@@ -23,14 +23,14 @@ export function parse(text) {
   const [what, part] = text.split("#")
   const region = part ? readRegion(part) : null
   if (what.startsWith("picture:")) return { kind: "picture", id: what.slice(8), time_s: 0, region }
-  if (!what.startsWith("moment:")) return { kind: "frame", id: what, time_s: 0, region }
-  const [id, time] = what.slice(7).split("@")
+  const [id, time] = what.split("@")
+  if (time === undefined) return { kind: "frame", id, time_s: 0, region }
   return { kind: "moment", id, time_s: Number(time) || 0, region }
 }
 
 /** @param {Example} example */
 export function write({ kind, id, time_s, region }) {
-  const what = { frame: id, picture: `picture:${id}`, moment: `moment:${id}@${round(time_s)}` }[kind]
+  const what = { frame: id, picture: `picture:${id}`, moment: `${id}@${round(time_s)}` }[kind]
   return region ? `${what}#${writeRegion(region)}` : what
 }
 
