@@ -6,6 +6,7 @@ import os
 import sys
 
 from lookalike.cli import evaluate, explore, frames, renew, search, serve, snapshot, train, upkeep  # noqa: F401
+from lookalike.cli.extras import advice
 from lookalike.cli.flags import app, fail
 from lookalike.errors import LookalikeError
 
@@ -16,6 +17,10 @@ def main(arguments: list[str] | None = None) -> None:
         app(arguments, result_action="return_value")
     except LookalikeError as error:
         fail(str(error))
+    except ModuleNotFoundError as error:
+        if (line := advice(error)) is None:
+            raise
+        fail(line)
     except KeyboardInterrupt as error:
         so_far = f": {error}" if str(error) else ""
         fail(f"interrupted{so_far}; what was done is kept, run it again to go on")

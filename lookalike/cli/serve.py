@@ -10,6 +10,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from lookalike.cli.extras import require
 from lookalike.cli.flags import EncoderFile, RunOn, app, fail
 
 
@@ -45,6 +46,7 @@ def serve(
     """Serve POST /embed and POST /search over HTTP, with a page at /ui."""
     from serving.settings import Settings, default_cache
 
+    require("bentoml")
     if workers < 1:
         fail(f"--workers is {workers}, expected at least 1", code=2)
     cache = cache or Path(os.environ.get("LOOKALIKE_CACHE") or default_cache(os.environ))
@@ -81,6 +83,8 @@ def demo(
     steps: Annotated[int, Parameter(help="Training steps.")] = 500,
 ) -> None:
     """Do all of it once: pretrain, export, index, serve, search, evaluate; and write a report to look at."""
+    for module in ("torch", "bentoml"):  # before footage is rendered
+        require(module)
     from lookalike.demo.tour import run_demo
 
     run_demo(sources, out, steps)

@@ -71,7 +71,7 @@ def _run_client_of_readme(place: Path) -> dict:
     for name in ("a.jpg", "b.png"):
         Image.open(place / "crop.jpg").save(place / name)
     told = "import json; print(json.dumps({'vectors': len(vectors), 'first': hits[0]['id']}))"
-    code = python_in_readme("lookalike.client") + told
+    code = python_in_readme("import Client") + told
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=place, check=True)
     return json.loads(process.stdout)
 
