@@ -25,7 +25,7 @@ from lookalike.footage.tracks import every_track
 from lookalike.index.schema import payload
 from lookalike.ingest import BATCH, QUEUE_FRAMES, OnFrames, OnReconnect, Summary
 from lookalike.runs import Runs
-from lookalike.sampling import Sampling
+from lookalike.sampling import USUAL, Sampling
 from lookalike.table import from_table, schema, to_table
 
 Embedded = tuple[Sequence[Frame], np.ndarray]  # and float32 (N, D)
@@ -36,8 +36,8 @@ class Job:
     """How footage is embedded. on_frames, on_reconnect: as for `index_footage`. summary: of what was done so far."""
 
     encoder: Encoder
-    sampling: Sampling
-    on_frames: OnFrames
+    sampling: Sampling = USUAL
+    on_frames: OnFrames = lambda frames: None
     on_reconnect: OnReconnect = lambda message: None
     summary: Summary = field(default_factory=Summary)
 

@@ -1,0 +1,47 @@
+"""Embed a folder of footage into a table, a row for each frame.
+
+python examples/to_dataframe.py recordings/ --encoder encoder.onnx
+
+The table is Arrow's, which Lookalike needs anyway: `table.to_pandas()` makes a pandas DataFrame of it, and
+`polars.from_arrow(table)` one of Polars.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import pyarrow as pa
+
+from lookalike import Encoder, find_sources
+from lookalike.embed import Job, embed_rows
+from lookalike.sampling import Sampling
+
+
+def embed_folder(folder: str, encoder: Encoder, fps: float | None = 1.0) -> pa.Table:
+    """Columns: id, source, camera, time_s (s), embedding (D float32). fps: frames of each second; None for all."""
+    sampling = Sampling(fps, regions=None)  # whole frames, not what moves in them
+    rows = embed_rows(find_sources([folder]), Job(encoder, sampling))
+    embedding = pa.list_(pa.float32(), encoder.spec.dim)
+    text = [(name, pa.string()) for name in ("id", "source", "camera")]
+    return pa.Table.from_pylist(list(rows), pa.schema([*text, ("time_s", pa.float64()), ("embedding", embedding)]))
+
+
+def vectors(table: pa.Table) -> np.ndarray:
+    """The embeddings as one array, float32 (N, D), each of length 1: their dot products are cosine similarities."""
+    column = table["embedding"].combine_chunks()
+    return column.flatten().to_numpy().reshape(len(table), -1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Embed a folder of footage into a table.")
+    parser.add_argument("folder")
+    parser.add_argument("--encoder", default="encoder.onnx")
+    arguments = parser.parse_args()
+    table = embed_folder(arguments.folder, Encoder(arguments.encoder))
+    print(table.drop_columns(["embedding"]).slice(0, 5))
+    print(f"{table.num_rows} rows; mean similarity of frames: {(vectors(table) @ vectors(table).T).mean():.3f}")
+
+
+if __name__ == "__main__":
+    main()
