@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from importlib.metadata import packages_distributions, requires
+from importlib.metadata import metadata, packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -37,11 +37,11 @@ def bare(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     ("verb", "module", "extra"),
     [
         ("pretrain a.mp4 --out run", "torch", "train"),
-        ("export run --out e.onnx", "torch", "train"),
+        ("export run --out e.onnx", "(torch|onnx)", "train"),
         ("refit e.onnx --footage a.mp4 --out f.onnx", "(torch|onnx)", "train"),
         ("evaluate e.onnx --footage a.mp4", "torch", "train"),
         ("evaluate e.onnx --images .", "torch", "train"),
-        ("demo --out demo", "(torch|matplotlib)", "train"),
+        ("demo --out demo", "torch", "train"),
         ("serve --encoder e.onnx", "bentoml", "serve"),
     ],
 )
@@ -61,7 +61,7 @@ def test_the_other_verbs_need_no_extra(tmp_path, tiny_encoder):
     assert (done.returncode, "no regions are stored" in done.stderr) == (0, True)
     for verb in ("stats", "verify", "outliers", "duplicates", f"search --at a.mp4@0 --encoder {tiny_encoder}"):
         done = bare(tmp_path, *verb.split(), "--index", "index")
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (done.returncode, "not installed" in done.stderr) == (0, False)
 
 
 def test_a_module_that_no_extra_brings_is_a_fault_of_ours(tmp_path):
@@ -84,3 +84,11 @@ def test_every_package_of_an_extra_has_its_modules_listed(extra):
         for distribution in distributions
     }
     assert wanted <= listed
+
+
+def test_what_the_readme_installs_is_a_form_that_pip_takes():
+    """`"lookalike[serve] @ ."` is not: what follows the @ has to be a URL."""
+    printed = re.findall(r"pip install ([^`\n]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    extras = [re.fullmatch(r'"(?:\.|lookalike)\[(\w+)\]"', words) for words in printed]
+    assert extras
+    assert {extra and extra[1] for extra in extras} <= set(metadata("lookalike").get_all("Provides-Extra", []))

@@ -89,6 +89,8 @@ def demo(
     steps: Annotated[int, Parameter(help="Training steps.")] = 500,
 ) -> None:
     """Do all of it once: pretrain, export, index, serve, search, evaluate; and write a report to look at."""
+    for module in ("torch", "bentoml"):  # before footage is rendered
+        require(module)
     from lookalike.demo.tour import run_demo
 
     run_demo(sources, out, steps)
