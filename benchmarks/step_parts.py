@@ -30,7 +30,7 @@ from lookalike.contract import Device
 from training.augment import policies
 from training.byol import tau_at
 from training.config import TrainConfig
-from training.feed import AHEAD, Batch, batches
+from training.feed import PREFETCHED, Batch, batches
 from training.optim import build_optimizer, lr_at
 from training.train import pick_bf16, pick_device, pick_forward
 
@@ -104,11 +104,11 @@ def rows(config: TrainConfig, device: torch.device, feed: Iterator[Batch], steps
     views = fresh()
     report("compiled, the same views again and again", compiled, lambda: views)
     with ThreadPoolExecutor(1) as thread:
-        ahead = deque(thread.submit(next, feed) for _ in range(AHEAD))
+        pending = deque(thread.submit(next, feed) for _ in range(PREFETCHED))
 
         def taken() -> Views:
-            ahead.append(thread.submit(next, feed))
-            return next(ahead.popleft().result().views(config.input_px))
+            pending.append(thread.submit(next, feed))
+            return next(pending.popleft().result().views(config.input_px))
 
         report("compiled, batches drawn in a thread", compiled, taken)
     if device.type == "cuda":
