@@ -1,9 +1,9 @@
-"""What a training step of the CIFAR-10 recipe waits for on a GPU: the step with a part left out, or done otherwise.
+"""Find what a training step of the CIFAR-10 recipe waits for on a GPU: time it with a part left out, or changed.
 
     python -m benchmarks.step_parts
 
-A row each: milliseconds of a step, median and range of three rounds; how long the main thread took to ask for one,
-which is all of it where the GPU waits for Python; and of that, the processor. Then the kernels of a step, by kind.
+A row each: milliseconds of a step, median and range of three rounds; the time that the main thread took to launch it,
+which is all of it if the GPU waits for Python; and its processor time. Then the kernels of a step, by kind.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def main(*, batch: int | None = None, steps: int = 30, device: Device = "auto") 
     config = dataclasses.replace(PRESETS["cifar10"], device=found.type)
     config = dataclasses.replace(config, batch=batch or config.batch)
     print(f"{describe(found)}\n")
-    print(f"| {config.arch}, batch {config.batch} | a step, ms | asked for in | processor |", flush=True)
+    print(f"| {config.arch}, batch {config.batch} | a step, ms | launched in | processor |", flush=True)
     print("|---|---|---|---|", flush=True)
     both = policies(config.views, config.crop_area_min, config.blur)
     with tempfile.TemporaryDirectory() as folder:
