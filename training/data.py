@@ -221,7 +221,7 @@ def _chunks(group: np.ndarray, weight: np.ndarray, batch: int, rng: np.random.Ge
 
 
 def _shuffled(group: np.ndarray, weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """As many rows as the group has, in random order; each floor or ceil of its share of the weight times.
+    """Draw as many rows as the group has, in random order; each as often as its weight says, rounded up or down.
 
     Source: systematic resampling, Carpenter, Clifford and Fearnhead, IEE Proceedings 1999.
     """

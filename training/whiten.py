@@ -1,6 +1,6 @@
 """Fit the linear layers of a head: suppress what a perturbed camera changes, keep what differs between pictures.
 
-Each picture is a class, and so is each track, so this needs no labels. Source: within-class covariance
+Each picture is a class, as is each track, so this needs no labels. Source: within-class covariance
 normalisation, Hatch and Stolcke, ICASSP 2006; the weight of each direction is that of probabilistic LDA, Ioffe, ECCV
 2006, section 2.
 """

@@ -25,7 +25,7 @@ SEED = 0
 class Choice:
     """Whether training helped. initial, trained: mAP of each in finding the same track later.
 
-    queries, tracks: how many. reason: why there is no query, if there is none.
+    queries, tracks: how many. reason: of a task without queries.
     """
 
     initial: float
