@@ -120,7 +120,7 @@ def evaluate(
     from lookalike.console import print_data
 
     if sum((bool(footage), bool(images), bool(train or test))) != 1:
-        fail("nothing to measure on: expected one of --footage, --images, or --train with --test", code=2)
+        fail("expected one of --footage, --images, or --train with --test", code=2)
     if bool(train) != bool(test):
         fail(f"{'--train' if train else '--test'} without {'--test' if train else '--train'}; give both", code=2)
     if finetune and (not train or encoder.is_file()):

@@ -140,7 +140,7 @@ def test_good_values_of_every_type_are_read(tmp_path):
 
 def test_a_recipe_names_no_code(tmp_path):
     (tmp_path / "a.toml").write_text('arch = "own.py:small"\n')
-    with pytest.raises(TrainingError, match=r"a\.toml: arch is code, own\.py:small; leave it out there"):
+    with pytest.raises(TrainingError, match=r"a\.toml: arch is code \(own\.py:small\), which a recipe may not name"):
         read_recipe(tmp_path / "a.toml")
 
 

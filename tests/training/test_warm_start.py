@@ -93,7 +93,7 @@ def test_pretrained_weights_without_a_network_say_how_to_get_them(monkeypatch: p
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
     said = refusal("resnet18", "pretrained")
     assert "no route to host" in said
-    assert "resnet18-f37072fd.pth here and give --init resnet18-f37072fd.pth" in said
+    assert "resnet18-f37072fd.pth here and pass --init resnet18-f37072fd.pth" in said
     assert "got --arch compact, expected a network with published weights" in refusal("compact", "pretrained")
 
 
