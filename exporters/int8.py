@@ -67,7 +67,7 @@ def quantize(fp32: Path, frames: np.ndarray, judge: Judge, on_attempt: Callable[
         on_attempt(f"int8, {config}: {missed or f'within the limits, top10 {parity.top10:.3f}'}")
         if not missed:
             return path, str(config)
-    config, parity = max(tried, key=lambda one: one[1].top10)
+    config, parity = max(tried, key=lambda attempt: attempt[1].top10)
     raise ExportError(
         f"int8 costs this encoder too much accuracy: not written: the best top10 is {parity.top10:.3f} with {config},"
         f" expected at least {judge.limits.top10}; use --precision fp32, calibrate on more footage, or accept less with"
@@ -81,11 +81,11 @@ def _configs(
     """Yield what to try next, given the results so far in `tried`."""
     yield QuantConfig()
     yield QuantConfig(CalibrationMethod.Percentile)
-    ranges = max(tried, key=lambda one: one[1].top10)[0].ranges
+    ranges = max(tried, key=lambda attempt: attempt[1].top10)[0].ranges
     layers = quantizer.convolutions
-    alone = {one: QuantConfig(ranges, tuple(other for other in layers if other != one)) for one in layers}
+    alone = {layer: QuantConfig(ranges, tuple(other for other in layers if other != layer)) for layer in layers}
     on_attempt(f"int8: measuring the cost of each of {len(layers)} convolutions")
-    agreement = {one: judge.agreement(quantizer.write(config)) for one, config in alone.items()}
+    agreement = {layer: judge.agreement(quantizer.write(config)) for layer, config in alone.items()}
     worst_first = sorted(layers, key=agreement.__getitem__)
     count = 1
     while count <= len(layers) / 2:

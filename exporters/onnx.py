@@ -191,6 +191,6 @@ def _finish(path: Path, spec: EncoderSpec, parity: Parity) -> EncoderSpec:
 def constants_digest(graph: onnx.GraphProto) -> str:
     """Return the SHA-256 of all constants, with ranges: two calibrations make two spaces."""
     digest = hashlib.sha256()
-    for tensor in sorted(graph.initializer, key=lambda one: one.name):
+    for tensor in sorted(graph.initializer, key=lambda tensor: tensor.name):
         digest.update(tensor.SerializeToString(deterministic=True))
     return digest.hexdigest()

@@ -72,9 +72,9 @@ def check_parity(wanted: np.ndarray, exported: Encoder, real: np.ndarray) -> Par
     wanted: embeddings of the PyTorch encoder, unit float32 (N, D).
     """
     got = [_embed_in_batches(exported, real, batch) for batch in BATCHES]
-    cosines = np.stack([(wanted * one).sum(1) for one in got])
+    cosines = np.stack([(wanted * embeddings).sum(1) for embeddings in got])
     mean = wanted.mean(0)
-    centred = np.stack([_cosine(wanted - mean, one - mean) for one in got])
+    centred = np.stack([_cosine(wanted - mean, embeddings - mean) for embeddings in got])
     return Parity(
         len(real),
         BATCHES,

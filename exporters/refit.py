@@ -91,7 +91,9 @@ class GraphFeatures:
     def __call__(self, images: Tensor) -> Features:
         pixels = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
         found = self._session.run(list(self._outputs.values()), {INPUT_NAME: pixels})
-        return {name: torch.from_numpy(np.asarray(one)) for name, one in zip(self._outputs, found, strict=True)}
+        return {
+            name: torch.from_numpy(np.asarray(features)) for name, features in zip(self._outputs, found, strict=True)
+        }
 
 
 def _padded(weight: Tensor, length: int) -> Tensor:
@@ -100,7 +102,7 @@ def _padded(weight: Tensor, length: int) -> Tensor:
 
 
 def _replace(model: onnx.ModelProto, name: str, tensor: Tensor) -> None:
-    initializer = next(one for one in model.graph.initializer if one.name == name)
+    initializer = next(tensor for tensor in model.graph.initializer if tensor.name == name)
     initializer.CopyFrom(numpy_helper.from_array(tensor.contiguous().numpy(), name))
 
 

@@ -196,7 +196,7 @@ def batch_indices(
     """
     weight = np.ones(len(camera)) if weight is None else weight
     groups = (
-        [np.flatnonzero(camera == one) for one in np.unique(camera[weight > 0])]
+        [np.flatnonzero(camera == number) for number in np.unique(camera[weight > 0])]
         if by_camera
         else [np.arange(len(camera))]
     )

@@ -53,7 +53,7 @@ def measure_run(
         found = evaluate_footage(contenders, gallery, labelled, Protocol(), track)
     except FootageError:
         found = evaluate_footage(contenders, gallery, None, Protocol(), track)
-    judged = any(one["verdict"] for one in found["measures"])
+    judged = any(measure["verdict"] for measure in found["measures"])
     if config.labelled:
         of_pictures = _measure_pictures(contenders, Path(config.labelled))
         verdicts = [of_pictures["verdict"], *([found["verdict"]] if judged else [])]
@@ -103,7 +103,7 @@ def _sample_frames(cache: FrameCache, fps: float, labelled: Labelled | None) -> 
     chosen = np.concatenate([seconds[start : start + STRETCH] for start in starts])
     clips = np.array([clip_of(name) for name in cache.sources])[cache.source]
     events = labelled.events if labelled else []
-    seen = [(clips == one.clip) & (one.start_s <= cache.time_s) & (cache.time_s <= one.end_s) for one in events]
+    seen = [(clips == event.clip) & (event.start_s <= cache.time_s) & (cache.time_s <= event.end_s) for event in events]
     shown = rows[np.any(seen, 0)] if seen else rows[:0]
     spaced = np.linspace(0, len(shown) - 1, min(FRAMES // 2, len(shown))).round().astype(int)
     return np.union1d(chosen, shown[spaced])

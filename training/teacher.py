@@ -47,4 +47,4 @@ def without_colour(embeddings: np.ndarray, teacher: Encoder) -> np.ndarray:
 
 def targets_of(teacher: Tensor | None, *rows: np.ndarray) -> Iterator[Tensor]:
     """Yield the teacher's targets of each list of rows, int64 (B,): float32 (B, T) each; nothing without a teacher."""
-    return (teacher[torch.from_numpy(one)] for one in rows) if teacher is not None else iter(())
+    return (teacher[torch.from_numpy(numbers)] for numbers in rows) if teacher is not None else iter(())

@@ -78,7 +78,7 @@ def sample_whole_tracks(track: np.ndarray, most: int) -> np.ndarray:
 def _pairs(active: list[_Track], boxes: np.ndarray, rows: np.ndarray, now_s: float) -> list[tuple[int, _Track]]:
     misfits = sorted(
         ((track.misfit(boxes[row], now_s), int(row), track) for row in rows for track in active),
-        key=lambda one: one[0],
+        key=lambda pair: pair[0],
     )
     taken: dict[int, _Track] = {}
     for misfit, row, track in misfits:

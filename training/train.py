@@ -201,7 +201,7 @@ def pick_bf16(precision: Precision, device: torch.device, network: nn.Module) ->
         return precision == "bf16"
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
-    depthwise = any(isinstance(one, nn.Conv2d) and one.groups > 1 for one in network.modules())
+    depthwise = any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in network.modules())
     return torch.cpu._is_avx512_bf16_supported() and not depthwise
 
 
@@ -276,8 +276,8 @@ def _interrupt_flag() -> Iterator[Callable[[], bool]]:
 
     def on_signal(number: int, frame: object) -> None:
         seen.append(number)
-        for one in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(one, signal.default_int_handler)
+        for caught in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(caught, signal.default_int_handler)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

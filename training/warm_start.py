@@ -179,6 +179,6 @@ def _read(path: Path) -> dict[str, Tensor]:
     for wrapper in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
-    if not isinstance(content, dict) or not all(isinstance(one, Tensor) for one in content.values()):
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise TrainingError(f"{path}: not a state dict; expected a mapping of names to tensors")
     return content
