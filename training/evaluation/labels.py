@@ -55,7 +55,7 @@ def read_events(path: Path) -> list[Event]:
         with io.TextIOWrapper(open_regular(path), "utf-8-sig", newline="") as file:  # spreadsheets put a BOM first
             rows = list(csv.DictReader(file))
         if not rows:
-            raise ValueError("no line with an event")
+            raise ValueError("no events")
         if any(None in row.values() for row in rows):
             raise ValueError("a line has too few columns")
         return [

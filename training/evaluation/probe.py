@@ -85,7 +85,7 @@ def find_pair(
             if names
         )
         raise FootageError(
-            f"--train and --test have different classes ({missing}): expected the same class folders in both"
+            f"--train and --test have different classes ({missing}); expected the same class folders in both"
         )
     return pair
 
