@@ -1,1 +1,1 @@
-"""Each claim of speed or quality in the documentation is one command here."""
+"""Commands that measure each claim of speed or quality in the documentation."""

@@ -1,12 +1,12 @@
-"""The CIFAR-10 recipe, measured by nearest neighbours on the test set, next to baselines and published figures.
+"""Measure the CIFAR-10 recipe by nearest neighbours on the test set, next to baselines and published figures.
 
     python -m benchmarks.cifar10 train-a.zip train-b.zip test.zip --seeds 0 --seeds 1
     python -m benchmarks.cifar10 train.zip test.zip --arch compact --subset 5000 --epochs 3 --batch 128
     python -m benchmarks.cifar10 train.zip test.zip --set views=simclr --set tau_end=0.99
 
-All are zips, or folders, of class folders, the last for testing; labels are used for measuring only. Features are the
-encoder's, before the projector, at length 1. A vote is of the k most similar training pictures: weighted by
-exp(similarity / .1) at k = 200, one voice each at k = 10.
+Arguments are zips or folders of class folders, the last for testing; labels are used for measuring only. Features are
+the encoder's, before the projector, at length 1. The k most similar training pictures vote: weighted by
+exp(similarity / .1) at k = 200, equally at k = 10.
 """
 
 from __future__ import annotations
@@ -128,21 +128,21 @@ def main(
     steps = steps or (epochs * epoch if epochs else config.steps)
     config = dataclasses.replace(config, steps=steps, checkpoint_every=every * epoch, monitor_every=0)
     print(f"{describe(pick_device(device))}\n")
-    told = ", ".join([f"seeds {', '.join(map(str, seeds))}", *set_])
+    about = ", ".join([f"seeds {', '.join(map(str, seeds))}", *set_])
     print(
         f"{config.arch}, {len(labelled.train):,} pictures, {steps} steps of {config.batch} ({steps / epoch:g} epochs),"
-        f" asked about {len(labelled.test):,}, {told}\n",
+        f" tested on {len(labelled.test):,}, {about}\n",
         flush=True,
     )
     if subset or gallery or questions or not _is_whole(config):
-        print("Only a trend: this is not the whole recipe, so it is not comparable with the published figures.\n")
+        print("This is not the whole recipe: do not compare it with the published figures.\n")
     runs = [train_and_measure(labelled, dataclasses.replace(config, seed=seed)) for seed in seeds]
     baselines = measure_baselines(labelled, config, seeds[0])
     print("\n".join([*_accuracies(baselines, runs), "", *_course(runs), "", *_time_to_goal(runs)]))
 
 
 def _is_whole(config: TrainConfig) -> bool:
-    """Whether it is the recipe that ships, as long or longer."""
+    """Return whether it is the recipe that ships, with as many steps or more."""
     whole = TrainConfig(**read_recipe(find_recipe("cifar10")))
     free = {name: getattr(config, name) for name in ("steps", "device", "seed", "checkpoint_every", "monitor_every")}
     return config.steps >= whole.steps and config == dataclasses.replace(whole, **free)
@@ -155,21 +155,19 @@ def read(
     gallery: int | None = None,
     questions: int | None = None,
 ) -> Labelled:
-    """All sets, in memory: 180 MB at 32 px. The last of `sources` is asked about, the others are trained on.
+    """Read all sets into memory: 180 MB at 32 px. The last of `sources` is for testing, the others for training.
 
     Raises: FootageError if there are fewer than two sources, or if their classes differ.
     """
     if len(sources) < 2:
-        raise FootageError(
-            f"got {len(sources)} set(s) of pictures, expected one or more to train on, then the test set"
-        )
+        raise FootageError(f"too few sets: got {len(sources)}, expected one or more to train on, then the test set")
     share = subset and -(-subset // (len(sources) - 1))
     limits = [share] * (len(sources) - 1) + [questions or (subset and max(10, subset // 5))]
     sets = [read_labelled(source, limit) for source, limit in zip(sources, limits, strict=True)]
     for source, (_, _, names) in zip(sources, sets, strict=True):
         if differing := sorted(set(names) ^ set(sets[0][2])):
             raise FootageError(
-                f"{source}: not the classes of {sources[0]} ({', '.join(differing)}), expected the same in each"
+                f"{source}: other classes than {sources[0]} ({', '.join(differing)}), expected the same in each"
             )
     train = [pixels.fit(picture, size_px) for pictures, _, _ in sets[:-1] for picture in pictures]
     test = [pixels.fit(picture, size_px) for picture in sets[-1][0]]
@@ -177,7 +175,7 @@ def read(
 
 
 def _evenly(count: int, limit: int | None) -> np.ndarray:
-    """At most `limit` of `count` rows, evenly spaced: int64. Each set has its classes in order, so all have a share."""
+    """Choose at most `limit` of `count` rows, evenly spaced: int64. Sets are ordered by class, so all have a share."""
     return np.linspace(0, count - 1, min(count, limit or count)).round().astype(int)
 
 
@@ -194,9 +192,9 @@ def measure_baselines(labelled: Labelled, config: TrainConfig, seed: int) -> dic
 
 
 def embedder(encoder: nn.Module, input_px: int) -> Callable[[list[np.ndarray]], np.ndarray]:
-    """The encoder's own features, before any head, at length 1: float32 (N, D).
+    """Return an embedder of the encoder's features, before any head, at length 1: float32 (N, D).
 
-    Pictures must be of one size already, input_px a side.
+    Pictures must have the size of the input, input_px a side.
     """
     device = next(encoder.parameters()).device
     encoder.eval()
@@ -213,7 +211,7 @@ def embedder(encoder: nn.Module, input_px: int) -> Callable[[list[np.ndarray]], 
 
 
 def train_and_measure(labelled: Labelled, config: TrainConfig) -> Run:
-    """Train with the trainer itself; every checkpoint that it leaves is measured at its next progress line."""
+    """Train with the trainer, and measure every checkpoint at the next progress line."""
     found, device = Run(config.seed), pick_device(config.device)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder, "run")

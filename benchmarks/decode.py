@@ -1,10 +1,10 @@
-"""What a JPEG costs before it is embedded, decoded in several ways, and whether the embeddings agree.
+"""Measure the cost of decoding a JPEG in several ways, and whether the embeddings agree.
 
     python -m benchmarks.decode encoder.onnx recordings/
 
-Ways take turns on the same JPEGs of 1280 x 720; the figure is processor time. The reference decodes all pixels and
-resizes them in one step. The project averages whole pixels first, and of an image lets the decoder leave out what a
-small input cannot show. simplejpeg, a binding of libjpeg-turbo, is installed for the run.
+The ways take turns on the same JPEGs of 1280 x 720; the figure is processor time. The reference decodes all pixels and
+resizes them in one step. The project averages whole pixels first, and lets the decoder skip detail of an image that a
+small input cannot show. simplejpeg, a binding of libjpeg-turbo, is installed temporarily.
 """
 
 from __future__ import annotations

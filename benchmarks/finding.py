@@ -1,12 +1,12 @@
-"""How well things are found again: pretrained weights, trained encoders and baselines, by the measures of `evaluate`.
+"""Compare pretrained weights, trained encoders and baselines by the measures of `evaluate`.
 
     python -m benchmarks.finding rendered
     python -m benchmarks.finding recordings/ --events recordings/events.csv --steps 300
     python -m benchmarks.finding rendered --steps 500 --vary frozen_views=6 --vary init=none,steps=300
 
 `rendered` renders the footage of lookalike.demo.benchmark. Without --steps nothing is trained: the encoder in question
-is the pretrained one, as it is, with a head fitted to the footage. Prints Markdown: mAP of every measure side by side,
-then a table of each measure, and by label. docs/footage.md says what they mean.
+is the pretrained one, with a head fitted to the footage. Prints Markdown: mAP of every measure side by side, then a
+table for each measure, and by label. docs/footage.md explains them.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def measure(
         )
     about = (
         f"{found['frames']:,} frames ({config.fps:g} a second) and {found['regions']:,} regions of {found['cameras']}"
-        f" camera(s); {count} seed(s); heads of the baselines fitted in {heads_s:.0f} s\n"
+        f" camera(s); {count} seed(s); fitting the heads of the baselines took {heads_s:.0f} s\n"
     )
     return [about, *report(found, seconds)]
 

@@ -3,9 +3,8 @@
     python -m benchmarks.images FOLDER_OF_CLASSES
     python -m benchmarks.images FOLDER_OF_CLASSES --init none --steps 200
 
-Trains without the labels, by a recipe, on the very pictures that are then asked for, each of all others: the class that
-most of its ten nearest have. All heads are fitted to these pictures. Prints a Markdown table; `benchmarks.things` makes
-such folders.
+Trains without labels, with a recipe, on the same pictures that kNN then classifies, leave-one-out by ten nearest
+neighbours. All heads are fitted to these pictures. Prints a Markdown table; `benchmarks.things` makes such folders.
 """
 
 from __future__ import annotations

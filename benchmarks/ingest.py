@@ -1,11 +1,11 @@
-"""Frames a second from recordings into an index, beside its stages alone and beside the loop that one writes first.
+"""Measure frames a second from recordings into an index, compared with single stages and with a plain loop.
 
     python -m benchmarks.ingest encoder.onnx recordings/gate.mp4
 
-Everything takes turns on every frame of the same videos: decoding alone (PyAV), decoding and making small, encoding
+All take turns on every frame of the same videos: decoding alone (PyAV), decoding and making small, encoding
 alone (frames in memory, batches of 32), `lookalike index` into a new embedded index, and a plain loop: OpenCV reads a
 frame, Pillow resizes it, the session runs it, and the Qdrant client stores it in its local mode. OpenCV is installed
-for the run. Then the first of the videos, repeated to an hour: its key frames alone, decoded and indexed; and the most
+temporarily. Then the first of the videos, repeated to an hour: its key frames alone, decoded and indexed; and the most
 memory that `lookalike index --fps 1` takes for a minute of it and for the hour.
 """
 

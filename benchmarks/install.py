@@ -1,4 +1,4 @@
-"""What a benchmark compares with, installed for the run where nothing else sees it."""
+"""Install what a benchmark compares with, temporarily and visible to the benchmark only."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def install(requirement: str, folder: Path, without: str) -> None:
-    """Install a package, without what it requires, and let this process import it.
+    """Install a package without its dependencies, and let this process import it.
 
-    without: the flag that leaves it out, for who has no package index. Exits with a line if it cannot be installed.
+    without: the flag that leaves it out, for machines without a package index. Exits with a message on failure.
     """
     command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
     if subprocess.run([*command, requirement], check=False).returncode:

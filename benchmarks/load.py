@@ -1,8 +1,8 @@
-"""A load generator that costs little itself: prepared bytes over kept connections, answers read and counted.
+"""Generate load at low cost: prepared bytes over persistent connections; responses are read and counted.
 
     python -m benchmarks.load 127.0.0.1 3000 /embed image/jpeg 32 10 < pictures.pickle
 
-Prints one JSON line; it runs as a process of its own, so that it shares no interpreter with what it measures.
+Prints one JSON line; it runs in a separate process, so that it shares no interpreter with what it measures.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The machine and the clock: what every number of a benchmark needs beside it."""
+"""Describe the machine and measure time, for every benchmark."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 
-CPU_INFO = Path("/proc/cpuinfo")  # Linux; elsewhere the platform's own name has to do
+CPU_INFO = Path("/proc/cpuinfo")  # Linux; elsewhere the platform's name is used
 
 
 def describe(device: torch.device) -> str:
-    """One line: processor, GPU, threads, load, torch, date."""
+    """Describe the machine in one line: processor, GPU, threads, load, torch, date."""
     cpu = (
         f"{_cpu_name()}, {os.cpu_count()} CPUs, {torch.get_num_threads()} torch threads, load {os.getloadavg()[0]:.1f}"
     )
@@ -36,7 +36,7 @@ def _cpu_name() -> str:
 
 @dataclass(frozen=True)
 class Spent:
-    """What something took: seconds on the clock, and of all processors together, of this process and its children."""
+    """Seconds on the clock, and of all processors together, of this process and its children."""
 
     wall_s: float
     cpu_s: float
@@ -53,7 +53,7 @@ class Spent:
 
 
 def _cpu_s(child: BaseProcess) -> float:
-    """Of another process, from Linux's own account of it; nan where there is none. Source: proc_pid_stat(5)."""
+    """Read the processor time of another process on Linux; nan elsewhere. Source: proc_pid_stat(5)."""
     stat = Path(f"/proc/{child.pid}/stat")
     if not stat.exists():
         return float("nan")

@@ -1,11 +1,11 @@
-"""How soon the page answers: from the drop of a picture to the first answer on the screen, in a real browser.
+"""Measure the time from dropping a picture on the page to the first hit on the screen, in a real browser.
 
     python -m benchmarks.page encoder.onnx recordings/
 
-The index holds two frames of each second of the recordings, and then as many copies of them as it takes: files of their
-own, of cameras of their own, each a day later, whose vectors are those of the originals, perturbed (cosine about .96).
-Pictures are frames of the recordings, JPEGs of 768 x 432, each dropped on an empty page. Served by `lookalike serve`,
-with no picture cut beforehand.
+The index holds two frames of each second of the recordings, and copies of them up to the wanted size: separate files of
+separate cameras, each a day later, whose vectors are those of the originals, perturbed (cosine about .96). Pictures are
+frames of the recordings, JPEGs of 768 x 432, each dropped on an empty page of `lookalike serve`, without cached
+thumbnails.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Lightly's BYOL as its documentation writes it, to be timed beside ours. Imports lightly, which nothing else needs.
+"""Lightly's BYOL, following its documentation, to be timed next to ours. Imports lightly, which nothing else needs.
 
 Source: docs.lightly.ai, examples/byol; its transforms take our policies' distributions.
 """
@@ -85,7 +85,7 @@ class Network(nn.Module):
 
 
 class Peer:
-    """Trains when asked to; between times its workers have nothing to do."""
+    """Trains on demand; in between its workers are idle."""
 
     def __init__(self, cache: FrameCache, config: TrainConfig, device: torch.device) -> None:
         torch.manual_seed(config.seed)
@@ -97,10 +97,10 @@ class Peer:
         self._loaders: dict[int, DataLoader] = {}
 
     def run(self, steps: int) -> Spent:
-        """Take so many steps. Returns: what they took, with the workers as far ahead before as after."""
-        ahead = WORKERS * PREFETCH
-        views = iter(self._loader(ahead + steps + ahead))
-        for _ in range(ahead):
+        """Take `steps` steps. Returns: their time, with as many prefetched batches before as after."""
+        prefetched = WORKERS * PREFETCH
+        views = iter(self._loader(prefetched + steps + prefetched))
+        for _ in range(prefetched):
             self._step(next(views))
         self._wait()
         started = Spent.so_far()

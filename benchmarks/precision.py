@@ -1,9 +1,9 @@
-"""What each precision of an exported run costs and gives: size, speed, and agreement on frames of its footage.
+"""Compare the precisions of an exported run: size, speed, and agreement on frames of its footage.
 
     python -m benchmarks.precision run
 
-Agreement is what every export measures of itself (exporters.parity), on up to 256 frames; nothing is refused here for
-its neighbours, and those that would be are set in brackets. Speed is on a CPU, all threads, batches of 16, in turns.
+Agreement is the parity of every export (exporters.parity), on up to 256 frames; files below the limit of top10 are
+written here, too, with brackets. Speed is on a CPU, all threads, batches of 16, in turns.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What regions of frames cost, by an index of each kind, filled as `lookalike index` does.
+"""Measure the cost of regions with an index of each kind, filled as `lookalike index` does.
 
     python -m benchmarks.regions encoder.onnx recordings/
 
-What they find is measured by benchmarks.finding.
+benchmarks.finding measures what they find.
 """
 
 from __future__ import annotations

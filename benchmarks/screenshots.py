@@ -1,4 +1,4 @@
-"""Pictures of each view of the page, wide and narrow, light and dark, over rendered recordings of four cameras.
+"""Take screenshots of each view of the page, wide and narrow, light and dark, over rendered recordings of four cameras.
 
 python -m benchmarks.screenshots encoder.onnx docs/page
 python -m benchmarks.screenshots report demo/report.html docs/report.png  # the top of the demo's report

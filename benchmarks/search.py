@@ -1,12 +1,12 @@
-"""Searches over 200,000 frames: how long, how many of the nearest are found, and what an index costs to open.
+"""Measure searches over 200,000 frames: latency, recall, and the cost of opening an index.
 
     python -m benchmarks.search
     python -m benchmarks.search weights
 
-Frames are made: 50 cameras, each a random direction; clips of 400 frames, two a second, each near its camera's
+Frames are synthetic: 50 cameras, each a random direction; clips of 400 frames, two a second, each near its camera's
 direction (two clips of a camera have a cosine of about .8); within a clip a random walk, so that neighbours have a
-cosine of .99 and frames 100 s apart one of .83. Beside the embedded engine: the Qdrant client's local mode, on fewer
-frames (it takes minutes for all), and exact search in numpy, which is also what recall is measured against. At the end
+cosine of .99 and frames 100 s apart one of .83. It compares the embedded engine with the Qdrant client's local mode,
+on fewer frames (it takes minutes for all), and with exact search in numpy, which is the reference of recall. At the end
 the index of a service takes 20,000 more frames and builds its graph anew, while searches come at a steady rate, timed
 from when each was due. `weights` measures recall where the parts of an embedding are weighed at query time, though the
 graph was built for all of them alike: each part is made as above, at random and apart from the others.

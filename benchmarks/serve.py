@@ -1,10 +1,10 @@
-"""Images a second through the service, beside the same work without HTTP and beside other servers.
+"""Measure images a second through the service, compared with the same work without HTTP and with other servers.
 
     python -m benchmarks.serve encoder.onnx recordings/ --clients 32
 
-Everything takes turns: a loop that decodes and runs without HTTP (the limit), our service, and others with the same
-ONNX file, pictures and load; a row is the median of its rounds. JPEGs of 768 x 432 come from a process of its own, over
-kept connections. The others are installed for the run into a folder of their own.
+All take turns: a loop that decodes and runs without HTTP (the limit), our service, and others with the same ONNX file,
+pictures and load; a row is the median of its rounds. JPEGs of 768 x 432 come from a separate process, over persistent
+connections. The others are installed temporarily into a separate folder.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def largest_mb(group: int) -> float:
 
 
 def install(requirements: list[str], environment: Path) -> str:
-    """Install where nothing else sees it, beside what is installed here. Returns: the Python that has both."""
+    """Install into a separate environment on top of this one. Returns: the Python that has both."""
     uv, python = [sys.executable, "-m", "uv"], environment / "bin" / "python"
     commands = [
         [*uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(environment)],

@@ -1,9 +1,9 @@
-"""What a training step of the CIFAR-10 recipe waits for on a GPU: the step with a part left out, or done otherwise.
+"""Find what a training step of the CIFAR-10 recipe waits for on a GPU: time it with a part left out, or changed.
 
     python -m benchmarks.step_parts
 
-A row each: milliseconds of a step, median and range of three rounds; how long the main thread took to ask for one,
-which is all of it where the GPU waits for Python; and of that, the processor. Then the kernels of a step, by kind.
+A row each: milliseconds of a step, median and range of three rounds; the time that the main thread took to launch it,
+which is all of it if the GPU waits for Python; and its processor time. Then the kernels of a step, by kind.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from lookalike.contract import Device
 from training.augment import policies
 from training.byol import tau_at
 from training.config import TrainConfig
-from training.feed import AHEAD, Batch, batches
+from training.feed import PREFETCHED, Batch, batches
 from training.optim import build_optimizer, lr_at
 from training.train import pick_bf16, pick_device, pick_forward
 
@@ -76,7 +76,7 @@ def main(*, batch: int | None = None, steps: int = 30, device: Device = "auto") 
     config = dataclasses.replace(PRESETS["cifar10"], device=found.type)
     config = dataclasses.replace(config, batch=batch or config.batch)
     print(f"{describe(found)}\n")
-    print(f"| {config.arch}, batch {config.batch} | a step, ms | asked for in | processor |", flush=True)
+    print(f"| {config.arch}, batch {config.batch} | a step, ms | launched in | processor |", flush=True)
     print("|---|---|---|---|", flush=True)
     both = policies(config.views, config.crop_area_min, config.blur)
     with tempfile.TemporaryDirectory() as folder:
@@ -104,11 +104,11 @@ def rows(config: TrainConfig, device: torch.device, feed: Iterator[Batch], steps
     views = fresh()
     report("compiled, the same views again and again", compiled, lambda: views)
     with ThreadPoolExecutor(1) as thread:
-        ahead = deque(thread.submit(next, feed) for _ in range(AHEAD))
+        pending = deque(thread.submit(next, feed) for _ in range(PREFETCHED))
 
         def taken() -> Views:
-            ahead.append(thread.submit(next, feed))
-            return next(ahead.popleft().result().views(config.input_px))
+            pending.append(thread.submit(next, feed))
+            return next(pending.popleft().result().views(config.input_px))
 
         report("compiled, batches drawn in a thread", compiled, taken)
     if device.type == "cuda":

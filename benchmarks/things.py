@@ -1,12 +1,11 @@
-"""Folders of pictures by class, for `benchmarks.images`: rendered things, or frames of clips.
+"""Make folders of pictures by class for `benchmarks.images`: rendered things, or frames of clips.
 
     python -m benchmarks.things render FOLDER --count 40
     python -m benchmarks.things render FOLDER --count 16 --by product
     python -m benchmarks.things cut FOLDER CLIPS --count 12
 
-`render` draws the eight kinds of thing that the demo's cameras see, each picture with another colour, pose, size, place
-and light; by product, a class is a kind in one colour. `cut` takes frames of each clip, evenly spaced over it; the
-clip's name is the class.
+`render` draws the eight kinds of things of the demo, each picture with random colour, pose, size, place and light; by
+product, a class is a kind in one colour. `cut` takes evenly spaced frames of each clip; the clip's name is the class.
 """
 
 from __future__ import annotations

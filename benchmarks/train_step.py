@@ -1,13 +1,13 @@
-"""Images per second of the whole training step, next to what the machine could do, and to a peer.
+"""Measure images per second of the whole training step, compared with the machine's limit and with a peer.
 
     python -m benchmarks.train_step
     python -m benchmarks.train_step --preset cifar10 --device cpu --batch 8
 
-Ours is `training.train.train` itself, timed from one of its progress lines to the next. The peer is lightly's BYOL as
-its documentation writes it: its heads, loss, target update and transforms (torchvision's, on PIL pictures), in a
-DataLoader with workers, round a network, optimiser, batch, precision and size equal to ours. Both see the same pictures
-in memory, and run in turns, in one process. Where other jobs share the processors, the ratio of processor time is the
-one to read: more processes, as the peer has, get a larger share of a busy machine.
+Ours is `training.train.train` itself, timed from one of its progress lines to the next. The peer is lightly's BYOL,
+following its documentation: its heads, loss, target update and transforms (torchvision's, on PIL pictures), in a
+DataLoader with workers, with a network, optimiser, batch, precision and size equal to ours. Both see the same pictures
+in memory, and run in turns, in one process. On a shared machine, read the ratio of processor time: the peer has more
+processes, which get a larger share of a busy machine.
 
 The lower bound is the step's arithmetic at the speed of a large matrix product.
 """
@@ -42,7 +42,7 @@ from training.optim import build_optimizer, lr_at
 from training.train import RECORD_EVERY, Progress, pick_bf16, pick_compile, pick_device, pick_forward, train
 from training.warm_start import settle
 
-PEER = ("lightly==1.6.0", "lightning-utilities==0.15.3")  # all that its BYOL imports, beside torch and torchvision
+PEER = ("lightly==1.6.0", "lightning-utilities==0.15.3")  # all that its BYOL imports, except torch and torchvision
 Preset = Literal["compact-cpu", "cifar10"]
 PRESETS: dict[Preset, TrainConfig] = {
     # The views and the normalisation that the peer has too.
@@ -149,7 +149,7 @@ def take_turns(
 
 
 def stages(cache: FrameCache, config: TrainConfig, device: torch.device) -> dict[str, float]:
-    """Seconds per step of each stage: the functions of `train` in its order, in a run of their own for these shares."""
+    """Time each stage per step: the functions of `train` in its order, measured separately."""
     network = build_network(config, device)
     optimizer = build_optimizer(network, config)
     forward = pick_forward(network, config, device)

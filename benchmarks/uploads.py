@@ -1,9 +1,9 @@
-"""What is found by a picture that is sent and not stored: as it is, by what differs in it, and as a search decides.
+"""Measure searches by uploaded pictures: by the whole picture, by its difference, and as a search decides.
 
     python -m benchmarks.uploads encoder.onnx recordings/ --events recordings/events.csv
 
-Every other event of each label is kept out of the index; three pictures of each of those are asked. Of the first five
-hits that lie in an event, the share with the same label. Prints a Markdown table; docs/regions.md says more.
+Every other event of each label is kept out of the index, and three pictures of each are queries. Of the first five hits
+in events, it measures the share with the same label. Prints a Markdown table; docs/regions.md explains it.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def measure(
 def table(found: Sequence[Found]) -> list[str]:
     """Markdown, a row for each thing, and one for all that is not an empty scene."""
     lines = [
-        f"| | queries | asked by the difference | P@{FIRST}, as they are | P@{FIRST}, now | always by the difference |",
+        f"| | queries | by the difference | P@{FIRST}, whole picture | P@{FIRST}, now | always by the difference |",
         "|---|---|---|---|---|---|",
     ]
     groups = {name: [one for one in found if one.name == name] for name in sorted({one.name for one in found})}

@@ -1,4 +1,4 @@
-"""Settings of training that a benchmark's command line changes, as NAME=VALUE."""
+"""Change settings of training by NAME=VALUE on a benchmark's command line."""
 
 from __future__ import annotations
 

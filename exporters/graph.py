@@ -1,4 +1,4 @@
-"""A PyTorch encoder -> the ONNX graph that the contract asks for."""
+"""Convert a PyTorch encoder to the ONNX graph of the contract."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.head import EncoderWithHead, with_fused_encoder
 
 
 class Clamp(nn.Module):
-    """As nn.Hardtanh, of which ReLU6 is one: the exporter follows it faster, and writes the same Clip."""
+    """Replaces nn.Hardtanh, such as ReLU6: the exporter traces it faster, and writes the same Clip."""
 
     def __init__(self, least: float, most: float) -> None:
         super().__init__()
@@ -25,13 +25,13 @@ class Clamp(nn.Module):
 
 
 class HalfNetwork(nn.Module):
-    """An encoder whose network computes in float16, between pictures and features in float32.
+    """An encoder whose network computes in float16, from pictures to features in float32.
 
-    What is done to pixels before it, and to features after it, keeps its precision: there is little of it to compute.
+    Normalisation and head stay float32, since they are cheap.
     """
 
     def __init__(self, encoder: nn.Sequential) -> None:
-        """encoder: as training.encoders.build_encoder makes it, [normalisation, network]."""
+        """encoder: from training.encoders.build_encoder, [normalisation, network]."""
         super().__init__()
         self.normalisation, self.network = encoder[0], encoder[1].half()
 
@@ -40,7 +40,7 @@ class HalfNetwork(nn.Module):
 
 
 def in_half(encoder: EncoderWithHead) -> EncoderWithHead:
-    """The same encoder in float16; `encoder` itself stays as it is."""
+    """Copy the encoder in float16."""
     half = copy.deepcopy(encoder)
     assert isinstance(half.encoder, nn.Sequential)
     half.encoder = HalfNetwork(half.encoder)
@@ -48,7 +48,7 @@ def in_half(encoder: EncoderWithHead) -> EncoderWithHead:
 
 
 def quick_to_trace(encoder: EncoderWithHead, input_px: int) -> EncoderWithHead:
-    """A copy that gives the same, of fewer and simpler layers: the exporter follows each of them several times."""
+    """Copy the encoder with fewer and simpler layers: the exporter traces each of them several times."""
     simple = with_fused_encoder(encoder, input_px)
     for module in list(simple.modules()):
         for name, part in list(module.named_children()):
@@ -58,10 +58,10 @@ def quick_to_trace(encoder: EncoderWithHead, input_px: int) -> EncoderWithHead:
 
 
 def to_onnx(encoder: EncoderWithHead, spec: EncoderSpec) -> onnx.ModelProto:
-    """The whole way from uint8 (N, S, S, 3) to unit float32 (N, D), for any N, checked, with its spec."""
+    """Convert the encoder, from uint8 (N, S, S, 3) to unit float32 (N, D) for any N; check it and add its spec."""
     example = torch.zeros(2, spec.input_px, spec.input_px, 3, dtype=torch.uint8)
     model = trace(encoder, example, INPUT_NAME, OUTPUT_NAME)
-    # The exporter records this machine's paths and a stack trace for every node: nobody else's business.
+    # The exporter records this machine's paths and a stack trace for every node: remove them.
     for node in model.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
@@ -74,5 +74,5 @@ def to_onnx(encoder: EncoderWithHead, spec: EncoderSpec) -> onnx.ModelProto:
 
 
 def write_spec(model: onnx.ModelProto, spec: EncoderSpec) -> None:
-    """Let the file say what it is; what it said before goes."""
+    """Write the spec into the model's metadata, replacing it."""
     onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})

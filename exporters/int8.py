@@ -1,7 +1,7 @@
-"""fp32 graph -> int8: static quantisation of convolutions, per channel, calibrated on the user's own frames.
+"""Quantise an fp32 graph to int8: static, convolutions only, per channel, calibrated on the user's frames.
 
-Quantise and dequantise nodes stand around each convolution, and what only carries its numbers on (Relu, Clip, MaxPool,
-sums of two branches): the runtime makes integer kernels of them. What is done to pixels, and the head, stay fp32.
+Quantise and dequantise nodes surround each convolution and the nodes that only pass its values on (Relu, Clip, MaxPool,
+sums of two branches); the runtime fuses them into integer kernels. Normalisation and head stay fp32.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BATCH = 16  # frames per calibration run; the histograms of onnxruntime take who
 
 @dataclass(frozen=True)
 class QuantConfig:
-    """One way to quantise. ranges: how those of activations are taken. kept: convolutions that stay fp32."""
+    """One way to quantise. ranges: how ranges of activations are chosen. kept: convolutions that stay fp32."""
 
     ranges: CalibrationMethod = CalibrationMethod.MinMax
     kept: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class QuantConfig:
 
 @dataclass(frozen=True)
 class Judge:
-    """Measures a file. parity: in full. agreement: roughly and fast, higher is better. limits: of the parity."""
+    """Measures a file. parity: in full. agreement: a fast estimate, higher is better. limits: of the parity."""
 
     parity: Callable[[Path], Parity]
     agreement: Callable[[Path], float]
@@ -48,14 +48,14 @@ class Judge:
 
 
 def quantize(fp32: Path, frames: np.ndarray, judge: Judge, on_attempt: Callable[[str], None]) -> tuple[Path, str]:
-    """Quantise as much as agrees with the PyTorch encoder, and no more.
+    """Quantise as many convolutions as the limits of the parity allow.
 
-    In order: all convolutions with the ranges that were seen; with the ranges of all but the rarest values; and then
-    without the convolutions that cost most agreement, 1, 2, 4 and so on, up to half of them.
-    fp32: the exported file; what is made lies beside it. frames: uint8 (N, S, S, 3) to calibrate on.
-    on_attempt: gets a line for each way tried.
-    Returns: the file, and how it was made in words.
-    Raises: ExportError if no way holds the limits.
+    It tries, in order: all convolutions with the full ranges; with the ranges of all but the rarest values; then
+    without the convolutions that cost most agreement: 1, 2, 4 and so on, up to half of them.
+    fp32: the exported file; the result is written next to it. frames: uint8 (N, S, S, 3) to calibrate on.
+    on_attempt: called with a line for each attempt.
+    Returns: the file, and a description of how it was made.
+    Raises: ExportError if no attempt is within the limits.
     """
     quantizer = Quantizer(fp32, frames, fp32.parent)
     tried: list[tuple[QuantConfig, Parity]] = []
@@ -64,28 +64,28 @@ def quantize(fp32: Path, frames: np.ndarray, judge: Judge, on_attempt: Callable[
         parity = judge.parity(path)
         tried.append((config, parity))
         missed = parity.shortfall(judge.limits)
-        on_attempt(f"int8, {config}: {missed or f'holds, top10 {parity.top10:.3f}'}")
+        on_attempt(f"int8, {config}: {missed or f'within the limits, top10 {parity.top10:.3f}'}")
         if not missed:
             return path, str(config)
-    config, parity = max(tried, key=lambda one: one[1].top10)
+    config, parity = max(tried, key=lambda attempt: attempt[1].top10)
     raise ExportError(
-        f"int8 costs this encoder too much: not written: at best, top10 is {parity.top10:.3f} with {config}, expected"
-        f" at least {judge.limits.top10}; use --precision fp32, train on more footage to calibrate on, or, if your own"
-        f" `lookalike evaluate` allows, accept less by --min-top10"
+        f"int8 costs this encoder too much accuracy: not written: the best top10 is {parity.top10:.3f} with {config},"
+        f" expected at least {judge.limits.top10}; use --precision fp32, calibrate on more footage, or accept less with"
+        f" --min-top10 after checking with `lookalike evaluate`"
     )
 
 
 def _configs(
     quantizer: Quantizer, judge: Judge, tried: list[tuple[QuantConfig, Parity]], on_attempt: Callable[[str], None]
 ) -> Iterator[QuantConfig]:
-    """What to try next; `tried` fills up meanwhile."""
+    """Yield what to try next, given the results so far in `tried`."""
     yield QuantConfig()
     yield QuantConfig(CalibrationMethod.Percentile)
-    ranges = max(tried, key=lambda one: one[1].top10)[0].ranges
+    ranges = max(tried, key=lambda attempt: attempt[1].top10)[0].ranges
     layers = quantizer.convolutions
-    alone = {one: QuantConfig(ranges, tuple(other for other in layers if other != one)) for one in layers}
-    on_attempt(f"int8: what each of {len(layers)} convolutions costs")
-    agreement = {one: judge.agreement(quantizer.write(config)) for one, config in alone.items()}
+    alone = {layer: QuantConfig(ranges, tuple(other for other in layers if other != layer)) for layer in layers}
+    on_attempt(f"int8: measuring the cost of each of {len(layers)} convolutions")
+    agreement = {layer: judge.agreement(quantizer.write(config)) for layer, config in alone.items()}
     worst_first = sorted(layers, key=agreement.__getitem__)
     count = 1
     while count <= len(layers) / 2:
@@ -94,7 +94,7 @@ def _configs(
 
 
 class Quantizer:
-    """Quantises one graph in several ways; calibration is done once for each way of taking ranges."""
+    """Quantises one graph in several ways; it is calibrated once for each way of choosing ranges."""
 
     def __init__(self, fp32: Path, frames: np.ndarray, folder: Path) -> None:
         """fp32: the exported file. frames: uint8 (N, S, S, 3), N at least 1, to calibrate on. folder: for its files."""
@@ -108,7 +108,7 @@ class Quantizer:
         self.convolutions = [node.name for node in self._graph.node if node.op_type == "Conv"]
 
     def write(self, config: QuantConfig) -> Path:
-        """Quantise. Returns: the file, which the next call writes anew."""
+        """Quantise. Returns: the file, which the next call overwrites."""
         path = self._folder / "int8.onnx"
         chosen = quantisable(self._graph, config.kept)
         with _quiet():
@@ -118,7 +118,7 @@ class Quantizer:
                 _Batches(self._frames),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
-                # Eight bits of weights: lookalike.runtime keeps them from overflowing on CPUs without VNNI.
+                # Eight-bit weights: lookalike.runtime keeps them from overflowing on CPUs without VNNI.
                 reduce_range=False,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
@@ -131,7 +131,7 @@ class Quantizer:
 
 
 def quantisable(graph: onnx.GraphProto, kept: Collection[str] = ()) -> list[str]:
-    """Names of the nodes to quantise: convolutions not among `kept`, and what passes only their numbers on."""
+    """List the nodes to quantise: convolutions not in `kept`, and nodes that only pass their values on."""
     chosen: dict[str, str] = {}  # output -> node
     constants = {tensor.name for tensor in graph.initializer} | {
         name for node in graph.node if node.op_type == "Constant" for name in node.output
@@ -146,7 +146,7 @@ def quantisable(graph: onnx.GraphProto, kept: Collection[str] = ()) -> list[str]
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The quantiser logs advice for its callers, and prints on standard output, which is for data."""
+    """Silence the quantiser, which logs advice and prints on standard output, which is for data."""
     logging.disable(logging.WARNING)
     try:
         with redirect_stdout(io.StringIO()):

@@ -1,4 +1,4 @@
-"""Write the ONNX file, check it against the PyTorch encoder on real frames, and only then give it its name."""
+"""Write the ONNX file: verify it against the PyTorch encoder on real frames before it gets its name."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from training.pictures import fit_all, sample_rows
 from training.trained import load_trained
 
 VERIFIED = 256  # frames, at most
-CALIBRATED = 256  # frames, others than those, at most
-NAMED = 3  # sources, of those that a head was fitted to
-ROUGH = 32  # frames, of those that are verified on, to rank layers by
+CALIBRATED = 256  # other frames, at most
+NAMED = 3  # sources that the spec names, of those that a head was fitted to
+ROUGH = 32  # frames that layers are ranked by
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written, and how well it agrees. note: how it was made, where there was a choice."""
+    """The file that was written, and its parity. note: how it was quantised, if it was."""
 
     path: Path
     spec: EncoderSpec
@@ -45,8 +45,8 @@ class Exported:
     note: str = ""
 
     def to_json(self) -> str:
-        told = {"encoder": str(self.path), "space": self.spec.space, "precision": self.spec.precision}
-        return json.dumps(told | ({"note": self.note} if self.note else {}) | {"parity": self.parity.to_dict()})
+        facts = {"encoder": str(self.path), "space": self.spec.space, "precision": self.spec.precision}
+        return json.dumps(facts | ({"note": self.note} if self.note else {}) | {"parity": self.parity.to_dict()})
 
 
 def _nothing(line: str) -> None: ...
@@ -65,11 +65,11 @@ def export_run(
     """Export the online encoder of a training run.
 
     arch: as for `TrainConfig.load`.
-    footage: what its head is fitted to, and verified on, if that is not what the run was trained on.
-    on_attempt: gets a line for each way of quantising that is tried. min_top10: the share of nearest neighbours that
-    must agree, where it is not parity.LIMITS that says so. on_fit: see head.OnFit.
-    Raises: TrainingError if the run is incomplete; ExportError if the file does not agree with the encoder:
-    then nothing is left at `out`.
+    footage: what the head is fitted to and verified on; None for the footage of the run.
+    on_attempt: called with a line for each way of quantising. min_top10: share of nearest neighbours that must agree;
+    None for that of parity.LIMITS. on_fit: see head.OnFit.
+    Raises: TrainingError if the run is incomplete; ExportError if the file does not agree with the encoder; then
+    `out` is unchanged.
     """
     encoder, config = load_trained(run, arch, on_fit)
     steps = int(load_checkpoint(run / CHECKPOINT)["step"])
@@ -83,7 +83,7 @@ def export_run(
 
 
 def in_words(sources: Sequence[str]) -> str:
-    """The first few names, and how many there are."""
+    """List the first few names, and how many more there are."""
     names = [Path(source).name for source in sources[:NAMED]]
     more = len(sources) - len(names)
     return ", ".join(names) + (f" and {more:,} more" if more else "")
@@ -92,9 +92,9 @@ def in_words(sources: Sequence[str]) -> str:
 def describe(
     encoder: EncoderWithHead, config: TrainConfig, steps: int, frames: int, sources: Sequence[str]
 ) -> EncoderSpec:
-    """What an fp32 file of this encoder says about itself.
+    """Make the spec of an fp32 file of this encoder.
 
-    frames: how many it was trained on. sources: what its head was fitted to.
+    frames: number that it was trained on. sources: what its head was fitted to.
     """
     return EncoderSpec(
         name=f"{config.arch.rpartition(':')[2]}-{config.input_px}",
@@ -123,9 +123,9 @@ def export(
 ) -> Exported:
     """Write, verify, and move to `out`.
 
-    frames: the footage's, at least two, uint8 (N, C, C, 3). An even sample of them is what is verified on; int8 is
-    calibrated on others, which lie between these.
-    Raises: ExportError if the parity does not hold, or the file cannot be written.
+    frames: of the footage, at least two, uint8 (N, C, C, 3). An even sample of them is verified on; int8 is calibrated
+    on other frames, between these.
+    Raises: ExportError if the parity is below its limits, or the file cannot be written.
     """
     rows = sample_rows(len(frames), VERIFIED + CALIBRATED if precision == "int8" else VERIFIED)
     rows, between = (rows[::2], rows[1::2]) if precision == "int8" else (rows, rows[:0])
@@ -148,10 +148,10 @@ def export(
 
 
 def write_verified(out: Path, spec: EncoderSpec, judge: Judge, make: Callable[[Path], tuple[Path, str]]) -> Exported:
-    """Write next to `out`, verify, let the file say how it agreed, and only then give it its name.
+    """Write a temporary file, verify it, store its parity in it, and rename it to `out`.
 
-    make: writes the file into a folder, and gives its path and a note of how it was made.
-    Raises: ExportError if the parity does not hold, or the file cannot be written: then `out` is as it was.
+    make: writes the file into a folder, and returns its path and a note on how it was made.
+    Raises: ExportError if the parity is below its limits, or the file cannot be written; then `out` is unchanged.
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -168,7 +168,7 @@ def write_verified(out: Path, spec: EncoderSpec, judge: Judge, make: Callable[[P
 
 
 def judge_of(wanted: np.ndarray, real: np.ndarray, device: RunDevice, limits: Limits) -> Judge:
-    """Measures files by what they should give, unit float32 (N, E), for real frames, uint8 (N, S, S, 3)."""
+    """Make a judge of files by the embeddings wanted, unit float32 (N, E), of real frames, uint8 (N, S, S, 3)."""
     few = slice(None, None, -(-len(real) // ROUGH))
     return Judge(
         lambda path: check_parity(wanted, Encoder(path, device), real),
@@ -178,7 +178,7 @@ def judge_of(wanted: np.ndarray, real: np.ndarray, device: RunDevice, limits: Li
 
 
 def _finish(path: Path, spec: EncoderSpec, parity: Parity) -> EncoderSpec:
-    """Let the file say how it was verified, and, if its weights are others now, which. Returns: what it says."""
+    """Store parity in the file, and the new digest of quantised weights. Returns: the spec."""
     model = onnx.load(path)
     if spec.precision == "int8":
         spec = dataclasses.replace(spec, weights_sha256=constants_digest(model.graph))
@@ -189,8 +189,8 @@ def _finish(path: Path, spec: EncoderSpec, parity: Parity) -> EncoderSpec:
 
 
 def constants_digest(graph: onnx.GraphProto) -> str:
-    """SHA-256 over all constants, ranges included: two calibrations make two spaces."""
+    """Return the SHA-256 of all constants, with ranges: two calibrations make two spaces."""
     digest = hashlib.sha256()
-    for tensor in sorted(graph.initializer, key=lambda one: one.name):
+    for tensor in sorted(graph.initializer, key=lambda tensor: tensor.name):
         digest.update(tensor.SerializeToString(deterministic=True))
     return digest.hexdigest()

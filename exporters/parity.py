@@ -1,4 +1,4 @@
-"""Does the exported file give what the trained encoder gives?"""
+"""Compare the exported file with the trained encoder."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from lookalike.contract import Precision
 from lookalike.encoder import Encoder
 
-BATCHES = (1, 7)  # alone, and a size that divides nothing
+BATCHES = (1, 7)  # alone, and in an odd batch
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an export must hold. batch_difference: of any number of an embedding, when its batch is another."""
+    """Limits of an export's parity. batch_difference: of any value of an embedding, between batch sizes."""
 
     min_cosine: float
     top10: float
@@ -33,10 +33,10 @@ LIMITS: dict[Precision, Limits] = {
 class Parity:
     """Agreement of the ONNX file with the PyTorch encoder on real frames.
 
-    frames: how many. provider: what ran the file. min_cosine, mean_cosine: over frames and batch sizes; the same
-    _centred: after taking out the mean embedding, since embeddings that all point one way flatter a plain cosine.
-    max_batch_difference: largest change of any number when a frame is embedded alone or in a batch. top10: shared share
-    of nearest neighbours among these frames.
+    frames: their number. provider: of ONNX Runtime. min_cosine, mean_cosine: over frames and batch sizes; the same
+    _centred: after subtracting the mean embedding, since the plain cosine of embeddings that all point one way is high.
+    max_batch_difference: largest difference of any value between a frame alone and in a batch. top10: share of nearest
+    neighbours among these frames that both agree on.
     """
 
     frames: int
@@ -50,19 +50,18 @@ class Parity:
     top10: float
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return it as for JSON."""
         return self.__dict__ | {"batches": list(self.batches)}
 
     def shortfall(self, limits: Limits) -> str | None:
-        """The first measure that does not hold, in words; None if all do."""
+        """Describe the first measure beyond its limit; None if all are within."""
         for name in ("min_cosine", "top10"):
             got, limit = getattr(self, name), getattr(limits, name)
             if not got >= limit:  # so that NaN fails
                 return f"{name} is {got:.6f}, expected at least {limit}"
         if not self.max_batch_difference <= limits.batch_difference:
             return (
-                f"an embedding changes by {self.max_batch_difference:.2e} with its batch,"
-                f" expected at most {limits.batch_difference}"
+                f"max_batch_difference is {self.max_batch_difference:.2e}, expected at most {limits.batch_difference}"
             )
         return None
 
@@ -70,12 +69,12 @@ class Parity:
 def check_parity(wanted: np.ndarray, exported: Encoder, real: np.ndarray) -> Parity:
     """Compare on real frames, uint8 (N, S, S, 3), at each batch size.
 
-    wanted: what the PyTorch encoder gives for them, unit float32 (N, D).
+    wanted: embeddings of the PyTorch encoder, unit float32 (N, D).
     """
     got = [_embed_in_batches(exported, real, batch) for batch in BATCHES]
-    cosines = np.stack([(wanted * one).sum(1) for one in got])
+    cosines = np.stack([(wanted * embeddings).sum(1) for embeddings in got])
     mean = wanted.mean(0)
-    centred = np.stack([_cosine(wanted - mean, one - mean) for one in got])
+    centred = np.stack([_cosine(wanted - mean, embeddings - mean) for embeddings in got])
     return Parity(
         len(real),
         BATCHES,
@@ -90,7 +89,7 @@ def check_parity(wanted: np.ndarray, exported: Encoder, real: np.ndarray) -> Par
 
 
 def agreement(wanted: np.ndarray, exported: Encoder, real: np.ndarray) -> float:
-    """Mean cosine after taking out the mean embedding: what is enough to rank files by. As `check_parity`."""
+    """Return the mean cosine after subtracting the mean embedding, to rank files by. See `check_parity`."""
     mean = wanted.mean(0)
     return float(_cosine(wanted - mean, exported.embed(real) - mean).mean())
 
@@ -105,7 +104,7 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def shared_neighbours(wanted: np.ndarray, got: np.ndarray, top: int = 10) -> float:
-    """Share of the neighbours found with `got` that are, up to rounding, among the best `top` of `wanted`."""
+    """Return the share of neighbours by `got` that are, up to rounding, among the best `top` by `wanted`."""
     top = min(top, len(wanted) - 1)
     similarity, other = wanted @ wanted.T, got @ got.T
     np.fill_diagonal(similarity, -2)

@@ -1,4 +1,4 @@
-"""Fit the head of an exported encoder to other footage, without training and without the run that it came from."""
+"""Fit the head of an exported encoder to other footage, without training and without its run."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def refit(
     views: Views = "camera",
     on_fit: OnFit = no_progress,
 ) -> Exported:
-    """Write the encoder again, with a head fitted to these frames and their regions; `encoder` may be `out`.
+    """Write the encoder with a head fitted to these frames and their regions; `encoder` may be `out`.
 
-    views: `photo` where the frames are photos of things. on_fit: see head.OnFit.
-    Raises: ExportError if the file has no head that can be fitted, does not agree with what was fitted, or cannot be
-    written; EncoderError if it is no encoder; TrainingError if there are fewer than two frames.
+    views: `photo` if the frames are photos of things. on_fit: see head.OnFit.
+    Raises: ExportError if the file has no head, does not agree with the fitted head, or cannot be written; EncoderError
+    if it is not an encoder; TrainingError if there are fewer than two frames.
     """
     spec, model = Encoder(encoder, "cpu").spec, onnx.load(encoder)
     parts = spec.parts or (Part("layout", spec.dim),)
@@ -73,15 +73,15 @@ def refit(
 
 
 class GraphFeatures:
-    """What the graph gives before its head: float (B, 3, S, S) in [0, 1] -> unit (B, D_i) of each part."""
+    """Computes the features before the head of a graph: float (B, 3, S, S) in [0, 1] -> unit (B, D_i) of each part."""
 
     def __init__(self, model: onnx.ModelProto, parts: Iterable[Part], path: Path) -> None:
-        """Raises: ExportError if the graph has no such head."""
+        """Find the features of each part. Raises: ExportError if the graph has no such head."""
         inputs = {node.input[1]: node.input[0] for node in model.graph.node if node.op_type == "Sub"}
         self._outputs: dict[PartName, str] = {}
         for part in parts:
             if (center := f"{LAYERS}.{part.name}.center") not in inputs:
-                raise ExportError(f"{path}: its graph has no layer of {part.name} to fit; export it again from its run")
+                raise ExportError(f"{path}: the graph has no {part.name} layer to fit; export it again from its run")
             self._outputs[part.name] = inputs[center]
         graph = onnx.ModelProto()
         graph.CopyFrom(model)
@@ -91,16 +91,18 @@ class GraphFeatures:
     def __call__(self, images: Tensor) -> Features:
         pixels = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
         found = self._session.run(list(self._outputs.values()), {INPUT_NAME: pixels})
-        return {name: torch.from_numpy(np.asarray(one)) for name, one in zip(self._outputs, found, strict=True)}
+        return {
+            name: torch.from_numpy(np.asarray(features)) for name, features in zip(self._outputs, found, strict=True)
+        }
 
 
 def _padded(weight: Tensor, length: int) -> Tensor:
-    """With rows of zeros: the graph has its lengths written into it, and footage may differ in fewer directions."""
+    """Pad with rows of zeros: lengths are fixed in the graph, and the fit may keep fewer directions."""
     return torch.cat([weight, torch.zeros(length - len(weight), weight.shape[1])])
 
 
 def _replace(model: onnx.ModelProto, name: str, tensor: Tensor) -> None:
-    initializer = next(one for one in model.graph.initializer if one.name == name)
+    initializer = next(tensor for tensor in model.graph.initializer if tensor.name == name)
     initializer.CopyFrom(numpy_helper.from_array(tensor.contiguous().numpy(), name))
 
 

@@ -1,4 +1,4 @@
-"""Export an encoder that was trained elsewhere: its weights, and footage of the user's to fit and verify it on."""
+"""Export an encoder that was trained elsewhere, with a head fitted to the user's footage."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def export_weights(
 ) -> Exported:
     """Export a state dict as one ONNX file, with a head fitted to these frames.
 
-    config: its `init` is the file; it says which network the weights are of, the side of its input, how it takes light,
-    and how long embeddings are. on_fit: see head.OnFit.
-    Raises: TrainingError if the weights are another network's, or there are fewer than two frames; ExportError.
+    config: `init` is the file; the rest says which network the weights are of, its input, and the lengths of parts.
+    on_fit: see head.OnFit.
+    Raises: TrainingError if the weights are of another network, or there are fewer than two frames; ExportError.
     """
     network = first_encoder(config)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,8 +1,8 @@
-"""Two views of each frame, made on the training device for a whole batch at once.
+"""Augment a whole batch at once on the training device: two views of each frame.
 
 Every parameter is drawn per image, on the CPU from one generator: the same seed gives the same views on any device,
-and nothing waits for the device. Brightness, contrast, saturation, hue and grey are all linear in colour, so each
-image's draw of them, in its own order, becomes one 3x4 matrix; only the clip at the end is left out between them.
+and nothing waits for the device. Brightness, contrast, saturation, hue and grey are all linear in colour, so an image's
+draw of them, in random order, becomes one 3x4 matrix. Values are clipped once, at the end, not in between.
 
 Source of the paper's distributions: BYOL, arXiv 2006.07733, appendix B, table 6.
 """
@@ -19,7 +19,7 @@ from torch import Generator, Tensor
 from training.config import Views
 
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
-CROP, CROP_OF_PHOTO = 0.5, 0.3  # smallest share of a picture that a view keeps, if nothing says so
+CROP, CROP_OF_PHOTO = 0.5, 0.3  # default smallest share of a picture that a view keeps
 CROP_TRIES = 10  # draws of a rectangle that fits, before the whole picture is taken
 
 
@@ -47,12 +47,12 @@ class ViewPolicy:
 
 
 def paper_policies(crop_area_min: float = 0.08) -> tuple[ViewPolicy, ViewPolicy]:
-    """T and T' of the paper, with the crop's smallest area."""
+    """Return T and T' of the paper. crop_area_min: smallest share of the picture."""
     return ViewPolicy(crop_area_min), ViewPolicy(crop_area_min, blur_p=0.1, solarize_p=0.2)
 
 
 def simclr_policy(crop_area_min: float = 0.08) -> ViewPolicy:
-    """SimCLR's views of pictures of 32 px, which lightly's CIFAR-10 benchmark trains BYOL with, for both views.
+    """Return SimCLR's views of pictures of 32 px, with which lightly's CIFAR-10 benchmark trains BYOL.
 
     Source: SimCLR, arXiv 2002.05709, appendix A and, for the strength of .5, B.9.
     """
@@ -60,9 +60,9 @@ def simclr_policy(crop_area_min: float = 0.08) -> ViewPolicy:
 
 
 def camera_policy(crop_area_min: float = 0.5) -> ViewPolicy:
-    """What happens to a fixed camera: it is nudged or zoomed, and its exposure and white balance change.
+    """Mimic what happens to a fixed camera: small shifts, zoom, exposure, white balance.
 
-    Not what makes another scene of it: a mirror, another hue, grey. Measured in docs/footage.md.
+    Mirrors, other hues and grey are left out: they would be another scene. Measured in docs/footage.md.
     """
     return ViewPolicy(
         crop_area_min,
@@ -78,12 +78,12 @@ def camera_policy(crop_area_min: float = 0.5) -> ViewPolicy:
 
 
 def photo_policy(crop_area_min: float = CROP_OF_PHOTO) -> ViewPolicy:
-    """What differs between two photos of the same thing: framing, side, and a little of the light.
+    """Mimic what differs between two photos of the same thing: framing, side, and slightly the light.
 
-    Its colour is part of what it is: a red can and a green one are not alike, so hue and saturation hardly change, no
-    channel is scaled, and nothing turns grey. A mirror is another photo of it. Crops are smaller than a camera's, since
-    a thing in the middle is still there in a third of the picture, and not as small as the paper's .08, which shows
-    background alone too often. Measured in docs/images.md.
+    Colour is part of the thing: a red can and a green one are different. So hue and saturation hardly change, no
+    channel is scaled, and nothing turns grey. Photos may be mirrored. Crops are smaller than a camera's, since a third
+    of the picture still shows a thing in its middle, and larger than the paper's .08, which often shows background
+    only. Measured in docs/images.md.
     """
     return ViewPolicy(
         crop_area_min,
@@ -98,10 +98,10 @@ def photo_policy(crop_area_min: float = CROP_OF_PHOTO) -> ViewPolicy:
 
 
 def head_policy(views: Views) -> ViewPolicy:
-    """How copies are perturbed that a head is fitted to: what it weighs down.
+    """Return how to perturb the copies that a head is fitted to: the head suppresses these changes.
 
-    For photos, a photo's framing in a camera's light: a mirror and closer crops show the same thing; and its colour is
-    kept by `photo` views, but two photos of a thing are not taken in the same light. Measured in docs/images.md.
+    For photos, this is the framing of photos (mirrors, closer crops) with the light of cameras: `photo` views keep
+    colour, but two photos of a thing are taken in different light. Measured in docs/images.md.
     """
     framed = photo_policy()
     of_photos = replace(camera_policy(framed.crop_area_min), crop_ratio=framed.crop_ratio, flip_p=framed.flip_p)
@@ -109,9 +109,9 @@ def head_policy(views: Views) -> ViewPolicy:
 
 
 def policies(views: Views, crop_area_min: float | None, blur: bool = True) -> tuple[ViewPolicy, ViewPolicy]:
-    """The distributions of both views; blur: whether some of them are blurred.
+    """Return the distributions of both views. blur: whether some views are blurred.
 
-    views: `auto`, where nothing has said what the pictures are, is `camera`. crop_area_min: None is smallest_crop.
+    views: `auto` is `camera`. crop_area_min: None for smallest_crop.
     """
     crop_area_min = smallest_crop(views) if crop_area_min is None else crop_area_min
     if views == "paper":
@@ -123,13 +123,13 @@ def policies(views: Views, crop_area_min: float | None, blur: bool = True) -> tu
 
 
 def smallest_crop(views: Views) -> float:
-    """The smallest share of a picture that a view keeps, where --crop-area-min is not given."""
+    """Return the default of --crop-area-min: the smallest share of a picture that a view keeps."""
     return CROP_OF_PHOTO if views == "photo" else CROP
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What was drawn for one view of each image; each field has a row per image and lies on the CPU.
+    """The random parameters of one view of each image; each field has a row per image, on the CPU.
 
     crops: (B, 2, 3), maps from output to input coordinates. operations: (B, 4, 3, 3), colour matrices in the order
     drawn. pivots: (B, 4), the share of the mean luma that each operation adds. grey: (B, 3, 3).
@@ -163,7 +163,7 @@ def draw_view(count: int, policy: ViewPolicy, generator: Generator) -> Draw:
 
 
 def make_view(frames: Tensor, draw: Draw, size_px: int) -> Tensor:
-    """The view that was drawn of each frame.
+    """Make the view of each frame that was drawn.
 
     frames: uint8 (B, H, W, 3) on the training device.
     Returns: float32 (B, 3, size_px, size_px) in [0, 1], on the device of `frames`.
@@ -184,12 +184,12 @@ def make_view(frames: Tensor, draw: Draw, size_px: int) -> Tensor:
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
-    """Copy to the device without waiting for the work that it has in hand."""
+    """Copy to the device without waiting for its pending work."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def draw_crops(count: int, policy: ViewPolicy, generator: Generator) -> Tensor:
-    """Random resized crops with flips, as affine maps from output to input coordinates. Returns: (B, 2, 3)."""
+    """Draw random resized crops with flips, as affine maps from output to input coordinates. Returns: (B, 2, 3)."""
     width, height = draw_rectangles(count, policy, generator)
     x = _uniform(count, -1, 1, generator) * (1 - width)  # centre, in [-1, 1] coordinates
     y = _uniform(count, -1, 1, generator) * (1 - height)
@@ -199,10 +199,10 @@ def draw_crops(count: int, policy: ViewPolicy, generator: Generator) -> Tensor:
 
 
 def draw_rectangles(count: int, policy: ViewPolicy, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Width and height of each crop, (B,) each, as shares of the picture's sides.
+    """Draw width and height of each crop, (B,) each, as shares of the picture's sides.
 
-    The first of CROP_TRIES draws whose sides both fit; if none does, the whole picture. Every try is drawn for every
-    image, so that the draws that follow do not depend on how many were needed.
+    Takes the first of CROP_TRIES draws whose sides both fit; if none does, the whole picture. Every try is drawn for
+    every image, so that later draws do not depend on how many were needed.
     Source: torchvision, RandomResizedCrop.get_params, for a square picture.
     """
     shape = (CROP_TRIES, count)
@@ -216,7 +216,7 @@ def draw_rectangles(count: int, policy: ViewPolicy, generator: Generator) -> tup
 
 
 def draw_colour(count: int, policy: ViewPolicy, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Colour jitter in an order drawn per image, then grey. Returns: `operations`, `pivots`, `grey` of a Draw."""
+    """Draw colour jitter in random order per image, then grey. Returns: `operations`, `pivots`, `grey` of a Draw."""
     contrast = _uniform(count, 1 - policy.contrast, 1 + policy.contrast, generator)
     operations = torch.stack(
         [
@@ -237,7 +237,7 @@ def draw_colour(count: int, policy: ViewPolicy, generator: Generator) -> tuple[T
 
 
 def colour_maps(mean: Tensor, draw: Draw) -> Tensor:
-    """One affine map of colours for each image.
+    """Compose one affine map of colours for each image.
 
     mean: (B, 3), mean colour of each image, which contrast pivots on. Returns: (B, 3, 4), rows [matrix | offset].
     """
@@ -253,14 +253,14 @@ def colour_maps(mean: Tensor, draw: Draw) -> Tensor:
 
 
 def draw_exposure(count: int, policy: ViewPolicy, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Gamma, (B,), and the gain of each channel, (B, 3)."""
+    """Draw gamma, (B,), and the gain of each channel, (B, 3)."""
     gamma = _uniform(count, -math.log(policy.gamma), math.log(policy.gamma), generator).exp()
     gain = 1 + policy.gain * (2 * torch.rand(count, 3, generator=generator) - 1)
     return gamma, gain
 
 
 def expose(images: Tensor, gamma: Tensor, gain: Tensor) -> Tensor:
-    """Another exposure curve and white balance: gain * image ^ gamma, clipped as a sensor clips.
+    """Change exposure curve and white balance: gain * image ^ gamma, clipped as a sensor clips.
 
     images: (B, 3, S, S) in [0, 1]. gamma: (B,). gain: (B, 3), both on the CPU. Returns: the same shape, in [0, 1].
     """
@@ -271,15 +271,15 @@ def expose(images: Tensor, gamma: Tensor, gain: Tensor) -> Tensor:
 
 
 def draw_blur(count: int, policy: ViewPolicy, generator: Generator) -> Tensor:
-    """Standard deviation of each image's blur, in pixels; 0 where it is not blurred. Returns: (B,)."""
+    """Draw the standard deviation of each image's blur, in pixels; 0 for no blur. Returns: (B,)."""
     sigma = _uniform(count, *policy.blur_sigma, generator)
     return sigma * _chance(count, policy.blur_p, generator).float()
 
 
 def blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Gaussian blur, each image with its own sigma.
+    """Apply a Gaussian blur, each image with its own sigma.
 
-    images: (B, 3, S, S). sigma: (B,) on the CPU, pixels; 0 leaves an image as it is. Returns: the same shape.
+    images: (B, 3, S, S). sigma: (B,) on the CPU, pixels; 0 leaves an image unchanged. Returns: the same shape.
     The kernel spans a tenth of the side, as in the paper (23 of 224).
     """
     chosen = sigma.nonzero()[:, 0]
@@ -310,7 +310,7 @@ def _scale(factor: Tensor) -> Tensor:
 
 
 def _towards_grey(keep: Tensor) -> Tensor:
-    """keep = 1 leaves colours, 0 gives luma in every channel. Returns: (B, 3, 3)."""
+    """Desaturate: keep = 1 leaves colours, 0 gives luma in every channel. Returns: (B, 3, 3)."""
     luma = torch.tensor(GREY).expand(3, 3)
     return keep[:, None, None] * torch.eye(3) + (1 - keep)[:, None, None] * luma
 

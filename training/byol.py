@@ -1,4 +1,4 @@
-"""Bootstrap your own latent: the method, and nothing about files or devices.
+"""Bootstrap your own latent: the method, independent of files and devices.
 
 Source: BYOL, arXiv 2006.07733; equation numbers are the paper's.
 """
@@ -27,7 +27,7 @@ def regression_loss(p: Tensor, z: Tensor) -> Tensor:
 
 
 def tau_at(step: int, steps: int, tau0: float, tau_end: float = 1.0) -> float:
-    """The target's decay at `step` of `steps`: rises by a cosine from tau0 to tau_end over the whole run.
+    """Return the target's decay at `step` of `steps`, which rises by a cosine from tau0 to tau_end over the whole run.
 
     Source: section 3.3, "Target network", where tau_end is 1.
     """
@@ -35,7 +35,7 @@ def tau_at(step: int, steps: int, tau0: float, tau_end: float = 1.0) -> float:
 
 
 def mlp(dim_in: int, hidden: int, dim_out: int) -> nn.Sequential:
-    """Linear, batch norm, ReLU, linear: both heads. Source: section 3.3, "Architecture"."""
+    """Build a projector or predictor: linear, batch norm, ReLU, linear. Source: section 3.3, "Architecture"."""
     return nn.Sequential(
         nn.Linear(dim_in, hidden), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Linear(hidden, dim_out)
     )
@@ -69,11 +69,11 @@ class Byol(nn.Module):
         frozen_stages: int = 0,
         teacher_dim: int = 0,
     ) -> None:
-        """dim: D, what the encoder gives. pooled_cells: of the encoder's grid, where its mean is what is projected.
+        """dim: D, length of the encoder's features. pooled_cells: of the encoder's grid, if its mean is projected.
 
-        freeze_norms: whether the encoder's batch norm stays in eval mode. frozen_stages: of the encoder, that stay as
-        they are, if it is built in stages: online and target share what they give, and nothing flows back into them.
-        teacher_dim: T, of the targets of a teacher; 0 without one.
+        freeze_norms: whether the encoder's batch norm stays in eval mode. frozen_stages: number of first stages that do
+        not train, if the encoder has stages: online and target share their output, without gradients.
+        teacher_dim: T, length of a teacher's targets; 0 without a teacher.
         """
         super().__init__()
         projector = mlp(dim // pooled_cells, hidden, projection)
@@ -84,14 +84,14 @@ class Byol(nn.Module):
         self.student = nn.Linear(dim, teacher_dim) if teacher_dim else None
         self.target = copy.deepcopy(self.online).requires_grad_(False)
         self._freeze_norms, self._frozen_stages = freeze_norms, frozen_stages
-        self.past_frozen = False  # whether views come as what the frozen stages give of them
+        self.past_frozen = False  # whether views are outputs of the frozen stages
         for parameter in self.frozen_parameters():
             parameter.requires_grad_(False)
         self.train()
 
     @property
     def frozen(self) -> nn.Module | None:
-        """What of the online encoder never changes: the normalisation and the frozen stages; None if nothing is."""
+        """Return the fixed part of the online encoder: normalisation and frozen stages; None if all of it trains."""
         parts = _in_two(self.encoder, self._frozen_stages)
         return parts[0] if parts else None
 
@@ -107,21 +107,23 @@ class Byol(nn.Module):
         return self
 
     def train_encoder(self, wanted: bool) -> None:
-        """Whether gradients flow into the online encoder, but for what is frozen."""
+        """Enable or disable gradients of the online encoder, except its frozen part."""
         self.encoder.requires_grad_(wanted)
         for parameter in self.frozen_parameters():
             parameter.requires_grad_(False)
 
     @property
     def encoder(self) -> nn.Module:
-        """The online encoder: all that is kept after training."""
+        """Return the online encoder, which is all that is kept after training."""
         return self.online[0]
 
     def forward(self, view: Tensor, other: Tensor, *targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Both directions of the loss on two views, float (B, 3, S, S) in [0, 1]; or (B, C, H, W), see `past_frozen`.
+        """Compute both directions of the loss on two views, float (B, 3, S, S) in [0, 1].
 
-        targets: of a teacher, for each view, float32 (B, T): a linear map of the features is regressed onto them, which
-        counts as much again.
+        After `past_frozen` is set, views are (B, C, H, W).
+
+        targets: of a teacher, for each view, float32 (B, T): a linear map of the features is regressed onto them, with
+        the same weight.
         Returns: the scalar loss, the SUM over both directions, in [0, 8], or 16 with targets; and the online projection
         of `view`, (B, P) float32 without gradient, for the collapse meter.
         The views go through separately, so that batch statistics do not mix. Source: section 3.1.
@@ -151,7 +153,7 @@ class Byol(nn.Module):
 
 
 def _in_two(encoder: nn.Module, stages: int) -> tuple[nn.Module, nn.Module] | None:
-    """An encoder, [normalisation, network], as what is frozen and the rest; None if nothing is, or can be."""
+    """Split an encoder, [normalisation, network], into the frozen part and the rest; None if nothing is frozen."""
     if not (stages and isinstance(encoder, nn.Sequential) and hasattr(encoder[1], "in_two")):
         return None
     normalisation, network = encoder.children()
@@ -160,7 +162,7 @@ def _in_two(encoder: nn.Module, stages: int) -> tuple[nn.Module, nn.Module] | No
 
 
 def _after(branch: nn.Sequential, stages: int) -> nn.Sequential:
-    """A branch, [encoder, projector], without the stages that are frozen."""
+    """Return a branch, [encoder, projector], without its frozen stages."""
     encoder, projector = branch.children()
     parts = _in_two(encoder, stages)
     assert parts

@@ -1,4 +1,4 @@
-"""What a run leaves on disk, written so that a crash at any moment leaves the last whole version."""
+"""Write a run's files so that a crash at any moment leaves the last complete version."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHECKPOINT, ENCODER = "checkpoint.pt", "encoder.safetensors"
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write beside, make durable, rename. Raises: TrainingError if the disk does not take it."""
+    """Write a temporary file, sync it, rename it. Raises: TrainingError if it cannot be written."""
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("wb") as file:
@@ -39,14 +39,14 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Raises: TrainingError if there is none, or if it is broken."""
+    """Load a checkpoint. Raises: TrainingError if it is missing or corrupt."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise TrainingError(f"{path}: no checkpoint there; start the run without --resume") from error
-    except Exception as error:  # broken bytes make the unpickler raise nearly anything, some of it without a message
+        raise TrainingError(f"{path}: no such checkpoint; start the run without --resume") from error
+    except Exception as error:  # corrupt bytes make the unpickler raise nearly anything, some of it without a message
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise TrainingError(f"{path}: broken checkpoint ({reason}); start again with another --out") from error
+        raise TrainingError(f"{path}: corrupt checkpoint ({reason}); start again with another --out") from error
 
 
 def save_encoder(path: Path, encoder: nn.Module) -> None:
@@ -55,7 +55,7 @@ def save_encoder(path: Path, encoder: nn.Module) -> None:
 
 
 def load_encoder(path: Path, encoder: nn.Module) -> None:
-    """Read weights into `encoder`. Raises: TrainingError if they are missing, or are another network's."""
+    """Load weights into `encoder`. Raises: TrainingError if they are missing, or of another network."""
     try:
         encoder.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
@@ -64,7 +64,7 @@ def load_encoder(path: Path, encoder: nn.Module) -> None:
 
 
 def weights_digest(encoder: nn.Module) -> str:
-    """SHA-256 over names, shapes and bytes of all tensors."""
+    """Return the SHA-256 of names, shapes and bytes of all tensors."""
     digest = hashlib.sha256()
     for name, tensor in sorted(encoder.state_dict().items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())

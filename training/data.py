@@ -1,4 +1,4 @@
-"""The frame cache: footage decoded once to uint8, and the order in which training sees it."""
+"""The frame cache, footage decoded once to uint8, and the order in which training reads it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from lookalike.footage import Frame
 from training.config import TEMPORAL_MIN_S
 from training.tracks import link_regions
 
-PATCHES = 8  # a side, for telling whether something happens
+PATCHES = 8  # a side, to detect change
 INDEX, FRAMES, REGIONS = "index.json", "frames.u8", "regions.u8"
-IDLE, BUSY = 0.25, 2.0  # what a frame without change counts, and the most that one adds, where the mean change is 1
+IDLE, BUSY = 0.25, 2.0  # weight of a frame without change, and the largest change that counts; the mean change is 1
 
 
 @dataclass(frozen=True)
 class RegionCache:
     """Regions of cached frames in which something moves, on disk, memory-mapped.
 
-    pictures: uint8 (R, C, C, 3). frame: int64 (R,), row of the frame that each is a part of. box: float64 (R, 4),
+    pictures: uint8 (R, C, C, 3). frame: int64 (R,), row of the frame that each is from. box: float64 (R, 4),
     x, y, w, h in shares of that. track: int64 (R,), which regions show the same thing, see tracks.link_regions; -1 for
-    one that is in no track.
+    no track.
     """
 
     pictures: np.ndarray
@@ -39,7 +39,7 @@ class RegionCache:
 
 
 def untracked(pictures: np.ndarray) -> RegionCache:
-    """Regions, uint8 (R, C, C, 3), of which no more is known."""
+    """Make regions, uint8 (R, C, C, 3), without frame, box and track."""
     count = len(pictures)
     return RegionCache(pictures, np.zeros(count, np.int64), np.zeros((count, 4)), np.full(count, -1))
 
@@ -68,7 +68,7 @@ class FrameCache:
 
 
 def build_cache(folder: Path, frames: Iterable[Frame], side_px: int, on_frame: Callable[[Frame], None]) -> FrameCache:
-    """Decode footage into a cache; the index is written last, so that a half-built cache is never taken for one.
+    """Decode footage into a cache. The index is written last, so that a partial cache is never opened.
 
     frames: each followed by its regions, if it has any. side_px: of what is cached, see TrainConfig.cache_px.
     on_frame: called after each frame that is not a region.
@@ -89,7 +89,9 @@ def build_cache(folder: Path, frames: Iterable[Frame], side_px: int, on_frame: C
             rows.append((frame.camera, frame.source, frame.time_s))
             on_frame(frame)
     if len(rows) < 2:
-        raise TrainingError(f"{len(rows)} readable frame(s), expected at least 2; add footage or raise --fps")
+        raise TrainingError(
+            f"too little footage: got {len(rows)} readable frame(s), expected at least 2; add footage or raise --fps"
+        )
     partial = folder / f"{INDEX}.partial"
     partial.write_text(json.dumps({"side_px": side_px, "rows": rows, "regions": regions}))
     partial.replace(folder / INDEX)
@@ -103,7 +105,9 @@ def load_cache(folder: Path) -> FrameCache:
         side, rows, regions = index["side_px"], index["rows"], index["regions"]
         frames, pictures = _mapped(folder / FRAMES, len(rows), side), _mapped(folder / REGIONS, len(regions), side)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{folder}: no complete frame cache ({error}); start the run again") from error
+        raise TrainingError(
+            f"{folder}: no complete frame cache ({error}); start the run again without --resume"
+        ) from error
     cameras, camera = _numbered([row[0] for row in rows])
     sources, source = _numbered([row[1] for row in rows])
     time_s = np.array([row[2] for row in rows])
@@ -115,18 +119,20 @@ def load_cache(folder: Path) -> FrameCache:
 
 def _mapped(path: Path, count: int, side_px: int) -> np.ndarray:
     shape = (count, side_px, side_px, 3)
-    return np.memmap(path, np.uint8, "r", shape=shape) if count else np.empty(shape, np.uint8)  # nothing is not mapped
+    return (
+        np.memmap(path, np.uint8, "r", shape=shape) if count else np.empty(shape, np.uint8)
+    )  # an empty file cannot be mapped
 
 
 def _numbered(names: list[str]) -> tuple[list[str], np.ndarray]:
-    """The different names in order of their first appearance, and the number of each row's, int64 (N,)."""
+    """Number names. Returns: distinct names in order of appearance, and the number of each row's, int64 (N,)."""
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     return list(numbers), np.array([numbers[name] for name in names])
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """What a run trains on: frames, and their regions after them, as rows of one table.
+    """The pictures of a run: frames, then their regions, as rows of one table.
 
     camera: int64 (N + R,). weight: float64 (N + R,), how often each is shown, relative to others.
     """
@@ -136,7 +142,7 @@ class Pictures:
     weight: np.ndarray
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """uint8 (B, C, C, 3), read in the order of the files."""
+        """Read uint8 (B, C, C, 3), in the order of the files."""
         count, order = len(self.cache), rows.argsort()
         split = np.searchsorted(rows[order], count)
         frames = self.cache.frames[rows[order][:split]]
@@ -144,7 +150,7 @@ class Pictures:
         return np.concatenate([frames, regions])[order.argsort()]
 
     def everything(self) -> np.ndarray:
-        """All of them, in memory."""
+        """Read all pictures into memory."""
         regions = self.cache.regions.pictures
         return np.concatenate([self.cache.frames, regions]) if len(regions) else np.array(self.cache.frames)
 
@@ -154,7 +160,7 @@ class Pictures:
 
 
 def pictures_of(cache: FrameCache, by_novelty: bool, region_share: float) -> Pictures:
-    """Frames and regions, of which regions are this share of what is shown, if there are any."""
+    """Make the table of frames and regions. region_share: of the pictures shown, if there are any regions."""
     frames, regions = len(cache), len(cache.regions) if region_share else 0
     weight = novelty(cache) if by_novelty else np.ones(frames)
     if not regions:
@@ -165,17 +171,16 @@ def pictures_of(cache: FrameCache, by_novelty: bool, region_share: float) -> Pic
 
 
 def novelty(cache: FrameCache) -> np.ndarray:
-    """How often each frame is worth showing, relative to others: float64 (N,).
+    """Weigh frames by how much changes in them: float64 (N,).
 
-    How far it is from the frame before it (mean absolute difference of PATCHES x PATCHES mean colours), as a share of
-    the mean of all frames, up to BUSY; plus IDLE. So hours in which nothing happens do not fill the epoch, and neither
-    does a road on which something always moves.
+    A weight is the difference from the previous frame (mean absolute difference of PATCHES x PATCHES mean colours),
+    divided by the mean over all frames, at most BUSY; plus IDLE. So neither idle hours nor a busy road fill the epoch.
     """
     side = cache.frames.shape[1] // PATCHES * PATCHES
     cells = cache.frames[:, :side, :side].reshape(len(cache), PATCHES, side // PATCHES, PATCHES, -1, 3)
     means = np.stack([part.mean((1, 3), dtype=np.float32) for part in cells])  # (N, PATCHES, PATCHES, 3)
     change = np.abs(np.diff(means, axis=0, prepend=means[:1])).mean((1, 2, 3)).astype(np.float64)
-    change[np.diff(cache.source, prepend=-1) != 0] = 0  # the first of a source has none before it
+    change[np.diff(cache.source, prepend=-1) != 0] = 0  # the first of a source has no previous frame
     return (change / (change.mean() or 1)).clip(max=BUSY) + IDLE
 
 
@@ -186,12 +191,12 @@ def batch_indices(
 
     Each epoch is a permutation; a group smaller than a batch is repeated in new orders until one is full.
     by_camera: each batch comes from one camera, cameras in shuffled order, as often as their frames fill batches.
-    weight: float (N,), how often each row is taken in an epoch, on average and as a share of the mean; else once.
-    The order depends on the seed and the epoch alone, so a resumed run goes on exactly where it was.
+    weight: float (N,), how often each row is taken in an epoch, on average, relative to the mean; None for once.
+    The order depends only on seed and epoch, so a resumed run continues exactly where it stopped.
     """
     weight = np.ones(len(camera)) if weight is None else weight
     groups = (
-        [np.flatnonzero(camera == one) for one in np.unique(camera[weight > 0])]
+        [np.flatnonzero(camera == number) for number in np.unique(camera[weight > 0])]
         if by_camera
         else [np.arange(len(camera))]
     )
@@ -216,7 +221,7 @@ def _chunks(group: np.ndarray, weight: np.ndarray, batch: int, rng: np.random.Ge
 
 
 def _shuffled(group: np.ndarray, weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """As many rows as the group has, in random order; each floor or ceil of its share of the weight times.
+    """Draw as many rows as the group has, in random order; each as often as its weight says, rounded up or down.
 
     Source: systematic resampling, Carpenter, Clifford and Fearnhead, IEE Proceedings 1999.
     """
@@ -226,7 +231,7 @@ def _shuffled(group: np.ndarray, weight: np.ndarray, rng: np.random.Generator) -
 
 
 def track_partners(cache: FrameCache, rows: np.ndarray, within_s: float, rng: np.random.Generator) -> np.ndarray:
-    """Another region of the same track, at most so many seconds away, drawn at random; itself where there is none.
+    """Draw another region of the same track, at most `within_s` away; the region itself if there is no other.
 
     rows: int64, of the regions. Returns: int64, the shape of `rows`.
     """
@@ -243,7 +248,7 @@ def track_partners(cache: FrameCache, rows: np.ndarray, within_s: float, rng: np
 
 
 def partners(cache: FrameCache, rows: np.ndarray, gap_s: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
-    """Another moment for half of the rows, drawn at random; the others stay themselves.
+    """Draw another moment for a random half of the rows; the others are unchanged.
 
     gap_s: how far away, drawn log-uniformly, before or after; the nearest frame of the same source is taken.
     Returns: int64, the shape of `rows`.
@@ -263,7 +268,7 @@ def partners(cache: FrameCache, rows: np.ndarray, gap_s: tuple[float, float], rn
 def second_rows(
     cache: FrameCache, rows: np.ndarray, temporal_s: float, track_s: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """What second views are made from, as rows of Pictures: the same pictures, another moment, or the same thing.
+    """Draw the rows of Pictures for second views: the same picture, another moment, or another region of the track.
 
     temporal_s, track_s: as in TrainConfig. Returns: int64, the shape of `rows`.
     """

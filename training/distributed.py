@@ -1,4 +1,4 @@
-"""Several processes on one training step: what `torchrun` starts, `joined` brings together."""
+"""Share training steps between the processes that `torchrun` starts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from lookalike.errors import TrainingError
 
-PATIENCE = timedelta(days=7)  # the others wait while the first decodes the footage
+PATIENCE = timedelta(days=7)  # the others wait while the first decodes footage
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class World:
         return self.rank == 0
 
     def part(self, batch: int, accumulate: int = 1) -> slice:
-        """This process's rows of a batch. Raises: TrainingError if they cannot be shared out evenly."""
+        """Return this process's rows of a batch. Raises: TrainingError if the batch cannot be divided evenly."""
         if batch % (self.size * accumulate):
             raise TrainingError(
                 f"--batch is {batch}, expected a multiple of {self.size} processes x --accumulate {accumulate}"
@@ -45,20 +45,20 @@ class World:
         return slice(self.rank * own, (self.rank + 1) * own)
 
     def wrap(self, network: nn.Module, parts_rest: bool = False) -> nn.Module:
-        """The network, with gradients averaged over processes. parts_rest: whether some of it has none at times."""
+        """Average the network's gradients over processes. parts_rest: whether parts of it may have no gradients."""
         if self.size == 1:
             return network
         return DistributedDataParallel(network, forward_sync_buffers=False, find_unused_parameters=parts_rest)
 
     def mean(self, value: Tensor) -> float:
-        """A scalar's mean over processes; all of them must ask."""
+        """Average a scalar over processes; all of them must call."""
         if self.size > 1:
             value = value.detach().clone()
             dist.all_reduce(value)
         return value.item() / self.size
 
     def any(self, flag: bool) -> bool:
-        """Whether it is so in any process; all of them must ask."""
+        """Return whether the flag is set in any process; all of them must call."""
         return self.mean(torch.tensor(float(flag), device=_collective_device())) > 0 if self.size > 1 else flag
 
     def barrier(self) -> None:
@@ -71,7 +71,7 @@ ALONE = World()
 
 @contextmanager
 def joined(cuda: bool) -> Iterator[World]:
-    """Join the processes that torchrun started; without torchrun, be alone.
+    """Join the processes that torchrun started; without torchrun there is one.
 
     cuda: each process takes the GPU of its local rank, and they talk over NCCL; else over gloo.
     """
@@ -90,12 +90,12 @@ def joined(cuda: bool) -> Iterator[World]:
 
 
 def without_exchange(network: nn.Module, apply: bool) -> AbstractContextManager[Any]:
-    """For all but the last part of an accumulated step: gradients stay in this process."""
+    """Keep gradients in this process, for all but the last part of an accumulated step."""
     return network.no_sync() if apply and isinstance(network, DistributedDataParallel) else nullcontext()
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over processes, and the sum of its gradients back."""
+    """Sums over processes, and sums the gradients over processes."""
 
     @staticmethod
     def forward(ctx: Any, own: Tensor) -> Tensor:
@@ -139,7 +139,7 @@ class SharedBatchNorm(_BatchNorm):
 
 
 def share_batch_norm(network: nn.Module, cuda: bool) -> nn.Module:
-    """The network with every batch norm over all processes; parameters and buffers are the same objects."""
+    """Replace every batch norm by one over all processes; parameters and buffers stay the same objects."""
     if cuda:
         return nn.SyncBatchNorm.convert_sync_batchnorm(network)
     for parent in list(network.modules()):

@@ -1,7 +1,7 @@
-"""The networks that can be trained: each gives (B, D) from float (B, 3, S, S) in [0, 1].
+"""The networks that can be trained: float (B, 3, S, S) in [0, 1] -> (B, D).
 
-A network that says `grid` gives a square of so many cells a side, flattened from (B, C, grid, grid); one that does not
-gives one vector for the whole picture.
+A network with an attribute `grid` returns a square of that many cells a side, flattened from (B, C, grid, grid).
+Without it, a network returns one vector for the whole picture.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from lookalike.errors import TrainingError
 from training.config import TIMM, BuiltIn, LightChoice
 
-# Of ImageNet, as torchvision's weights want it; timm says its own. They live in the graph and nowhere else.
+# Of ImageNet, as torchvision's weights expect; timm has its own for each network. They are stored in the graph only.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
-GRID = 3  # cells a side: at 96 px, all that a network of stride 32 has
+GRID = 3  # cells a side: at 96 px, the whole output of a network of stride 32
 GROUPS = 8  # channels are normalised in this many groups
 
 
@@ -43,15 +43,15 @@ class Normalize(nn.Module):
 class Standardize(nn.Module):
     """Pictures in [0, 1] -> logarithms, each channel with mean 0 and deviation 1 over the picture.
 
-    Gamma and gain, what exposure and white balance do, multiply and shift logarithms: so they nearly cancel here, and
-    little has to be learned about them. FLOOR keeps black from minus infinity, DEVIATION flat pictures from being
-    stretched; without these two, and without clipping, they would cancel exactly.
+    Exposure and white balance act as gamma and gain, which multiply and shift logarithms, so they nearly cancel.
+    OFFSET keeps the logarithm of black finite; DEVIATION keeps flat pictures from being stretched. Without both, and
+    without clipping, they would cancel exactly.
     """
 
-    FLOOR, DEVIATION = 0.1, 0.05
+    OFFSET, DEVIATION = 0.1, 0.05
 
     def forward(self, images: Tensor) -> Tensor:
-        logs = torch.log(images + self.FLOOR)
+        logs = torch.log(images + self.OFFSET)
         centred = logs - logs.mean((2, 3), keepdim=True)
         return centred / (centred.square().mean((2, 3), keepdim=True).sqrt() + self.DEVIATION)
 
@@ -80,11 +80,11 @@ class BasicBlock(nn.Module):
 
 
 class CompactNet(nn.Module):
-    """A small residual network for CPUs: 1/16 of the resolution, then a 4x4 grid that keeps where things are.
+    """A small residual network for CPUs: 1/16 of the resolution, then a 4x4 grid that keeps positions.
 
-    Fixed cameras show the same place all day: what tells two moments apart is small, and where it is matters.
-    Group norm, because batch norm's running statistics belong to no camera in particular; the heads keep batch norm,
-    which BYOL leans on, and are thrown away. Source for that: arXiv 2010.10241.
+    Fixed cameras show the same place all day: what distinguishes two moments is small, and its position matters.
+    It has group norm, since batch norm's running statistics mix all cameras; projector and predictor, which are not
+    kept, have the batch norm that BYOL relies on. Source for that: arXiv 2010.10241.
     """
 
     def __init__(self, widths: tuple[int, ...] = (32, 64, 128, 192), out: int = 128, grid: int = 4) -> None:
@@ -102,24 +102,26 @@ class CompactNet(nn.Module):
 
 
 class TimmNet(nn.Module):
-    """A convolutional network of timm, without what is made for ImageNet's classes, and a grid of its features.
+    """A convolutional network of timm without its classifier, and a grid of its features.
 
-    Of those that are built in stages with a widening after them (EfficientNet, MobileNet), the last stage and the
-    widening are left out: they find things worse, see docs/footage.md.
+    Of networks of stages with a widening convolution at the end (EfficientNet, MobileNet), the last stage and the
+    widening are left out, since they retrieve things worse, see docs/footage.md.
     """
 
     def __init__(self, name: str, grid: int = GRID) -> None:
-        """Raises: TrainingError if timm has no network of that name, or none that gives feature maps."""
+        """Raises: TrainingError if timm has no such network."""
         super().__init__()
         import timm
 
         if set(":/") & set(name):
-            raise TrainingError(f"--arch {TIMM}{name}: expected the name of a network of timm; a hub is not asked")
+            raise TrainingError(
+                f"--arch {TIMM}{name}: expected the name of a timm network; names of hubs are not supported"
+            )
         try:
             self.model = timm.create_model(name, pretrained=False, num_classes=0, global_pool="")
         except (RuntimeError, TypeError, ValueError) as error:
             raise TrainingError(f"--arch {TIMM}{name}: timm cannot build it ({error})") from error
-        self.left_out = ("classifier.", "fc.", "head.")  # names of weights that are not wanted here
+        self.left_out = ("classifier.", "fc.", "head.")  # names of weights that are not loaded
         if hasattr(self.model, "conv_head") and isinstance(self.model.blocks, nn.Sequential):
             last = len(self.model.blocks) - 1
             self.model.blocks = self.model.blocks[:last]
@@ -132,13 +134,13 @@ class TimmNet(nn.Module):
         # (B, 3, S, S) -> (B, C, S/32, S/32) -> (B, C, grid, grid) -> (B, D)
         maps = self.model.forward_features(images)  # pyright: ignore[reportCallIssue]
         if maps.ndim != 4:
-            raise TrainingError(f"the network gives {tuple(maps.shape)}, expected feature maps, (B, C, H, W)")
+            raise TrainingError(f"the network returns {tuple(maps.shape)}, expected feature maps, (B, C, H, W)")
         return self.pool(maps).flatten(1)
 
     def in_two(self, stages: int) -> tuple[nn.Module, nn.Module] | None:
-        """The stem with so many stages, and the rest: applied one after the other they are this network.
+        """Split the network into its stem with the first `stages` stages, and the rest. Modules are the same objects.
 
-        Returns: None if the network is not built in so many stages; modules are the same objects.
+        Returns: None if the network does not have that many stages.
         """
         blocks = getattr(self.model, "blocks", None)
         if not (hasattr(self.model, "conv_head") and isinstance(blocks, nn.Sequential) and stages < len(blocks)):
@@ -156,7 +158,7 @@ def _torchvision(name: str, grid: int) -> nn.Module:
 
 
 def _small_stem(network: nn.Module) -> nn.Module:
-    """For pictures of 32 px: a 3x3 stem of stride 1 and no max pool. Source: SimCLR, arXiv 2002.05709, appendix B.9."""
+    """Adapt a ResNet to 32 px: a 3x3 stem of stride 1, no max pool. Source: SimCLR, arXiv 2002.05709, appendix B.9."""
     network.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
     network.maxpool = nn.Identity()
     return network
@@ -171,12 +173,12 @@ _BUILDERS: dict[BuiltIn, Callable[[], nn.Module]] = {
 
 
 def build_encoder(arch: str, light: LightChoice = "absolute") -> nn.Sequential:
-    """A randomly initialised encoder: float (B, 3, S, S) in [0, 1] -> (B, D).
+    """Build a randomly initialised encoder: float (B, 3, S, S) in [0, 1] -> (B, D).
 
-    arch: a BuiltIn, `timm:NAME`, or `FILE.py:NAME` or `MODULE:NAME`, a callable that gives a module taking normalised
-    pictures. light: whether pictures are normalised each by its own statistics, or all by those of the network's
+    arch: a BuiltIn, `timm:NAME`, or `FILE.py:NAME` or `MODULE:NAME`, a callable that returns a module taking normalised
+    pictures. light: whether each picture is normalised by its own statistics, or all by those of the network's
     pretrained weights.
-    Raises: TrainingError if there is none of that name.
+    Raises: TrainingError if there is no such network.
     """
     network = _build_network(arch)
     return nn.Sequential(Standardize() if light == "relative" else _normalize(arch), network)
@@ -215,24 +217,24 @@ def _load_module(where: str):
         return importlib.import_module(where)
     spec = importlib.util.spec_from_file_location(Path(where).stem, where)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{where} is no Python file")
+        raise ImportError(f"{where} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 def grid_of(encoder: nn.Module) -> int:
-    """Cells a side of the grid that an encoder made by `build_encoder` gives; 1 if it gives one vector."""
+    """Return the cells a side of the grid of an encoder made by `build_encoder`; 1 if it returns one vector."""
     return getattr(encoder[1], "grid", 1) if isinstance(encoder, nn.Sequential) and len(encoder) > 1 else 1
 
 
 def device_of(encoder: nn.Module) -> torch.device:
-    """Where its parameters are; the CPU if it has none."""
+    """Return the device of its parameters; the CPU if it has none."""
     return next((parameter.device for parameter in encoder.parameters()), torch.device("cpu"))
 
 
 def embedding_dim(encoder: nn.Module, input_px: int) -> int:
-    """D, found by asking the encoder. Raises: TrainingError if it does not give (B, D)."""
+    """Run the encoder to find D. Raises: TrainingError if it does not return (B, D)."""
     was_training = encoder.training
     device = device_of(encoder)
     try:
@@ -240,9 +242,9 @@ def embedding_dim(encoder: nn.Module, input_px: int) -> int:
             found = encoder.eval()(torch.zeros(2, 3, input_px, input_px, device=device))
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise TrainingError(f"the encoder does not take pictures of {input_px} px ({reason})") from error
+        raise TrainingError(f"the encoder does not accept pictures of {input_px} px ({reason})") from error
     encoder.train(was_training)
     if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != 2:
         got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-        raise TrainingError(f"the encoder gives {got} for two pictures, expected (2, D)")
+        raise TrainingError(f"the encoder returns {got} for two pictures, expected (2, D)")
     return found.shape[1]

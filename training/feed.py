@@ -1,4 +1,4 @@
-"""What each step trains on: frames on the device, and the draws of their two views."""
+"""Feed training steps: frames on the device, and the draws of their two views."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from training.data import FrameCache, Pictures, batch_indices, pictures_of, seco
 from training.distributed import ALONE, World
 from training.teacher import targets_of
 
-RESIDENT_BYTES = 4 << 30  # footage up to this size lives on the GPU as a whole
-AHEAD = 3  # steps whose frames are read before they are asked for
+RESIDENT_BYTES = 4 << 30  # footage up to this size is kept on the GPU
+PREFETCHED = 3  # steps whose frames are read in advance
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Batch:
     targets: tuple[Tensor, ...] = ()
 
     def views(self, size_px: int, parts: int = 1) -> Iterator[tuple[Tensor, ...]]:
-        """What Byol.forward takes, in equal parts: both views, float32 (B / parts, 3, size_px, size_px) in [0, 1],
-        channels last, and their targets.
+        """Yield the arguments of Byol.forward, in equal parts: both views, float32 (B / parts, 3, size_px, size_px) in
+        [0, 1], channels last, and their targets.
         """
         share = len(self.frames) // parts
         for rows in (slice(number * share, (number + 1) * share) for number in range(parts)):
@@ -58,15 +58,15 @@ def batches(
     first: int = 0,
     teacher: Tensor | None = None,
 ) -> Generator[Batch]:
-    """Yield this process's share of every step from number `first` on, for ever; frames are read in a thread ahead.
+    """Yield this process's share of every step from number `first` on, for ever; a thread prefetches frames.
 
-    Order, partners and views depend on the seed and the step alone: a resumed run goes on as it would have, and
-    several processes together train on what one alone would have trained on. teacher: as teacher.teacher_targets.
+    Order, partners and views depend only on seed and step: a resumed run continues identically, and several processes
+    together train on the same pictures as one. teacher: as teacher.teacher_targets.
     """
     pictures = pictures_of(cache, config.novelty, config.region_share)
     share, read = world.part(config.batch, config.accumulate), _reader(pictures, device)
     order = batch_indices(pictures.camera, config.batch, config.camera_batches, config.seed, first, pictures.weight)
-    ahead: deque[tuple[int, Future[Tensor], Future[Tensor], tuple[Tensor, ...]]] = deque()
+    pending: deque[tuple[int, Future[Tensor], Future[Tensor], tuple[Tensor, ...]]] = deque()
     with ThreadPoolExecutor(1, "feed") as thread:
         for step, rows in enumerate(order, first):
             frames = other_frames = thread.submit(read, rows[share])
@@ -75,21 +75,21 @@ def batches(
             if not np.array_equal(moved, rows):
                 other_frames = thread.submit(read, moved[share])
             targets = tuple(send(one, device) for one in targets_of(teacher, rows[share], moved[share]))
-            ahead.append((step, frames, other_frames, targets))
-            if len(ahead) == AHEAD:
-                step, frames, other_frames, targets = ahead.popleft()
+            pending.append((step, frames, other_frames, targets))
+            if len(pending) == PREFETCHED:
+                step, frames, other_frames, targets = pending.popleft()
                 one, other = draw_views(step, config, policies)
                 yield Batch(frames.result(), other_frames.result(), (one[share], other[share]), targets)
 
 
 def draw_views(step: int, config: TrainConfig, policies: tuple[ViewPolicy, ViewPolicy]) -> tuple[Draw, Draw]:
-    """The draws of the whole batch of a step, for all processes."""
+    """Draw the views of the whole batch of a step, for all processes."""
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
     return draw_view(config.batch, policies[0], generator), draw_view(config.batch, policies[1], generator)
 
 
 def _reader(pictures: Pictures, device: torch.device) -> Callable[[np.ndarray], Tensor]:
-    """What gives rows as uint8 (B, C, C, 3) on the device."""
+    """Return a function that reads rows as uint8 (B, C, C, 3) on the device."""
     if device.type == "cuda" and pictures.nbytes <= RESIDENT_BYTES:
         resident = torch.from_numpy(pictures.everything()).to(device)
         return lambda rows: resident[send(torch.from_numpy(rows), device)]

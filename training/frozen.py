@@ -1,6 +1,6 @@
-"""Views that have passed an encoder's frozen stages, made once before training: a step then computes the rest alone.
+"""Pass views through an encoder's frozen stages once, before training, so that a step computes only the other stages.
 
-On CPUs that is most of a step. The price is that each picture has a number of views, not new ones for ever.
+On CPUs this saves most of a step. In return, each picture has a fixed number of views instead of new ones each time.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from training.graph import trace
 from training.teacher import targets_of
 from training.tracks import sample_whole_tracks
 
-VIEWS = "views.f16"  # of a run, until it is trained
-MOST_BYTES = 768 << 20  # on disk: of longer footage, so many pictures stand for all
+VIEWS = "views.f16"  # of a run, deleted after training
+MOST_BYTES = 768 << 20  # on disk; longer footage is sampled
 BATCH = 16  # pictures at a time
 
 
 @dataclass(frozen=True)
 class ViewPool:
-    """features: float16 (P, V, C, H, W), V views of each picture. place: int64 (N + R,), of each row of Pictures among
-    them; -1 for one that has no views.
+    """features: float16 (P, V, C, H, W), V views of each picture. place: int64 (N + R,), row in `features` of each
+    row of Pictures; -1 for one without views.
     """
 
     features: np.ndarray
     place: np.ndarray
 
     def draw(self, rows: np.ndarray, others: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """A view of each of two lists of rows, int64 (B,): float32 (B, C, H, W) each, never the same view twice."""
+        """Draw a view for each of two lists of rows, int64 (B,), never the same view twice: float32 (B, C, H, W)."""
         count = self.features.shape[1]
         one = rng.integers(count, size=len(rows))
         other = (one + rng.integers(1, count, size=len(rows))) % count
@@ -59,15 +59,15 @@ class ViewBatch:
     targets: tuple[Tensor, ...] = ()
 
     def views(self, size_px: int, parts: int = 1) -> Iterator[tuple[Tensor, ...]]:
-        """As feed.Batch.views, of what the frozen stages give."""
+        """Yield as feed.Batch.views does, but outputs of the frozen stages."""
         return zip(*(one.chunk(parts) for one in (self.view, self.other, *self.targets)), strict=True)
 
 
 def build_pool(cache: FrameCache, config: TrainConfig, frozen: nn.Module, run: Path) -> ViewPool | None:
-    """Make `config.frozen_views` views of each picture, of an even sample where there are many; resumes.
+    """Make `config.frozen_views` views of each picture, or of an even sample of many; an interrupted call resumes.
 
-    frozen: the normalisation and the frozen stages. Returns: None where the run would see no view twice, where the two
-    views of a picture are not made alike, or where the frozen stages' batch norm moves.
+    frozen: the normalisation and the frozen stages. Returns: None if no view would be used twice, if the two views of a
+    picture have different distributions, or if the frozen stages' batch norm is updated.
     """
     pictures, each = pictures_of(cache, config.novelty, config.region_share), config.frozen_views
     policy, other = policies(config.views, config.crop_area_min, config.blur)
@@ -94,9 +94,9 @@ def write_views(
     encode: Callable[[Tensor], np.ndarray],
     picture_bytes: int,
 ) -> None:
-    """Write what `encode` gives of the views of these rows, float16; what is there of whole batches stays.
+    """Write the encoded views of these rows, float16, after the whole batches that the file already has.
 
-    rows: int64 (P,), of `pictures`. picture_bytes: of all views of one. A batch's draws depend on its place alone.
+    rows: int64 (P,), of `pictures`. picture_bytes: of all views of a picture. A batch's draws depend only on its place.
     """
     path.touch()
     done = path.stat().st_size // (BATCH * picture_bytes)
@@ -115,7 +115,7 @@ def write_views(
 def pool_batches(
     cache: FrameCache, config: TrainConfig, pool: ViewPool, first: int = 0, teacher: Tensor | None = None
 ) -> Generator[ViewBatch]:
-    """Yield every step from number `first` on, for ever, as feed.batches does; of pictures that have views."""
+    """Yield every step from number `first` on, for ever, as feed.batches does, of pictures that have views."""
     pictures = pictures_of(cache, config.novelty, config.region_share)
     weight = np.where(pool.place < 0, 0.0, pictures.weight)
     order = batch_indices(pictures.camera, config.batch, config.camera_batches, config.seed, first, weight)
@@ -127,7 +127,7 @@ def pool_batches(
 
 
 def _sample(pictures: Pictures, most: int, region_share: float) -> np.ndarray:
-    """Up to so many rows, rising: of frames the more the more often they are shown, of regions whole tracks."""
+    """Sample up to `most` rows, ascending: frames in proportion to their weight, regions by whole tracks."""
     frames, regions = len(pictures.cache), len(pictures.camera) - len(pictures.cache)
     if frames + regions <= most:
         return np.arange(frames + regions)
@@ -138,7 +138,7 @@ def _sample(pictures: Pictures, most: int, region_share: float) -> np.ndarray:
 
 
 def _as_function(frozen: nn.Module, input_px: int) -> Callable[[Tensor], np.ndarray]:
-    """float (B, 3, S, S) -> float32 (B, C, H, W), by onnxruntime: three times as fast as torch on a CPU."""
+    """Compile to a function of float (B, 3, S, S) by onnxruntime, three times as fast as torch on a CPU."""
     example = torch.rand(2, 3, input_px, input_px, generator=torch.Generator().manual_seed(0))
     network = fused(copy.deepcopy(frozen).cpu().eval(), example)
     model = trace(network, example, "pictures", "features")

@@ -1,4 +1,4 @@
-"""A network with its batch norms multiplied into its convolutions: the same numbers, with less to compute."""
+"""Fuse batch norms into convolutions: the same output with less computation."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-AGREES = 1e-3  # of the largest number, how far the fused network may be from the other: rounding is below 1e-5
+AGREES = 1e-3  # largest difference between both networks, relative to the largest output: rounding is below 1e-5
 
 
 @torch.no_grad()
 def fused(network: nn.Module, example: Tensor) -> nn.Module:
-    """A copy in eval mode in which each batch norm that follows a convolution is part of it.
+    """Copy a network in eval mode, with each batch norm that follows a convolution fused into it.
 
-    What follows what is read from the order of a module's parts, which does not say how they are called: so both are
-    asked for `example`, float (B, 3, S, S), where the network is. Returns: the copy; the network itself if they differ.
+    The order of a module's children does not prove in which order they are called. So both networks are compared on
+    `example`, float (B, 3, S, S), on the same device. Returns: the copy; the network itself if they differ.
     Source: torch.nn.utils.fusion.fuse_conv_bn_eval.
     """
     if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
@@ -37,6 +37,6 @@ def _fits(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> bool:
 
 
 def _after(norm: nn.Module) -> nn.Module:
-    """What is left of a batch norm: timm's has an activation in it."""
+    """Return what remains of a fused batch norm: timm's contains an activation."""
     activation = getattr(norm, "act", None)
     return activation if isinstance(activation, nn.Module) else nn.Identity()

@@ -1,4 +1,4 @@
-"""A PyTorch module -> an ONNX graph for batches of any size."""
+"""Trace a PyTorch module as an ONNX graph for batches of any size."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-OPSET = 18  # the oldest that the exporter writes without conversion: more runtimes read it
+OPSET = 18  # the oldest that the exporter writes without conversion, which most runtimes read
 
 
 def trace(module: nn.Module, example: Tensor, input_name: str, output_name: str) -> onnx.ModelProto:
-    """The graph of a module of one input and one output. example: of its input, (2, ...)."""
+    """Export the graph of a module with one input and one output. example: of its input, (2, ...)."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's notes to its own authors
+        warnings.simplefilter("ignore")  # meant for the exporter's developers
         program = torch.onnx.export(
             module,
             (example,),

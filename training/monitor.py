@@ -1,4 +1,4 @@
-"""How good the encoder is while it trains, on an even sample of the run's own frames and on labels where given."""
+"""Measure the encoder during training, on an even sample of the run's frames, and on labels if there are any."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GUARD_S = 3.0
 
 
 class Monitor:
-    """Measures one network again and again on the same pictures, perturbed in the same way."""
+    """Measures one network repeatedly on the same pictures, with the same perturbations."""
 
     def __init__(self, cache: FrameCache, config: TrainConfig) -> None:
         """Raises: FootageError if the events or the labelled pictures of the config cannot be read."""
@@ -49,11 +49,11 @@ class Monitor:
 
     @cached_property
     def _perturbed(self) -> Tensor:
-        """uint8 (N, S, S, 3), made when they are first measured: a run that does not train measures none."""
+        """Perturb the frames, uint8 (N, S, S, 3), at the first measurement: a run that does not train needs none."""
         return _tensor(perturb_all(self._gallery.pictures, Perturbation(), seed=0), self._config.input_px)
 
     def measure(self, encoder: nn.Module) -> dict[str, float]:
-        """Names and values for a line of metrics.jsonl. The encoder is left as it was."""
+        """Return names and values for a line of metrics.jsonl. The encoder is unchanged."""
         modes = {module: module.training for module in encoder.modules()}
         device = device_of(encoder)
         plain = fit_head(encoder, self._cached, dataclasses.replace(self._config, head=False))

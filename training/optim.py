@@ -1,4 +1,4 @@
-"""Optimisers and the learning rate, as the paper has them."""
+"""Optimisers and the learning rate, as in the paper."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Lars(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """One step, each operation over all tensors of a group at once: on a GPU, launches are what costs."""
+        """Do one step, each operation over all tensors of a group at once: on a GPU, launches dominate the cost."""
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
             if not weights:
@@ -46,21 +46,20 @@ class Lars(Optimizer):
 
 
 def _ratios(weights: list[Tensor], updates: list[Tensor], trust: float) -> list[Tensor]:
-    """Each tensor's step, trust * |w| / |update|; 1 where either is zero. Returns: scalars."""
+    """Return each tensor's step, trust * |w| / |update|, as scalars; 1 if either is zero."""
     weight_norms, update_norms = (torch.stack(torch._foreach_norm(one)) for one in (weights, updates))
     usable = (weight_norms > 0) & (update_norms > 0)
     return list(torch.where(usable, trust * weight_norms / update_norms, 1.0).unbind())
 
 
 def build_optimizer(network: nn.Module, config: TrainConfig) -> Optimizer:
-    """The configured optimiser; parameters of one dimension (biases, norms) take no adaptation.
+    """Build the configured optimiser. Parameters of one dimension (biases, norms) are not adapted.
 
-    They take no decay either, as in the paper, unless `decay_norms` asks for it.
-
-    Torch's own are fused, one pass over each tensor: half the time of its default on a CPU, one launch on a GPU.
+    They have no weight decay either, as in the paper, unless `decay_norms` is set. Torch's optimisers are fused, with
+    one pass over each tensor: half the time of the default on a CPU, one launch on a GPU.
     """
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    lr = config.lr or 0.0  # set anew at each step
+    lr = config.lr or 0.0  # set at each step
     decay = config.weight_decay
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": decay},
@@ -75,7 +74,10 @@ def build_optimizer(network: nn.Module, config: TrainConfig) -> Optimizer:
 
 
 def lr_at(step: int, config: TrainConfig) -> float:
-    """Linear warm-up to lr * batch / 256, then a cosine to 0 at the last step. Source: section 3.3, "Optimization"."""
+    """Return the learning rate: a linear warm-up to lr * batch / 256, then a cosine to 0 at the last step.
+
+    Source: section 3.3, "Optimization".
+    """
     assert config.lr is not None  # see warm_start.settle
     peak = config.lr * config.batch / 256
     warmup = round(config.warmup * config.steps)

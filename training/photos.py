@@ -1,4 +1,4 @@
-"""Folders of photos: what is different from footage of fixed cameras."""
+"""Settings for folders of photos, where they differ from footage of fixed cameras."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from training.augment import smallest_crop
 from training.config import TrainConfig, Views
 
 PHOTOS = (
-    "photos, no video: views keep colour, may be mirrored, and crop to {crop:.0%} of a picture; no regions, and each"
-    " photo counts the same. If these are stills of fixed cameras, give --views camera"
+    "all sources are images, treated as photos: views keep colour, may be mirrored, and crop to {crop:.0%} of a"
+    " picture; no regions, equal weights. For stills of fixed cameras, use --views camera"
 )
 
 
 def are_photos(sources: Iterable[Source]) -> bool:
-    """Whether all sources are images, in folders or in zips."""
+    """Return whether all sources are images, in folders or in zips."""
     return all(source.kind == "image" for source in sources)
 
 
 def settle_views(config: TrainConfig, photos: bool, say: Callable[[str], None] = lambda line: None) -> TrainConfig:
-    """The config without `auto` views, and with what goes with them; what is given stays.
+    """Resolve `auto` views and the settings that depend on views; other settings stay.
 
-    say: called with one line where the run is made for photos.
+    say: called with one line if the run is for photos.
     """
     made_for_photos = photos and config.views in ("auto", "photo")
     views: Views = ("photo" if photos else "camera") if config.views == "auto" else config.views

@@ -1,4 +1,4 @@
-"""The measurements of a run: JSON lines for programs, TensorBoard for eyes."""
+"""Record the measurements of a run as JSON lines and for TensorBoard."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ METRICS, TENSORBOARD = "metrics.jsonl", "tensorboard"
 
 
 class Recorder:
-    """Writes a line of measurements at a time to both."""
+    """Writes lines of measurements to both."""
 
     def __init__(self, run: Path, start: int) -> None:
-        """start: the steps done before; lines of later ones, which will be done again, are dropped."""
+        """start: steps done before; lines of later steps, which will be repeated, are dropped."""
         kept = [line for line in read_metrics(run / METRICS) if line["step"] <= start] if start else []
         (run / METRICS).write_text("".join(json.dumps(line) + "\n" for line in kept))
         self._lines = (run / METRICS).open("a")
@@ -25,13 +25,13 @@ class Recorder:
 
     @cached_property
     def _board(self) -> SummaryWriter:
-        """Opened by the first line: what does not train waits for no TensorBoard."""
+        """Open TensorBoard at the first line: its import is slow."""
         from torch.utils.tensorboard import SummaryWriter
 
         return SummaryWriter(self._folder, purge_step=self._start + 1)
 
     def write(self, line: dict[str, Any]) -> None:
-        """line: `step`, and a number for each measurement."""
+        """Write a line: `step`, and a number for each measurement."""
         self._lines.write(json.dumps(line) + "\n")
         for name, value in line.items():
             if name != "step":
@@ -49,7 +49,7 @@ class Recorder:
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """The lines of metrics.jsonl; a last line cut off by a crash is left out."""
+    """Read metrics.jsonl without a last line that a crash cut off."""
     lines: list[dict[str, float]] = []
     for line in path.read_text().splitlines() if path.exists() else []:
         try:

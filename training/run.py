@@ -1,4 +1,4 @@
-"""A training run from footage to report: the pretrain verb without its flags."""
+"""Run training from footage to report: the pretrain verb without its flags."""
 
 from __future__ import annotations
 
@@ -42,27 +42,26 @@ def start_run(
     say: Callable[[str], None] = lambda line: None,
     photos: bool = False,
 ) -> tuple[FrameCache, TrainConfig]:
-    """Make the run's folder and its frame cache.
+    """Create the run's folder and its frame cache.
 
-    say: called with a line where the run will not be what might be expected. photos: whether all sources are images.
-    Returns: the cache, and the config as it holds from now on, without `auto` where that decides the encoder.
-    Raises: TrainingError if the folder holds a run, or anything else, or cannot be written, if there is no such encoder
-    or no such initial weights, or if there is too little footage; FootageError if the events
-    or the labelled pictures cannot be read.
+    say: called with a line about each choice that the user may not expect. photos: whether all sources are images.
+    Returns: the cache, and the resolved config, without `auto` where it affects the encoder.
+    Raises: TrainingError if the folder is not empty or cannot be written, if the encoder or its initial weights are not
+    available, or if there is too little footage; FootageError if the events or the labelled pictures cannot be read.
     """
     if (run / CHECKPOINT).exists():
-        raise TrainingError(f"{run}: holds a run already; go on with --resume, or choose another --out")
+        raise TrainingError(f"{run}: already contains a run; continue it with --resume, or choose another --out")
     if run.exists() and (not run.is_dir() or _foreign(run)):
-        raise TrainingError(f"{run}: not an empty folder and not a run; choose another --out")
+        raise TrainingError(f"{run}: neither an empty folder nor a run; choose another --out")
     config.check()
     config = settle_views(settle(config, say), photos, say)
-    first_encoder(config)  # what cannot be trained is told before the footage is decoded
+    first_encoder(config)  # report errors before the footage is decoded
     if config.events:
         read_events(Path(config.events))
     if config.labelled:
         find_labelled(Path(config.labelled))
     if config.teacher:
-        side = Encoder(Path(config.teacher), config.device).spec.input_px  # it is asked for what is cached
+        side = Encoder(Path(config.teacher), config.device).spec.input_px  # it embeds cached frames
         config = dataclasses.replace(config, cache_scale=max(config.cache_scale, side / config.input_px))
     try:
         run.mkdir(parents=True, exist_ok=True)
@@ -73,21 +72,23 @@ def start_run(
 
 
 def join_run(run: Path, arch: str | None = None) -> tuple[FrameCache, TrainConfig]:
-    """Open a run that another process has started. arch: as for `TrainConfig.load`. Raises: TrainingError."""
+    """Open a run that another process started. arch: as for `TrainConfig.load`. Raises: TrainingError."""
     return load_cache(run / "cache"), TrainConfig.load(run / CONFIG, arch)
 
 
 def continue_run(run: Path, given: TrainConfig) -> tuple[FrameCache, TrainConfig]:
-    """Open a run that was stopped; its own config holds.
+    """Open an interrupted run; its saved config applies.
 
-    Raises: TrainingError if there is none, or if a flag was given that contradicts it.
+    Raises: TrainingError if there is no run, or if a flag contradicts its config.
     """
     saved = TrainConfig.load(run / CONFIG, given.arch)
     for field in dataclasses.fields(TrainConfig):
-        asked, kept = getattr(given, field.name), getattr(saved, field.name)
-        if asked not in (field.default, kept):
+        given_value, saved_value = getattr(given, field.name), getattr(saved, field.name)
+        if given_value not in (field.default, saved_value):
             flag = f"--{field.name.replace('_', '-')}"
-            raise TrainingError(f"{run}: started with {flag} {kept}, cannot go on with {asked}; leave {flag} out")
+            raise TrainingError(
+                f"{run}: started with {flag} {saved_value}, cannot continue with {given_value}; omit {flag}"
+            )
     return load_cache(run / "cache"), saved
 
 
@@ -95,8 +96,8 @@ def finish_run(run: Path, arch: str | None = None, on_fit: OnFit = no_progress) 
     """Measure a finished run next to its baselines and write its report.
 
     arch: as for `TrainConfig.load`. on_fit: see head.OnFit, of each head in turn.
-    Returns: its last measurements, if it has trained, `verdict`, and `evaluation`: what `lookalike evaluate` would
-    print of a sample.
+    Returns: its last measurements, if it trained, `verdict`, and `evaluation`: what `lookalike evaluate` would print
+    for a sample.
     """
     cache, metrics = load_cache(run / "cache"), read_metrics(run / METRICS)
     choice = keep_better(run, cache, arch, on_fit)
@@ -104,7 +105,7 @@ def finish_run(run: Path, arch: str | None = None, on_fit: OnFit = no_progress) 
     rows, pictures = sample_frames(cache, config.input_px)
     of_parts = with_fused_encoder(encoder, config.input_px).features(torch.from_numpy(pictures))
     vectors = encoder.join(of_parts)
-    features = of_parts[encoder.names[0]]  # (N, D), before the head, which evens them out
+    features = of_parts[encoder.names[0]]  # (N, D), before the head, which equalises dimensions
     evaluation = measure_run(encoder, config, cache, on_fit)
     found = {
         "run": str(run),
@@ -150,24 +151,24 @@ def pretrain(
     on_progress: Callable[[Progress], None],
     world: World = ALONE,
 ) -> None:
-    """Train to the end.
+    """Train to the last step.
 
-    Raises: TrainingError if stopped before, saying how to go on, or if the disk does not take the metrics.
+    Raises: TrainingError if interrupted, with the command that continues, or if metrics cannot be written.
     """
     try:
         done = train(cache, config, run, resume, on_progress, world)
     except OSError as error:
         raise TrainingError(f"{run}: cannot write ({error.strerror}); the last checkpoint is kept") from error
     except KeyboardInterrupt:
-        raise TrainingError(f"interrupted; go on with `lookalike pretrain --out {run} --resume`") from None
+        raise TrainingError(f"interrupted; continue with `lookalike pretrain --out {run} --resume`") from None
     if done < config.steps:
         raise TrainingError(
             f"interrupted at step {done} of {config.steps}, checkpoint saved;"
-            f" go on with `lookalike pretrain --out {run} --resume`"
+            f" continue with `lookalike pretrain --out {run} --resume`"
         )
 
 
 def _foreign(folder: Path) -> bool:
-    """Whether a folder holds anything but what an earlier start of a run left."""
+    """Return whether a folder contains anything that an interrupted start of a run does not leave."""
     left = (CONFIG, METRICS, TENSORBOARD, VIEWS, "cache", f"{CHECKPOINT}.partial")
     return any(entry.name not in left for entry in folder.iterdir())

@@ -1,4 +1,4 @@
-"""The report of a finished run: what may be said of it, whether it is healthy, and what it takes for alike."""
+"""Report on a finished run: its verdict, its health, and nearest neighbours of example frames."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from training.record import METRICS
 from training.tracks import sample_whole_tracks
 from training.warm_start import NONE
 
-FRAMES, STRETCH = 180, 15  # frames measured, in stretches of so many
-REGIONS = 1000  # measured at most, of whole tracks
-LABELLED = 2000  # pictures of class folders that are measured at most
+FRAMES, STRETCH = 180, 15  # frames measured, and frames per stretch
+REGIONS = 1000  # measured, at most, of whole tracks
+LABELLED = 2000  # pictures of class folders, at most
 SHEET_QUERIES, SHEET_HITS, SHEET_GUARD_S = 8, 5, 5.0
 
 
 def measure_run(
     encoder: EncoderWithHead, config: TrainConfig, cache: FrameCache, on_fit: OnFit = no_progress
 ) -> dict[str, Any]:
-    """The encoder and its baselines on a sample of the run's frames and regions, and its labels if it knows any.
+    """Measure the encoder and its baselines on a sample of the run's frames and regions, and on its labels if any.
 
     Of the baselines with a network only those that training must beat: the initial and the pretrained weights.
     `lookalike evaluate` has all.
-    Returns: as `evaluation.footage.evaluate_footage`; events that are of other footage are left out. With labelled
+    Returns: as `evaluation.footage.evaluate_footage`; events of other footage are ignored. With labelled
     pictures, `pictures` is as `evaluation.images.evaluate_images`, and the verdict begins with theirs.
     """
     labelled = read_labelled(Path(config.events)) if config.events else None
@@ -53,7 +53,7 @@ def measure_run(
         found = evaluate_footage(contenders, gallery, labelled, Protocol(), track)
     except FootageError:
         found = evaluate_footage(contenders, gallery, None, Protocol(), track)
-    judged = any(one["verdict"] for one in found["measures"])
+    judged = any(measure["verdict"] for measure in found["measures"])
     if config.labelled:
         of_pictures = _measure_pictures(contenders, Path(config.labelled))
         verdicts = [of_pictures["verdict"], *([found["verdict"]] if judged else [])]
@@ -62,18 +62,18 @@ def measure_run(
 
 
 def _measure_pictures(contenders: Sequence[Contender], source: Path) -> dict[str, Any]:
-    """kNN on an even sample of class folders. Returns: as `evaluation.images.evaluate_images`."""
+    """Measure kNN on an even sample of class folders. Returns: as `evaluation.images.evaluate_images`."""
     known = find_labelled(source, LABELLED)
     vectors, labels = embed_labelled(contenders, known)
     return evaluate_images(contenders, vectors, labels, known.names)
 
 
 def sample_gallery(cache: FrameCache, fps: float, labelled: Labelled | None) -> tuple[Gallery, np.ndarray]:
-    """Frames of the cache, and up to REGIONS of its regions: those of an even sample of tracks, and others.
+    """Sample frames of the cache, and up to REGIONS of its regions: those of an even sample of tracks, and others.
 
-    Of more than FRAMES frames about one a second is taken, in stretches spread over the footage, so that what is near
-    in time is there too; up to half as many more of those with an event; and those that the regions are parts of.
-    Returns: the gallery, and the track of each of its rows, int64 (N,), as the cache has it; -1 for frames.
+    Of more than FRAMES frames about one a second is taken, in stretches spread over the footage, so that it includes
+    neighbours in time; then up to half as many with an event; then those that the regions are from.
+    Returns: the gallery, and the track of each of its rows, int64 (N,), as in the cache; -1 for frames.
     """
     regions = sample_whole_tracks(cache.regions.track, REGIONS)
     frames = np.union1d(_sample_frames(cache, fps, labelled), cache.regions.frame[regions])
@@ -94,7 +94,7 @@ def sample_gallery(cache: FrameCache, fps: float, labelled: Labelled | None) -> 
 
 
 def _sample_frames(cache: FrameCache, fps: float, labelled: Labelled | None) -> np.ndarray:
-    """Rows of the cache, int64, rising."""
+    """Sample rows of the cache, int64, ascending."""
     rows = np.arange(len(cache))
     if len(rows) <= FRAMES:
         return rows
@@ -103,20 +103,20 @@ def _sample_frames(cache: FrameCache, fps: float, labelled: Labelled | None) -> 
     chosen = np.concatenate([seconds[start : start + STRETCH] for start in starts])
     clips = np.array([clip_of(name) for name in cache.sources])[cache.source]
     events = labelled.events if labelled else []
-    seen = [(clips == one.clip) & (one.start_s <= cache.time_s) & (cache.time_s <= one.end_s) for one in events]
+    seen = [(clips == event.clip) & (event.start_s <= cache.time_s) & (cache.time_s <= event.end_s) for event in events]
     shown = rows[np.any(seen, 0)] if seen else rows[:0]
     spaced = np.linspace(0, len(shown) - 1, min(FRAMES // 2, len(shown))).round().astype(int)
     return np.union1d(chosen, shown[spaced])
 
 
 def run_report(run: Path, found: dict[str, Any], cache: FrameCache, config: TrainConfig, sheets: list[Sheet]) -> Report:
-    """found: what `finish_run` returns."""
+    """Compose the report of a run. found: what `finish_run` returns."""
     facts = [
         ("frames", f"{found['frames']:,}"),
         ("cameras", str(len(cache.cameras))),
         ("encoder", f"{config.arch}, {config.input_px} px"),
         ("initial weights", config.init),
-        ("steps", f"{found['steps']:,} x {config.batch}" if found["steps"] else "none: the head alone is fitted"),
+        ("steps", f"{found['steps']:,} x {config.batch}" if found["steps"] else "none, only the head is fitted"),
         ("effective rank", f"{found['effective_rank']:.1f}"),
     ]
     if found["steps"]:
@@ -133,7 +133,7 @@ def run_report(run: Path, found: dict[str, Any], cache: FrameCache, config: Trai
         meters=_meters(found),
         charts=training_charts(run / METRICS),
         sheets=sheets,
-        sheets_note=f"Frames of the footage with their nearest neighbours at least {SHEET_GUARD_S:.0f} s away.",
+        sheets_note=f"Frames with their nearest neighbours at least {SHEET_GUARD_S:.0f} s away.",
         commands=[f"lookalike export {run} --out encoder.onnx", _how_to_judge(run, config)],
     )
 
@@ -152,7 +152,7 @@ def _meters(found: dict[str, Any]) -> list[Meter]:
 
 
 def neighbour_sheets(cache: FrameCache, rows: list[int], vectors: np.ndarray) -> list[Sheet]:
-    """Queries spread over the footage, each with its nearest frames outside its own moment."""
+    """Make sheets of evenly spaced queries, each with its nearest frames outside its own moment."""
     sheets: list[Sheet] = []
     for query in np.linspace(0, len(rows) - 1, min(SHEET_QUERIES, len(rows)) + 2).round().astype(int).tolist()[1:-1]:
         taken, hits = [query], []

@@ -1,4 +1,4 @@
-"""A teacher: an exported encoder whose embeddings a smaller one learns to predict, next to what BYOL asks of it."""
+"""Distil a teacher: an exported encoder whose embeddings a smaller network learns to predict, in addition to BYOL."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ BATCH = 64  # pictures at a time
 
 
 def teacher_targets(path: Path, cache: FrameCache, device: RunDevice) -> Tensor:
-    """What the teacher gives of each picture as it was cached: unit float32 (N + R, T), in the order of Pictures.
+    """Embed each cached picture with the teacher: unit float32 (N + R, T), in the order of Pictures.
 
-    Its colour is left out: a student has the same histogram.
-    Raises: EncoderError if the file is not an encoder; DeviceError if `device` is not there.
+    The colour part is left out: a student has the same histogram.
+    Raises: EncoderError if the file is not an encoder; DeviceError if `device` is not available.
     """
     teacher, pictures = Encoder(path, device), pictures_of(cache, by_novelty=False, region_share=1.0)
     count, found = len(pictures.camera), []
-    with step_bar("asking the teacher", count) as update:
+    with step_bar("embedding with the teacher", count) as update:
         for start in range(0, count, BATCH):
             rows = np.arange(start, min(start + BATCH, count))
             embeddings = teacher.embed(fit_all(pictures.read(rows), teacher.spec.input_px))
@@ -37,7 +37,7 @@ def teacher_targets(path: Path, cache: FrameCache, device: RunDevice) -> Tensor:
 
 
 def without_colour(embeddings: np.ndarray, teacher: Encoder) -> np.ndarray:
-    """Embeddings, unit float32 (N, D) -> their other parts, unit float32 (N, T); all of one that is in one piece."""
+    """Drop the colour part of embeddings, unit float32 (N, D), if they have one. Returns: unit float32 (N, T)."""
     kept = [number for number, part in enumerate(teacher.spec.parts) if part.name != "colour"]
     if len(kept) == len(teacher.spec.parts):
         return embeddings
@@ -46,5 +46,5 @@ def without_colour(embeddings: np.ndarray, teacher: Encoder) -> np.ndarray:
 
 
 def targets_of(teacher: Tensor | None, *rows: np.ndarray) -> Iterator[Tensor]:
-    """The teacher's targets of each list of rows, int64 (B,): float32 (B, T) each; none without a teacher."""
-    return (teacher[torch.from_numpy(one)] for one in rows) if teacher is not None else iter(())
+    """Yield the teacher's targets of each list of rows, int64 (B,): float32 (B, T) each; nothing without a teacher."""
+    return (teacher[torch.from_numpy(numbers)] for numbers in rows) if teacher is not None else iter(())

@@ -1,25 +1,25 @@
-"""Regions of the same thing, linked over time: what a moving thing looks like a moment later, without a label."""
+"""Link regions of the same thing over time, without labels."""
 
 from __future__ import annotations
 
 import numpy as np
 
-LOST_S = 1.0  # a track that is not seen for longer has ended
-REACH = 1.0  # how far the next region may be from where the last one would have moved, in mean diagonals of both
-GROWTH = 3.0  # how much larger or smaller it may be in area
+LOST_S = 1.0  # a track without regions for longer has ended
+REACH = 1.0  # largest distance of the next region from the predicted position, in mean diagonals of both
+GROWTH = 3.0  # largest ratio of areas
 
 Box = np.ndarray  # float (4,), x, y, w, h in shares of the picture
 
 
 class _Track:
-    """One thing, followed: where it was last, and how fast it moves."""
+    """A thing that is followed: its last position and its speed."""
 
     def __init__(self, number: int, box: Box, time_s: float) -> None:
         self.number, self.box, self.time_s = number, box, time_s
         self._speed = np.zeros(2)  # of its centre, shares of the picture a second
 
     def misfit(self, box: Box, time_s: float) -> float:
-        """How badly a region goes on from here: 0 where it is expected, above REACH if it cannot be the same thing."""
+        """Return how far a region is from the expected position: above REACH it cannot be the same thing."""
         areas = self.box[2] * self.box[3], box[2] * box[3]
         if max(areas) > GROWTH * min(areas):
             return np.inf
@@ -27,18 +27,18 @@ class _Track:
         size = (np.hypot(*self.box[2:]) + np.hypot(*box[2:])) / 2
         return float(np.hypot(*(_centre(box) - expected)) / size)
 
-    def go_on(self, box: Box, time_s: float) -> None:
+    def extend(self, box: Box, time_s: float) -> None:
         self._speed = (_centre(box) - _centre(self.box)) / (time_s - self.time_s)
         self.box, self.time_s = box, time_s
 
 
 def link_regions(boxes: np.ndarray, source: np.ndarray, time_s: np.ndarray) -> np.ndarray:
-    """Link regions of consecutive frames that are likely the same thing, the likeliest pairs first.
+    """Link regions of consecutive frames that probably show the same thing, the most probable pairs first.
 
     boxes: float (R, 4), x, y, w, h in shares of the picture. source: int (R,), which recording. time_s: float (R,).
     Regions of one frame have equal times; they need not be sorted.
-    Returns: int64 (R,), a number for each track, from 0 in order of their first region; -1 for a region that is linked
-    with no other.
+    Returns: int64 (R,), a number for each track, from 0 in order of their first region; -1 for a region that is not
+    linked.
     Source: greedy association by distance to the position predicted from constant speed, as in SORT, arXiv 1602.00763,
     with centres for overlaps, since a fast thing's boxes may not overlap at a few frames a second.
     """
@@ -51,7 +51,7 @@ def link_regions(boxes: np.ndarray, source: np.ndarray, time_s: np.ndarray) -> n
             active, last_source = [], source[rows[0]]
         active = [track for track in active if now_s - track.time_s <= LOST_S]
         for row, track in _pairs(active, boxes, rows, now_s):
-            track.go_on(boxes[row], now_s)
+            track.extend(boxes[row], now_s)
             found[row] = track.number
         for row in rows[found[rows] < 0]:
             active.append(_Track(count, boxes[row], now_s))
@@ -60,7 +60,7 @@ def link_regions(boxes: np.ndarray, source: np.ndarray, time_s: np.ndarray) -> n
 
 
 def sample_whole_tracks(track: np.ndarray, most: int) -> np.ndarray:
-    """Up to so many rows, rising: half of them, or fewer, of evenly spaced whole tracks, then an even sample of others.
+    """Sample up to `most` rows, ascending: at most half from evenly spaced whole tracks, the rest an even sample.
 
     track: int64 (R,), as link_regions gives it. Returns: int64.
     """
@@ -78,7 +78,7 @@ def sample_whole_tracks(track: np.ndarray, most: int) -> np.ndarray:
 def _pairs(active: list[_Track], boxes: np.ndarray, rows: np.ndarray, now_s: float) -> list[tuple[int, _Track]]:
     misfits = sorted(
         ((track.misfit(boxes[row], now_s), int(row), track) for row in rows for track in active),
-        key=lambda one: one[0],
+        key=lambda pair: pair[0],
     )
     taken: dict[int, _Track] = {}
     for misfit, row, track in misfits:

@@ -40,7 +40,7 @@ RECORD_EVERY = 10  # steps between lines of metrics.jsonl; reading the loss wait
 class Progress:
     """One line of metrics.jsonl. step: steps done. feature_std: see health.feature_std, about 1 is healthy.
 
-    quality: what the monitor measured, at the steps where it did.
+    quality: measurements of the monitor, at the steps that have them.
     """
 
     step: int
@@ -63,16 +63,17 @@ def train(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     world: World = ALONE,
 ) -> int:
-    """Train to `config.steps`, or until Ctrl-C, and leave checkpoint, encoder and metrics in `run`.
+    """Train to `config.steps`, or until Ctrl-C, and write checkpoint, encoder and metrics to `run`.
 
-    world: the processes that share the run, see distributed.joined; only the first writes.
-    Returns: the steps done; fewer than `config.steps` if interrupted.
+    on_progress: called with each line of metrics. world: the processes that share the run, see distributed.joined;
+    only the first writes.
+    Returns: the number of steps done; fewer than `config.steps` if interrupted.
     Raises: TrainingError if the loss is not finite, a checkpoint does not fit, or a file cannot be written.
     """
     config, device = settle(config), pick_device(config.device)
     if not resume:
         (run / VIEWS).unlink(missing_ok=True)
-    resume = resume and (run / CHECKPOINT).exists()  # it may have been stopped while views were made
+    resume = resume and (run / CHECKPOINT).exists()  # it may have been stopped before the first checkpoint
     encoder = first_encoder(config) if not resume else build_encoder(config.arch, config.light)
     cells = grid_of(encoder) ** 2 if config.pooled else 1
     dim = embedding_dim(encoder, config.input_px)
@@ -131,8 +132,8 @@ def train(
                     on_progress(progress)
                 if config.stop_on_collapse and progress.feature_std < COLLAPSED:
                     raise TrainingError(
-                        f"collapsed at step {step}: feature_std {progress.feature_std:.3f}, below {COLLAPSED};"
-                        " lower --lr, or raise --batch (the last checkpoint is kept)"
+                        f"collapsed at step {step}: feature_std is {progress.feature_std:.3f}, expected at least"
+                        f" {COLLAPSED}; lower --lr, or raise --batch (the last checkpoint is kept)"
                     )
                 since, clock = step, time.perf_counter()
             if step % config.checkpoint_every == 0 and step < config.steps:
@@ -159,7 +160,7 @@ def _feed(
     first: int,
     teacher: Tensor | None,
 ) -> Generator[Batch] | Generator[ViewBatch]:
-    """Steps from `first` on; on a CPU of views that have passed the frozen stages, where that takes less."""
+    """Yield steps from `first` on; on a CPU from views that have passed the frozen stages, if that is faster."""
     frozen = network.frozen if device.type == "cpu" and world.size == 1 else None
     if frozen and (pool := build_pool(cache, config, frozen, run)):
         network.past_frozen = True
@@ -169,9 +170,9 @@ def _feed(
 
 
 def first_encoder(config: TrainConfig) -> nn.Sequential:
-    """The encoder that a run starts from: float (B, 3, S, S) in [0, 1] -> (B, D).
+    """Build the encoder with the initial weights of a run: float (B, 3, S, S) in [0, 1] -> (B, D).
 
-    Raises: TrainingError if there is none of that name, or if its weights cannot be had.
+    Raises: TrainingError if the architecture is unknown, or its weights are not available.
     """
     torch.manual_seed(config.seed)
     config = settle(config)
@@ -181,44 +182,47 @@ def first_encoder(config: TrainConfig) -> nn.Sequential:
 
 
 def pick_device(device: Device) -> torch.device:
-    """Raises: TrainingError if cuda is asked for and not there."""
+    """Choose the device. Raises: TrainingError if it is `cuda` and there is no GPU."""
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
-        raise TrainingError("asked for cuda: torch sees no NVIDIA GPU; check the driver, or use --device cpu")
+        raise TrainingError("--device cuda: torch sees no NVIDIA GPU; check the driver, or use --device cpu")
     if not available or device == "cpu":
         return torch.device("cpu")
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # by number: the feed's thread starts at 0
 
 
 def pick_bf16(precision: Precision, device: torch.device, network: nn.Module) -> bool:
-    """`auto` takes bf16 where the hardware computes in it; elsewhere it would be slower than fp32.
+    """Choose whether to train in bf16. `auto` does if the hardware supports it; emulated, it is slower than fp32.
 
-    So are depthwise convolutions on CPUs: their gradients take up to 15 times as long (torch 2.15, a Xeon with AMX).
+    Depthwise convolutions on CPUs stay in fp32: their bf16 gradients take up to 15 times as long (torch 2.15, a Xeon
+    with AMX).
     """
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
-    depthwise = any(isinstance(one, nn.Conv2d) and one.groups > 1 for one in network.modules())
+    depthwise = any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in network.modules())
     return torch.cpu._is_avx512_bf16_supported() and not depthwise
 
 
 def pick_compile(switch: Switch, device: torch.device) -> bool:
-    """`auto` compiles on a GPU where a C compiler is found, which torch.compile needs there.
+    """Choose whether to compile. `auto` does on a GPU if a C compiler is found, which torch.compile needs there.
 
-    Raises: TrainingError if compiling is asked for and there is no C compiler.
+    Raises: TrainingError if `switch` is on and there is no C compiler.
     """
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if switch == "on" and not compiler:
-        raise TrainingError("--compile on: no C compiler found (cc, gcc or clang); install one, or leave it out")
+        raise TrainingError(
+            "--compile on: no C compiler found, expected cc, gcc or clang; install one, or omit --compile"
+        )
     return switch == "on" or (switch == "auto" and device.type == "cuda" and compiler is not None)
 
 
 def pick_forward(network: nn.Module, config: TrainConfig, device: torch.device, world: World = ALONE) -> nn.Module:
-    """What a step calls: the network, compiled where that pays; on a GPU its kernels are replayed as CUDA graphs.
+    """Return what a step calls: the network, compiled if `pick_compile` says so, on a GPU with CUDA graphs.
 
-    Else the GPU waits for Python to ask for a thousand kernels a step (docs/speed.md). A replay writes gradients where
-    the last one did, so a step in parts does without, and so do several processes, which exchange in between.
+    Without CUDA graphs the GPU waits for Python to launch a thousand kernels per step (docs/speed.md). A replay
+    overwrites the gradients of the last one, so accumulated steps and several processes cannot use them.
     Raises: TrainingError as `pick_compile`.
     """
     if not pick_compile(config.compile, device):
@@ -228,17 +232,19 @@ def pick_forward(network: nn.Module, config: TrainConfig, device: torch.device, 
 
 
 def _stop(world: World, step: int, interrupted: bool) -> bool:
-    """Whether to stop before this step. Several processes agree on it, at every tenth step: asking is an exchange."""
+    """Return whether to stop before this step. Several processes exchange their flags at every tenth step only."""
     return (world.size == 1 or step % RECORD_EVERY == 0) and world.any(interrupted)
 
 
 def _raise_unless_finite(loss: float, step: int) -> None:
     if not math.isfinite(loss):
-        raise TrainingError(f"loss is {loss} at step {step}; lower --lr (the last checkpoint is kept)")
+        raise TrainingError(
+            f"loss is {loss} at step {step}, expected a finite number; lower --lr (the last checkpoint is kept)"
+        )
 
 
 def _save(run: Path, network: Byol, optimizer: torch.optim.Optimizer, config: TrainConfig, step: int) -> None:
-    """Order of frames, views and both schedules follow from config and step; `random` is for networks with dropout."""
+    """Save a checkpoint. Frame order, views and schedules follow from config and step; `random` is for dropout."""
     state = {"step": step, "config": asdict(config), "random": torch.get_rng_state()}
     state |= {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
     if torch.cuda.is_available():
@@ -258,18 +264,20 @@ def _restore(run: Path, network: Byol, optimizer: torch.optim.Optimizer) -> int:
         return state["step"]
     except (RuntimeError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
-        raise TrainingError(f"{run / CHECKPOINT}: does not fit the run's config ({reason})") from error
+        raise TrainingError(
+            f"{run / CHECKPOINT}: does not match the run's config ({reason}); start again with another --out"
+        ) from error
 
 
 @contextmanager
 def _interrupt_flag() -> Iterator[Callable[[], bool]]:
-    """Let Ctrl-C or SIGTERM finish the step in hand; a second one stops at once."""
+    """Let Ctrl-C or SIGTERM finish the current step; a second one stops at once."""
     seen: list[int] = []
 
     def on_signal(number: int, frame: object) -> None:
         seen.append(number)
-        for one in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(one, signal.default_int_handler)
+        for caught in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(caught, signal.default_int_handler)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

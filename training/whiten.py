@@ -1,6 +1,6 @@
-"""The linear layers of a head: what a perturbed camera changes is weighed down, what differs is kept.
+"""Fit the linear layers of a head: suppress what a perturbed camera changes, keep what differs between pictures.
 
-Each picture is a class of its own, and so is what was followed: this needs no labels. Source: within-class covariance
+Each picture is a class, as is each track, so this needs no labels. Source: within-class covariance
 normalisation, Hatch and Stolcke, ICASSP 2006; the weight of each direction is that of probabilistic LDA, Ioffe, ECCV
 2006, section 2.
 """
@@ -10,27 +10,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-SHRINKAGE = 0.01  # of the mean variance, added to each: directions in which no frame was ever perturbed are not all
+SHRINKAGE = 0.01  # of the mean variance, added to each, since the perturbations do not cover all directions
 
 
-TRACKS = 0.2  # how much the variance within tracks counts, next to that of perturbed copies
-LIGHT = 0.5  # the same where frames of a camera are a track: how its light changes
+TRACKS = 0.2  # weight of the variance within tracks, the rest is that of perturbed copies
+LIGHT = 0.5  # the same if the frames of a camera are a track: how its light changes
 
 
 def fit_whitening(
     copies: Tensor, dim: int, track: Tensor | None = None, tracks: float = TRACKS
 ) -> tuple[Tensor, Tensor]:
-    """Fit the layer on frames that were seen several times, each time perturbed in another way.
+    """Fit a layer to several copies of each frame, each perturbed differently.
 
-    copies: float (K, N, D), K at least 2: what the encoder gives for K copies of each of N frames.
-    dim: how many directions to keep, the most telling ones; at most D. track: int (N,), which pictures show the same
-    thing at other moments, -1 for one that is in no track: how a thing changes while it passes is weighed down, too.
-    tracks: how much that counts, next to the perturbation.
+    copies: float (K, N, D), K at least 2: the encoder's features of K copies of each of N frames.
+    dim: number of directions to keep, those of largest variance; at most D. track: int (N,), which pictures show the
+    same thing at other moments, -1 for no track: how a thing changes while it passes is suppressed, too. tracks: weight
+    of that; the rest is that of the perturbation.
     Returns: centre, float32 (D,), and weight, float32 (dim or fewer, D): an embedding is weight @ (features - centre).
     Along each kept direction the perturbed copies of a frame have variance 1, before it is scaled by the root of
-    s / (s + 1), s the variance of frames there: the share of what is seen that is signal. It is that of their means
-    less the 1 / K that these still hold of the perturbation. Directions in which frames do not differ are left out; if
-    they differ in none, as among equal frames, the weight is a plain identity.
+    s / (s + 1), the share of signal; s is the variance of frames there: that of their means, less the 1 / K that
+    remains of the perturbation. Directions in which frames do not differ are dropped; if all frames are equal, the
+    weight is the identity.
     """
     frames = copies.mean(0)  # (N, D)
     centre = frames.mean(0)
@@ -56,7 +56,7 @@ def fit_whitening(
 
 
 def _within_tracks(frames: Tensor, track: Tensor | None) -> Tensor | None:
-    """The covariance of pictures about the mean of their track, float64 (D, D); None if no track has two."""
+    """Return the covariance of pictures about the mean of their track, float64 (D, D); None if no track has two."""
     if track is None or not len(track):
         return None
     followed = track >= 0
@@ -71,7 +71,7 @@ def _within_tracks(frames: Tensor, track: Tensor | None) -> Tensor | None:
 
 
 def _principal(columns: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues, largest first, and eigenvectors, (D, D or N), of columns @ columns.T; columns: (D, N)."""
+    """Return eigenvalues, largest first, and eigenvectors, (D, D or N), of columns @ columns.T; columns: (D, N)."""
     if columns.shape[0] <= columns.shape[1]:
         values, vectors = torch.linalg.eigh(columns @ columns.T)
     else:  # the same from N x N

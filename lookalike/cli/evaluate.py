@@ -120,11 +120,11 @@ def evaluate(
     from lookalike.console import print_data
 
     if sum((bool(footage), bool(images), bool(train or test))) != 1:
-        fail("nothing to measure on: expected one of --footage, --images, or --train with --test", code=2)
+        fail("expected one of --footage, --images, or --train with --test", code=2)
     if bool(train) != bool(test):
         fail(f"{'--train' if train else '--test'} without {'--test' if train else '--train'}; give both", code=2)
     if finetune and (not train or encoder.is_file()):
-        fail("--finetune needs --train, --test and the folder of a run: an ONNX file cannot be trained", code=2)
+        fail("--finetune needs --train and --test, and the folder of a run: an ONNX file cannot be trained", code=2)
     if events and not footage:
         fail("--events without --footage; give the footage that they label", code=2)
     if states and not events:

@@ -148,7 +148,7 @@ def export(
     from training.data import build_cache
 
     if (run is None) == (from_ is None):
-        fail("no encoder given: expected either the folder of a run or --from with weights", code=2)
+        fail("expected either the folder of a run or --from with weights", code=2)
     if from_ and not footage:
         fail("--from without --footage; give footage to fit the head to and to verify on", code=2)
     if min_top10 is not None and not 0 <= min_top10 <= 1:

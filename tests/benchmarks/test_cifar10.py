@@ -35,8 +35,8 @@ def test_it_trains_and_measures_every_epoch(tmp_path: Path, capsys: pytest.Captu
     train, test = class_folders(tmp_path / "train", 24), class_folders(tmp_path / "test", 5)
     main(train, test, arch="compact", batch=8, epochs=4, every=2, device="cpu")
     printed, told = capsys.readouterr()
-    assert "compact, 48 pictures, 24 steps of 8 (4 epochs), asked about 10, seeds 0" in printed
-    assert "Only a trend" in printed
+    assert "compact, 48 pictures, 24 steps of 8 (4 epochs), tested on 10, seeds 0" in printed
+    assert "This is not the whole recipe" in printed
     assert "| HSV histogram | 100.0% | 100.0% | | |" in printed  # colour is all that the classes differ in
     for text in (printed, told):  # each measurement is told when it is made, too
         assert [line.split("|")[2].strip() for line in text.splitlines() if line.startswith("| 0 |")] == ["2", "4"]
@@ -51,9 +51,9 @@ def test_settings_and_the_size_of_its_input_stand_in_for_the_recipes(
     test, settings = class_folders(tmp_path / "test", 5), ("hidden=16", "compile=off")
     main(*halves, test, arch="benchmarks.narrow:resnet10", batch=8, steps=8, input_px=16, set_=settings, device="cpu")
     printed = capsys.readouterr().out
-    assert "resnet10, 32 pictures, 8 steps of 8 (2 epochs), asked about 10, seeds 0, hidden=16, compile=off" in printed
+    assert "resnet10, 32 pictures, 8 steps of 8 (2 epochs), tested on 10, seeds 0, hidden=16, compile=off" in printed
     assert "| raw pixels 16x16 |" in printed
-    assert "Only a trend" in printed
+    assert "This is not the whole recipe" in printed
 
 
 def test_several_sets_are_trained_on_and_the_last_is_asked_about(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_several_sets_are_trained_on_and_the_last_is_asked_about(tmp_path: Path)
 def test_sets_of_other_classes_and_a_single_set_are_refused(tmp_path: Path) -> None:
     train, test = class_folders(tmp_path / "train", 2), class_folders(tmp_path / "test", 2)
     (test / "blue").rename(test / "green")
-    with pytest.raises(FootageError, match=r"test: not the classes of .*train \(blue, green\), expected the same"):
+    with pytest.raises(FootageError, match=r"test: other classes than .*train \(blue, green\), expected the same"):
         read([train, test], 32)
     with pytest.raises(FootageError, match=r"got 1 set\(s\) of pictures, expected one or more to train on, then"):
         read([train], 32)

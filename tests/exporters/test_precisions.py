@@ -102,7 +102,7 @@ def test_int8_quantises_every_convolution_and_what_lies_between(
     told: list[str] = []
     exported = export(toy, SPEC, frames, tmp_path / "int8.onnx", "int8", told.append)
     assert exported.note == "minmax ranges"
-    assert told == [f"int8, minmax ranges: holds, top10 {exported.parity.top10:.3f}"]
+    assert told == [f"int8, minmax ranges: within the limits, top10 {exported.parity.top10:.3f}"]
     assert exported.parity.frames == 32  # the other half is what it was calibrated on
     assert exported.parity.top10 >= 0.95
     weights = kernels(exported.path)
@@ -192,7 +192,7 @@ def test_what_loses_too_much_in_every_way_is_refused_and_leaves_nothing(
     toy: EncoderWithHead, frames: np.ndarray, tmp_path: Path
 ) -> None:
     with pytest.raises(
-        ExportError, match=r"int8 costs this encoder too much: .*use --precision fp32, .*by --min-top10"
+        ExportError, match=r"int8 costs this encoder too much accuracy: .*use --precision fp32, .*with --min-top10"
     ):
         export(toy, SPEC, frames, tmp_path / "int8.onnx", "int8", min_top10=1.01)
     assert list(tmp_path.iterdir()) == []
@@ -328,5 +328,5 @@ def test_weights_of_another_network_are_refused(
             ]
         )
     assert caught.value.code == 1
-    assert "weights.safetensors: not the weights of compact" in capsys.readouterr().err
+    assert "weights.safetensors: not weights of compact" in capsys.readouterr().err
     assert not (tmp_path / "encoder.onnx").exists()

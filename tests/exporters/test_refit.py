@@ -105,6 +105,6 @@ def test_a_file_whose_graph_has_no_head_is_refused_and_nothing_is_written(encode
     for tensor in model.graph.initializer:
         tensor.name = tensor.name.replace("layers.layout.center", "other")
     onnx.save(model, tmp_path / "other.onnx")
-    with pytest.raises(ExportError, match=r"other\.onnx: its graph has no layer of layout to fit"):
+    with pytest.raises(ExportError, match=r"other\.onnx: the graph has no layout layer to fit"):
         refit(tmp_path / "other.onnx", elsewhere(), tmp_path / "here.onnx")
     assert not (tmp_path / "here.onnx").exists()

@@ -106,7 +106,7 @@ def test_moments_stand_last_and_say_that_they_are_not_judged() -> None:
     table = evaluation_tables(footage(measure()))[-1]
     assert table.header == ["", "own moment first", "near in time", "camera share"]
     assert table.rows == [["this encoder", "0.500", "0.500", "0.250"], ["HSV histogram", "1.000", "0.125", "1.000"]]
-    assert "not judged" in table.note
+    assert "The verdict ignores them" in table.note
     assert "is 3 to 10 s away" in table.note
 
 

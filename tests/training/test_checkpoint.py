@@ -70,7 +70,7 @@ def test_a_crash_before_the_rename_keeps_the_last_whole_file(tmp_path: Path, mon
 
 
 def test_no_checkpoint_says_how_to_go_on(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="no checkpoint there; start the run without --resume"):
+    with pytest.raises(TrainingError, match="no such checkpoint; start the run without --resume"):
         load_checkpoint(tmp_path / "checkpoint.pt")
 
 
@@ -84,7 +84,7 @@ def test_a_broken_checkpoint_is_told_in_one_line(tmp_path: Path, broken: str) ->
     else:
         contents = {"empty": b"", "text": b"hello\nworld", "half": whole[: len(whole) // 2], "no end": whole[:-1]}
         path.write_bytes(contents[broken])
-    with pytest.raises(TrainingError, match=r"broken checkpoint \(.+\); start again with another --out$") as caught:
+    with pytest.raises(TrainingError, match=r"corrupt checkpoint \(.+\); start again with another --out$") as caught:
         load_checkpoint(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)

@@ -29,17 +29,17 @@ from training.config import RECIPES, TrainConfig, find_recipe, read_recipe
         ({"crop_area_min": 2.0}, "--crop-area-min is 2.0, expected 0 to 1"),
         (
             {"batch": 1},
-            "--batch is 1 in 1 part(s), expected at least 2 in each: batch norm needs something to compare",
+            "--batch is 1 in 1 part(s), expected at least 2 in each: batch norm needs more than one picture",
         ),
         (
             {"batch": 8, "accumulate": 8},
-            "--batch is 8 in 8 part(s), expected at least 2 in each: batch norm needs something to compare",
+            "--batch is 8 in 8 part(s), expected at least 2 in each: batch norm needs more than one picture",
         ),
         ({"batch": 8, "accumulate": 3}, "--batch is 8, expected a multiple of --accumulate, 3"),
         ({"content": -1}, "--content is -1, expected 0 or more"),
         (
             {"head": True, "content": 0, "layout": 0},
-            "--content and --layout are 0, expected a length for at least one of them",
+            "--content and --layout are both 0, expected a length for at least one of them",
         ),
         ({"cache_scale": 0.9}, "--cache-scale is 0.9, expected at least 1"),
     ],

@@ -82,7 +82,9 @@ def test_cached_frames_are_fifteen_percent_larger_than_the_input(input_px: int, 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_fewer_than_two_frames_are_too_few(tmp_path: Path, count: int) -> None:
-    with pytest.raises(TrainingError, match=rf"^{count} readable frame\(s\), expected at least 2"):
+    with pytest.raises(
+        TrainingError, match=rf"^too little footage: got {count} readable frame\(s\), expected at least 2"
+    ):
         build_cache(tmp_path / "cache", noise_frames(count), 32, ignore)
     with pytest.raises(TrainingError, match="no complete frame cache"):
         load_cache(tmp_path / "cache")

@@ -18,7 +18,7 @@ def test_the_mean_colour_becomes_zero_and_one_standard_deviation_more_becomes_on
 
 def test_standardised_logarithms_do_not_see_exposure_and_white_balance(monkeypatch: pytest.MonkeyPatch) -> None:
     """log(gain * x ^ gamma) is log gain + gamma * log x: one shift and one scale a channel, which are taken out."""
-    monkeypatch.setattr(Standardize, "FLOOR", 0.0)
+    monkeypatch.setattr(Standardize, "OFFSET", 0.0)
     monkeypatch.setattr(Standardize, "DEVIATION", 0.0)
     torch.manual_seed(0)
     images = 0.1 + 0.8 * torch.rand(4, 3, 8, 8)
@@ -68,7 +68,7 @@ def test_a_network_of_timm_is_normalised_as_its_weights_want_it() -> None:
 
 @pytest.mark.parametrize("name", ["no_such_network", "vit_tiny_patch16_224"])
 def test_what_timm_cannot_give_as_feature_maps_is_an_error(name: str) -> None:
-    with pytest.raises(TrainingError, match=r"timm cannot build it|expected feature maps|does not take pictures"):
+    with pytest.raises(TrainingError, match=r"timm cannot build it|expected feature maps|does not accept pictures"):
         embedding_dim(build_encoder(f"timm:{name}"), 64)
 
 

@@ -58,7 +58,7 @@ def test_the_verb_takes_a_folder_of_images_for_photos(tmp_path: Path, capsys: py
     main(["pretrain", str(photos(tmp_path / "photos")), "--out", str(tmp_path / "run"), *flags.split()])
     said = capsys.readouterr()
     assert TrainConfig.load(tmp_path / "run" / CONFIG).views == "photo"
-    assert said.err.count("photos, no video") == 1
+    assert said.err.count("all sources are images, treated as photos") == 1
     assert json.loads(said.out)["verdict"].startswith("No verdict: without labels it is unknown which photos")
 
 

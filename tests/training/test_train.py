@@ -194,7 +194,7 @@ def test_a_line_cut_off_by_a_crash_is_left_out(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_not_a_number_stops_the_run(cache: FrameCache, tmp_path: Path) -> None:
     """An infinite learning rate makes infinite weights in step 1, and not-a-numbers of them in step 2."""
-    with pytest.raises(TrainingError, match=r"loss is nan at step 10; lower --lr"):
+    with pytest.raises(TrainingError, match=r"loss is nan at step 10, expected a finite number; lower --lr"):
         train(cache, small_config(lr=math.inf), tmp_path)
     assert not (tmp_path / CHECKPOINT).exists()
 
@@ -206,13 +206,13 @@ def test_a_collapse_ends_the_run_only_where_that_was_asked_for(
     for name in ("on", "off"):
         (tmp_path / name).mkdir()
     assert train(cache, small_config(steps=11), tmp_path / "off") == 11
-    with pytest.raises(TrainingError, match=r"^collapsed at step 10: feature_std 0\.020, below 0\.1;"):
+    with pytest.raises(TrainingError, match=r"^collapsed at step 10: feature_std is 0\.020, expected at least 0\.1;"):
         train(cache, small_config(steps=11, stop_on_collapse=True), tmp_path / "on")
 
 
 def test_weights_that_are_not_numbers_never_replace_a_checkpoint(cache: FrameCache, tmp_path: Path) -> None:
     """A checkpoint is due at step 3, before the loss is looked at for the first time."""
-    with pytest.raises(TrainingError, match=r"loss is nan at step 3; lower --lr"):
+    with pytest.raises(TrainingError, match=r"loss is nan at step 3, expected a finite number; lower --lr"):
         train(cache, small_config(lr=math.inf, checkpoint_every=3), tmp_path)
     assert not (tmp_path / CHECKPOINT).exists()
 
@@ -221,7 +221,7 @@ def test_asking_for_a_gpu_where_there_is_none_is_an_error(
     cache: FrameCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(TrainingError, match=r"asked for cuda: torch sees no NVIDIA GPU.*--device cpu"):
+    with pytest.raises(TrainingError, match=r"--device cuda: torch sees no NVIDIA GPU.*--device cpu"):
         train(cache, small_config(device="cuda"), tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert (pick_device("cpu").type, pick_device("auto").type) == ("cpu", "cpu")
@@ -266,7 +266,7 @@ def test_cuda_graphs_are_for_whole_steps_of_one_process(
 def test_a_checkpoint_of_another_network_does_not_go_on(cache: FrameCache, whole: Path, tmp_path: Path) -> None:
     shutil.copy(whole / CHECKPOINT, tmp_path)
     with pytest.raises(
-        TrainingError, match=r"checkpoint\.pt: does not fit the run's config \(Error.* in loading state"
+        TrainingError, match=r"checkpoint\.pt: does not match the run's config \(Error.* in loading state"
     ):
         train(cache, small_config(optimizer="lars", steps=14, hidden=48), tmp_path, resume=True)
 
@@ -274,7 +274,7 @@ def test_a_checkpoint_of_another_network_does_not_go_on(cache: FrameCache, whole
 def test_a_checkpoint_that_lacks_its_step_is_told_in_one_line(cache: FrameCache, whole: Path, tmp_path: Path) -> None:
     state = load_checkpoint(whole / CHECKPOINT)
     torch.save({name: value for name, value in state.items() if name != "step"}, tmp_path / CHECKPOINT)
-    with pytest.raises(TrainingError, match=r"checkpoint\.pt: does not fit the run's config \('step'\)"):
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt: does not match the run's config \('step'\)"):
         train(cache, LARS, tmp_path, resume=True)
 
 
@@ -303,9 +303,9 @@ def test_a_new_run_has_its_settings_and_its_frames(tmp_path: Path) -> None:
 
 def test_an_out_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(TrainingError, match="not an empty folder and not a run; choose another --out"):
+    with pytest.raises(TrainingError, match="neither an empty folder nor a run; choose another --out"):
         start_run(noise_frames(4), SMALL, tmp_path, ignore)
-    with pytest.raises(TrainingError, match="not an empty folder and not a run; choose another --out"):
+    with pytest.raises(TrainingError, match="neither an empty folder nor a run; choose another --out"):
         start_run(noise_frames(4), SMALL, tmp_path / "thesis.txt", ignore)
     assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.txt"]
     assert (tmp_path / "thesis.txt").read_text() == "mine"
@@ -319,7 +319,9 @@ def test_an_out_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
 
 def test_an_out_that_holds_a_run_is_not_trained_over(whole: Path) -> None:
     before = (whole / CHECKPOINT).read_bytes()
-    with pytest.raises(TrainingError, match="holds a run already; go on with --resume, or choose another --out"):
+    with pytest.raises(
+        TrainingError, match="already contains a run; continue it with --resume, or choose another --out"
+    ):
         start_run(noise_frames(4), SMALL, whole, ignore)
     assert (whole / CHECKPOINT).read_bytes() == before
 
@@ -334,7 +336,7 @@ def test_a_run_that_died_before_its_first_checkpoint_can_be_started_again(tmp_pa
 
 
 def test_too_little_footage_can_be_followed_by_more(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"^1 readable frame\(s\)"):
+    with pytest.raises(TrainingError, match=r"^too little footage: got 1 readable frame\(s\)"):
         start_run(noise_frames(1), SMALL, tmp_path / "run", ignore)
     cache, _ = start_run(noise_frames(2), SMALL, tmp_path / "run", ignore)
     assert len(cache) == 2
@@ -345,7 +347,7 @@ def test_going_on_refuses_a_flag_that_contradicts_the_run(tmp_path: Path) -> Non
     with pytest.raises(TrainingError) as caught:
         continue_run(tmp_path, small_config(checkpoint_every=77))
     assert str(caught.value) == (
-        f"{tmp_path}: started with --checkpoint-every 1000, cannot go on with 77; leave --checkpoint-every out"
+        f"{tmp_path}: started with --checkpoint-every 1000, cannot continue with 77; omit --checkpoint-every"
     )
 
 
@@ -431,7 +433,7 @@ def test_a_stopped_pretrain_goes_on_to_the_very_same_encoder(
     assert out == ""
     if number == signal.SIGINT:
         last = f"lookalike: interrupted at step {stopped_at} of {CLI_STEPS}, checkpoint saved;"
-        assert err.splitlines()[-1] == f"{last} go on with `lookalike pretrain --out {run} --resume`"
+        assert err.splitlines()[-1] == f"{last} continue with `lookalike pretrain --out {run} --resume`"
         assert process.returncode == 1
     else:
         assert process.returncode == -signal.SIGKILL
@@ -469,7 +471,7 @@ def test_resuming_with_a_contradicting_flag_is_one_line(
     with pytest.raises(SystemExit) as exited:
         cli.main(["pretrain", "--out", str(run), "--resume", "--steps", "41"])
     assert exited.value.code == 1
-    line = f"lookalike: {run}: started with --steps {CLI_STEPS}, cannot go on with 41; leave --steps out\n"
+    line = f"lookalike: {run}: started with --steps {CLI_STEPS}, cannot continue with 41; omit --steps\n"
     assert capsys.readouterr() == ("", line)
 
 

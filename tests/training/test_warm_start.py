@@ -68,21 +68,21 @@ def refusal(arch: str, init: str | Path) -> str:
 
 def test_weights_of_another_network_are_refused_by_name(resnet: torch.nn.Module, tmp_path: Path) -> None:
     torch.save(resnet.state_dict(), tmp_path / "weights.pt")
-    assert "not the weights of compact" in refusal("compact", tmp_path / "weights.pt")
+    assert "not weights of compact" in refusal("compact", tmp_path / "weights.pt")
     wide = torchvision.models.resnet18(weights=None, width_per_group=64).state_dict()
     wide["conv1.weight"] = torch.zeros(64, 3, 3, 3)
     torch.save(wide, tmp_path / "stem.pt")
-    assert "conv1.weight, got (64, 3, 3, 3), expected (64, 3, 7, 7)" in refusal("resnet18", tmp_path / "stem.pt")
+    assert "conv1.weight: got (64, 3, 3, 3), expected (64, 3, 7, 7)" in refusal("resnet18", tmp_path / "stem.pt")
 
 
 def test_what_is_no_state_dict_is_refused(tmp_path: Path) -> None:
     assert "no such file" in refusal("compact", tmp_path / "none.pt")
     (tmp_path / "text.pt").write_text("weights")
-    assert "cannot read it" in refusal("compact", tmp_path / "text.pt")
+    assert "cannot read weights" in refusal("compact", tmp_path / "text.pt")
     (tmp_path / "text.safetensors").write_text("weights")
-    assert "cannot read it" in refusal("compact", tmp_path / "text.safetensors")
+    assert "cannot read weights" in refusal("compact", tmp_path / "text.safetensors")
     torch.save([1, 2], tmp_path / "list.pt")
-    assert "holds no state dict" in refusal("compact", tmp_path / "list.pt")
+    assert "not a state dict" in refusal("compact", tmp_path / "list.pt")
 
 
 def offline(*_: object, **__: object) -> None:
@@ -93,7 +93,7 @@ def test_pretrained_weights_without_a_network_say_how_to_get_them(monkeypatch: p
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
     said = refusal("resnet18", "pretrained")
     assert "no route to host" in said
-    assert "resnet18-f37072fd.pth here and give --init resnet18-f37072fd.pth" in said
+    assert "resnet18-f37072fd.pth here and pass --init resnet18-f37072fd.pth" in said
     assert "got --arch compact, expected a network with published weights" in refusal("compact", "pretrained")
 
 

@@ -25,7 +25,7 @@ SEED = 0
 class Choice:
     """Whether training helped. initial, trained: mAP of each in finding the same track later.
 
-    queries, tracks: how many. reason: why there is no query, if there is none.
+    queries, tracks: how many. reason: of a task without queries.
     """
 
     initial: float
@@ -69,7 +69,7 @@ def choose(
     if not len(task):
         return Choice(0.0, 0.0, 0, 0, task.reason)
     regions = _of_other_tracks(cache.regions)
-    found = [_mean_ap(one, config, cache, regions, sample, task, on_fit) for one in (initial, trained)]
+    found = [_mean_ap(encoder, config, cache, regions, sample, task, on_fit) for encoder in (initial, trained)]
     return Choice(found[0], found[1], len(task), len(np.unique(task.unit)))
 
 

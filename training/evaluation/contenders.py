@@ -200,12 +200,19 @@ def _exported(name: str, encoder: Encoder, role: Role) -> Contender:
 
 def _named_apart(found: list[Contender]) -> list[Contender]:
     """Number encoders whose files have the same name."""
-    names = [one.name for one in found]
+    names = [contender.name for contender in found]
     return [
-        Contender(f"{one.name} ({row + 1})", one.embed, one.role, one.parts, one.crop, one.frame)
-        if names.count(one.name) > 1 or one.name == OWN
-        else one
-        for row, one in enumerate(found)
+        Contender(
+            f"{contender.name} ({row + 1})",
+            contender.embed,
+            contender.role,
+            contender.parts,
+            contender.crop,
+            contender.frame,
+        )
+        if names.count(contender.name) > 1 or contender.name == OWN
+        else contender
+        for row, contender in enumerate(found)
     ]
 
 

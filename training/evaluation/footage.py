@@ -51,7 +51,7 @@ class _Asked:
         if clean:
             assert self.clean is not None
             return getattr(self.clean, score)
-        return np.mean([getattr(one, score) for one in self.perturbed], 0)
+        return np.mean([getattr(scores, score) for scores in self.perturbed], 0)
 
 
 def evaluate_footage(
@@ -86,7 +86,7 @@ def evaluate_footage(
             found.append(_moments(panel, entry, gallery, sample, queries, protocol))
         on_seed(done + 1)
     measures = [_measure(task, _asked(panel, task, perturbed[task.name])) for task in tasks]
-    spoken = [one for one in measures if one["verdict"]]
+    spoken = [measure for measure in measures if measure["verdict"]]
     return {
         "frames": len(frames),
         "regions": len(gallery) - len(frames),
@@ -98,7 +98,7 @@ def evaluate_footage(
         "measures": measures,
         "moments": {"frames": len(sample), "rows": _moment_rows(panel, gallery, moments)},
         "examples": find_examples(panel, gallery, label_gallery(gallery, labelled) if labelled else None, track),
-        "verdict": conclusion([one["verdict"] for one in spoken], sum(one["won"] for one in spoken)),
+        "verdict": conclusion([measure["verdict"] for measure in spoken], sum(measure["won"] for measure in spoken)),
     }
 
 
@@ -138,8 +138,8 @@ def _score(panel: Panel, entry: Entry, task: Task, queries: Embedded) -> Scores:
 def _asked(panel: Panel, task: Task, perturbed: list[list[Scores]]) -> list[_Asked]:
     if not len(task):
         return []
-    clean = [_score(panel, one, task, panel.rows(task.query)) if task.clean else None for one in panel.entries]
-    return [_Asked(*one) for one in zip(panel.entries, perturbed, clean, strict=True)]
+    clean = [_score(panel, entry, task, panel.rows(task.query)) if task.clean else None for entry in panel.entries]
+    return [_Asked(*scored) for scored in zip(panel.entries, perturbed, clean, strict=True)]
 
 
 def _measure(task: Task, asked: list[_Asked]) -> Found:
@@ -151,7 +151,7 @@ def _measure(task: Task, asked: list[_Asked]) -> Found:
         "note": task.note,
         "queries": len(task),
         "units": {task.units: units},
-        "rows": [_row(one) for one in asked],
+        "rows": [_row(scored) for scored in asked],
         "labels": _labels(task, asked),
         "reason": task.reason,
         "comparisons": {},

@@ -55,8 +55,8 @@ def embed_labelled(
     labels: list[int] = []
     pictures = ((shrink(picture), label) for picture, label in read_pictures(found, on_unreadable))
     while batch := list(islice(pictures, PICTURES)):
-        for one, parts in zip(contenders, vectors, strict=True):
-            parts.append(weighed(one.embed([picture for picture, _ in batch]), one.parts, one.frame))
+        for contender, parts in zip(contenders, vectors, strict=True):
+            parts.append(weighed(contender.embed([picture for picture, _ in batch]), contender.parts, contender.frame))
         labels += [label for _, label in batch]
         on_pictures(len(batch))
     return [np.concatenate(parts) for parts in vectors], np.array(labels)
@@ -97,8 +97,8 @@ def evaluate_transfer(
 def entry_names(contenders: Sequence[Contender]) -> list[str]:
     """Return the rows of a table: each contender, and each baseline without colour again, joined with colour."""
     found: list[str] = []
-    for one in contenders:
-        found += [one.name, *([f"{one.name}, with colour"] if _joined(one, contenders) else [])]
+    for contender in contenders:
+        found += [contender.name, *([f"{contender.name}, with colour"] if _joined(contender, contenders) else [])]
     return found
 
 
@@ -107,18 +107,18 @@ def _entries(
 ) -> Iterator[tuple[Row, np.ndarray, np.ndarray]]:
     """Yield name and role of each row, with its vectors of the gallery and of the queries; by default the same."""
     asked = asked or searched
-    of = {one.name: number for number, one in enumerate(contenders)}
-    for number, one in enumerate(contenders):
-        yield {"name": one.name, "role": one.role}, searched[number], asked[number]
-        if _joined(one, contenders):
+    of = {contender.name: number for number, contender in enumerate(contenders)}
+    for number, contender in enumerate(contenders):
+        yield {"name": contender.name, "role": contender.role}, searched[number], asked[number]
+        if _joined(contender, contenders):
             join = Joined.on(searched[number], searched[of[HISTOGRAM]])
-            about: Row = {"name": f"{one.name}, with colour", "role": one.role}
+            about: Row = {"name": f"{contender.name}, with colour", "role": contender.role}
             known, other = (join(some[number], some[of[HISTOGRAM]]) for some in (searched, asked))
             yield about, known, other
 
 
-def _joined(one: Contender, contenders: Sequence[Contender]) -> bool:
-    return one.joinable and any(other.name == HISTOGRAM for other in contenders)
+def _joined(contender: Contender, contenders: Sequence[Contender]) -> bool:
+    return contender.joinable and any(other.name == HISTOGRAM for other in contenders)
 
 
 def weighed(vectors: np.ndarray, parts: Sequence[Part], weights: Weights) -> np.ndarray:
@@ -164,13 +164,13 @@ def evaluate_finetune(
         found: list[tuple[float, float]] = []
         for number in range(seeds):
             on_own_step = partial(_offset, on_step, 2 * steps * number)
-            one = compare_with_scratch(
+            accuracies = compare_with_scratch(
                 encoder.encoder, config, known, asked, seed + number, device, schedule, on_own_step
             )
-            found.append(one)
+            found.append(accuracies)
     names = {"this encoder, fine-tuned": "own", "the same network, from scratch": "baseline"}
     rows = [
-        {"name": name, "role": role} | over_seeds([{"accuracy": one[number]} for one in found])
+        {"name": name, "role": role} | over_seeds([{"accuracy": accuracies[number]} for accuracies in found])
         for number, (name, role) in enumerate(names.items())
     ]
     text = verdict(rows, "accuracy", "fine-tuned accuracy", len(asked.labels))

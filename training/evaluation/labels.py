@@ -55,7 +55,7 @@ def read_events(path: Path) -> list[Event]:
         with io.TextIOWrapper(open_regular(path), "utf-8-sig", newline="") as file:  # spreadsheets put a BOM first
             rows = list(csv.DictReader(file))
         if not rows:
-            raise ValueError("no line with an event")
+            raise ValueError("no events")
         if any(None in row.values() for row in rows):
             raise ValueError("a line has too few columns")
         return [
@@ -140,10 +140,10 @@ def find_states(events: Iterable[Event], lengths_s: dict[str, float]) -> dict[tu
     """
     found: dict[tuple[str, str], str] = {}
     by_clip: dict[str, list[Event]] = {}
-    for one in events:
-        by_clip.setdefault(one.clip, []).append(one)
+    for event in events:
+        by_clip.setdefault(event.clip, []).append(event)
     for clip, inside in by_clip.items():
-        labels = dict.fromkeys(one.label for one in inside)
+        labels = dict.fromkeys(event.label for event in inside)
         if empty := [label for label in labels if label.lower() == EMPTY]:
             found |= {(clip, label): "nothing is there" for label in empty}
         elif why := _lasting(inside, lengths_s.get(clip, 0.0)) or _abutting(inside):
@@ -152,18 +152,18 @@ def find_states(events: Iterable[Event], lengths_s: dict[str, float]) -> dict[tu
 
 
 def _lasting(events: list[Event], length_s: float) -> str:
-    for label in dict.fromkeys(one.label for one in events):
-        share = sum(one.end_s - one.start_s for one in events if one.label == label) / (length_s or np.inf)
+    for label in dict.fromkeys(event.label for event in events):
+        share = sum(event.end_s - event.start_s for event in events if event.label == label) / (length_s or np.inf)
         if share > LASTING:
             return f"{label} covers {share:.0%} of a clip that is never empty"
     return ""
 
 
 def _abutting(events: list[Event]) -> str:
-    for one in events:
-        for other in events:
-            if one.label != other.label and 0 <= other.start_s - one.end_s <= ABUTTING_S:
-                return f"{other.label} follows {one.label} at once, in a clip that is never empty"
+    for event in events:
+        for following in events:
+            if event.label != following.label and 0 <= following.start_s - event.end_s <= ABUTTING_S:
+                return f"{following.label} follows {event.label} at once, in a clip that is never empty"
     return ""
 
 
@@ -171,16 +171,16 @@ def _states_by_camera(gallery: Gallery, labelled: Labelled) -> dict[tuple[str, s
     lengths_s = {clip: float(gallery.time_s[gallery.clip == clip].max()) for clip in np.unique(gallery.clip).tolist()}
     by_clip = find_states(labelled.events, lengths_s)
     found: dict[tuple[str, str], str] = {}
-    for one in labelled.events:
-        why = by_clip.get((one.clip, one.label), "named by --states" if one.label in labelled.states else "")
-        for camera in np.unique(gallery.camera[gallery.clip == one.clip]).tolist():
+    for event in labelled.events:
+        why = by_clip.get((event.clip, event.label), "named by --states" if event.label in labelled.states else "")
+        for camera in np.unique(gallery.camera[gallery.clip == event.clip]).tolist():
             if why:
-                found[camera, one.label] = why
+                found[camera, event.label] = why
     return found
 
 
-def _within(gallery: Gallery, one: Event) -> np.ndarray:
-    return (gallery.clip == one.clip) & (one.start_s <= gallery.time_s) & (gallery.time_s <= one.end_s)
+def _within(gallery: Gallery, event: Event) -> np.ndarray:
+    return (gallery.clip == event.clip) & (event.start_s <= gallery.time_s) & (gallery.time_s <= event.end_s)
 
 
 def _any_by(columns: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
@@ -193,13 +193,13 @@ def _any_by(columns: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
 
 def _passes(gallery: Gallery, boxes: list[TrackedRegion], number: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
     """Return which rows were taken while each pass was in view, bool (N, P), and the passes' labels, int64 (P,)."""
-    ids = {pass_id: column for column, pass_id in enumerate(dict.fromkeys(one.pass_id for one in boxes))}
+    ids = {pass_id: column for column, pass_id in enumerate(dict.fromkeys(box.pass_id for box in boxes))}
     found = np.zeros((len(gallery), len(ids)), bool)
     label = np.zeros(len(ids), np.int64)
-    for one in boxes:
-        label[ids[one.pass_id]] = number[one.label]
+    for box in boxes:
+        label[ids[box.pass_id]] = number[box.label]
     for row, seen in _boxes_at(gallery, boxes, np.arange(len(gallery))):
-        found[row, [ids[one.pass_id] for one in seen]] = True
+        found[row, [ids[box.pass_id] for box in seen]] = True
     return found, label
 
 
@@ -208,9 +208,9 @@ def _boxes_at(
 ) -> Iterable[tuple[int, list[TrackedRegion]]]:
     """Yield each row that is of a clip with boxes, with the boxes of the nearest moment if it is near enough."""
     by_moment: dict[tuple[str, float], list[TrackedRegion]] = {}
-    for one in boxes:
-        by_moment.setdefault((one.clip, one.time_s), []).append(one)
-    for clip in dict.fromkeys(one.clip for one in boxes):
+    for box in boxes:
+        by_moment.setdefault((box.clip, box.time_s), []).append(box)
+    for clip in dict.fromkeys(box.clip for box in boxes):
         times_s = np.array(sorted(time_s for name, time_s in by_moment if name == clip))
         reach_s = float(np.median(np.diff(times_s))) / 2 + 1e-6 if len(times_s) > 1 else 1e-3
         for row in rows[gallery.clip[rows] == clip].tolist():
@@ -222,8 +222,8 @@ def _boxes_at(
 def _overlapped(region: np.ndarray, boxes: list[TrackedRegion]) -> str | None:
     """Return the label of the box with the largest intersection over union, among those that overlap enough."""
     best, label = 0.0, None
-    for one in boxes:
-        x, y, w, h = one.region.x, one.region.y, one.region.w, one.region.h
+    for box in boxes:
+        x, y, w, h = box.region.x, box.region.y, box.region.w, box.region.h
         across = min(region[0] + region[2], x + w) - max(region[0], x)
         down = min(region[1] + region[3], y + h) - max(region[1], y)
         if across <= 0 or down <= 0:
@@ -231,5 +231,5 @@ def _overlapped(region: np.ndarray, boxes: list[TrackedRegion]) -> str | None:
         shared, own, seen = across * down, region[2] * region[3], w * h
         iou = shared / (own + seen - shared)
         if max(shared / own, shared / seen) >= COVERED and iou > best:
-            best, label = iou, one.label
+            best, label = iou, box.label
     return label

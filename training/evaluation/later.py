@@ -38,11 +38,11 @@ def same_track_later(gallery: Gallery, track: np.ndarray, judged: Tracks = "all"
     is taken. Tracks shorter than APART_S have no query.
     """
     region = ~gallery.whole & (len(gallery) > 0)
-    numbers = [one for one in _long(gallery, track) if judged == "all" or one % 2 == (judged == "odd")]
+    numbers = [number for number in _long(gallery, track) if judged == "all" or number % 2 == (judged == "odd")]
     chosen = _evenly(numbers, TRACKS)
     query: list[int] = []
-    for one in chosen:
-        rows = np.flatnonzero(track == one)
+    for number in chosen:
+        rows = np.flatnonzero(track == number)
         times_s = gallery.time_s[rows]
         far = np.maximum(times_s - times_s.min(), times_s.max() - times_s) > APART_S
         query += _evenly(rows[far].tolist(), max(1, QUERIES // len(chosen)))

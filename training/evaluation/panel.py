@@ -28,23 +28,23 @@ class Panel:
 
     def __init__(self, contenders: Sequence[Contender], pictures: list[np.ndarray]) -> None:
         """pictures: of the gallery, uint8 (H, W, 3) each."""
-        self._contenders = {one.name: one for one in contenders}
+        self._contenders = {contender.name: contender for contender in contenders}
         self._searched = self.embed(pictures)
         colour = self._searched.get(HISTOGRAM)
-        joinable = [one.name for one in contenders if one.joinable and colour is not None]
+        joinable = [contender.name for contender in contenders if contender.joinable and colour is not None]
         self._joins = {name: Joined.on(self._searched[name], self._searched[HISTOGRAM]) for name in joinable}
 
     @property
     def entries(self) -> list[Entry]:
         found: list[Entry] = []
-        for name, one in self._contenders.items():
-            found.append(Entry(name, one.role, name))
+        for name, contender in self._contenders.items():
+            found.append(Entry(name, contender.role, name))
             if name in self._joins:
-                found.append(Entry(f"{name}, with colour", one.role, name, joined=True))
+                found.append(Entry(f"{name}, with colour", contender.role, name, joined=True))
         return found
 
     def embed(self, pictures: list[np.ndarray]) -> Embedded:
-        return {name: one.embed(pictures) for name, one in self._contenders.items()}
+        return {name: contender.embed(pictures) for name, contender in self._contenders.items()}
 
     def searched(self, entry: Entry) -> np.ndarray:
         """Return the vectors of the gallery, float32 (N, D)."""

@@ -31,7 +31,7 @@ class Perturbation:
         for name in ("zoom", "gamma", "gain"):
             low, high = getattr(self, name)
             if not 0 < low <= high:
-                raise ValueError(f"--{name} is {low:g} {high:g}, expected two numbers above 0, the smaller first")
+                raise ValueError(f"--{name} is {low:g} {high:g}, expected two numbers above 0, the smaller one first")
         if self.zoom[1] > 1:
             raise ValueError(f"--zoom is {self.zoom[0]:g} {self.zoom[1]:g}, expected at most 1, the whole side")
         if self.noise < 0:

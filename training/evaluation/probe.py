@@ -51,7 +51,9 @@ def find_labelled(
     """
     if not source.exists():
         raise FootageError(f"{source}: no such folder or zip; expected class folders, CLASS/PICTURE")
-    found = sorted(one.path for one in find_sources([source], UNNAMED, on_left_out, selection) if one.kind == "image")
+    found = sorted(
+        entry.path for entry in find_sources([source], UNNAMED, on_left_out, selection) if entry.kind == "image"
+    )
     inside = {path: Path(path).relative_to(source).parts for path in found}
     found = [path for path in found if len(inside[path]) > 1]  # those at the top have no class
     names = sorted({inside[path][0] for path in found})
@@ -83,7 +85,7 @@ def find_pair(
             if names
         )
         raise FootageError(
-            f"--train and --test have different classes ({missing}): expected the same class folders in both"
+            f"--train and --test have different classes ({missing}); expected the same class folders in both"
         )
     return pair
 

@@ -74,23 +74,23 @@ def compare(own: np.ndarray, baseline: Measured, unit: np.ndarray) -> Comparison
 
 def hardest(comparisons: Sequence[Comparison]) -> Comparison:
     """Return the baseline that decides: the best of those not beaten, else the best of all."""
-    unbeaten = [one for one in comparisons if not one.won]
-    return max(unbeaten or comparisons, key=lambda one: one.value)
+    unbeaten = [comparison for comparison in comparisons if not comparison.won]
+    return max(unbeaten or comparisons, key=lambda comparison: comparison.value)
 
 
 def outcome(comparisons: Sequence[Comparison], units: str, named: Sequence[str] = ()) -> str:
     """State the result. units: what was resampled. named: further baselines to name if they are not beaten."""
-    one = hardest(comparisons)
-    span = f"{one.difference:+.2f}, {LEVEL:.0%} of resampled {units} {one.low:+.2f} to {one.high:+.2f}"
-    if one.won:
-        return f"beats every baseline, the best {one.baseline} {one.value:.2f} ({span})"
-    others = [other for other in comparisons if other.baseline in named and other != one and not other.won]
+    hard = hardest(comparisons)
+    span = f"{hard.difference:+.2f}, {LEVEL:.0%} of resampled {units} {hard.low:+.2f} to {hard.high:+.2f}"
+    if hard.won:
+        return f"beats every baseline, the best {hard.baseline} {hard.value:.2f} ({span})"
+    others = [other for other in comparisons if other.baseline in named and other != hard and not other.won]
     nor = "".join(f" or {other.baseline} ({other.value:.2f})" for other in others)
-    if not one.level:
-        return f"does not beat {one.baseline} ({one.value:.2f}){nor}"
-    if not np.isfinite(one.low):
-        return f"better than {one.baseline} ({one.value:.2f}), but fewer than {FEWEST} {units} cannot rule out chance"
-    return f"not better than {one.baseline} ({one.value:.2f}) by more than chance ({span})"
+    if not hard.level:
+        return f"does not beat {hard.baseline} ({hard.value:.2f}){nor}"
+    if not np.isfinite(hard.low):
+        return f"better than {hard.baseline} ({hard.value:.2f}), but fewer than {FEWEST} {units} cannot rule out chance"
+    return f"not better than {hard.baseline} ({hard.value:.2f}) by more than chance ({span})"
 
 
 def sentence(title: str, counts: str, outcomes: Sequence[tuple[str, float, str]]) -> str:

@@ -168,7 +168,7 @@ def test_moments_of_whole_frames_and_the_cameras_share_stand_next_to_them() -> N
 
 def test_labels_of_other_footage_are_an_error_and_not_a_verdict() -> None:
     gallery, _ = passing()
-    with pytest.raises(FootageError, match=r"no frame lies within a labelled interval; .* \(gate\)"):
+    with pytest.raises(FootageError, match=r"no frame lies within a labelled interval: .* \(gate\)"):
         evaluate_footage(panel(), gallery, Labelled([Event("elsewhere.mp4", 0, 30, "x")]), Protocol())
 
 

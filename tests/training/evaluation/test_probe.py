@@ -135,7 +135,7 @@ def test_one_class_is_too_few(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(FootageError, match=r"1 class\(es\) with readable pictures, expected at least 2"):
         read_labelled(tmp_path)
-    with pytest.raises(FootageError, match="no such folder or zip; expected a folder of class folders"):
+    with pytest.raises(FootageError, match="no such folder or zip; expected class folders"):
         read_labelled(tmp_path / "none")
 
 
