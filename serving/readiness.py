@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.datastructures import State
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.answers import json_answer
-from serving.pipeline import Pipeline
+from serving.http.responses import json_answer
+from serving.inference.pipeline import Pipeline
 
 
 class Readiness:

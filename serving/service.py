@@ -21,14 +21,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lookalike.errors import LookalikeError
-from serving import explore_routes, export_routes, frame_routes, index_routes, library_routes, picture_routes
-from serving.gallery import Gallery
-from serving.limits import TIMEOUT_S
-from serving.openapi import describe
-from serving.pipeline import open_pipeline
+from serving.http.errors import HANDLERS
+from serving.http.limits import TIMEOUT_S
+from serving.inference.pipeline import open_pipeline
+from serving.openapi.document import describe
 from serving.readiness import Readiness
-from serving.refusals import HANDLERS
-from serving.routes import ROUTES
+from serving.recordings.recordings import Recordings
+from serving.routes import embed, explore, export, frames, index, library, pages, pictures, search
 from serving.settings import Settings, read_workers
 
 SERVICE = "serving.service:Lookalike"
@@ -40,7 +39,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     settings = Settings.from_env()
     async with open_pipeline(settings) as pipeline:
         app.state.pipeline = pipeline
-        with closing(Gallery(pipeline, settings.cache)) as app.state.gallery:
+        with closing(Recordings(pipeline, settings.cache)) as app.state.gallery:
             yield
 
 
@@ -48,9 +47,8 @@ async def docs(request: Request) -> Response:
     return JSONResponse(describe(Lookalike.openapi_spec.asdict()))
 
 
-for_the_page = (library_routes, frame_routes, picture_routes, explore_routes, export_routes)
-looking = [route for module in for_the_page for route in module.ROUTES]
-routes = [*ROUTES, *looking, *index_routes.ROUTES, Route("/docs.json", docs)]
+resources = (pages, embed, search, library, frames, pictures, explore, export, index)
+routes = [*(route for resource in resources for route in resource.ROUTES), Route("/docs.json", docs)]
 app = Starlette(routes=routes, exception_handlers=HANDLERS, lifespan=lifespan)
 
 

@@ -33,8 +33,8 @@ from lookalike.naming import Naming
 from lookalike.reindex import reindex
 from lookalike.sampling import Sampling
 from lookalike.search import Example, Searcher
-from serving.stills import Moment, Stills
-from serving.unchanged import Unchanged
+from serving.recordings.source_verifier import Unchanged
+from serving.recordings.thumbnails import Moment, Stills
 from tests.clips import number_of
 from tests.conftest import SHARED_DATA
 from tests.footage.tracks import Track, cover, cover_before_film, film, preview, write_tracks

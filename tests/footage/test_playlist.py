@@ -21,7 +21,7 @@ from lookalike.index import open_index
 from lookalike.index.maintenance import is_there, verify
 from lookalike.ingest import index_footage
 from lookalike.sampling import Sampling
-from serving.unchanged import Unchanged
+from serving.recordings.source_verifier import Unchanged
 from tests.clips import number_of, picture, write_clip
 from tests.conftest import SHARED_DATA
 from tests.tiny import SPEC

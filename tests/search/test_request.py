@@ -20,8 +20,8 @@ from lookalike.search import Example, SearchRequest
 from lookalike.search.fields import FIELDS, read_pairs, read_values, write_values
 from lookalike.search.request import SENT, read_filters
 from lookalike.search_fields import USUAL, FilterFields, SearchOptions
-from serving.query import read_json, read_request
-from serving.refusals import Refusal
+from serving.http.errors import Refusal
+from serving.http.search_fields import read_json, read_request
 
 SOURCE_ID = "a" * 64
 LIKE = (Example("x"),)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from serving.batching import Batcher, Busy, Decode, RunFailed
+from serving.inference.batching import Batcher, Busy, Decode, RunFailed
 
 T = TypeVar("T")
 Outcomes = list[np.ndarray | BaseException]

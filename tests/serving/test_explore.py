@@ -13,9 +13,9 @@ import pytest
 
 from lookalike.errors import LookalikeError
 from lookalike.index import FrameIndex
-from serving import explorer
-from serving.explorer import Explorer, Found, Report
-from serving.refusals import Refusal
+from serving.http.errors import ApiError
+from serving.recordings import explorer
+from serving.recordings.explorer import Explorer, Found, Report
 from tests.serving.conftest import refused
 from tests.serving.recordings import FRAMES, SECONDS
 from tests.serving.running import START_S
@@ -111,7 +111,7 @@ def test_what_cannot_be_found_out_says_why(asked: Explorer) -> None:
     def work(index: FrameIndex, report: Report) -> Found:
         raise LookalikeError("3 frames, too few")
 
-    with pytest.raises(Refusal, match="3 frames, too few"):
+    with pytest.raises(ApiError, match="3 frames, too few"):
         waited(lambda: asked.ask("q", INDEX, 3, work))
 
 

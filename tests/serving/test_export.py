@@ -12,7 +12,7 @@ import pytest
 
 from lookalike.index import StoredFrame
 from lookalike.pixels import decode
-from serving.limits import MAX_EXPORT
+from serving.http.limits import MAX_EXPORT
 from tests.clips import number_of
 from tests.serving.conftest import refused
 

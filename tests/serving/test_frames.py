@@ -11,7 +11,7 @@ import pytest
 
 from lookalike.index import StoredFrame
 from lookalike.pixels import decode
-from serving.frame_routes import file_name
+from serving.routes.frames import file_name
 from tests.clips import RED, number_of
 from tests.serving.conftest import refused
 from tests.serving.recordings import SECONDS

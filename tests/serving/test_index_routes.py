@@ -16,7 +16,7 @@ from lookalike.index import Filters, StoredFrame, open_index
 from lookalike.index.operations import MAX_POINTS
 from lookalike.index.service import served_spec
 from lookalike.index.wire import pack
-from serving.limits import MAX_INDEX_BODY_BYTES
+from serving.http.limits import MAX_INDEX_BODY_BYTES
 from tests.serving.conftest import Shown, expected_embedding
 from tests.serving.running import ROOT, bentoml_env, served
 from tests.tiny import SPEC

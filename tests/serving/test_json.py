@@ -10,7 +10,7 @@ import numpy as np
 import openai
 import pytest
 
-from serving.limits import MAX_IMAGES
+from serving.http.limits import MAX_IMAGES
 from tests.serving.conftest import Shown, encoded, expected_embedding, picture
 from tests.tiny import SPEC
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from serving.kept import ABANDONED_S, Kept, open_cache
+from serving.recordings.disk_cache import ABANDONED_S, DiskCache, open_cache
 
 
 def test_what_was_not_asked_for_the_longest_goes_first(tmp_path: Path) -> None:
-    kept = Kept(tmp_path, limit_bytes=1600)  # room for 15 of 100 bytes, as a sixteenth is left free
+    kept = DiskCache(tmp_path, limit_bytes=1600)  # room for 15 of 100 bytes, as a sixteenth is left free
     for number in range(15):
         path = kept.put(f"{number:02}", bytes(100))
         assert path
@@ -26,7 +26,7 @@ def test_what_was_not_asked_for_the_longest_goes_first(tmp_path: Path) -> None:
 
 
 def test_a_half_written_file_never_has_its_name(tmp_path: Path) -> None:
-    kept = Kept(tmp_path, limit_bytes=1000)
+    kept = DiskCache(tmp_path, limit_bytes=1000)
     with suppress(KeyboardInterrupt), kept.writing("a") as part:
         part.write_bytes(b"half")
         assert kept.find("a") is None
@@ -39,7 +39,7 @@ def test_what_a_killed_process_left_is_removed_when_it_is_old(tmp_path: Path) ->
     for path, age_s in ((old, ABANDONED_S + 60), (new, 0)):
         path.write_bytes(b"half")
         os.utime(path, (time.time() - age_s, time.time() - age_s))
-    Kept(tmp_path, limit_bytes=1000).put("c", b"whole")
+    DiskCache(tmp_path, limit_bytes=1000).put("c", b"whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b.2.part", "c"]
 
 
@@ -48,7 +48,7 @@ def test_a_folder_that_cannot_be_written_is_said_once(tmp_path: Path, caplog: py
     (tmp_path / "taken").write_bytes(b"")
     with caplog.at_level(logging.WARNING, "bentoml.lookalike"):
         other = open_cache(tmp_path / "taken")
-        kept = Kept(tmp_path / "taken" / "thumbs", limit_bytes=1000)
+        kept = DiskCache(tmp_path / "taken" / "thumbs", limit_bytes=1000)
         assert [kept.put("a", b"a"), kept.put("b", b"b"), kept.read("a")] == [None, None, None]
     assert other.is_dir()
     assert [record.message.split(": ", 1)[1].split(" (")[0] for record in caplog.records] == [

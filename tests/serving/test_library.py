@@ -14,8 +14,8 @@ import pytest
 
 from lookalike.index import Filters, FrameIndex, open_index
 from lookalike.index.engine import Engine
-from serving.library import Library, recordings
-from serving.pipeline import Pipeline
+from serving.inference.pipeline import Pipeline
+from serving.recordings.library import Library, recordings
 from tests.index.circle import SPEC as CIRCLE
 from tests.index.circle import frame
 from tests.serving.recordings import FRAMES, SECONDS

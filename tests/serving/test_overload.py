@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving.limits import MAX_HELD_PIXELS, MAX_IMAGES, MAX_PIXELS, MAX_QUEUED_IMAGES
+from serving.http.limits import MAX_HELD_PIXELS, MAX_IMAGES, MAX_PIXELS, MAX_QUEUED_IMAGES
 from tests.serving.conftest import encoded
 
 REQUESTS = 2 * MAX_QUEUED_IMAGES // MAX_IMAGES

@@ -9,13 +9,13 @@ import httpx
 import pytest
 
 from lookalike.search_fields import MOST_HITS
-from serving import openapi_gallery
+from serving.openapi import library as library_paths
 from tests.tiny import SPEC
 
 
 def test_openapi_lists_our_routes_beside_bentoml_s(service: httpx.Client) -> None:
     document = service.get("/docs.json").json()
-    ours = {"/embed", "/v1/embeddings", "/search", "/index/{operation}", *openapi_gallery.PATHS}
+    ours = {"/embed", "/v1/embeddings", "/search", "/index/{operation}", *library_paths.PATHS}
     assert ours | {"/livez", "/readyz", "/metrics"} <= set(document["paths"])
     embed, search = (document["paths"][path]["post"] for path in ("/embed", "/search"))
     assert set(embed["responses"]) == {"200", "400", "413", "415", "503", "504"}

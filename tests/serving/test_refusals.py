@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from lookalike.pixels import MAX_PIXELS
-from serving.limits import MAX_BODY_BYTES, MAX_HELD_PIXELS, MAX_IMAGE_BYTES, MAX_IMAGES
+from serving.http.limits import MAX_BODY_BYTES, MAX_HELD_PIXELS, MAX_IMAGE_BYTES, MAX_IMAGES
 from tests.conftest import SHARED_DATA
 from tests.serving.conftest import Shown, encoded, picture
 

@@ -16,7 +16,7 @@ from lookalike.errors import DeviceError, IndexStoreError, LookalikeError
 from lookalike.index import open_index
 from lookalike.index.folder import SERVED
 from serving import preflight
-from serving.pipeline import open_pipeline
+from serving.inference.pipeline import open_pipeline
 from serving.settings import DEFAULT_ENCODER, Settings
 from tests.serving.conftest import Shown, expected_embedding
 from tests.serving.running import ROOT, START_S, bentoml_env, free_port, serve_command, served

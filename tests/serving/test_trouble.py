@@ -17,12 +17,12 @@ from starlette.applications import Starlette
 
 from lookalike.encoder import Encoder
 from lookalike.index import FrameIndex, open_index
-from serving.batching import Busy
-from serving.bodies import Budget
-from serving.gallery import Gallery
-from serving.pipeline import Pipeline
-from serving.refusals import HANDLERS
-from serving.routes import ROUTES
+from serving.http.bodies import Budget
+from serving.http.errors import HANDLERS
+from serving.inference.batching import Busy
+from serving.inference.pipeline import Pipeline
+from serving.recordings.recordings import Recordings
+from serving.routes.embed import ROUTES
 from tests.serving.conftest import Shown
 from tests.tiny import SPEC
 
@@ -51,7 +51,7 @@ def post(
         with (
             tempfile.TemporaryDirectory() as cache,
             closing(Pipeline(running(encoder, run), index, capacity)) as app.state.pipeline,
-            closing(Gallery(app.state.pipeline, Path(cache))) as app.state.gallery,
+            closing(Recordings(app.state.pipeline, Path(cache))) as app.state.gallery,
         ):
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
                 return await client.post(path, files=files)

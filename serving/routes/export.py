@@ -15,14 +15,14 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from lookalike.index import StoredFrame
-from serving.batching import Busy
-from serving.bodies import media_type, read_body, read_bytes
-from serving.frame_routes import file_name
-from serving.gallery import Gallery, moment_of
-from serving.limits import MAX_EXPORT, MAX_TEXT_BYTES, RETRY_AFTER_S
-from serving.pipeline import Pipeline
-from serving.refusals import Refusal
-from serving.routes import within_time
+from serving.http.bodies import media_type, read_body, read_bytes
+from serving.http.errors import ApiError
+from serving.http.limits import MAX_EXPORT, MAX_TEXT_BYTES, RETRY_AFTER_S
+from serving.http.timeouts import within_time
+from serving.inference.batching import Busy
+from serving.inference.pipeline import Pipeline
+from serving.recordings.recordings import Recordings, moment_of
+from serving.routes.frames import file_name
 
 COLUMNS = ("id", "camera", "captured_at", "source", "time_s")
 FORM = "application/x-www-form-urlencoded"
@@ -46,9 +46,9 @@ async def _read_ids(request: Request, pipeline: Pipeline) -> list[str]:
         else:
             fields = (await read_body(request, take)).fields
     if other := next((name for name, _ in fields if name != "id"), None):
-        raise Refusal(400, "bad_request", f"unknown field {other[:50]!r}, expected id")
+        raise ApiError(400, "bad_request", f"unknown field {other[:50]!r}, expected id")
     if not 1 <= len(fields) <= MAX_EXPORT:
-        raise Refusal(400, "bad_request", f"{len(fields)} ids, expected 1 to {MAX_EXPORT}")
+        raise ApiError(400, "bad_request", f"{len(fields)} ids, expected 1 to {MAX_EXPORT}")
     return [value for _, value in fields]
 
 
@@ -71,7 +71,7 @@ class _Sent(io.RawIOBase):
         return data
 
 
-async def _zip(gallery: Gallery, frame_ids: Sequence[str]) -> AsyncIterator[bytes]:
+async def _zip(gallery: Recordings, frame_ids: Sequence[str]) -> AsyncIterator[bytes]:
     sent, errors, frames = _Sent(), list[str](), list[StoredFrame]()
     with zipfile.ZipFile(sent, "w", zipfile.ZIP_STORED) as archive:
         for number, frame_id in enumerate(frame_ids, start=1):
@@ -80,7 +80,7 @@ async def _zip(gallery: Gallery, frame_ids: Sequence[str]) -> AsyncIterator[byte
                 frames.append(frame)
                 archive.writestr(f"{number:03}_{file_name(frame)}", await _cut(gallery, frame))
                 yield sent.taken()
-            except Refusal as refusal:
+            except ApiError as refusal:
                 errors.append(f"{number:03} {frame_id[:100]}: {refusal}")
         archive.writestr("hits.csv", _table(frames))
         if errors:
@@ -88,7 +88,7 @@ async def _zip(gallery: Gallery, frame_ids: Sequence[str]) -> AsyncIterator[byte
     yield sent.taken()
 
 
-async def _cut(gallery: Gallery, frame: StoredFrame) -> bytes:
+async def _cut(gallery: Recordings, frame: StoredFrame) -> bytes:
     """What is sent has begun, so that being busy is waited for."""
     while True:
         try:

@@ -13,8 +13,8 @@ from typing import Any
 
 from lookalike.errors import LookalikeError
 from lookalike.index import FrameIndex
-from serving.refusals import Refusal
-from serving.stills import step_back
+from serving.http.errors import ApiError
+from serving.recordings.thumbnails import step_back
 
 logger = logging.getLogger("bentoml.lookalike")
 
@@ -36,7 +36,7 @@ class _Answer:
     frames: int
     progress: float | None = None
     found: Found | None = None
-    refused: Refusal | None = None
+    refused: ApiError | None = None
     settled_s: float | None = None
 
     def is_good(self, frames: int) -> bool:
@@ -60,7 +60,7 @@ class Explorer:
 
         frames: how many it has now.
 
-        Raises: Refusal for what cannot be found out.
+        Raises: ApiError for what cannot be found out.
         """
         answer = self._answers.get(question)
         if answer is None or not answer.is_good(frames):
@@ -93,8 +93,8 @@ class Explorer:
         except _Stopped:
             pass
         except LookalikeError as error:
-            answer.refused = Refusal(400, "bad_request", str(error))
+            answer.refused = ApiError(400, "bad_request", str(error))
         except Exception as error:
             logger.exception("an exploration failed")
-            answer.refused = Refusal(503, "index_failed", f"that could not be found out ({type(error).__name__})")
+            answer.refused = ApiError(503, "index_failed", f"that could not be found out ({type(error).__name__})")
         answer.settled_s = time.monotonic()

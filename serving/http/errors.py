@@ -8,11 +8,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from serving.batching import Busy, RunFailed
-from serving.limits import RETRY_AFTER_S
+from serving.http.limits import RETRY_AFTER_S
+from serving.inference.batching import Busy, RunFailed
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """A request that is not answered.
 
     status: HTTP. kind: for programs, one word. message: for people. index, file: which image of the request.
@@ -28,7 +28,7 @@ def one_line(text: str) -> str:
     return " ".join(text.encode("utf-8", "replace").decode().split())[:300]
 
 
-def refuse(refusal: Refusal) -> Response:
+def refuse(refusal: ApiError) -> Response:
     error: dict[str, Any] = {"type": refusal.kind, "message": one_line(str(refusal))}
     if refusal.index is not None:
         error |= {"index": refusal.index, "file": one_line(refusal.file or "")}
@@ -37,21 +37,23 @@ def refuse(refusal: Refusal) -> Response:
 
 
 async def _refusal(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)
+    assert isinstance(error, ApiError)
     return refuse(error)
 
 
 async def _busy(request: Request, error: Exception) -> Response:
-    return refuse(Refusal(503, "busy", f"{error}; try again in {RETRY_AFTER_S} s"))
+    return refuse(ApiError(503, "busy", f"{error}; try again in {RETRY_AFTER_S} s"))
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    return refuse(Refusal(503, "encoder_failed", str(error)))
+    return refuse(ApiError(503, "encoder_failed", str(error)))
 
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    response = refuse(Refusal(error.status_code, "bad_request", f"{request.method} {request.url.path}: {error.detail}"))
+    response = refuse(
+        ApiError(error.status_code, "bad_request", f"{request.method} {request.url.path}: {error.detail}")
+    )
     response.headers.update(error.headers or {})
     return response
 
@@ -60,4 +62,4 @@ async def _gone(request: Request, error: Exception) -> Response:
     return Response(status_code=400)  # nobody reads it; the access log shows that the request came to nothing
 
 
-HANDLERS = {Refusal: _refusal, Busy: _busy, RunFailed: _failed, HTTPException: _http, ClientDisconnect: _gone}
+HANDLERS = {ApiError: _refusal, Busy: _busy, RunFailed: _failed, HTTPException: _http, ClientDisconnect: _gone}

@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
-from serving.bodies import Upload
-from serving.limits import MAX_IMAGE_BYTES, MAX_IMAGES
-from serving.refusals import Refusal
+from serving.http.bodies import Upload
+from serving.http.errors import ApiError
+from serving.http.limits import MAX_IMAGE_BYTES, MAX_IMAGES
 
 FORMATS = ("float", "base64")  # of the embeddings that are answered
 OWN_FIELDS = ("images", "encoding_format")
@@ -33,7 +33,7 @@ def read_images(body: bytes, known: Collection[str], field: str) -> ImagesAsked:
     """Read {field: [image, ...] or image, ...}, an image being base64 or a data URL.
 
     known: names of the fields that may be there. Takes as long as its size asks for: not for the event loop.
-    Raises: Refusal 400 or 413, naming the image where it is one.
+    Raises: ApiError 400 or 413, naming the image where it is one.
     """
     try:
         entries = orjson.loads(body)
@@ -48,14 +48,14 @@ def read_images(body: bytes, known: Collection[str], field: str) -> ImagesAsked:
     if not isinstance(images, list) or not images:
         raise _bad(f"no image, expected {field!r}: base64 or data URLs, one or a list")
     if len(images) > MAX_IMAGES:
-        raise Refusal(413, "too_large", f"{len(images)} images in one request, at most {MAX_IMAGES}")
+        raise ApiError(413, "too_large", f"{len(images)} images in one request, at most {MAX_IMAGES}")
     encoding_format = entries.pop("encoding_format", None)
     check_format(encoding_format)
     return ImagesAsked([_upload(index, one) for index, one in enumerate(images)], encoding_format, entries)
 
 
 def check_format(encoding_format: object) -> None:
-    """Raises: Refusal 400 if it is neither None nor one of FORMATS."""
+    """Raises: ApiError 400 if it is neither None nor one of FORMATS."""
     if encoding_format is not None and encoding_format not in FORMATS:
         raise _bad(f"encoding_format is {str(encoding_format)[:50]!r}, expected {' or '.join(FORMATS)}")
 
@@ -63,24 +63,24 @@ def check_format(encoding_format: object) -> None:
 def _upload(index: int, text: object) -> Upload:
     name = f"image {index}"
     if not isinstance(text, str):
-        raise Refusal(400, "bad_image", f"{name}: not a string, expected base64 or a data URL", index, name)
+        raise ApiError(400, "bad_image", f"{name}: not a string, expected base64 or a data URL", index, name)
     head, comma, data = text.partition(",")
     if not comma:
         data = text
     elif not (head.startswith("data:image/") and head.endswith(";base64")):
-        raise Refusal(400, "bad_image", f"{name}: expected base64, or data:image/...;base64,...", index, name)
+        raise ApiError(400, "bad_image", f"{name}: expected base64, or data:image/...;base64,...", index, name)
     if "://" in data[:16]:
         message = f"{name}: a URL is not fetched; send the image itself, as base64 or a data URL"
-        raise Refusal(400, "bad_image", message, index, name)
+        raise ApiError(400, "bad_image", message, index, name)
     try:
         content = base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise Refusal(400, "bad_image", f"{name}: not base64 ({error})", index, name) from error
+        raise ApiError(400, "bad_image", f"{name}: not base64 ({error})", index, name) from error
     if len(content) > MAX_IMAGE_BYTES:
         message = f"{name}: {len(content):,} bytes, at most {MAX_IMAGE_BYTES:,} for an image"
-        raise Refusal(413, "too_large", message, index, name)
+        raise ApiError(413, "too_large", message, index, name)
     return Upload(None, name, content)
 
 
-def _bad(message: str) -> Refusal:
-    return Refusal(400, "bad_request", message)
+def _bad(message: str) -> ApiError:
+    return ApiError(400, "bad_request", message)

@@ -12,21 +12,21 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from lookalike.contract import EncoderSpec
-from serving.answers import json_answer
-from serving.frame_routes import FOR_EVER, is_known, picture, read_size, unchanged
-from serving.gallery import Gallery, not_served
-from serving.library import Recorded
-from serving.media import Media
-from serving.pipeline import Pipeline
-from serving.refusals import Refusal
-from serving.routes import within_time
-from serving.stills import Moment
+from serving.http.errors import ApiError
+from serving.http.responses import json_answer
+from serving.http.timeouts import within_time
+from serving.inference.pipeline import Pipeline
+from serving.recordings.library import Recorded
+from serving.recordings.playback import Media
+from serving.recordings.recordings import Recordings, not_served
+from serving.recordings.thumbnails import Moment
+from serving.routes.frames import FOR_EVER, is_known, picture, read_size, unchanged
 
 
 @within_time
 async def library(request: Request) -> Response:
     """Every recording of which a frame is stored, by camera and time."""
-    gallery: Gallery = request.app.state.gallery
+    gallery: Recordings = request.app.state.gallery
     pipeline: Pipeline = request.app.state.pipeline
     holdings = await gallery.library.holdings()
     found = sorted(holdings.recordings.values(), key=lambda one: (one.camera, one.began_at or "", one.source))
@@ -43,7 +43,7 @@ def _weights(spec: EncoderSpec) -> dict[str, Any]:
 @within_time
 async def thumb(request: Request) -> Response:
     """What a recording shows at a time, small."""
-    gallery: Gallery = request.app.state.gallery
+    gallery: Recordings = request.app.state.gallery
     size_px, time_s = read_size(request), _time_s(request)
     recording = await gallery.recording(request.path_params["source_id"])
     name = f"{recording.source_id}-{time_s:.3f}-{size_px}.jpg"
@@ -56,7 +56,7 @@ async def thumb(request: Request) -> Response:
 @within_time
 async def about(request: Request) -> Response:
     """What is known of a recording, and what a browser plays of it; if a proxy is needed, that is begun."""
-    gallery: Gallery = request.app.state.gallery
+    gallery: Recordings = request.app.state.gallery
     recording = await gallery.recording(request.path_params["source_id"])
     media = await _media(gallery, recording)
     rest = {"fps": media.fps, "media": media.state, "progress": media.progress}
@@ -66,19 +66,19 @@ async def about(request: Request) -> Response:
 @within_time
 async def media(request: Request) -> Response:
     """The recording, or its proxy, or a range of that."""
-    gallery: Gallery = request.app.state.gallery
+    gallery: Recordings = request.app.state.gallery
     recording = await gallery.recording(request.path_params["source_id"])
     found = await _media(gallery, recording)
     if found.state == "preparing":
-        raise Refusal(503, "preparing", f"{recording.source}: being made playable, {found.progress:.0%} done")
+        raise ApiError(503, "preparing", f"{recording.source}: being made playable, {found.progress:.0%} done")
     if found.path is None:
-        raise Refusal(410, "gone", found.reason or "")
+        raise ApiError(410, "gone", found.reason or "")
     about = await asyncio.to_thread(found.path.stat)
     headers = FOR_EVER | {"ETag": f'"{recording.source_id}-{about.st_mtime_ns}"'}
     return FileResponse(found.path, headers=headers, media_type=found.media_type, stat_result=about)
 
 
-async def _media(gallery: Gallery, recording: Recorded) -> Media:
+async def _media(gallery: Recordings, recording: Recorded) -> Media:
     if not recording.served:
         return Media("none", reason=not_served(recording.source))
     if recording.kind == "picture":
@@ -87,9 +87,9 @@ async def _media(gallery: Gallery, recording: Recorded) -> Media:
 
 
 def served(recording: Recorded) -> str:
-    """The path of a recording. Raises: Refusal 410 if it is not for clients."""
+    """The path of a recording. Raises: ApiError 410 if it is not for clients."""
     if not recording.served:
-        raise Refusal(410, "gone", not_served(recording.source))
+        raise ApiError(410, "gone", not_served(recording.source))
     return recording.source
 
 
@@ -100,7 +100,7 @@ def _time_s(request: Request) -> float:
     except ValueError:
         time_s = math.nan
     if not 0 <= time_s < 1e7:
-        raise Refusal(400, "bad_request", f"t is {text[:20]!r}, expected seconds into the recording")
+        raise ApiError(400, "bad_request", f"t is {text[:20]!r}, expected seconds into the recording")
     return time_s
 
 

@@ -32,7 +32,7 @@ def open_cache(folder: Path) -> Path:
         return Path(other)
 
 
-class Kept:
+class DiskCache:
     """Files of one kind, by name. May be used from any thread, and by several processes at a time.
 
     When they take more than the bound, those go that were not asked for the longest.

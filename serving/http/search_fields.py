@@ -8,11 +8,11 @@ from typing import Any
 
 from lookalike.search.fields import pairs_of, read_pairs
 from lookalike.search.request import SearchRequest
-from serving.refusals import Refusal
+from serving.http.errors import ApiError
 
 
 def read_request(fields: Iterable[tuple[str, str]], sent: int) -> SearchRequest:
-    """sent: how many pictures came. Raises: Refusal 400 that names the field."""
+    """sent: how many pictures came. Raises: ApiError 400 that names the field."""
     try:
         return read_pairs(fields, sent)
     except ValueError as error:
@@ -20,7 +20,7 @@ def read_request(fields: Iterable[tuple[str, str]], sent: int) -> SearchRequest:
 
 
 def read_json(body: bytes) -> list[tuple[str, str]]:
-    """Read a JSON object as the pairs that a form would bring. Raises: Refusal 400."""
+    """Read a JSON object as the pairs that a form would bring. Raises: ApiError 400."""
     try:
         values = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -38,12 +38,12 @@ def _pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def read_count(name: str, text: str, most: int) -> int:
-    """A whole number from 1 to `most`. Raises: Refusal 400 that names it."""
+    """A whole number from 1 to `most`. Raises: ApiError 400 that names it."""
     count = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
     if not 1 <= count <= most:
         raise _bad(f"{name} is {text[:50]!r}, expected a whole number from 1 to {most}")
     return count
 
 
-def _bad(message: str) -> Refusal:
-    return Refusal(400, "bad_request", message)
+def _bad(message: str) -> ApiError:
+    return ApiError(400, "bad_request", message)

@@ -13,10 +13,10 @@ from typing import Literal
 
 from lookalike.errors import FootageError
 from lookalike.footage.playable import Playable, judge, make_playable
-from serving.kept import Kept
-from serving.limits import PROXY_THREADS
-from serving.stills import step_back
-from serving.unchanged import RECORDINGS, Unchanged
+from serving.http.limits import PROXY_THREADS
+from serving.recordings.disk_cache import DiskCache
+from serving.recordings.source_verifier import RECORDINGS, SourceVerifier
+from serving.recordings.thumbnails import step_back
 
 logger = logging.getLogger("bentoml.lookalike")
 
@@ -47,7 +47,7 @@ class _Stopped(Exception):
 class Player:
     """Used in the event loop that serves the requests."""
 
-    def __init__(self, unchanged: Unchanged, proxies: Kept) -> None:
+    def __init__(self, unchanged: SourceVerifier, proxies: DiskCache) -> None:
         self._unchanged, self._proxies = unchanged, proxies
         self._judged = lru_cache(RECORDINGS)(lambda source, source_id: judge(source))
         self._lookers = ThreadPoolExecutor(PROXY_THREADS, "look", step_back)

@@ -15,9 +15,9 @@ from PIL import Image
 
 from lookalike.errors import FootageError
 from lookalike.footage.still import pictures_of
-from serving.batching import Busy
-from serving.limits import MAX_QUEUED_STILLS, STILL_THREADS
-from serving.unchanged import Unchanged
+from serving.http.limits import MAX_QUEUED_STILLS, STILL_THREADS
+from serving.inference.batching import Busy
+from serving.recordings.source_verifier import SourceVerifier
 
 NICE = 5  # a search comes first
 SMALL_QUALITY, WHOLE_QUALITY = 80, 90
@@ -39,13 +39,13 @@ class _Wanted:
     jpeg: Future[bytes] = field(default_factory=Future)
 
 
-class Stills:
+class Thumbnails:
     """Recordings are cut side by side, each by one thread, which takes all that is asked of it meanwhile.
 
     So a recording is opened once for many frames, and what lies between two key frames is decoded once.
     """
 
-    def __init__(self, unchanged: Unchanged) -> None:
+    def __init__(self, unchanged: SourceVerifier) -> None:
         self._unchanged = unchanged
         self._threads = ThreadPoolExecutor(STILL_THREADS, "still", step_back)
         self._turn = threading.Lock()

@@ -17,12 +17,12 @@ from starlette.routing import Route
 
 from lookalike.index.engine import Engine
 from lookalike.index.operations import OPERATIONS, Operation, TooMany
-from serving.answers import JSON, json_answer
-from serving.bodies import media_type, read_bytes
-from serving.limits import MAX_INDEX_BODY_BYTES
-from serving.pipeline import Pipeline
-from serving.refusals import Refusal
-from serving.routes import within_time
+from serving.http.bodies import media_type, read_bytes
+from serving.http.errors import ApiError
+from serving.http.limits import MAX_INDEX_BODY_BYTES
+from serving.http.responses import JSON, json_answer
+from serving.http.timeouts import within_time
+from serving.inference.pipeline import Pipeline
 
 TOKEN = "LOOKALIKE_TOKEN"
 LINES = "application/x-ndjson"
@@ -35,10 +35,10 @@ async def ask_index(request: Request) -> Response:
     name = request.path_params["operation"]
     operation = OPERATIONS.get(name)
     if operation is None:
-        raise Refusal(404, "not_found", f"no operation {name!r}, expected {', '.join(OPERATIONS)}")
+        raise ApiError(404, "not_found", f"no operation {name!r}, expected {', '.join(OPERATIONS)}")
     if operation.writes and not pipeline.writable:
         message = "this service takes no frames; start it with `lookalike serve --writable`"
-        raise Refusal(403, "read_only", message)
+        raise ApiError(403, "read_only", message)
     arguments = await _read(request, pipeline, operation)
     if operation.lines:
         return StreamingResponse(_lines(pipeline.engine, name, arguments), media_type=LINES)
@@ -64,27 +64,29 @@ async def _read(request: Request, pipeline: Pipeline, operation: Operation) -> l
     """
     token = os.environ.get(TOKEN)
     if token and not hmac.compare_digest(request.headers.get("authorization", "").encode(), f"Bearer {token}".encode()):
-        raise Refusal(401, "unauthorized", f"expected `Authorization: Bearer` with the {TOKEN} of this service")
+        raise ApiError(401, "unauthorized", f"expected `Authorization: Bearer` with the {TOKEN} of this service")
     if media_type(request) != JSON:
-        raise Refusal(415, "unsupported_media_type", f"the body is {media_type(request) or 'unnamed'}, expected {JSON}")
+        raise ApiError(
+            415, "unsupported_media_type", f"the body is {media_type(request) or 'unnamed'}, expected {JSON}"
+        )
     with pipeline.held.lease() as take:
         body = await read_bytes(request, take, MAX_INDEX_BODY_BYTES)
         try:
             return await pipeline.aside(_read_arguments, body, pipeline, operation)
         except TooMany as error:
-            raise Refusal(413, "too_large", str(error)) from error
+            raise ApiError(413, "too_large", str(error)) from error
         except ValueError as error:
-            raise Refusal(400, "bad_request", str(error)) from error
+            raise ApiError(400, "bad_request", str(error)) from error
 
 
 def _read_arguments(body: bytes, pipeline: Pipeline, operation: Operation) -> list[Any]:
     fields = orjson.loads(body)
     if not isinstance(fields, dict):
-        raise Refusal(400, "bad_request", "the body is not a JSON object")
+        raise ApiError(400, "bad_request", "the body is not a JSON object")
     space = fields.pop("space", None)
     if space != pipeline.spec.space:
         message = f"space is {str(space)[:80]!r}, this service is {pipeline.spec.space}; use the encoder that it serves"
-        raise Refusal(409, "other_space", message)
+        raise ApiError(409, "other_space", message)
     return operation.read(fields, pipeline.spec.dim)
 
 

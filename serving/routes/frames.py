@@ -11,10 +11,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lookalike.index import StoredFrame
-from serving.answers import json_answer
-from serving.gallery import Gallery, moment_of
-from serving.refusals import Refusal
-from serving.routes import within_time
+from serving.http.errors import ApiError
+from serving.http.responses import json_answer
+from serving.http.timeouts import within_time
+from serving.recordings.recordings import Recordings, moment_of
 
 SIZES_PX = (160, 320, 640)
 # The ids of frames and recordings are made from their content. Other sites may not show what they are asked for.
@@ -24,7 +24,7 @@ FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable", "Cross-Orig
 @within_time
 async def thumb(request: Request) -> Response:
     """The frame, small."""
-    gallery: Gallery = request.app.state.gallery
+    gallery: Recordings = request.app.state.gallery
     size_px = read_size(request)
     frame = await gallery.frame(request.path_params["frame_id"])
     name, moment = f"{frame.id}-{size_px}.jpg", moment_of(frame)
@@ -36,7 +36,7 @@ async def thumb(request: Request) -> Response:
 @within_time
 async def whole(request: Request) -> Response:
     """The frame as it was recorded."""
-    gallery: Gallery = request.app.state.gallery
+    gallery: Recordings = request.app.state.gallery
     frame = await gallery.frame(request.path_params["frame_id"])
     moment = moment_of(frame)
     if is_known(request, frame.id):
@@ -48,7 +48,7 @@ async def whole(request: Request) -> Response:
 @within_time
 async def about(request: Request) -> Response:
     """As a hit, without what it was compared with."""
-    gallery: Gallery = request.app.state.gallery
+    gallery: Recordings = request.app.state.gallery
     frame = await gallery.frame(request.path_params["frame_id"])
     same = ("id", "source_id", "source", "camera", "time_s", "captured_at", "region", "width", "height")
     known = {name: getattr(frame, name) for name in same}
@@ -68,10 +68,10 @@ def file_name(frame: StoredFrame) -> str:
 
 
 def read_size(request: Request) -> int:
-    """`px`. Raises: Refusal 400."""
+    """`px`. Raises: ApiError 400."""
     text = request.query_params.get("px", "320")
     if text not in map(str, SIZES_PX):
-        raise Refusal(400, "bad_request", f"px is {text[:20]!r}, expected one of {', '.join(map(str, SIZES_PX))}")
+        raise ApiError(400, "bad_request", f"px is {text[:20]!r}, expected one of {', '.join(map(str, SIZES_PX))}")
     return int(text)
 
 

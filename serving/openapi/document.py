@@ -6,11 +6,11 @@ from typing import Any
 
 from lookalike import __version__
 from lookalike.index.operations import OPERATIONS
-from serving import openapi_gallery
-from serving.answers import JSON, NPY, RAW
-from serving.json_images import ANY_MODEL, FORMATS
-from serving.limits import MAX_BODY_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, MIB
-from serving.search_schema import search_schema
+from serving.http.json_images import ANY_MODEL, FORMATS
+from serving.http.limits import MAX_BODY_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, MIB
+from serving.http.responses import JSON, NPY, RAW
+from serving.openapi import library as library_paths
+from serving.openapi.search_fields import search_schema
 
 _FILE = {"type": "string", "format": "binary"}
 _RAW = {kind: {"schema": _FILE} for kind in ("image/*", "application/octet-stream")}
@@ -160,9 +160,9 @@ def describe(document: dict[str, Any]) -> dict[str, Any]:
         "/v1/embeddings": {"post": _openai_embeddings()},
         "/search": {"post": _search()},
         "/index/{operation}": {"post": _index()},
-        **openapi_gallery.PATHS,
+        **library_paths.PATHS,
     }
-    document["components"]["schemas"] |= _SCHEMAS | openapi_gallery.SCHEMAS
+    document["components"]["schemas"] |= _SCHEMAS | library_paths.SCHEMAS
     return document
 
 

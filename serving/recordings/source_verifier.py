@@ -15,7 +15,7 @@ from lookalike.footage.url import is_stream
 RECORDINGS = 100_000  # whose ids are known
 
 
-class Unchanged:
+class SourceVerifier:
     """Reads each recording once, and again when its size or times say that it was written to.
 
     May be used from any thread.

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from lookalike.footage.url import is_stream
 from lookalike.index import Filters, StoredFrame
-from serving.once import Once
-from serving.pipeline import Pipeline
+from serving.inference.pipeline import Pipeline
+from serving.recordings.single_flight import SingleFlight
 
 KEPT_S = 60.0
 SHARE = 20  # it is made anew at most for one part in so many of the time
@@ -63,10 +63,10 @@ class Library:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._known: Holdings | None = None
-        self._look = Once[Holdings]()
+        self._look = SingleFlight[Holdings]()
 
     async def holdings(self) -> Holdings:
-        """Raises: Refusal 409 without an index, 503 if it does not answer."""
+        """Raises: ApiError 409 without an index, 503 if it does not answer."""
         if self._known is None:
             return await self._look("", self._fresh)
         if self._known.is_stale():

@@ -14,13 +14,13 @@ from lookalike.explore.duplicates import duplicates, load_tracks
 from lookalike.explore.outliers import outliers
 from lookalike.explore.stored import cameras
 from lookalike.index import Filters, FrameIndex
-from serving.answers import json_answer
-from serving.explorer import Found, Report, Work
-from serving.gallery import Gallery
-from serving.pipeline import Pipeline
-from serving.query import read_count
-from serving.refusals import Refusal
-from serving.routes import within_time
+from serving.http.errors import ApiError
+from serving.http.responses import json_answer
+from serving.http.search_fields import read_count
+from serving.http.timeouts import within_time
+from serving.inference.pipeline import Pipeline
+from serving.recordings.explorer import Found, Report, Work
+from serving.recordings.recordings import Recordings
 
 TOP, MOST_TOP = 24, 200
 CLUSTERS, MOST_CLUSTERS = 8, 64
@@ -60,7 +60,7 @@ async def find_clusters(request: Request) -> Response:
     clusters = _count(request, "clusters", CLUSTERS, MOST_CLUSTERS)
     if find_spec("sklearn") is None:
         message = 'clusters need scikit-learn where the service runs: pip install "lookalike[explore]"'
-        raise Refusal(501, "not_installed", message)
+        raise ApiError(501, "not_installed", message)
 
     def work(index: FrameIndex, report: Report) -> Found:
         return [one.to_dict() for one in cluster(index, Filters(), clusters, SHOWN)]
@@ -70,7 +70,7 @@ async def find_clusters(request: Request) -> Response:
 
 async def _answer(request: Request, question: Hashable, doing: str, work: Work) -> Response:
     pipeline: Pipeline = request.app.state.pipeline
-    gallery: Gallery = request.app.state.gallery
+    gallery: Recordings = request.app.state.gallery
     frames = await pipeline.ask(lambda engine: engine.count())
     found = gallery.explorer.ask(question, pipeline.index, frames, work)
     if isinstance(found, list):

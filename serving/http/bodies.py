@@ -10,9 +10,9 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from serving.batching import Busy
-from serving.limits import MAX_BODY_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, MAX_TEXT_BYTES
-from serving.refusals import Refusal, one_line
+from serving.http.errors import ApiError, one_line
+from serving.http.limits import MAX_BODY_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, MAX_TEXT_BYTES
+from serving.inference.batching import Busy
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def media_type(request: Request) -> str:
 async def read_body(request: Request, take: Callable[[int], None]) -> Body:
     """Read a form, or an image that is the whole body.
 
-    Raises: Refusal 400 for a broken form, 413 for too much, 415 for anything else; Busy.
+    Raises: ApiError 400 for a broken form, 413 for too much, 415 for anything else; Busy.
     """
     kind = media_type(request)
     if kind == "multipart/form-data":
@@ -70,9 +70,9 @@ async def read_body(request: Request, take: Callable[[int], None]) -> Body:
     if kind.startswith("image/") or kind == "application/octet-stream":
         data = await read_bytes(request, take, MAX_IMAGE_BYTES)
         if not data:
-            raise Refusal(400, "bad_request", "the body is empty, expected an image")
+            raise ApiError(400, "bad_request", "the body is empty, expected an image")
         return Body([Upload(None, "image", data)], [])
-    raise Refusal(
+    raise ApiError(
         415,
         "unsupported_media_type",
         f"the body is {kind or 'of no stated Content-Type'}, expected multipart/form-data,"
@@ -81,14 +81,14 @@ async def read_body(request: Request, take: Callable[[int], None]) -> Body:
 
 
 async def read_bytes(request: Request, take: Callable[[int], None], limit: int) -> bytes:
-    """The whole body. Raises: Refusal 413 past `limit` bytes; Busy."""
+    """The whole body. Raises: ApiError 413 past `limit` bytes; Busy."""
     return b"".join([chunk async for chunk in _stream(request, take, limit)])
 
 
 async def _stream(request: Request, take: Callable[[int], None], limit: int) -> AsyncGenerator[bytes, None]:
     stated = request.headers.get("content-length", "")
     received = 0
-    too_large = Refusal(413, "too_large", f"the body has more than {limit:,} bytes")
+    too_large = ApiError(413, "too_large", f"the body has more than {limit:,} bytes")
     if stated.isdecimal() and int(stated) > limit:
         raise too_large
     async for chunk in request.stream():
@@ -113,10 +113,10 @@ async def _read_form(request: Request, take: Callable[[int], None]) -> Body:
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        raise Refusal(400, "bad_request", f"broken form: {error.message}") from error
+        raise ApiError(400, "bad_request", f"broken form: {error.message}") from error
     try:
         if not parser.ended:
-            raise Refusal(400, "bad_request", "broken form: it ends before its last boundary")
+            raise ApiError(400, "bad_request", "broken form: it ends before its last boundary")
         return await _read_parts(form.multi_items())
     finally:
         await form.close()
@@ -127,7 +127,7 @@ async def _read_parts(parts: list[tuple[str, UploadFile | str]]) -> Body:
     fields: list[tuple[str, str]] = []
     uploads = sum(isinstance(value, UploadFile) for _, value in parts)
     if uploads > MAX_IMAGES:
-        raise Refusal(413, "too_large", f"{uploads} files in one request, at most {MAX_IMAGES}")
+        raise ApiError(413, "too_large", f"{uploads} files in one request, at most {MAX_IMAGES}")
     for field, value in parts:
         if isinstance(value, str):
             fields.append((field, value))
@@ -135,6 +135,17 @@ async def _read_parts(parts: list[tuple[str, UploadFile | str]]) -> Body:
         name = one_line(value.filename or "") or f"image {len(files)}"
         if (value.size or 0) > MAX_IMAGE_BYTES:
             message = f"{name}: {value.size:,} bytes, at most {MAX_IMAGE_BYTES:,} for an image"
-            raise Refusal(413, "too_large", message, len(files), name)
+            raise ApiError(413, "too_large", message, len(files), name)
         files.append(Upload(field, name, await value.read()))
     return Body(files, fields)
+
+
+def check_fields(files: list[Upload], texts: list[str], expected: str) -> None:
+    """Everything sent must be understood: a picture in a misspelt field is not left out in silence."""
+    if texts:
+        raise ApiError(400, "bad_request", f"text field {texts[0]!r}, expected files as {expected!r}")
+    for upload in files:
+        if upload.field not in (expected, None):
+            raise ApiError(400, "bad_request", f"file field {upload.field!r}, expected files as {expected!r}")
+    if not files:
+        raise ApiError(400, "bad_request", f"no image, expected files as {expected!r}")

@@ -24,9 +24,9 @@ from lookalike.index.folder import FolderLocation
 from lookalike.pixels import decode, decode_to_fit, decoding_cost, fit
 from lookalike.region import Region
 from lookalike.search_fields import SearchOptions
-from serving.batching import Batcher, Decode, RunFailed
-from serving.bodies import Budget, Upload
-from serving.limits import (
+from serving.http.bodies import Budget, Upload
+from serving.http.errors import ApiError
+from serving.http.limits import (
     DECODE_THREADS,
     MAX_HELD_BYTES,
     MAX_HELD_PIXELS,
@@ -34,8 +34,8 @@ from serving.limits import (
     MAX_QUEUED_IMAGES,
     SEARCH_THREADS,
 )
-from serving.metrics import BATCH_IMAGES, ENCODER, IMAGES, RUN_SECONDS
-from serving.refusals import Refusal
+from serving.inference.batching import Batcher, Decode, RunFailed
+from serving.inference.metrics import BATCH_IMAGES, ENCODER, IMAGES, RUN_SECONDS
 from serving.settings import Settings
 
 logger = logging.getLogger("bentoml.lookalike")  # BentoML sets up the loggers below its own name
@@ -76,7 +76,7 @@ class Pipeline:
         """Decode, then embed: a broken upload never meets those that would share its batch.
 
         Returns: float32 (len(uploads), D), rows of length 1.
-        Raises: Busy; RunFailed; Refusal 400 or 413 that names the first image which is none, or for too many pixels.
+        Raises: Busy; RunFailed; ApiError 400 or 413 that names the first image which is none, or for too many pixels.
         """
         async with self.decoding(uploads):
             return await self._embed(uploads, [partial(self._pixels, upload) for upload in uploads])
@@ -85,12 +85,12 @@ class Pipeline:
     async def decoding(self, uploads: Sequence[Upload]) -> AsyncIterator[None]:
         """Hold room for the pixels of images, known from their headers, while they are decoded.
 
-        Raises: Refusal 413 if one request has too many; Busy if all together have.
+        Raises: ApiError 413 if one request has too many; Busy if all together have.
         """
         cost = await asyncio.to_thread(_cost, uploads)  # not behind images that are decoded
         if len(uploads) > 1 and cost > MAX_PIXELS:
             message = f"{len(uploads)} images of {cost:,} pixels to decode, at most {MAX_PIXELS:,} in one request"
-            raise Refusal(413, "too_large", message)
+            raise ApiError(413, "too_large", message)
         with self._pixels_held.lease() as take:
             take(cost)
             yield
@@ -111,28 +111,28 @@ class Pipeline:
         return (await self._embed([Upload(None, name, b"")], [pixels]))[0]
 
     def check(self, options: SearchOptions) -> None:
-        """Raises: Refusal 409 without an index, 400 for weights that the encoder cannot follow."""
+        """Raises: ApiError 409 without an index, 400 for weights that the encoder cannot follow."""
         _ = self.index
         try:
             options.check_parts(self.spec)
         except QueryError as error:
-            raise Refusal(400, "bad_request", str(error)) from error
+            raise ApiError(400, "bad_request", str(error)) from error
 
     async def search(self, request: EmbeddedRequest) -> list[Hit]:
-        """Hits, best first. Raises: Refusal 409 without an index, 503 if that fails, 400 if the examples cancel out."""
+        """Hits, best first. Raises: ApiError 409 without an index, 503 if it fails, 400 if examples cancel out."""
         return await self._ask(partial(_hits, self.index, request))
 
     async def stored(self, frame_id: str) -> QueryExample:
-        """A stored frame, to search by. Raises: Refusal 404 for an unknown id, 409, 503."""
+        """A stored frame, to search by. Raises: ApiError 404 for an unknown id, 409, 503."""
         return await self._ask(partial(_known, self.index.example, frame_id))
 
     @property
     def engine(self) -> Engine:
-        """Of the index. Raises: Refusal 409 without one."""
+        """Of the index. Raises: ApiError 409 without one."""
         return self.index.engine
 
     async def ask(self, question: Callable[[Engine], T]) -> T:
-        """Put a question to the engine of the index. Raises: Refusal 409 without one, 503 if it does not answer."""
+        """Put a question to the engine of the index. Raises: ApiError 409 without one, 503 if it does not answer."""
         return await self._ask(partial(question, self.engine))
 
     async def write(self, change: Callable[[Engine], T]) -> T:
@@ -142,9 +142,9 @@ class Pipeline:
 
     @property
     def index(self) -> FrameIndex:
-        """Raises: Refusal 409 without one."""
+        """Raises: ApiError 409 without one."""
         if self._index is None:
-            raise Refusal(409, "no_index", "this service has no index; start it with one, as LOOKALIKE_INDEX")
+            raise ApiError(409, "no_index", "this service has no index; start it with one, as LOOKALIKE_INDEX")
         return self._index
 
     async def aside(self, work: Callable[..., T], *arguments: Any) -> T:
@@ -157,7 +157,7 @@ class Pipeline:
         self._writer.shutdown()
 
     def _embedded(self, outcomes: Sequence[np.ndarray | BaseException], uploads: Sequence[Upload]) -> list[np.ndarray]:
-        """The embeddings, if all are. Raises: Refusal for the first image that is none, else RunFailed."""
+        """The embeddings, if all are. Raises: ApiError for the first image that is none, else RunFailed."""
         failed = [one for one in outcomes if isinstance(one, RunFailed)]
         for index, one in enumerate(outcomes):
             if isinstance(one, BaseException) and not isinstance(one, RunFailed):
@@ -185,15 +185,15 @@ def _cost(uploads: Sequence[Upload]) -> int:
     return sum(decoding_cost(upload.data) for upload in uploads)
 
 
-def unreadable(error: BaseException, index: int, name: str) -> Refusal:
+def unreadable(error: BaseException, index: int, name: str) -> ApiError:
     """What to answer when an image, the one of this number, could not be decoded."""
     if isinstance(error, ImageError):
         kind = "too_large" if error.http_status == 413 else "bad_image"
-        return Refusal(error.http_status, kind, str(error), index, name)
+        return ApiError(error.http_status, kind, str(error), index, name)
     if isinstance(error, FootageError):  # of a region: it lies outside, or the recording is gone
-        return Refusal(400, "bad_request", str(error), index, name)
+        return ApiError(400, "bad_request", str(error), index, name)
     logger.error("the decoder fell over %s", name, exc_info=error)  # a fault of the decoder's, met by this image only
-    return Refusal(400, "bad_image", f"{name}: broken image ({type(error).__name__})", index, name)
+    return ApiError(400, "bad_image", f"{name}: broken image ({type(error).__name__})", index, name)
 
 
 def _check_finite(embeddings: np.ndarray, uploads: Sequence[Upload]) -> None:
@@ -202,7 +202,7 @@ def _check_finite(embeddings: np.ndarray, uploads: Sequence[Upload]) -> None:
     if broken.size:
         index = int(broken[0])
         message = f"{uploads[index].name}: the encoder gave a value that is not finite"
-        raise Refusal(503, "encoder_failed", message, index, uploads[index].name)
+        raise ApiError(503, "encoder_failed", message, index, uploads[index].name)
 
 
 def pixels_of(data: bytes, region: Region | None, side_px: int, name: str) -> np.ndarray:
@@ -214,24 +214,24 @@ def _known(look_up: Callable[[str], T], frame_id: str) -> T:
     try:
         return look_up(frame_id)
     except IndexStoreError as error:
-        raise Refusal(404, "not_found", str(error)) from error
+        raise ApiError(404, "not_found", str(error)) from error
 
 
 def _hits(index: FrameIndex, asked: EmbeddedRequest) -> list[Hit]:
     try:
         return index.ask(asked)
     except QueryError as error:
-        raise Refusal(400, "bad_request", str(error)) from error
+        raise ApiError(400, "bad_request", str(error)) from error
 
 
 def _answered(question: Callable[[], T]) -> T:
     try:
         return question()
-    except Refusal:
+    except ApiError:
         raise
     except BaseException as error:  # a panic in the embedded engine is no Exception, and this thread no place to stop
         logger.exception("the index did not answer")
-        raise Refusal(503, "index_failed", f"the index did not answer ({type(error).__name__})") from error
+        raise ApiError(503, "index_failed", f"the index did not answer ({type(error).__name__})") from error
 
 
 @asynccontextmanager

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from lookalike.footage.playable import CODECS
-from serving.answers import JSON
-from serving.explore_routes import MOST_CLUSTERS, MOST_TOP
-from serving.export_routes import FORM
-from serving.frame_routes import SIZES_PX
-from serving.limits import MAX_EXPORT
+from serving.http.limits import MAX_EXPORT
+from serving.http.responses import JSON
+from serving.routes.explore import MOST_CLUSTERS, MOST_TOP
+from serving.routes.export import FORM
+from serving.routes.frames import SIZES_PX
 
 _TEXT, _NUMBER, _WHOLE = {"type": "string"}, {"type": "number"}, {"type": "integer"}
 _DATE = {"type": "string", "format": "date-time", "nullable": True}

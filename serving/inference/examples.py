@@ -14,23 +14,23 @@ from lookalike.index.ask import EmbeddedRequest, FrameMoment, QueryExample
 from lookalike.pixels import fit
 from lookalike.region import Region
 from lookalike.search import Example, SearchRequest
-from serving.bodies import Upload
-from serving.gallery import Gallery, moment_of, not_served
-from serving.pipeline import Pipeline, pixels_of
-from serving.refusals import Refusal
-from serving.stills import Moment
+from serving.http.bodies import Upload
+from serving.http.errors import ApiError
+from serving.inference.pipeline import Pipeline, pixels_of
+from serving.recordings.recordings import Recordings, moment_of, not_served
+from serving.recordings.thumbnails import Moment
 
 
 class Examples:
     """Embeds the examples of one request in batches, with uploads of others. Opens no path that a client names."""
 
-    def __init__(self, pipeline: Pipeline, gallery: Gallery, upload: Upload | None) -> None:
+    def __init__(self, pipeline: Pipeline, gallery: Recordings, upload: Upload | None) -> None:
         """upload: the picture that came with the request."""
         self._pipeline, self._gallery, self._upload = pipeline, gallery, upload
 
     async def embedded(self, request: SearchRequest) -> EmbeddedRequest:
-        """Raises: as `Pipeline.embed`; Refusal 404 for what is not known, 410 for what was indexed elsewhere, 400 for a
-        recording that is gone, or for weights that the encoder cannot follow."""
+        """Raises: as `Pipeline.embed`; ApiError 404 for what is not known, 410 for what was indexed elsewhere, 400 for
+        a recording that is gone, or for weights that the encoder cannot follow."""
         self._pipeline.check(request.options)  # before anything is decoded
         like = asyncio.gather(*(self._embedded(one) for one in request.like))
         unlike = asyncio.gather(*(self._embedded(one) for one in request.unlike))
@@ -61,7 +61,7 @@ class Examples:
         """source: as hits name it, or its source_id."""
         recording = await self._gallery.recording_named(source)
         if not recording.served:
-            raise Refusal(410, "gone", not_served(recording.source))
+            raise ApiError(410, "gone", not_served(recording.source))
         vector = await self._shown(Moment(recording.source, recording.source_id, time_s), region)
         where = Filters(source_ids=(recording.source_id,))
         return QueryExample(vector, region is not None, None if region else FrameMoment(where, time_s))
@@ -74,7 +74,7 @@ class Examples:
         return await self._pipeline.embed_one(moment.source, pixels)
 
 
-def _of_recording(gallery: Gallery, moment: Moment, region: Region | None, side: int) -> np.ndarray:
+def _of_recording(gallery: Recordings, moment: Moment, region: Region | None, side: int) -> np.ndarray:
     gallery.unchanged.check(moment.source, moment.source_id)
     shown = frame_at(moment.source, moment.time_s, None if region else side)
     return fit(region.crop(shown), side) if region else shown

@@ -1,0 +1,1 @@
+"""Images -> embeddings, in batches of many requests."""

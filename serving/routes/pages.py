@@ -1,0 +1,38 @@
+"""The page at /ui, what it is made of, and the description of the API at /."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+PAGES = Path(__file__).parents[1] / "ui"
+# The pages load nothing from elsewhere, and the browser holds them to it.
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; media-src 'self' blob:",
+    "Cache-Control": "no-cache",
+}
+
+
+async def search_page(request: Request) -> Response:
+    return FileResponse(PAGES / "index.html", headers=PAGE_HEADERS)
+
+
+class PageFiles(StaticFiles):
+    """What the page is made of."""
+
+    def file_response(self, *arguments: Any, **named: Any) -> Response:
+        response = super().file_response(*arguments, **named)
+        response.headers.update(PAGE_HEADERS)
+        return response
+
+
+async def api_page(request: Request) -> Response:
+    return FileResponse(PAGES / "api.html", headers=PAGE_HEADERS)
+
+
+ROUTES = [Route("/", api_page), Route("/ui", search_page), Mount("/ui", PageFiles(directory=PAGES))]
