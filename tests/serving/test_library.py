@@ -76,8 +76,8 @@ def test_what_was_forgotten_is_not_served_for_long(tmp_path: Path, monkeypatch: 
         known = [set((await library.holdings()).recordings) == {"one"}]
         index.forget(Filters())
         known.append(await library.recording("one") is not None)
-        monkeypatch.setattr("serving.library.KEPT_S", 0.0)
-        monkeypatch.setattr("serving.library.SHARE", 0)
+        monkeypatch.setattr("serving.recordings.library.KEPT_S", 0.0)
+        monkeypatch.setattr("serving.recordings.library.SHARE", 0)
         known.append(await library.recording("one") is not None)
         return known
 

@@ -149,10 +149,10 @@ def test_an_unknown_id_is_404(service: httpx.Client, frame_id: str) -> None:
 @pytest.mark.parametrize(
     ("query", "reason"),
     [
-        ({"id": UNKNOWN_ID, "top": 0}, "top is '0'"),
+        ({"id": UNKNOWN_ID, "top": 0}, "invalid top: got 0, expected from 1 to 1000"),
         ({"id": UNKNOWN_ID, "since": "noon"}, "since: 'noon' is no time"),
         ({"id": UNKNOWN_ID, "camra": "gate"}, "unknown field 'camra'"),
-        ({"top": 3}, "got 0 images and no id, expected one image or one id"),
+        ({"top": 3}, "got 0 pictures, ids and moments; expected one picture, id or moment, or only `like`"),
     ],
 )
 def test_a_wrong_query_is_400(service: httpx.Client, query: dict[str, Any], reason: str) -> None:

@@ -22,7 +22,7 @@ from serving.http.errors import HANDLERS
 from serving.inference.batching import Busy
 from serving.inference.pipeline import Pipeline
 from serving.recordings.recordings import Recordings
-from serving.routes.embed import ROUTES
+from serving.routes import embed, search
 from tests.serving.conftest import Shown
 from tests.tiny import SPEC
 
@@ -47,7 +47,7 @@ def post(
     """Ask the routes in this process, over a pipeline with this `run`, `capacity` and `index`."""
 
     async def ask() -> httpx.Response:
-        app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
+        app = Starlette(routes=[*embed.ROUTES, *search.ROUTES], exception_handlers=HANDLERS)
         with (
             tempfile.TemporaryDirectory() as cache,
             closing(Pipeline(running(encoder, run), index, capacity)) as app.state.pipeline,
@@ -93,7 +93,7 @@ def test_past_its_time_a_request_is_504_and_what_of_it_waits_is_dropped(
     encoder: Encoder, footage: list[Shown], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two requests: one is being run, which cannot be stopped, and one waits for it: that is never run."""
-    monkeypatch.setattr("serving.routes.TIMEOUT_S", 0.5)
+    monkeypatch.setattr("serving.http.timeouts.TIMEOUT_S", 0.5)
     go, ran = threading.Event(), []
 
     def held(pixels: np.ndarray) -> np.ndarray:
@@ -102,7 +102,7 @@ def test_past_its_time_a_request_is_504_and_what_of_it_waits_is_dropped(
         return encoder.embed(pixels)
 
     async def ask() -> list[httpx.Response]:
-        app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
+        app = Starlette(routes=[*embed.ROUTES, *search.ROUTES], exception_handlers=HANDLERS)
         with closing(Pipeline(running(encoder, held), None)) as app.state.pipeline:
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
                 first = asyncio.create_task(client.post("/embed", files={"images": footage[0].png}))
