@@ -8,16 +8,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lookalike import Encoder, Hit, open_index
-from lookalike.pixels import decode_to_fit
+from lookalike import Encoder, Hit, Searcher, SearchOptions, SearchRequest, open_index
+from lookalike.search import Example
 
 
 def search(picture: Path, encoder: Encoder, location: str, top: int = 5) -> list[Hit]:
     """The `top` moments that look most like a picture, best first. location: folder or URL of the index."""
-    pixels = decode_to_fit(picture.read_bytes(), encoder.spec.input_px, str(picture))  # uint8 (S, S, 3)
-    vector = encoder.embed(pixels[None])[0]  # float32 (D,)
+    request = SearchRequest((Example(str(picture)),), options=SearchOptions(top))
     with open_index(location, encoder.spec) as index:
-        return index.search(vector)[:top]
+        return Searcher(encoder, index).search(request)
 
 
 def main() -> None:

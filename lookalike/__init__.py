@@ -19,18 +19,24 @@ if TYPE_CHECKING:
     from lookalike.encoder import Encoder
     from lookalike.errors import LookalikeError
     from lookalike.footage import Frame, find_sources
-    from lookalike.index import FrameIndex, Hit, open_index
+    from lookalike.index import Filters, FrameIndex, Hit, open_index
     from lookalike.ingest import index_footage
+    from lookalike.search import Searcher, SearchRequest
+    from lookalike.search_fields import SearchOptions
 
 __version__ = "0.1.0"  # here and not in the metadata: a bento carries this folder without installing it
 __all__ = [
     "AsyncClient",
     "Client",
     "Encoder",
+    "Filters",
     "Frame",
     "FrameIndex",
     "Hit",
     "LookalikeError",
+    "SearchOptions",
+    "SearchRequest",
+    "Searcher",
     "find_sources",
     "index_footage",
     "open_index",
@@ -40,10 +46,14 @@ _MODULES = {  # where each name of __all__ is from, as above
     "AsyncClient": "lookalike.client",
     "Client": "lookalike.client",
     "Encoder": "lookalike.encoder",
+    "Filters": "lookalike.index",
     "Frame": "lookalike.footage",
     "FrameIndex": "lookalike.index",
     "Hit": "lookalike.index",
     "LookalikeError": "lookalike.errors",
+    "SearchOptions": "lookalike.search_fields",
+    "SearchRequest": "lookalike.search",
+    "Searcher": "lookalike.search",
     "find_sources": "lookalike.footage",
     "index_footage": "lookalike.ingest",
     "open_index": "lookalike.index",

@@ -23,7 +23,10 @@ import numpy as np
 from PIL import Image
 
 from lookalike.errors import FootageError, ServiceError
+from lookalike.index import Hit
 from lookalike.regular import read_regular
+from lookalike.search import SearchRequest
+from lookalike.search.fields import read_values, write_values
 
 Picture = bytes | str | Path | np.ndarray
 Got = httpx.Response | httpx.TransportError  # what came of one attempt
@@ -64,15 +67,16 @@ class Client:
         parts = [_rows(self.post("/embed", **request)) for request in _embed_requests(pictures, batch)]
         return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
 
-    def search(self, picture: Picture | None = None, *, id: str | None = None, **filters: Any) -> list[dict[str, Any]]:
-        """Find where else a picture, or the stored frame `id`, appears.
+    def search(self, asked: Picture | SearchRequest | None = None, **fields: Any) -> list[Hit]:
+        """Find where else something appears.
 
-        filters: top, since, until, time_of_day, zone, region, by, min_score, min_percentile, diverse; colour and
-        layout, 0 to 1, for an encoder with parts; and, one or several: camera, source, like, unlike.
-        Returns: hits, best first, as the service words them.
-        Raises: as `embed`.
+        asked: a picture; or a whole request, whose examples are ids, `SOURCE@SECONDS` or `picture:ID`.
+        fields: of a request, as over HTTP: id, at, region, like, unlike, and those of `lookalike.search_fields`, as
+        `top=5, camera=["gate"]`. Without `asked`, one of id, at and like.
+        Returns: hits, best first.
+        Raises: as `embed`; ValueError that names a field which is wrong, before anything is sent.
         """
-        return self.post("/search", **_search_request(picture, id, filters)).json()["hits"]
+        return _hits(self.post("/search", **_search_request(asked, fields)))
 
     def post(self, path: str, **request: Any) -> httpx.Response:
         """Send one POST request; again while the service is busy or not reached.
@@ -126,11 +130,9 @@ class AsyncClient:
         parts = [_rows(await self.post("/embed", **request)) for request in _embed_requests(pictures, batch)]
         return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
 
-    async def search(
-        self, picture: Picture | None = None, *, id: str | None = None, **filters: Any
-    ) -> list[dict[str, Any]]:
+    async def search(self, asked: Picture | SearchRequest | None = None, **fields: Any) -> list[Hit]:
         """As `Client.search`."""
-        return (await self.post("/search", **_search_request(picture, id, filters))).json()["hits"]
+        return _hits(await self.post("/search", **_search_request(asked, fields)))
 
     async def post(self, path: str, **request: Any) -> httpx.Response:
         """As `Client.post`."""
@@ -168,19 +170,17 @@ def _embed_requests(pictures: Iterable[Picture], batch: int) -> Iterator[dict[st
         yield {"files": [("images", _named(picture)) for picture in part], "headers": {"Accept": RAW}}
 
 
-def _search_request(picture: Picture | None, id: str | None, filters: dict[str, Any]) -> dict[str, Any]:
-    if (picture is not None and id is not None) or (picture is None and id is None and not filters.get("like")):
-        raise ValueError("expected a picture or an id, or only what it shall be like")
-    fields = {name: value for name, value in filters.items() if value is not None}
-    if picture is None:
-        return {
-            "json": {**({"id": id} if id else {}), **{name: _listed(name, value) for name, value in fields.items()}}
-        }
-    return {"files": {"image": _named(picture)}, "data": fields}
+def _search_request(asked: Picture | SearchRequest | None, fields: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(asked, SearchRequest):
+        if fields:
+            raise ValueError(f"got a whole request and {', '.join(fields)}, expected one of the two")
+        return {"json": write_values(asked)}
+    values = write_values(read_values(fields, 0 if asked is None else 1))
+    return {"json": values} if asked is None else {"files": {"image": _named(asked)}, "data": values}
 
 
-def _listed(name: str, value: Any) -> Any:
-    return list(value) if name in ("camera", "source", "like", "unlike") and not isinstance(value, str) else value
+def _hits(response: httpx.Response) -> list[Hit]:
+    return [Hit.from_dict(found) for found in response.json()["hits"]]
 
 
 def _named(picture: Picture) -> tuple[str, bytes]:

@@ -72,6 +72,12 @@ class Hit:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"span_s": list(self.span_s)}
 
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Hit:
+        """What `to_dict` gave, as a service sends it."""
+        begin_s, end_s = fields["span_s"]
+        return cls(**(fields | {"span_s": (begin_s, end_s)}))  # pyright: ignore[reportArgumentType]
+
 
 def first_not_unit(vectors: np.ndarray) -> int | None:
     """The row of float32 (N, D) that is not finite or not of length 1, the worst; None if all are good."""

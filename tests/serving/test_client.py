@@ -17,6 +17,7 @@ import pytest
 from lookalike import client
 from lookalike.client import ATTEMPTS, AsyncClient, Client
 from lookalike.errors import FootageError, ServiceError
+from lookalike.index import Hit
 from tests.serving.conftest import Shown, expected_embedding
 from tests.serving.running import free_port
 from tests.tiny import SPEC
@@ -38,15 +39,15 @@ def test_paths_bytes_and_arrays_are_embedded_in_their_order(
 def test_search_by_picture_and_by_id(service: httpx.Client, footage: list[Shown]) -> None:
     with Client(str(service.base_url)) as one:
         hits = one.search(footage[5].png, top=2, camera=["yard"])
-        assert (hits[0]["camera"], hits[0]["time_s"]) == ("yard", footage[5].frame.time_s)
-        assert {hit["camera"] for hit in hits} == {"yard"}
-        assert one.search(id=hits[0]["id"], top=1, camera="yard")[0]["id"] == hits[0]["id"]
-        with pytest.raises(ValueError, match="expected a picture or an id"):
+        assert (hits[0].camera, hits[0].time_s) == ("yard", footage[5].frame.time_s)
+        assert {hit.camera for hit in hits} == {"yard"}
+        assert one.search(id=hits[0].id, top=1, camera="yard")[0].id == hits[0].id
+        with pytest.raises(ValueError, match="expected one picture, id or moment"):
             one.search()
 
 
 def test_side_by_side_with_await(service: httpx.Client, footage: list[Shown]) -> None:
-    async def ask() -> tuple[np.ndarray, np.ndarray, list[dict]]:
+    async def ask() -> tuple[np.ndarray, np.ndarray, list[Hit]]:
         async with AsyncClient(str(service.base_url)) as one:
             return await asyncio.gather(
                 one.embed([footage[0].png]), one.embed([footage[1].png]), one.search(footage[3].png, top=1)
@@ -55,7 +56,7 @@ def test_side_by_side_with_await(service: httpx.Client, footage: list[Shown]) ->
     first, second, hits = asyncio.run(ask())
     np.testing.assert_allclose(first, [expected_embedding(footage[0].png)], atol=1e-5)
     np.testing.assert_allclose(second, [expected_embedding(footage[1].png)], atol=1e-5)
-    assert hits[0]["time_s"] == footage[3].frame.time_s
+    assert hits[0].time_s == footage[3].frame.time_s
 
 
 def test_what_is_refused_is_said_at_once(service: httpx.Client) -> None:

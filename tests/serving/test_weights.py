@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from lookalike.client import Client
-from lookalike.errors import ServiceError
 from lookalike.index import StoredFrame, open_index
 from tests.e2e.conftest import run_verb
 from tests.passes import RED_PASSES, pass_at, write_passes
@@ -85,8 +84,9 @@ def test_weights_are_fields_of_json_forms_and_the_query(passing: httpx.Client, w
 
 def test_the_client_passes_weights_on(passing: httpx.Client, whole: StoredFrame) -> None:
     with Client(str(passing.base_url)) as client:
-        assert client.search(id=whole.id, colour=1.0, top=3) == hits(passing, id=whole.id, colour=1.0, top=3)
-        with pytest.raises(ServiceError, match=r"400, invalid layout: got 3, expected from 0 to 1"):
+        found = client.search(id=whole.id, colour=1.0, top=3)
+        assert [hit.to_dict() for hit in found] == hits(passing, id=whole.id, colour=1.0, top=3)
+        with pytest.raises(ValueError, match="invalid layout: got 3, expected from 0 to 1"):
             client.search(id=whole.id, layout=3)
 
 
