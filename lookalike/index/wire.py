@@ -82,7 +82,7 @@ def write_frames(frames: Sequence[StoredFrame]) -> list[dict[str, Any]]:
 
 
 def read_frames(entries: Any, dim: int) -> list[StoredFrame]:
-    return [StoredFrame(**entry) for entry in entries]
+    return [StoredFrame.from_payload(entry["id"], entry) for entry in entries]
 
 
 def read_foreign(entry: Any, dim: int) -> StoredFrame:
@@ -115,7 +115,7 @@ def write_scored(found: Sequence[Scored]) -> list[Any]:
 
 
 def read_scored(entries: Any, dim: int) -> list[Scored]:
-    return [Scored(HitFrame(**fields), score) for score, fields in entries]
+    return [Scored(HitFrame.from_payload(fields["id"], fields), score) for score, fields in entries]
 
 
 def write_filters(filters: Filters) -> dict[str, Any]:

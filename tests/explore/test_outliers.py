@@ -33,7 +33,7 @@ def test_the_distance_is_to_the_share_of_the_camera_that_is_nearest(index):
     stored = load(index, Filters())
     for usual, near, far in ((0.1, 1, 82), (0.3, 3, 84)):
         distances = unusualness(stored, stored, usual)
-        by_time = dict(zip(stored.column("time_s"), distances, strict=True))
+        by_time = dict(zip(stored.times_s, distances, strict=True))
         assert by_time[0] == pytest.approx(1 - cosine(near), abs=1e-6)
         assert by_time[90] == pytest.approx(1 - cosine(far), abs=1e-6)
 
@@ -43,7 +43,7 @@ def test_its_own_moment_makes_nothing_usual(index):
     index.add([frame("a", 100 + number) for number in range(6)], at(*[90] * 6))
     index.add([frame("b", 10 * number) for number in range(6)], at(*[0] * 6))
     stored = load(index, Filters())
-    assert unusualness(stored, stored, 0.1)[stored.column("time_s") >= 100] == pytest.approx([1] * 6, abs=1e-6)
+    assert unusualness(stored, stored, 0.1)[stored.times_s >= 100] == pytest.approx([1] * 6, abs=1e-6)
     index.add([frame("c", 10 * number) for number in range(6)], at(*[90] * 6))
     stored = load(index, Filters())
     assert unusualness(stored, stored, 0.1) == pytest.approx([0] * 18, abs=1e-6)

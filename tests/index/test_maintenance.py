@@ -66,11 +66,11 @@ def test_before_is_exclusive(index):
         [frame(name, 0, captured_at=EIGHT + timedelta(hours=hour)) for hour, name in enumerate("abc")], at(0, 1, 2)
     )
     index.add([frame("undated", 0)], at(3))
-    assert index.forget(Filters(until=parse_before("2026-01-05T09:00:00Z"))) == 1
+    assert index.forget(Filters(until=parse_before("2026-01-05T09:00:00Z", UTC))) == 1
     assert sorted(one.source_id for one in index.frames()) == ["b", "c", "undated"]
 
 
 @pytest.mark.parametrize("text", ["12.5", "yesterday"])
 def test_before_is_a_date(text):
     with pytest.raises(ValueError, match="is no"):
-        parse_before(text)
+        parse_before(text, UTC)

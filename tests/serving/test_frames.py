@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from lookalike.index import StoredFrame
 from lookalike.pixels import decode
 from serving.routes.frames import file_name
 from tests.clips import RED, number_of
+from tests.index.circle import frame
 from tests.serving.conftest import refused
 from tests.serving.recordings import SECONDS
 
@@ -108,7 +110,8 @@ def test_browsers_keep_pictures(gallery: httpx.Client, stored: Stored) -> None:
     ],
 )
 def test_the_name_to_save_a_frame_as(fields: dict[str, str], name: str) -> None:
-    assert file_name({"camera": "gate", "source": "footage/clip.mp4", "time_s": 12.5} | fields) == name
+    known = StoredFrame.from_frame(frame("clip", 12.5, "gate"))
+    assert file_name(dataclasses.replace(known, source="footage/clip.mp4", **fields)) == name
 
 
 def test_about_a_frame(gallery: httpx.Client, stored: Stored) -> None:

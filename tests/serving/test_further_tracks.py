@@ -28,9 +28,9 @@ def test_the_second_camera_of_a_file_is_shown_and_played(tiny_encoder: Path, tmp
             frames = sorted(index.frames(), key=lambda fields: (fields.camera, fields.time_s))
         assert [fields.camera for fields in frames] == ["trip"] * 12 + ["trip#2"] * 12
         for at in (13, 23, 12, 3):
-            thumb = service.get(f"/frames/{frames[at]['id']}/thumb?px=640").raise_for_status().content
+            thumb = service.get(f"/frames/{frames[at].id}/thumb?px=640").raise_for_status().content
             assert number_of(np.asarray(Image.open(io.BytesIO(thumb)))) == (at if at < 12 else at + 8)
-        second = f"/recordings/{frames[12]['source_id']}"
+        second = f"/recordings/{frames[12].source_id}"
         deadline = time.monotonic() + START_S
         while (about := service.get(second).raise_for_status().json())["media"] == "preparing":
             assert time.monotonic() < deadline, about

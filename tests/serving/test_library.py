@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -12,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from lookalike.index import Filters, FrameIndex, open_index
+from lookalike.index import Filters, FrameIndex, StoredFrame, open_index
 from lookalike.index.engine import Engine
 from serving.inference.pipeline import Pipeline
 from serving.recordings.library import Library, recordings
@@ -44,22 +46,19 @@ def test_it_lists_each_recording(gallery: httpx.Client, shown_folder: Path) -> N
     assert by_name["late.mkv"]["began_at"] is None
 
 
-SIZE = {"width": 64, "height": 48}
-
-
-def fields(source: str, time_s: float, **more: object) -> dict[str, object]:
-    return {"source_id": "a", "source": source, "camera": "gate", "time_s": time_s, "end_s": time_s} | SIZE | more
+def stored(source: str, time_s: float, captured_at: datetime | None = None, remote: bool = False) -> StoredFrame:
+    return replace(StoredFrame.from_frame(frame("a", time_s, "gate", captured_at), remote), source=source)
 
 
 def test_what_was_named_over_http_and_streams_are_not_served() -> None:
-    assert not recordings([fields("/etc/hostname", 0, remote=True)])["a"].served
-    assert not recordings([fields("rtsp://camera/stream", 0)])["a"].served
-    found = recordings([fields("/etc/hostname", 0, remote=True), fields("gate.mp4", 1)])["a"]
+    assert not recordings([stored("/etc/hostname", 0, remote=True)])["a"].served
+    assert not recordings([stored("rtsp://camera/stream", 0)])["a"].served
+    found = recordings([stored("/etc/hostname", 0, remote=True), stored("gate.mp4", 1)])["a"]
     assert (found.source, found.served, found.frames) == ("gate.mp4", True, 2)
 
 
 def test_a_recording_began_before_its_first_stored_frame() -> None:
-    found = recordings([fields("gate.mp4", 90.5, captured_at="2026-01-05T08:01:30.500000Z")])["a"]
+    found = recordings([stored("gate.mp4", 90.5, datetime(2026, 1, 5, 8, 1, 30, 500_000, UTC))])["a"]
     assert (found.began_at, found.length_s) == ("2026-01-05T08:00:00Z", 90.5)
 
 
