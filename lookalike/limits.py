@@ -12,7 +12,7 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one source each. Stills are bounded by pixels.MAX_PIXELS, uploads by serving/http/limits.py.
+    """Of one source each. Pictures are bounded by pixels.MAX_PIXELS, uploads by serving/http/limits.py.
 
     The fields' docstrings are the help texts of the flags. Those that are no flags: frame_pixels: of a video, refused
     before it is decoded. image_bytes: of a still, also inside a zip. zip_members: files of one zip.

@@ -74,7 +74,7 @@ def test_sets_of_other_classes_and_a_single_set_are_refused(tmp_path: Path) -> N
     (test / "blue").rename(test / "green")
     with pytest.raises(FootageError, match=r"test: other classes than .*train \(blue, green\), expected the same"):
         read([train, test], 32)
-    with pytest.raises(FootageError, match=r"got 1 set\(s\) of pictures, expected one or more to train on, then"):
+    with pytest.raises(FootageError, match=r"too few sets: got 1, expected one or more to train on, then"):
         read([train], 32)
 
 

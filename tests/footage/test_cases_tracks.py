@@ -33,8 +33,8 @@ from lookalike.naming import Naming
 from lookalike.reindex import reindex
 from lookalike.sampling import Sampling
 from lookalike.search import Example, Searcher
-from serving.recordings.source_verifier import Unchanged
-from serving.recordings.thumbnails import Moment, Stills
+from serving.recordings.source_verifier import SourceVerifier
+from serving.recordings.thumbnails import Moment, Thumbnails
 from tests.clips import number_of
 from tests.conftest import SHARED_DATA
 from tests.footage.tracks import Track, cover, cover_before_film, film, preview, write_tracks
@@ -219,7 +219,7 @@ def test_a_preview_track_beside_the_film_is_not_left_to_the_browser(tmp_path: Pa
 
 def test_the_service_cuts_pictures_of_a_further_track(front_rear: Path) -> None:
     async def cut() -> bytes:
-        stills = Stills(Unchanged())
+        stills = Thumbnails(SourceVerifier())
         second = f"{front_rear}#2"
         try:
             return await stills.jpeg(Moment(second, identify(stored_source(second)), 0.2), None)

@@ -21,7 +21,7 @@ from lookalike.index import open_index
 from lookalike.index.maintenance import is_there, verify
 from lookalike.ingest import index_footage
 from lookalike.sampling import Sampling
-from serving.recordings.source_verifier import Unchanged
+from serving.recordings.source_verifier import SourceVerifier
 from tests.clips import number_of, picture, write_clip
 from tests.conftest import SHARED_DATA
 from tests.tiny import SPEC
@@ -107,7 +107,7 @@ def test_its_identity_is_that_of_its_segments_bytes(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("#EXTM3U", "#EXTM3U\n# a remark"))
     assert identify(stored_source(str(path))) == source_id
     assert read_playlist(str(path)).size_bytes == len(parts)
-    unchanged = Unchanged()
+    unchanged = SourceVerifier()
     unchanged.check(str(path), source_id)
     (tmp_path / "index1.ts").write_bytes(b"other")
     with pytest.raises(Exception, match="another file than the one that was indexed"):

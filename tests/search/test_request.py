@@ -20,7 +20,7 @@ from lookalike.search import Example, SearchRequest
 from lookalike.search.fields import FIELDS, read_pairs, read_values, write_values
 from lookalike.search.request import SENT, read_filters
 from lookalike.search_fields import USUAL, FilterFields, SearchOptions
-from serving.http.errors import Refusal
+from serving.http.errors import ApiError
 from serving.http.search_fields import read_json, read_request
 
 SOURCE_ID = "a" * 64
@@ -177,7 +177,7 @@ def test_json_is_read_as_a_form_would_be(body: bytes, pairs: list[tuple[str, str
     ],
 )
 def test_json_that_is_not_a_search(body: bytes, reason: str) -> None:
-    with pytest.raises(Refusal, match=reason) as refusal:
+    with pytest.raises(ApiError, match=reason) as refusal:
         read_json(body)
     assert refusal.value.status == 400
 
@@ -207,7 +207,7 @@ def test_json_that_is_not_a_search(body: bytes, reason: str) -> None:
     ],
 )
 def test_a_wrong_field_is_named(field: str, value: str, reason: str) -> None:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ApiError) as refusal:
         read_request([("like", "x"), (field, value)], 0)
     assert refusal.value.status == 400
     assert reason in str(refusal.value)
