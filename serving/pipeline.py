@@ -7,8 +7,9 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, closing, nullcontext
+from contextlib import asynccontextmanager, closing, nullcontext, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from lookalike.errors import FootageError, ImageError, IndexStoreError, QueryErr
 from lookalike.index import FrameIndex, Hit, open_index
 from lookalike.index.ask import QueryExample, SearchRequest
 from lookalike.index.engine import Engine
+from lookalike.index.folder import FolderPlace
 from lookalike.pixels import decode, decode_to_fit, decoding_cost, fit
 from lookalike.region import Region
 from serving.batching import Batcher, Decode, RunFailed
@@ -257,6 +259,9 @@ async def open_pipeline(settings: Settings) -> AsyncIterator[Pipeline]:
 
     writable = settings.writable
     index = open_index(settings.index, encoder.spec, create=writable, live=writable) if settings.index else None
+    if settings.index and settings.embedded and settings.url:
+        with suppress(IndexStoreError):  # a folder that may only be read is served as well
+            FolderPlace(Path(settings.index)).say_served(settings.url)
     with (
         closing(index) if index else nullcontext(),
         closing(Pipeline(encoder, index, writable=writable)) as pipeline,

@@ -1,8 +1,8 @@
 """The BentoML service: `bentoml serve serving.service:Lookalike`.
 
-Set by LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE, _WORKERS and _CACHE; LOOKALIKE_TOKEN guards the index. The routes
-are a Starlette app of our own: see "Serving" in the design for what BentoML's batching does to the neighbours of a
-broken upload.
+Set by LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE, _WORKERS, _CACHE and _URL; LOOKALIKE_TOKEN guards the index. The
+routes are a Starlette app of our own: see "Serving" in the design for what BentoML's batching does to the neighbours of
+a broken upload.
 """
 
 from __future__ import annotations

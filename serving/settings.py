@@ -20,6 +20,7 @@ class Settings:
 
     workers: processes that serve, which share the cores. writable: who reaches the service may add and remove frames.
     cache: the folder for what is made for the page: thumbnails, proxies and uploaded pictures.
+    url: where it answers, noted in an embedded index for those who find it in use; empty if nobody said it.
     """
 
     encoder: Path
@@ -28,6 +29,7 @@ class Settings:
     workers: int = 1
     writable: bool = False
     cache: Path = field(default_factory=lambda: default_cache(os.environ))
+    url: str = ""
 
     @property
     def embedded(self) -> bool:
@@ -41,7 +43,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
-        """Read LOOKALIKE_ENCODER, _INDEX, _DEVICE, _WORKERS, _WRITABLE (1 or 0) and _CACHE; empty counts as not set.
+        """Read LOOKALIKE_ENCODER, _INDEX, _DEVICE, _WORKERS, _WRITABLE (1 or 0), _CACHE, _URL; empty counts as not set.
 
         Raises: DeviceError if the device is none that we know; IndexStoreError for workers that cannot share the index,
         or an index that the service cannot write; LookalikeError for a number of workers, or a yes or no, that is none.
@@ -56,6 +58,7 @@ class Settings:
             read_workers(env),
             _read_writable(env),
             Path(env.get("LOOKALIKE_CACHE") or default_cache(env)),
+            env.get("LOOKALIKE_URL") or "",
         )
         settings.check()
         return settings
@@ -83,6 +86,7 @@ class Settings:
             "LOOKALIKE_WORKERS": str(self.workers),
             "LOOKALIKE_WRITABLE": str(int(self.writable)),
             "LOOKALIKE_CACHE": str(self.cache.absolute()),
+            "LOOKALIKE_URL": self.url,
         }
 
 

@@ -50,7 +50,7 @@ def serve(
     if workers < 1:
         fail(f"--workers is {workers}, expected at least 1", code=2)
     cache = cache or Path(os.environ.get("LOOKALIKE_CACHE") or default_cache(os.environ))
-    settings = Settings(encoder, index or None, device, workers, writable, cache)
+    settings = Settings(encoder, index or None, device, workers, writable, cache, _url(host, port))
     settings.check()
     _check_free(host, port)
     command = [
@@ -66,6 +66,12 @@ def serve(
     ]
     # BentoML's own process takes this one's place, so that signals and the exit code are its own.
     os.execve(sys.executable, command, {"BENTOML_DO_NOT_TRACK": "True"} | os.environ | settings.to_env())
+
+
+def _url(host: str, port: int) -> str:
+    """Where this machine reaches a service that listens on an address."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
 
 def _check_free(host: str, port: int) -> None:

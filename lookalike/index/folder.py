@@ -4,6 +4,7 @@ lookalike.json, shard/, ledger.sqlite    the first generation: its encoder, its 
 shard-*/, in-use                         where a service built the search graph anew: see `shards`
 generations/NAME/                        the same three of another
 current.json                             the pointer; without it the first generation is current
+served-at                                the URL of the service that had the index open last
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.contract import EncoderSpec
-from lookalike.errors import EncoderError, IndexStoreError
+from lookalike.errors import EncoderError, IndexInUse, IndexStoreError
 from lookalike.index.engine import Engine
 from lookalike.index.generations import FIRST, Pointer
 from lookalike.index.ledger import LEDGER, Ledger
@@ -26,6 +27,7 @@ from lookalike.index.shards import current_shard, remove_shards
 SIDECAR = "lookalike.json"  # which encoder filled a generation
 POINTER = "current.json"
 GENERATIONS = "generations"
+SERVED = "served-at"
 
 
 class FolderPlace:
@@ -79,12 +81,30 @@ class FolderPlace:
         folder = self.at(generation)
         space, dim = _space_and_dim(folder / SIDECAR)
         if self._live:
-            from lookalike.index.live import LiveEngine
+            from lookalike.index.live import LiveEngine as FolderEngine
+        else:
+            from lookalike.index.edge import EdgeEngine as FolderEngine
+        try:
+            return FolderEngine(folder, space, dim)
+        except IndexInUse as error:
+            if url := self._served_at(space):
+                raise IndexInUse(
+                    f"{self}: in use by the service at {url}; give that URL, as --index {url}, or stop it"
+                ) from error
+            raise
 
-            return LiveEngine(folder, space, dim)
-        from lookalike.index.edge import EdgeEngine
+    def say_served(self, url: str) -> None:
+        """Note at what URL the service answers that has the index open, for those who find it in use."""
+        _write(self._folder / SERVED, url)
 
-        return EdgeEngine(folder, space, dim)
+    def _served_at(self, space: str) -> str | None:
+        """The URL of a service of this space, if one answers where the folder says that it did last."""
+        from lookalike.index.service import ask_who
+
+        path = self._folder / SERVED
+        url = path.read_text(errors="replace").strip() if path.is_file() else ""
+        is_served = url.startswith("http") and url.isprintable() and (ask_who(url) or {}).get("space") == space
+        return url if is_served else None
 
     def finished(self, generation: str) -> list[Finished]:
         path = self.at(generation) / LEDGER

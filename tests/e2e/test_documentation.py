@@ -56,6 +56,7 @@ def test_the_example_of_serve_works(home: Path, tmp_path: Path) -> None:
         answer = _ask_until_ready(f"{address}/search", place / "crop.jpg", process)
         own = _ask_until_ready(f"{address}/search?camera=gate&since=5&until=5", place / "crop.jpg", process)
         by_client = _run_client_of_readme(place)
+        locked = run_verb("stats", "--index", "index", cwd=place)
     finally:
         process.terminate()
         process.communicate(timeout=60)
@@ -64,6 +65,8 @@ def test_the_example_of_serve_works(home: Path, tmp_path: Path) -> None:
     assert [hit["time_s"] for hit in own["hits"]] == [5]
     assert own["hits"][0]["score"] >= TWINS * first["score"]
     assert by_client == {"vectors": 2, "first": first["id"]}
+    told = f"index: in use by the service at {address}; give that URL, as --index {address}, or stop it"
+    assert (locked.returncode, locked.stderr) == (1, f"lookalike: {told}\n")
 
 
 def _run_client_of_readme(place: Path) -> dict:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lookalike.errors import IndexStoreError
+from lookalike.errors import IndexInUse, IndexStoreError
 from lookalike.index import Finished, FrameIndex, Where, open_index
 from lookalike.index.folder import FolderPlace
 from lookalike.index.live import LiveEngine
 from lookalike.index.shard_process import Turns
 from lookalike.index.shards import current_shard
 from lookalike.index.snapshot import restore, snapshot
-from tests.index.circle import SPEC, at, frame
+from tests.index.circle import OTHER, SPEC, at, frame
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES = [frame(f"s{number // 10}", number % 10, ("gate", "dock")[number % 2]) for number in range(200)]
@@ -209,6 +213,49 @@ def test_it_is_refused_to_a_second_owner_who_is_told_of_the_service(tmp_path: Pa
             with pytest.raises(IndexStoreError, match=r"in use by another process; .* --index http://127.0.0.1:3000"):
                 open_index(tmp_path, SPEC, live=live_too)
     open_index(tmp_path, SPEC).close()
+
+
+@pytest.mark.parametrize("live_too", [False, True])
+def test_who_finds_it_in_use_by_a_service_is_told_its_url(tmp_path: Path, live_too: bool) -> None:
+    with filled(tmp_path), answering({"space": SPEC.space}) as url:
+        FolderPlace(tmp_path).say_served(url)
+        with pytest.raises(IndexInUse) as caught:
+            open_index(tmp_path, SPEC, live=live_too)
+    assert str(caught.value) == (
+        f"{tmp_path}: in use by the service at {url}; give that URL, as --index {url}, or stop it"
+    )
+
+
+@pytest.mark.parametrize("about", [{"space": OTHER.space}, {"version": "1.18"}, [], None])
+def test_a_url_at_which_another_service_or_none_answers_is_not_told(tmp_path: Path, about: object) -> None:
+    """The file stays when a service is killed, and its port may be anyone's."""
+    with filled(tmp_path), answering(about) as url:
+        FolderPlace(tmp_path).say_served(url)
+        with pytest.raises(IndexInUse, match="in use by another process; stop it first"):
+            open_index(tmp_path, SPEC)
+    with filled(tmp_path), pytest.raises(IndexInUse, match="in use by another process; stop it first"):
+        open_index(tmp_path, SPEC)  # nobody answers now
+
+
+@contextmanager
+def answering(about: object) -> Iterator[str]:
+    """A server whose /readyz answers this; None is no JSON. Yields: its URL."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = b"busy" if about is None else json.dumps(about).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments: object) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
 
 
 def test_a_snapshot_has_the_graph_that_was_built(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -10,8 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lookalike.cli.serve import _url
 from lookalike.errors import DeviceError, IndexStoreError, LookalikeError
+from lookalike.index import open_index
+from lookalike.index.folder import SERVED
 from serving import preflight
+from serving.pipeline import open_pipeline
 from serving.settings import DEFAULT_ENCODER, Settings
 from tests.serving.conftest import Shown, expected_embedding
 from tests.serving.running import ROOT, START_S, bentoml_env, free_port, serve_command, served
@@ -55,7 +60,33 @@ def test_settings_are_absolute_for_other_folders(tmp_path: Path, monkeypatch: py
         "LOOKALIKE_WORKERS": "1",
         "LOOKALIKE_WRITABLE": "0",
         "LOOKALIKE_CACHE": str(tmp_path / "kept"),
+        "LOOKALIKE_URL": "",
     }
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:3000"),
+        ("0.0.0.0", "http://127.0.0.1:3000"),
+        ("::", "http://[::1]:3000"),
+        ("fd00::1", "http://[fd00::1]:3000"),
+        ("archive", "http://archive:3000"),
+    ],
+)
+def test_where_this_machine_reaches_what_listens_on_an_address(host: str, url: str) -> None:
+    assert _url(host, 3000) == url
+
+
+def test_a_service_notes_in_its_index_where_it_answers(tmp_path: Path, tiny_encoder: Path) -> None:
+    open_index(tmp_path / "index", SPEC, create=True).close()
+    settings = Settings(tiny_encoder, str(tmp_path / "index"), "cpu", url=f"http://127.0.0.1:{free_port()}")
+
+    async def serve() -> str:
+        async with open_pipeline(Settings.from_env(settings.to_env())):
+            return (tmp_path / "index" / SERVED).read_text().strip()
+
+    assert asyncio.run(serve()) == settings.url
 
 
 def test_what_is_made_is_kept_where_caches_are() -> None:
