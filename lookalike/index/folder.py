@@ -106,11 +106,6 @@ class FolderLocation:
         is_served = url.startswith("http") and url.isprintable() and (ask_who(url) or {}).get("space") == space
         return url if is_served else None
 
-        path = self._folder / SERVED
-        url = path.read_text(errors="replace").strip() if path.is_file() else ""
-        is_served = url.startswith("http") and url.isprintable() and (ask_who(url) or {}).get("space") == space
-        return url if is_served else None
-
     def source_records(self, generation: str) -> list[SourceRecord]:
         path = self.at(generation) / LEDGER
         if not path.exists():
