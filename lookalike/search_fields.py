@@ -57,10 +57,7 @@ class FilterFields:
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """How hits are chosen and weighted. The fields' docstrings are the help texts of flags, and of OpenAPI.
-
-    Raises: ValueError that names the field, what it is and what was expected.
-    """
+    """How hits are chosen and weighted. The fields' docstrings are the help texts of flags, and of OpenAPI."""
 
     top: Annotated[int, Range(1, MOST_HITS)] = 10
     """How many hits to answer."""
@@ -78,7 +75,8 @@ class SearchOptions:
     """Weight of position, of the rest: from 0, anywhere in the picture, to 1, in the same place. Default: the
     encoder's."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raises: ValueError that names the field, what it is and what was expected."""
         if self.by not in get_args(By):
             raise ValueError(f"invalid by: got {str(self.by)[:50]!r}, expected one of {', '.join(get_args(By))}")
         for name, allowed in RANGES.items():

@@ -81,10 +81,9 @@ def test_a_recording_that_was_moved_is_found_where_it_is_now(two_clips, tiny, in
     old.unlink()
     assert index_footage(moved, tiny, index, Sampling(5, regions=None), done).added == 0
     assert {(one.source, one.camera) for one in index.frames()} == {(str(new), "gate")}
-    assert [one.source for one in index.all_finished()] == [str(new)]
-    assert index.search(index.vector(next(index.frames())["id"]), Filters(("gate",)), SearchOptions(1))[
-        0
-    ].source == str(new)
+    assert [one.source for one in index.source_records()] == [str(new)]
+    vector = index.vector(next(index.frames()).id)
+    assert index.search(vector, Filters(("gate",)), SearchOptions(1))[0].source == str(new)
 
 
 def test_a_clip_that_breaks_off_is_known_with_its_reason(two_clips, tiny, index, tmp_path):

@@ -25,7 +25,7 @@ class SearchRequest:
     """What a search asks: hits that are like these examples, and unlike those.
 
     like: at least one; SENT stands for a picture that comes with the request.
-    Raises: ValueError without one, or for more than MOST_EXAMPLES of either.
+    Raises: ValueError without one, for more than MOST_EXAMPLES of either, or for options that are out of range.
     """
 
     like: tuple[Example, ...]
@@ -34,6 +34,7 @@ class SearchRequest:
     options: SearchOptions = field(default_factory=SearchOptions)
 
     def __post_init__(self) -> None:
+        self.options.check()
         if not self.like:
             raise ValueError(f"nothing to look for: {ONE_OF}")
         for name in ("like", "unlike"):

@@ -94,7 +94,7 @@ def test_colour_alone_tells_red_from_blue(search) -> None:
     [
         (("--colour", ".5"), "cannot weigh colour: got 0.5 for an encoder of one piece, expected one with colour as a"),
         (("--layout", "0"), "cannot weigh layout: got 0 for an encoder of one piece"),
-        (("--colour", "2"), "invalid colour: got 2, expected a share from 0 to 1. Give one between them."),
+        (("--colour", "2"), "invalid colour: got 2, expected from 0 to 1"),
     ],
 )
 def test_weights_that_cannot_be_are_one_line(

@@ -73,7 +73,7 @@ def _run_client_of_readme(place: Path) -> dict:
     """The lines of Python, against the service of the example."""
     for name in ("a.jpg", "b.png"):
         Image.open(place / "crop.jpg").save(place / name)
-    told = "import json; print(json.dumps({'vectors': len(vectors), 'first': hits[0]['id']}))"
+    told = "import json; print(json.dumps({'vectors': len(vectors), 'first': hits[0].id}))"
     code = python_in_readme("import Client") + told
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=place, check=True)
     return json.loads(process.stdout)
@@ -103,7 +103,7 @@ def test_an_encoder_of_ones_own_as_the_readme_has_it_trains(home: Path, tmp_path
     process = run_verb("pretrain", home / "recordings", *flags, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     unasked = run_verb("export", "run", "--out", "mine.onnx", cwd=tmp_path)
-    assert (unasked.returncode, "`--arch mine.py:small` allows it" in unasked.stderr) == (1, True)
+    assert (unasked.returncode, "allow it with `--arch mine.py:small`" in unasked.stderr) == (1, True)
     assert run_verb("export", "run", "--out", "mine.onnx", "--arch", "mine.py:small", cwd=tmp_path).returncode == 0
     spec = json.loads(run_verb("info", "mine.onnx", cwd=tmp_path).stdout)
     assert spec["space"].startswith("small-32-")

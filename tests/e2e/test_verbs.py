@@ -217,7 +217,7 @@ def test_embedding_a_clip_gives_a_row_for_each_fifth_of_a_second(home: Path, foo
             2,
             "zone: 'Here' is no time zone; expected a name such as Europe/Berlin or UTC",
         ),
-        ([*SEARCH, "--min-percentile", "100"], 2, "min_percentile is 100.0"),
+        ([*SEARCH, "--min-percentile", "100"], 2, "invalid min_percentile: got 100, expected from 0 to below 100"),
         (["outliers", *STORED, "--usual", "2"], 2, "--usual is 2, expected a share between 0 and 1"),
         (["cluster", *STORED, "--clusters", "10000"], 1, "too few for 10000 clusters"),
     ],

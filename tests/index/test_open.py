@@ -81,7 +81,7 @@ def test_an_index_that_stores_less_takes_the_spec_when_it_is_opened_with_one(tmp
     open_index(folder, SPEC, create=True).close()
     (folder / SIDECAR).write_text(json.dumps({"space": SPEC.space, "dim": SPEC.dim}))
     assert refusal(folder, None) == (
-        f"{folder}: filled by an earlier version, which did not store the spec of its encoder; pass --encoder once"
+        f"{folder}: filled by an earlier version, which stored no spec of its encoder; pass --encoder once"
     )
     refusal(folder, OTHER, kind=SpaceMismatch)
     assert refusal(folder, None).endswith("pass --encoder once")

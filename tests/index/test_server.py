@@ -67,7 +67,7 @@ def test_a_collection_of_an_earlier_version_takes_the_spec_when_it_is_opened_wit
     base, seen = server
     url, client = f"{base}/frames", QdrantClient(url=base, api_key=KEY, check_compatibility=False)
     ServerEngine(client, "frames", SPEC.space, SPEC.dim, create=True)
-    with pytest.raises(IndexStoreError, match="did not store the spec of its encoder; pass --encoder once"):
+    with pytest.raises(IndexStoreError, match="stored no spec of its encoder; pass --encoder once"):
         open_index(url)
     seen.read_only = True
     with open_index(url, SPEC) as index:
