@@ -31,17 +31,18 @@ class Selection:
     """All entries, but not what the system keeps there. The fields' docstrings are the help texts of the flags."""
 
     exclude: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = ()
-    """Leave out files and folders by their name, or by their path below the SOURCE, as `*_low.mp4` or `night/*`; may be
-    repeated."""
+    """Leave out files and folders by their name, or by their path below the SOURCE, as `*_low.mp4` or `night/*`; only
+    folders, as `old*/`; may be repeated."""
     follow_links: Annotated[bool, Parameter(negative="")] = False
     """Follow symbolic links that lead out of a named folder; else they are skipped by name."""
 
-    def excludes(self, path: str) -> bool:
+    def excludes(self, path: str, is_folder: bool = False) -> bool:
         """path: below the folder that was named, its parts joined by slashes."""
         if not self.exclude:
             return False
         path = unicodedata.normalize("NFC", path)
-        patterns = (unicodedata.normalize("NFC", pattern).removeprefix("./").rstrip("/") for pattern in self.exclude)
+        counting = (pattern for pattern in self.exclude if is_folder or not pattern.endswith("/"))
+        patterns = (unicodedata.normalize("NFC", pattern).removeprefix("./").rstrip("/") for pattern in counting)
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns for name in (path, path.split("/")[-1]))
 
 

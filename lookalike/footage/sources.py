@@ -255,7 +255,7 @@ def _walk(root: _Root, on_left_out: OnLeftOut) -> Iterator[Source]:
         folders = list[str]()
         for entry in listed:
             path = Path(folder, entry.name)
-            left_out = _left_out_by_name(root, path) or _left_out_by_link(root, entry, limits)
+            left_out = _left_out_by_name(root, path, entry) or _left_out_by_link(root, entry, limits)
             what = left_out or _kind_or_reason(entry, path)
             if isinstance(what, LeftOut):
                 on_left_out(what)
@@ -266,10 +266,18 @@ def _walk(root: _Root, on_left_out: OnLeftOut) -> Iterator[Source]:
         waiting += reversed(folders)
 
 
-def _left_out_by_name(root: _Root, path: Path) -> LeftOut | None:
+def _left_out_by_name(root: _Root, path: Path, entry: os.DirEntry[str]) -> LeftOut | None:
     if is_system(path.name):
         return LeftOut(str(path), "system", path.name)
-    return LeftOut(str(path), "excluded", path.name) if root.selection.excludes(root.below(path)) else None
+    is_excluded = root.selection.excludes(root.below(path), _is_folder(entry))
+    return LeftOut(str(path), "excluded", path.name) if is_excluded else None
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle, or into a folder that may not be read
+        return False
 
 
 def _left_out_by_link(root: _Root, entry: os.DirEntry[str], limits: str) -> LeftOut | None:
@@ -340,8 +348,10 @@ def _left_out_in_zip(root: _Root, name: str) -> LeftOut | None:
         return LeftOut(shown, "skipped", "its name leads out of the zip")
     if system := next((part for part in parts if is_system(part)), None):
         return LeftOut(shown, "system", system)
-    above = ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
-    return LeftOut(shown, "excluded", parts[-1]) if any(root.selection.excludes(path) for path in above) else None
+    above = ("/".join(parts[:count]) for count in range(1, len(parts)))
+    excludes = root.selection.excludes
+    is_excluded = excludes("/".join(parts)) or any(excludes(folder, is_folder=True) for folder in above)
+    return LeftOut(shown, "excluded", parts[-1]) if is_excluded else None
 
 
 def _judge_in_zip(path: Path) -> Kind | LeftOut:
