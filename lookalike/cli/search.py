@@ -36,7 +36,7 @@ def search(
     ] = None,
     like: Annotated[
         tuple[str, ...],
-        Parameter(help="More of what to look for: pictures, ids moments, each also as FILE#x,y,w,h.", negative=""),
+        Parameter(help="More of what to look for: pictures, ids, moments, each also as FILE#x,y,w,h.", negative=""),
     ] = (),
     unlike: Annotated[tuple[str, ...], Parameter(help="What not to look for; as --like.", negative="")] = (),
     options: HowMany = USUAL,
@@ -57,11 +57,14 @@ def search(
     try:
         pointed = [Example.parse(str(text)) for text in (image, id_, at) if text is not None]
         request = SearchRequest.of(pointed, region, like, unlike, filters_of(which), options)
-        model = Encoder(encoder, "cpu")
-        with open_index(index, model.spec) as store:
-            hits = Searcher(model, store).search(request)
-    except (ValueError, QueryError) as error:
+    except ValueError as error:
         fail(str(error), code=2)
+    model = Encoder(encoder, "cpu")
+    with open_index(index, model.spec) as store:
+        try:
+            hits = Searcher(model, store).search(request)
+        except QueryError as error:
+            fail(str(error), code=2)
     if not json_:
         print_data(f"{'score':>6}  {'pct':>5}  {'time':>9}  {'span':>15}  {'frames':>6}  camera  source")
     for hit in hits:
