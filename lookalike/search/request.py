@@ -12,8 +12,6 @@ from lookalike.search.example import Example
 from lookalike.search_fields import FilterFields, SearchOptions
 
 MOST_EXAMPLES = 64  # that a search is like, or unlike; each may have to be decoded
-T = TypeVar("T")
-U = TypeVar("U")
 SENT = Example("")  # the picture that a request brings with it
 ONE_OF = "expected one picture, id or moment, or only `like`, which may name regions itself"
 T = TypeVar("T")
@@ -68,6 +66,7 @@ def _example(name: str, text: str) -> Example:
 
 
 def named(name: str, read: Callable[[T], U], value: T) -> U:
+    """What `read` gives of a value. Raises: ValueError that names the field, too."""
     try:
         return read(value)
     except ValueError as error:

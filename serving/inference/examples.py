@@ -59,6 +59,8 @@ class Examples:
 
     async def _at(self, source: str, time_s: float, region: Region | None) -> QueryExample:
         """source: as hits name it, or its source_id."""
+        if time_s < 0:
+            raise ApiError(400, "bad_request", f"{source[:200]}: nothing at {time_s:g} s, expected a moment from 0 s")
         recording = await self._gallery.recording_named(source)
         if not recording.served:
             raise ApiError(410, "gone", not_served(recording.source))

@@ -84,6 +84,11 @@ def test_what_is_not_known_is_404(gallery: httpx.Client) -> None:
         refused(gallery.post("/search", json={"like": example}), 404)
 
 
+def test_a_moment_before_the_first_is_400(gallery: httpx.Client, stored: Stored) -> None:
+    example = f"{stored['gate.mp4'][0].source_id}@-1"
+    assert "nothing at -1 s, expected" in refused(gallery.post("/search", json={"like": example}), 400)
+
+
 def test_what_cannot_be_read_is_400(gallery: httpx.Client, stored: Stored) -> None:
     gone = stored["gone.mp4"][0]
     for example in (f"{gone.source_id}@0", f"{gone.id}#0,0,.5,.5"):
