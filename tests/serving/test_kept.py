@@ -53,5 +53,5 @@ def test_a_folder_that_cannot_be_written_is_said_once(tmp_path: Path, caplog: py
     assert other.is_dir()
     assert [record.message.split(": ", 1)[1].split(" (")[0] for record in caplog.records] == [
         "cannot be written",
-        "nothing can be kept there",
+        "cannot be cached",
     ]

@@ -1,4 +1,4 @@
-/** The library, for someone who does not yet know what to look for: cameras and days, and what stands out. */
+/** The library: recordings by camera and day, outliers, duplicates and clusters. */
 
 /** @import { Cluster, Duplicate, Found, Moment, Outlier, Recording } from "../core/api.js" */
 
@@ -16,16 +16,10 @@ import { cameras, load, recordingOf, stored } from "./library.js"
 const VIEWS = {
   cameras: ["Cameras", ""],
   outliers: ["Outliers", "Moments that least resemble what their camera usually shows, the most unusual first."],
-  duplicates: [
-    "Duplicates",
-    "Footage that is stored twice: spans of two recordings that go through the same changes at the same time.",
-  ],
-  clusters: [
-    "Clusters",
-    "What there is in the main: groups of frames that resemble each other, each with a few that are typical.",
-  ],
+  duplicates: ["Duplicates", "Spans of two recordings that show the same footage."],
+  clusters: ["Clusters", "Groups of frames that resemble each other, each with typical moments."],
 }
-const FIRST_RECORDINGS = 12 // of a camera, before all of them are asked for
+const FIRST_RECORDINGS = 12 // of a camera, until all of them are requested
 
 /** @type {(moment: Moment) => void} */
 let open
@@ -60,7 +54,7 @@ export function begin(openMoment) {
   )
 }
 
-/** The moments that the view lists, for those who go from one to the next. */
+/** The moments of the view, for the next and previous buttons of the viewer. */
 export const shown = () => moments
 
 function view() {
@@ -86,8 +80,7 @@ function libraryParts() {
   const { recordings, failure, loaded } = stored()
   if (failure) return [problem(failure.message, () => load())]
   if (!loaded) return [grid(skeletons(8))]
-  if (!recordings.length)
-    return [problem("Nothing is stored yet: fill the index with `lookalike index`, then load this page again.")]
+  if (!recordings.length) return [problem("The index is empty: run `lookalike index`, then reload this page.")]
   const names = cameras()
   return [cameraChoices(names), ...names.filter(name => !chosenCamera || name === chosenCamera).map(cameraPart)]
 }
@@ -218,10 +211,10 @@ function exploredParts(kind) {
 const EXPLORED_PARTS = { outliers: outlierParts, duplicates: duplicateParts, clusters: clusterParts }
 
 const NOTHING = {
-  outliers: "Nothing stands out: too little is stored.",
+  outliers: "No outliers: too few frames are stored.",
   duplicates:
-    "No footage is stored twice. Copies are found from 5 s on, where something moves, with 4 or more frames indexed of each second.",
-  clusters: "There is nothing to put into groups yet.",
+    "No duplicates. Copies of at least 5 s are found if something moves and at least 4 frames per second are indexed.",
+  clusters: "Too few frames are stored to form groups.",
 }
 
 /** @param {number|null} [progress] @param {string} [doing] */

@@ -1,4 +1,4 @@
-/** What is stored: fetched once, and again when asked to. */
+/** The library: fetched once, and again on request. */
 
 /** @import { Library, Recording } from "../core/api.js" */
 

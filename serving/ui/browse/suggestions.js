@@ -1,4 +1,4 @@
-/** Before anything is searched for: moments of the library to begin with. */
+/** Moments of the library, shown before the first search. */
 
 /** @import { Moment, Recording } from "../core/api.js" */
 
@@ -23,7 +23,7 @@ export function begin(openMoment) {
   walkable(by("suggestions-list"))
 }
 
-/** For those who go from one to the next. */
+/** For the next and previous buttons of the viewer. */
 export const shown = () => moments
 
 export function render() {
@@ -32,8 +32,8 @@ export function render() {
   const { recordings, frames, failure, loaded } = stored()
   by("suggestions-note").textContent = note(recordings, frames, failure, loaded)
   by("suggestions-head").textContent = current().unlike.length
-    ? "Add what to look for: what to keep away from is not enough"
-    : "Or begin with a moment of the library"
+    ? "Add an example of what to look for: unlike alone is not enough"
+    : "Or start with a moment of the library"
   by("suggestions-head").hidden = Boolean(failure) || (loaded && !recordings.length)
   moments = sample(recordings).map(one => momentIn(one, one.length_s / 2))
   fill(by("suggestions-list"), loaded ? moments.map(one => card(one, { open, test: "suggestion" })) : skeletons(8))
@@ -43,13 +43,12 @@ export function render() {
 function note(recordings, frames, failure, loaded) {
   if (failure) return failure.message
   if (!loaded) return ""
-  if (!recordings.length)
-    return "Nothing is stored yet: fill the index with `lookalike index`, then load this page again."
+  if (!recordings.length) return "The index is empty: run `lookalike index`, then reload this page."
   const [counted, from] = [format.count(recordings.length, "recording"), format.count(cameras().length, "camera")]
   return `${format.count(frames, "frame")} of ${counted} from ${from}.`
 }
 
-/** The latest of each camera in turn, so that all are seen. @param {Recording[]} recordings */
+/** The latest recordings, one camera after the other, so that each camera is shown. @param {Recording[]} recordings */
 function sample(recordings) {
   const latestFirst = [...recordings]
     .filter(one => one.served)

@@ -1,4 +1,4 @@
-/** Work that may wait until what was drawn before it is on the screen. */
+/** Work that waits until the previous drawing is on the screen. */
 
 /** Requests of an animation frame, by the name of their work. @type {Map<string, number>} */
 const waiting = new Map()

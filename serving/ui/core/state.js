@@ -16,7 +16,7 @@ export const TOP = 48 // moments asked for at first, and more with each "show mo
  * @property {string} min least similarity shown
  * @property {number} top
  * @property {string} view grid or timeline
- * @property {string} look a frame, or SOURCE_ID@SECONDS
+ * @property {string} moment in the viewer: a frame, or SOURCE_ID@SECONDS
  * @property {string} browse cameras, outliers, duplicates or clusters; "" while searching
  */
 
@@ -33,7 +33,7 @@ const USUAL = {
   layout: "",
   top: TOP,
   view: "grid",
-  look: "",
+  moment: "",
   browse: "",
 }
 const RESTS = /** @type {(keyof typeof USUAL)[]} */ (Object.keys(USUAL))
@@ -58,14 +58,14 @@ export function change(patch, { replace = false } = {}) {
   const address = write(state)
   if (address === write(before)) return
   if (replace) history.replaceState(history.state, "", address)
-  else history.pushState({ opensViewer: Boolean(state.look && !before.look) }, "", address)
+  else history.pushState({ opensViewer: Boolean(state.moment && !before.moment) }, "", address)
   listeners.forEach(listener => listener(state, before))
 }
 
 /** Close what is looked at: by going back to where it was opened from, if that was here. */
 export function closeViewer() {
   if (history.state?.opensViewer) history.back()
-  else change({ look: "" })
+  else change({ moment: "" })
 }
 
 /** Call once, when all listen. */

@@ -1,4 +1,4 @@
-/** Which footage counts: cameras, a range of time, hours of the day; beside each choice, how much it would leave. */
+/** The filters: cameras, a range of time, hours of the day; next to each choice, its number of hits. */
 
 /** @import { Hit } from "../core/api.js" */
 /** @import { Bin, Chosen } from "./histogram.js" */

@@ -1,4 +1,4 @@
-/** What to search for: pictures that are dropped, pasted or picked, a region of one, and what to keep away from. */
+/** The query: pictures that are dropped, pasted or picked, a region of one, and pictures to avoid. */
 
 /** @import { State } from "../core/state.js" */
 /** @import { BoxHandle } from "./box.js" */
@@ -14,21 +14,21 @@ import { makeBox } from "./box.js"
 import { exampleThumb, inset, parse, readRegion, withRegion } from "./examples.js"
 import { askedDifference, askedParts } from "./search.js"
 
-const BOX_WAIT_MS = 250 // a box that is moved by keys is searched for when it rests
+const BOX_WAIT_MS = 250 // after the last move of a box by keys, until it is searched by
 
 /** @typedef {"like"|"unlike"} Side */
-/** @typedef {"new"|Side} How what becomes of a picture: a search of its own, or an example of one */
+/** @typedef {"new"|Side} How whether a picture starts a new search, or is an example of the current one */
 /** @typedef {{url: string, name: string}} Picture */
-/** @typedef {(error: Error|null) => void} OnFailure null: all is well again */
+/** @typedef {(error: Error|null) => void} OnFailure null: no error */
 
 /** @type {Record<Side, Side>} */
 const OTHER = { like: "unlike", unlike: "like" }
 
-/** Pictures of this visit, by id: shown from here, before the service has them. @type {Map<string, Picture>} */
+/** Pictures of this visit, by id: shown without the service. @type {Map<string, Picture>} */
 const own = new Map()
-let onStage = "" // the example that is shown large
+let onStage = "" // the example that is enlarged
 /** @type {Picture|null} */
-let pending = null // a picture that is on its way
+let pending = null // a picture that is being uploaded
 let sending = new AbortController()
 /** @type {BoxHandle} */
 let box
@@ -53,7 +53,7 @@ export function onState(state, before) {
   if (differs(state, before, "like", "unlike")) toTop()
 }
 
-/** Another search is shown from its beginning, and its results from the best. */
+/** Scroll to the top for a new search. */
 function toTop() {
   const side = by("query-panel").parentElement
   if (side) side.scrollTop = 0
@@ -68,15 +68,15 @@ export function add(side, example) {
     [side]: [...these, example],
     [OTHER[side]]: others.filter(one => one !== example),
     browse: "",
-    look: "",
+    moment: "",
     min: "",
   })
 }
 
-/** Search for this alone, with the filters that are set. @param {string} example */
+/** Search by this example alone, with the current filters. @param {string} example */
 export function only(example) {
   onStage = example
-  change({ like: [example], unlike: [], browse: "", look: "", min: "" })
+  change({ like: [example], unlike: [], browse: "", moment: "", min: "" })
 }
 
 /** @param {HTMLInputElement} input @param {How} how @param {OnFailure} onFailure */
@@ -104,7 +104,7 @@ async function take(files, how, onFailure) {
   } catch (error) {
     if (signal.aborted) return
     pending = null
-    change({ browse: "", look: "" }) // where the reason is seen
+    change({ browse: "", moment: "" }) // the error is shown there
     const { message } = /** @type {Error} */ (error)
     onFailure(new Error(message.includes(picture.name) ? message : `${picture.name}: ${message}`))
   }
@@ -176,7 +176,7 @@ function renderStage() {
   renderAsked()
 }
 
-/** What was searched by: the regions of the one example in which something moves; a box that is drawn is another. */
+/** The regions that the search compared, if it has one example and no box. */
 export function renderAsked() {
   const { like } = current()
   const isShown = like.length === 1 && onStage === like[0] && !pending
@@ -190,7 +190,7 @@ export function renderAsked() {
   by("difference-note").hidden = !isShown || !askedDifference()
 }
 
-/** The part of a stored frame that stands for it, where that is not all of it. @param {string} example */
+/** The region that a stored example is of; null for a whole frame. @param {string} example */
 function foundRegion(example) {
   const { kind, id } = parse(example)
   const region = kind === "frame" ? knownMoment(id)?.region : null
@@ -210,7 +210,7 @@ function name(example) {
   return part + (moment ? `${moment.camera}, ${format.when(moment)}` : "a frame")
 }
 
-/** A frame that came with the address is not known by name yet. @param {string} example */
+/** Fetch the name of a frame of the address. @param {string} example */
 async function learnName(example) {
   const { kind, id } = parse(example)
   if (kind !== "frame" || knownMoment(id)) return

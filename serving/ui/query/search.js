@@ -1,4 +1,4 @@
-/** The search that the address names, put to the service; those who show results listen. */
+/** Runs the search of the address, and calls listeners with the results. */
 
 /** @import { Field, Hit } from "../core/api.js" */
 /** @import { State } from "../core/state.js" */
@@ -8,7 +8,7 @@ import { current, differs, hasFilters } from "../core/state.js"
 import { zone } from "../core/zone.js"
 import { remember } from "../results/moments.js"
 
-const COUNTED = 100 // moments, of the search without filters, that the counts next to filters are made from
+const COUNTED = 100 // moments of the search without filters: the counts next to filters are made from them
 
 /**
  * @typedef {Object} Results
@@ -31,13 +31,13 @@ export const onResults = listener => listeners.push(listener)
 
 export const latest = () => results
 
-/** Best first, without those below the similarity that was set. */
+/** Best first, without hits below the similarity of the slider. */
 export function shown() {
   const least = current().min === "" ? -1 : Number(current().min)
   return results.hits.filter(hit => hit.score >= least)
 }
 
-/** Are there perhaps more than were asked for? */
+/** Whether there may be more hits than were requested. */
 export const mayHaveMore = () =>
   results.hits.length >= current().top && current().top < 1000 && shown().length === results.hits.length
 
@@ -50,7 +50,7 @@ export function onState(state, before) {
   if (zoneCounts || differs(state, before, ...SEARCHED_BY)) searchAgain()
 }
 
-/** Search for what the address names; an earlier search that runs still is dropped. */
+/** Run the search of the address; a search that still runs is aborted. */
 export async function searchAgain() {
   running.abort()
   running = new AbortController()

@@ -16,7 +16,7 @@ export function begin() {
   by("weights-usual").onclick = () => change({ colour: "", layout: "", min: "" }, { replace: true })
 }
 
-/** A slider that was not moved stands where the encoder has it for what is asked. */
+/** A slider that was not moved is at the encoder's default for the query. */
 export function render() {
   const { parts, weights } = stored()
   const there = NAMES.filter(name => parts.length > 1 && parts.includes(name))

@@ -70,6 +70,6 @@ function refusal(target) {
   try {
     return new Error(`No frames were saved: ${JSON.parse(text).error.message}`)
   } catch {
-    return new Error("No frames were saved: the service does not answer as expected.")
+    return new Error("No frames were saved: unexpected response of the service.")
   }
 }

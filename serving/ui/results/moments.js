@@ -39,7 +39,7 @@ export function momentIn(one, time_s) {
   }
 }
 
-/** What `look` in the address names: a frame, or SOURCE_ID@SECONDS. @param {string} text @param {AbortSignal} signal */
+/** The moment that the address names: a frame, or SOURCE_ID@SECONDS. @param {string} text @param {AbortSignal} signal */
 export async function readMoment(text, signal) {
   const [id, time] = text.split("@")
   if (time === undefined) return momentOf(id, signal)

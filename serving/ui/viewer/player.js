@@ -69,7 +69,7 @@ export function makePlayer(told) {
 /** @param {MediaError|null} error */
 const reason = error =>
   error?.code === 2
-    ? "The recording stopped coming; see whether the service still runs."
+    ? "The recording stopped loading; check that the service is running."
     : "The browser cannot play this recording."
 
 /** @param {() => Player} player that they are of @returns {Controls} */
@@ -116,8 +116,8 @@ function makeBar(player) {
     element("button", {
       className: "icon",
       "data-icon": "on",
-      "aria-label": "One frame on",
-      title: "One frame on (\u2192)",
+      "aria-label": "One frame forward",
+      title: "One frame forward (\u2192)",
       onclick: () => step(player, 1),
     }),
     element(
