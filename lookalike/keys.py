@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import hmac
 import json
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from lookalike.errors import KeysError
+
+try:
+    import fcntl
+except ImportError:  # Windows: of two changes at once, one may be lost
+    fcntl = None
 
 Scope = Literal["read", "embed", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -91,7 +95,7 @@ def default_file(env: Mapping[str, str] = os.environ) -> Path:
     Raises: KeysError if LOOKALIKE_KEYS holds the keys themselves.
     """
     if named := env.get(VARIABLE):
-        if _is_content(named):
+        if is_content(named):
             raise KeysError(f"{VARIABLE} holds keys, not the name of a file; name the file with --keys")
         return Path(named)
     return Path(env.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "lookalike" / "keys.json"
@@ -158,7 +162,8 @@ class KeyFile:
         """Hold a lock that other processes respect; it ends with the process."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with open(os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT, 0o600), "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            if fcntl:
+                fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
 
@@ -189,7 +194,7 @@ class KeyRing:
         self._noted: dict[str, datetime] = {}
         self._required = False
         content = env.get(VARIABLE, "")
-        if _is_content(content):
+        if is_content(content):
             self._fixed += parse_keys(content, VARIABLE)
         else:
             self._file = KeyFile(default_file(env))
@@ -214,17 +219,21 @@ class KeyRing:
         matching = [key for key in (*self._fixed, *self._from_file) if key.matches(secret)]
         return matching[0] if matching else None
 
+    def is_due(self, key: Key) -> bool:
+        """Whether `note_used` has something to write: a key of the file, once a minute."""
+        before = self._noted.get(key.digest)
+        if before and (self._now() - before).total_seconds() < self.NOTE_EVERY_S:
+            return False
+        return any(key.digest == other.digest for other in self._from_file)
+
     def note_used(self, key: Key) -> None:
         """Keep for `lookalike keys list` when a key was used, once a minute. A full disk does not matter here."""
-        now, before = self._now(), self._noted.get(key.digest)
-        if self._file is None or (before and (now - before).total_seconds() < self.NOTE_EVERY_S):
+        if self._file is None or not self.is_due(key):
             return
+        now = self._now()
         self._noted[key.digest] = now
-        if any(key.digest == other.digest for other in self._from_file):
-            try:
-                self._file.note_used({key.digest: now.isoformat(timespec="seconds")})
-            except OSError:
-                return
+        with suppress(OSError):
+            self._file.note_used({key.digest: now.isoformat(timespec="seconds")})
 
     def _refresh(self) -> None:
         if self._file is None:
@@ -241,7 +250,8 @@ class KeyRing:
             self._stamp = stamp
 
 
-def _is_content(text: str) -> bool:
+def is_content(text: str) -> bool:
+    """Whether LOOKALIKE_KEYS holds keys, and does not name a file."""
     return text.lstrip().startswith("[")
 
 

@@ -1,6 +1,7 @@
 """The BentoML service: `bentoml serve serving.service:Lookalike`.
 
-Settings: LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE, _WORKERS, _CACHE and _URL; LOOKALIKE_TOKEN guards the index.
+Settings: LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE, _WORKERS, _CACHE, _URL, _HOST, _ALLOWED_HOSTS, _KEYS,
+_AUDIT_LOG; LOOKALIKE_TOKEN is a key for everything.
 The routes are a Starlette app of our own: with BentoML's batching one corrupt upload fails all requests of its batch.
 """
 
@@ -22,6 +23,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lookalike.errors import LookalikeError
+from serving.auth.protection import Protection
+from serving.auth.views import Views
 from serving.http.errors import HANDLERS
 from serving.http.limits import TIMEOUT_S
 from serving.inference.pipeline import open_pipeline
@@ -40,7 +43,8 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     settings = Settings.from_env()
     async with open_pipeline(settings) as pipeline:
         app.state.pipeline = pipeline
-        with closing(Recordings(pipeline, settings.cache)) as app.state.recordings:
+        with closing(Recordings(pipeline, settings.cache)) as recordings:
+            app.state.views = Views(pipeline, recordings)
             yield
 
 
@@ -91,4 +95,5 @@ class Lookalike:
             sys.exit(1)
 
 
+Lookalike.add_asgi_middleware(Protection, endpoints=ENDPOINTS)  # pyright: ignore[reportArgumentType]
 Lookalike.add_asgi_middleware(Readiness, state=app.state)  # pyright: ignore[reportArgumentType]

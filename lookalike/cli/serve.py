@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +14,9 @@ from cyclopts import Parameter
 
 from lookalike.cli.extras import require
 from lookalike.cli.flags import EncoderFile, RunOn, app, fail
+from lookalike.cli.keys import KeysAt
+from lookalike.keys import VARIABLE as KEYS
+from lookalike.keys import KeyRing
 
 
 @app.command(help_epilogue="Example: `lookalike serve --encoder encoder.onnx --index index/ --port 3000`")
@@ -29,10 +34,12 @@ def serve(
         Parameter(
             negative="",
             help="Take frames while serving: --index http://HOST:PORT then works in every verb."
-            " Whoever reaches the port may add and remove frames; LOOKALIKE_TOKEN lets only those who know it.",
+            " Without keys, whoever reaches the port may add and remove frames.",
         ),
     ] = False,
-    host: Annotated[str, Parameter(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    host: Annotated[
+        str, Parameter(help="Address to listen on; 0.0.0.0 for all. One that other machines reach needs keys.")
+    ] = "127.0.0.1",
     port: Annotated[int, Parameter(help="Port to listen on.")] = 3000,
     device: RunOn = "auto",
     workers: Annotated[
@@ -42,36 +49,97 @@ def serve(
         Path | None,
         Parameter(help="Folder for thumbnails, proxies and such, up to 9 GB; else LOOKALIKE_CACHE, else ~/.cache."),
     ] = None,
+    keys: KeysAt = None,
+    allowed_host: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            help="A further name that clients reach the service by, such as that of a proxy; may be repeated."
+            " Requests to other names than these, --host and localhost are answered 421.",
+        ),
+    ] = (),
+    audit_log: Annotated[
+        Path | None,
+        Parameter(
+            help="Folder for the audit log; else LOOKALIKE_AUDIT_LOG, else ~/.local/state/lookalike/audit."
+            " It says who asked for what."
+        ),
+    ] = None,
+    no_audit_log: Annotated[bool, Parameter(negative="", help="Write no audit log.")] = False,
+    tls_cert: Annotated[Path | None, Parameter(help="Certificate (PEM, with its chain) to serve HTTPS.")] = None,
+    tls_key: Annotated[Path | None, Parameter(help="Its private key (PEM).")] = None,
+    trusted_proxy: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            help="Address or network of a reverse proxy whose X-Forwarded-For and X-Forwarded-Proto count;"
+            " may be repeated.",
+        ),
+    ] = (),
 ) -> None:
     """Serve POST /embed and POST /search over HTTP, with a page at /ui."""
-    from serving.settings import Settings, default_cache
+    from serving.settings import Settings, default_cache, read_allowed_hosts, read_audit_log
 
     require("bentoml")
     if workers < 1:
         fail(f"--workers is {workers}, expected at least 1", code=2)
     cache = cache or Path(os.environ.get("LOOKALIKE_CACHE") or default_cache(os.environ))
-    settings = Settings(encoder, index or None, device, workers, writable, cache, _url(host, port))
-    settings.check()
-    _check_free(host, port)
-    command = [
-        sys.executable,
-        "-m",
-        "bentoml",
-        "serve",
-        "serving.service:Lookalike",
-        "--host",
+    if keys and not keys.exists():
+        fail(f"--keys {keys}: no such file; make it with `lookalike keys add NAME --keys {keys}`", code=2)
+    tls = _tls_options(tls_cert, tls_key)
+    settings = Settings(
+        encoder,
+        index or None,
+        device,
+        workers,
+        writable,
+        cache,
+        _url(host, port, "https" if tls else "http"),
         host,
-        "--port",
-        str(port),
-    ]
+        allowed_host or read_allowed_hosts(os.environ),
+        str(keys or os.environ.get(KEYS) or ""),
+        None if no_audit_log else audit_log or read_audit_log(os.environ),
+    )
+    settings.check()
+    env = {"BENTOML_DO_NOT_TRACK": "True", "FORWARDED_ALLOW_IPS": ""} | os.environ | settings.to_env()
+    if trusted_proxy:
+        env["FORWARDED_ALLOW_IPS"] = ",".join(trusted_proxy)  # uvicorn's, which BentoML runs
+    _check_keys(host, env)
+    _check_free(host, port)
+    command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Lookalike"]
     # BentoML's own process takes this one's place, so that signals and the exit code are its own.
-    os.execve(sys.executable, command, {"BENTOML_DO_NOT_TRACK": "True"} | os.environ | settings.to_env())
+    os.execve(sys.executable, [*command, "--host", host, "--port", str(port), *tls], env)
 
 
-def _url(host: str, port: int) -> str:
+def _url(host: str, port: int, scheme: str = "http") -> str:
     """Where this machine reaches a service that listens on an address."""
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+    return f"{scheme}://[{reached}]:{port}" if ":" in reached else f"{scheme}://{reached}:{port}"
+
+
+def _check_keys(host: str, env: Mapping[str, str]) -> None:
+    """Refuse an address that other machines reach, if there are no keys. Raises: KeysError if they cannot be read."""
+    from serving.auth.hosts import is_loopback
+
+    if not KeyRing(env).required and not is_loopback(host):
+        fail(
+            f"--host {host} is reached from other machines, and there are no keys: anybody could search and watch."
+            " Make one first: lookalike keys add NAME --scope admin",
+            code=2,
+        )
+
+
+def _tls_options(cert: Path | None, key: Path | None) -> list[str]:
+    """BentoML's options. Files that do not work end the verb."""
+    if cert is None and key is None:
+        return []
+    if cert is None or key is None:
+        fail("--tls-cert and --tls-key belong together, got one of them", code=2)
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
+    except (OSError, ssl.SSLError) as error:
+        fail(f"--tls-cert {cert}, --tls-key {key}: cannot be used ({error})")
+    return ["--ssl-certfile", str(cert.absolute()), "--ssl-keyfile", str(key.absolute())]
 
 
 def _check_free(host: str, port: int) -> None:

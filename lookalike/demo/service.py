@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import socket
 import subprocess
 import sys
@@ -95,7 +96,8 @@ def _service(at_index: Sequence[str]) -> Iterator[httpx.Client]:
     command = [sys.executable, "-m", "lookalike", "serve", *at_index, "--port", str(port)]
     say("")
     say(f"$ lookalike serve {' '.join(at_index)} --port {port}")
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    env = os.environ | {"LOOKALIKE_KEYS": "[]", "LOOKALIKE_TOKEN": "", "LOOKALIKE_AUDIT_LOG": "off"}  # it asks itself
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
             _wait_until_ready(client, process)

@@ -18,13 +18,14 @@ from lookalike.index.schema import Scored, SourceRecord
 class RestrictedEngine:
     """Reads an engine as if it held frames of some cameras only, also where a frame is named by its id.
 
-    Nothing is written through it. `count` is that of the whole index: what is exact here costs a scroll.
+    Nothing is written through it. Safe to use from any thread.
     """
 
     def __init__(self, engine: Engine, cameras: Collection[str]) -> None:
         """engine: is not closed with this one. cameras: at least one."""
         self._engine = engine
         self._cameras = frozenset(Filters(tuple(cameras)).cameras)  # in every form of Unicode
+        self._counted = (-1, 0)  # frames of the whole index, and of these cameras then
 
     def existing(self, ids: Sequence[str]) -> set[str]:
         return set(self.points(ids))
@@ -53,7 +54,11 @@ class RestrictedEngine:
         return (record for record in self._engine.source_records() if record.camera in self._cameras)
 
     def count(self) -> int:
-        return self._engine.count()
+        """Of these cameras, counted by a scroll whenever the whole index has another number of frames."""
+        whole = self._engine.count()
+        if self._counted[0] != whole:
+            self._counted = (whole, sum(1 for _ in self.scroll(Filters())))
+        return self._counted[1]
 
     def close(self) -> None:
         """Do nothing: the engine below serves others."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import threading
 import time
@@ -69,6 +70,12 @@ class Explorer:
         if result.error:
             raise result.error
         return result.progress if result.found is None else result.found
+
+    def separate(self) -> Explorer:
+        """One with results of its own, for another index. It works in the same thread, and is closed with this one."""
+        separate = copy.copy(self)
+        separate._results = OrderedDict()
+        return separate
 
     def close(self) -> None:
         """Stop all work."""

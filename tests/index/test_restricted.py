@@ -58,6 +58,13 @@ def test_the_record_of_a_source_is_seen_with_its_camera(index: FrameIndex) -> No
     assert gate.source_record(records[YARD].source_id, "s") is None
 
 
+def test_the_count_says_nothing_of_other_cameras_and_follows_the_index(index: FrameIndex) -> None:
+    gate = seen_by(index, GATE)
+    assert (gate.count(), index.count()) == (3, 6)
+    index.add([frame(GATE, 7, GATE), frame(YARD, 7, YARD)], at(0, 1))
+    assert (gate.count(), index.count()) == (4, 8)
+
+
 def test_a_camera_is_the_same_in_either_form_of_unicode(index: FrameIndex) -> None:
     decomposed = "Ho\u0308fe"
     assert {stored.camera for stored in seen_by(index, decomposed).frames()} == {YARD}

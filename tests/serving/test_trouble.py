@@ -14,9 +14,12 @@ import httpx
 import numpy as np
 import pytest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
 from lookalike.encoder import Encoder
 from lookalike.index import FrameIndex, open_index
+from serving.auth.audit import Audit, AuditLog
+from serving.auth.views import Views
 from serving.http.bodies import Budget
 from serving.http.errors import HANDLERS
 from serving.inference.batching import Busy
@@ -37,6 +40,14 @@ def running(encoder: Encoder, run: Run) -> Encoder:
     return changed
 
 
+def app_over(pipeline: Pipeline, recordings: Recordings) -> Starlette:
+    """The routes, for all who ask."""
+    noting = Middleware(Audit, log=AuditLog(None))
+    app = Starlette(routes=ROUTES, exception_handlers=HANDLERS, middleware=[noting])
+    app.state.views = Views(pipeline, recordings)
+    return app
+
+
 def post(
     encoder: Encoder,
     path: str,
@@ -48,12 +59,12 @@ def post(
     """Ask the routes in this process, over a pipeline with this `run`, `capacity` and `index`."""
 
     async def ask() -> httpx.Response:
-        app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
         with (
             tempfile.TemporaryDirectory() as cache,
-            closing(Pipeline(running(encoder, run), index, capacity)) as app.state.pipeline,
-            closing(Recordings(app.state.pipeline, Path(cache))) as app.state.recordings,
+            closing(Pipeline(running(encoder, run), index, capacity)) as pipeline,
+            closing(Recordings(pipeline, Path(cache))) as recordings,
         ):
+            app = app_over(pipeline, recordings)
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
                 return await client.post(path, files=files)
 
@@ -91,7 +102,7 @@ def test_an_encoder_that_fails_is_503(encoder: Encoder, footage: list[Shown], ru
 
 
 def test_past_its_time_a_request_is_504_and_what_of_it_waits_is_dropped(
-    encoder: Encoder, footage: list[Shown], monkeypatch: pytest.MonkeyPatch
+    encoder: Encoder, footage: list[Shown], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two requests: one is being run, which cannot be stopped, and one waits for it: that is never run."""
     monkeypatch.setattr("serving.http.timeouts.TIMEOUT_S", 0.5)
@@ -103,8 +114,11 @@ def test_past_its_time_a_request_is_504_and_what_of_it_waits_is_dropped(
         return encoder.embed(pixels)
 
     async def ask() -> list[httpx.Response]:
-        app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
-        with closing(Pipeline(running(encoder, held), None)) as app.state.pipeline:
+        with (
+            closing(Pipeline(running(encoder, held), None)) as pipeline,
+            closing(Recordings(pipeline, tmp_path)) as recordings,
+        ):
+            app = app_over(pipeline, recordings)
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
                 first = asyncio.create_task(client.post("/embed", files={"images": footage[0].png}))
                 while not ran:
