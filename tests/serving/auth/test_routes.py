@@ -19,7 +19,7 @@ from serving.auth.hosts import PROBES
 from serving.auth.rules import OWN_RULES, find_rule, rules_of
 from serving.http.endpoint import Endpoint
 from serving.service import ENDPOINTS, Lookalike
-from tests.serving.auth.conftest import HOLDERS, Keys
+from tests.serving.auth.conftest import HOLDERS, Keys, write_keys
 
 pytestmark = pytest.mark.trust
 
@@ -39,16 +39,25 @@ def addresses(routes: Sequence[BaseRoute], below: str = "") -> Iterator[tuple[st
             yield from ((method, path) for method in route.methods or ("GET", "POST"))
 
 
-@pytest.fixture
-def assembled(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> Starlette:
-    """As a worker makes it, but for what runs at its start: nothing may be reached that needs it."""
-    monkeypatch.setenv("LOOKALIKE_KEYS", str(keys.path))
-    made = Lookalike.to_asgi(is_main=True)
-    assert isinstance(made, Starlette)
-    return made
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    return write_keys(tmp_path_factory.mktemp("keys") / "keys.json")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def assembled(keys: Keys) -> Iterator[Starlette]:
+    """As a worker makes it, but for what runs at its start: nothing may be reached that needs it.
+
+    Once in a process, as BentoML's metrics can only be made once.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("LOOKALIKE_KEYS", str(keys.path))
+        made = Lookalike.to_asgi(is_main=True)
+        assert isinstance(made, Starlette)
+        yield made
+
+
+@pytest.fixture(scope="module")
 def client(assembled: Starlette) -> TestClient:
     return TestClient(assembled, base_url="http://localhost:3000", follow_redirects=False)
 
