@@ -102,3 +102,12 @@ def test_the_page_of_the_api_keeps_to_the_policy(page: Page, guarded: Guarded) -
     expect(hook(page, "logout")).to_be_visible()
     page.goto(f"{guarded.url}/")
     expect(page.get_by_text("Where else does this appear?").first).to_be_visible()
+
+
+def test_the_browser_enforces_the_policy(browser: Browser, guarded: Guarded) -> None:
+    """So that no complaint on the other pages means that they keep to it."""
+    opened = browser.new_page(base_url=guarded.url)
+    opened.goto("/ui")
+    with opened.expect_console_message(lambda message: "Content Security Policy" in message.text):
+        opened.evaluate("document.body.setAttribute('style', 'color: red')")
+    opened.close()
