@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from starlette.requests import Request
@@ -20,17 +21,19 @@ def read_query(of: type[T], request: Request) -> T:
     A field is a whole number, a number, one of several values (Literal), or a tuple of texts.
     Raises: ApiError 400 that names the parameter.
     """
-    texts, allowed = request.query_params, ranges(of)
-    return of(
-        **{
-            name: _read(name, hint, texts.getlist(name), allowed.get(name))
-            for name, hint in get_type_hints(of).items()
-            if name in texts
-        }
-    )
+    texts = request.query_params
+    fields = _fields(of).items()
+    return of(**{name: _read(name, *field, texts.getlist(name)) for name, field in fields if name in texts})
 
 
-def _read(name: str, hint: Any, texts: Sequence[str], allowed: Range | None) -> Any:
+@cache
+def _fields(of: type) -> dict[str, tuple[Any, Range | None]]:
+    """The type of each field, and its range if it has one."""
+    allowed = ranges(of)
+    return {name: (hint, allowed.get(name)) for name, hint in get_type_hints(of).items()}
+
+
+def _read(name: str, hint: Any, allowed: Range | None, texts: Sequence[str]) -> Any:
     if get_origin(hint) is tuple:
         return tuple(texts)
     if get_origin(hint) is Literal:

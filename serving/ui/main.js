@@ -34,7 +34,7 @@ function renderFrame(state) {
   renderZones(state)
 }
 
-/** Those of the browser, UTC, and what the address names. @param {State} state */
+/** The browser's zone, UTC, and the zone of the address. @param {State} state */
 function renderZones({ zone }) {
   const zones = [...new Set([LOCAL, "UTC", ...(zone && isZone(zone) ? [zone] : [])])]
   const options = zones.map(name => element("option", { value: name === LOCAL ? "" : name }, zoneName(name)))

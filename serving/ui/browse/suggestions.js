@@ -35,8 +35,11 @@ export function render() {
     ? "Add an example of what to look for: unlike alone is not enough"
     : "Or start with a moment of the library"
   by("suggestions-head").hidden = Boolean(failure) || (loaded && !recordings.length)
-  moments = sample(recordings).map(one => momentIn(one, one.length_s / 2))
-  fill(by("suggestions-list"), loaded ? moments.map(one => card(one, { open, test: "suggestion" })) : skeletons(8))
+  moments = sample(recordings).map(recording => momentIn(recording, recording.length_s / 2))
+  fill(
+    by("suggestions-list"),
+    loaded ? moments.map(recording => card(recording, { open, test: "suggestion" })) : skeletons(8)
+  )
 }
 
 /** @param {Recording[]} recordings @param {number} frames @param {Error|null} failure @param {boolean} loaded */
@@ -51,17 +54,17 @@ function note(recordings, frames, failure, loaded) {
 /** The latest recordings, one camera after the other, so that each camera is shown. @param {Recording[]} recordings */
 function sample(recordings) {
   const latestFirst = [...recordings]
-    .filter(one => one.served)
+    .filter(recording => recording.served)
     .sort((a, b) => (b.began_at ?? "").localeCompare(a.began_at ?? ""))
   /** @type {Map<string, number>} */
   const turns = new Map()
-  const ranked = latestFirst.map(one => {
-    const turn = (turns.get(one.camera) ?? 0) + 1
-    turns.set(one.camera, turn)
-    return { turn, one }
+  const ranked = latestFirst.map(recording => {
+    const turn = (turns.get(recording.camera) ?? 0) + 1
+    turns.set(recording.camera, turn)
+    return { turn, recording }
   })
   return ranked
     .sort((a, b) => a.turn - b.turn)
     .slice(0, SHOWN)
-    .map(({ one }) => one)
+    .map(({ recording }) => recording)
 }

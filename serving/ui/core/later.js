@@ -4,7 +4,7 @@
 const waiting = new Map()
 
 /**
- * Once the next frame is painted; of several with one name only the latest is done.
+ * Run work after the next frame is painted; of several with one name, only the latest runs.
  * @param {string} name
  * @param {() => void} work
  */

@@ -78,11 +78,11 @@ export function begin() {
   listeners.forEach(listener => listener(state, read("")))
 }
 
-/** Did any of these change? @param {State} one @param {State} other @param {...keyof State} names */
-export const differs = (one, other, ...names) => names.some(name => String(one[name]) !== String(other[name]))
+/** Did any of these change? @param {State} state @param {State} before @param {...keyof State} names */
+export const differs = (state, before, ...names) => names.some(name => String(state[name]) !== String(before[name]))
 
-/** @param {State} one */
-export const hasFilters = one => Boolean(one.camera.length || one.since || one.until || one.time_of_day)
+/** @param {State} state */
+export const hasFilters = state => Boolean(state.camera.length || state.since || state.until || state.time_of_day)
 
 /** @type {Partial<State>} */
 export const NO_FILTERS = { camera: [], since: "", until: "", time_of_day: "", min: "" }
@@ -96,11 +96,11 @@ function read(query) {
   return Object.freeze({ ...Object.fromEntries([...lists, ...rest]), top })
 }
 
-/** @param {State} one */
-function write(one) {
+/** @param {State} state */
+function write(state) {
   const query = new URLSearchParams()
-  for (const name of LISTS) one[name].forEach(value => query.append(name, value))
-  for (const name of RESTS) if (one[name] !== USUAL[name]) query.set(name, String(one[name]))
+  for (const name of LISTS) state[name].forEach(value => query.append(name, value))
+  for (const name of RESTS) if (state[name] !== USUAL[name]) query.set(name, String(state[name]))
   // What needs no escape in a query is left readable: a person will see this address.
   const text = String(query).replace(/%3A/g, ":").replace(/%40/g, "@").replace(/%2C/g, ",")
   return text ? `?${text}` : location.pathname

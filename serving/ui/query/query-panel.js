@@ -66,7 +66,7 @@ export function add(side, example) {
   if (these.includes(example)) return
   change({
     [side]: [...these, example],
-    [OTHER[side]]: others.filter(one => one !== example),
+    [OTHER[side]]: others.filter(listed => listed !== example),
     browse: "",
     moment: "",
     min: "",
@@ -87,7 +87,7 @@ function takeFiles(input, how, onFailure) {
 
 /** @param {FileList|null|undefined} files @param {How} how @param {OnFailure} onFailure */
 async function take(files, how, onFailure) {
-  const file = [...(files ?? [])].find(one => one.type.startsWith("image/")) ?? files?.[0]
+  const file = [...(files ?? [])].find(each => each.type.startsWith("image/")) ?? files?.[0]
   if (!file) return
   const picture = { url: URL.createObjectURL(file), name: file.name || "pasted picture" }
   pending = picture
@@ -140,7 +140,7 @@ function boxed(region) {
     if (onStage !== example) return
     const next = withRegion(example, region)
     /** @param {string[]} list */
-    const swap = list => list.map(one => (one === example ? next : one))
+    const swap = list => list.map(listed => (listed === example ? next : listed))
     const patch = { like: swap(current().like), unlike: swap(current().unlike), min: "" }
     onStage = next
     change(patch)
@@ -153,8 +153,8 @@ export function render() {
   if (!all.includes(onStage)) onStage = all[0] ?? ""
   by("query-panel").dataset.state = pending || onStage ? "asked" : "empty"
   renderStage()
-  by("likes").replaceChildren(...like.map(one => chip("like", one)))
-  by("unlikes").replaceChildren(...unlike.map(one => chip("unlike", one)))
+  by("likes").replaceChildren(...like.map(example => chip("like", example)))
+  by("unlikes").replaceChildren(...unlike.map(example => chip("unlike", example)))
   by("chips").hidden = !all.length
   by("unlike-part").toggleAttribute("data-empty", !unlike.length)
 }
@@ -168,9 +168,9 @@ function renderStage() {
   by("stage").dataset.busy = String(Boolean(pending))
   box.show(region)
   by("whole").hidden = !region
-  const found = onStage && !pending && !region ? foundRegion(onStage) : null
-  by("stage-found").hidden = !found
-  if (found) Object.assign(by("stage-found").style, inset(found))
+  const matched = onStage && !pending && !region ? foundRegion(onStage) : null
+  by("stage-found").hidden = !matched
+  if (matched) Object.assign(by("stage-found").style, inset(matched))
   by("stage-name").textContent = pending ? `Sending ${pending.name} …` : onStage ? name(onStage) : ""
   if (onStage && !pending) learnName(onStage)
   renderAsked()
@@ -221,7 +221,7 @@ async function learnName(example) {
 /** @param {Side} side @param {string} example */
 function chip(side, example) {
   const [what, region] = [name(example), parse(example).region ?? foundRegion(example)]
-  const remove = () => change({ [side]: current()[side].filter(one => one !== example), min: "" })
+  const remove = () => change({ [side]: current()[side].filter(listed => listed !== example), min: "" })
   const flip = () => add(OTHER[side], example)
   const image = element("img", { src: address(example, 160), alt: "", loading: "lazy" })
   const mark = region && element("span", { className: "found", style: inset(region) })

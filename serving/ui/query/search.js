@@ -61,15 +61,15 @@ export async function searchAgain() {
   const searching = hasFilters(state) ? searchBoth(state, signal) : searchOnce(state, signal)
   publish({ ...results, phase: "searching", error: null })
   try {
-    const found = await searching
-    if (!signal.aborted) publish({ phase: "done", error: null, ...found })
+    const responses = await searching
+    if (!signal.aborted) publish({ phase: "done", error: null, ...responses })
   } catch (error) {
     if (signal.aborted) return
     publish({ phase: "failed", hits: [], unfiltered: results.unfiltered, error: /** @type {Error} */ (error) })
   }
 }
 
-/** Without filters, one response is both. @param {State} state @param {AbortSignal} signal */
+/** Without filters, one response has both. @param {State} state @param {AbortSignal} signal */
 async function searchOnce(state, signal) {
   const unfiltered = await countedHits(state, signal)
   return { hits: unfiltered.slice(0, state.top), unfiltered }
@@ -122,7 +122,7 @@ const DIFFERENCE = "difference" // from the usual view of the camera that took t
 const askedBy = () =>
   results.phase === "done" ? [...new Set(results.unfiltered.flatMap(hit => (hit.asked ? [hit.asked] : [])))] : []
 
-/** The parts of the picture that the hits were found by, as x,y,w,h; none where all of it was searched for. */
+/** The regions of the picture that the hits match, as x,y,w,h; empty if the search was by the whole picture. */
 export const askedParts = () => askedBy().filter(part => part !== DIFFERENCE)
 
 /** Was the search by what the picture shows beyond the usual view of its camera? */

@@ -30,5 +30,5 @@ export function render() {
   by("weights-usual").hidden = !NAMES.some(name => current()[name])
 }
 
-/** Are all that is liked parts of pictures? */
-const isPart = () => current().like.every(one => parse(one).region || knownMoment(parse(one).id)?.region)
+/** Whether all examples are regions of pictures. */
+const isPart = () => current().like.every(example => parse(example).region || knownMoment(parse(example).id)?.region)

@@ -45,27 +45,27 @@ export function fail(error) {
 
 export function render() {
   const { phase, hits, error } = latest()
-  const [found, isDone] = [shown(), phase === "done"]
+  const [listed, isDone] = [shown(), phase === "done"]
   const isFirst = phase === "searching" && !hits.length
   by("results").setAttribute("aria-busy", String(phase === "searching"))
   by("results").dataset.phase = isFirst ? "first" : phase
   if (phase !== "idle") fail(error)
-  by("status").textContent = status(phase, hits, found)
+  by("status").textContent = status(phase, hits, listed)
   by("retry").hidden = phase !== "failed" || isPermanent(error)
-  renderView(isFirst, found)
+  renderView(isFirst, listed)
   renderSlider(hits)
   by("export-frames").title =
-    `Save ${found.length > MOST_FRAMES ? `the best ${MOST_FRAMES} of these` : "these"} frames as pictures, in a zip`
-  by("export-csv").disabled = by("export-frames").disabled = !found.length
+    `Save ${listed.length > MOST_FRAMES ? `the best ${MOST_FRAMES} of these` : "these"} frames as pictures, in a zip`
+  by("export-csv").disabled = by("export-frames").disabled = !listed.length
   if (phase !== "searching") by("more").hidden = !(isDone && mayHaveMore()) // stays while more are loaded
-  renderNothing(isDone && !found.length)
+  renderNothing(isDone && !listed.length)
 }
 
 /** Whether the service would respond with the same error again. @param {Error|null} error */
 const isPermanent = error => error instanceof ServiceError && error.status >= 400 && error.status < 500
 
-/** @param {boolean} isFirst @param {Hit[]} found */
-function renderView(isFirst, found) {
+/** @param {boolean} isFirst @param {Hit[]} listed */
+function renderView(isFirst, listed) {
   const { view } = current()
   const isTimeline = view === "timeline"
   by("view-grid").setAttribute("aria-pressed", String(!isTimeline))
@@ -75,20 +75,20 @@ function renderView(isFirst, found) {
   cancel("grid")
   if (isTimeline) return
   if (isFirst) fill(by("grid"), skeletons(FIRST))
-  else renderCards(found)
+  else renderCards(listed)
 }
 
-/** @param {Hit[]} found */
-function renderCards(found) {
+/** @param {Hit[]} listed */
+function renderCards(listed) {
   const grid = by("grid")
   // Fewer cards would move a page that is scrolled.
   const isNew = made.hits !== latest().hits && !scrollY && !grid.contains(document.activeElement)
-  const atOnce = isNew ? FIRST : found.length
-  fill(grid, found.slice(0, atOnce).map(cardOf))
-  if (found.length <= atOnce) return
+  const atOnce = isNew ? FIRST : listed.length
+  fill(grid, listed.slice(0, atOnce).map(cardOf))
+  if (listed.length <= atOnce) return
   by("results").setAttribute("aria-busy", "true")
   afterPaint("grid", () => {
-    extend(grid, found.slice(atOnce).map(cardOf))
+    extend(grid, listed.slice(atOnce).map(cardOf))
     by("results").setAttribute("aria-busy", "false")
   })
 }
@@ -97,19 +97,19 @@ function renderCards(found) {
 function cardOf(hit) {
   const { hits } = latest()
   if (made.hits !== hits || made.zone !== current().zone) made = { hits, zone: current().zone, cards: new Map() }
-  const found = made.cards.get(hit) ?? card(hit, { open })
-  made.cards.set(hit, found)
-  return found
+  const node = made.cards.get(hit) ?? card(hit, { open })
+  made.cards.set(hit, node)
+  return node
 }
 
-/** @param {Results["phase"]} phase @param {Hit[]} hits @param {Hit[]} found */
-function status(phase, hits, found) {
+/** @param {Results["phase"]} phase @param {Hit[]} hits @param {Hit[]} listed */
+function status(phase, hits, listed) {
   if (phase === "searching") return "Searching \u2026"
   if (phase === "failed") return "No response."
   if (phase === "idle" || !hits.length) return ""
-  const hidden = hits.length - found.length
+  const hidden = hits.length - listed.length
   return hidden
-    ? `${found.length} of ${format.count(hits.length, "moment")} are similar enough`
+    ? `${listed.length} of ${format.count(hits.length, "moment")} are similar enough`
     : `${format.count(hits.length, "moment")}, best first`
 }
 

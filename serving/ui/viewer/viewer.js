@@ -19,7 +19,7 @@ import { markTime, others, strip } from "./neighbours.js"
 import { makePlayer } from "./player.js"
 
 const POLL_MS = 1000
-const SAME_S = 0.05 // as near as this, the paused frame is the one that was found
+const SAME_S = 0.05 // within this, the paused frame is the frame that matched
 
 /**
  * What the dialog is made of.
