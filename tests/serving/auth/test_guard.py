@@ -207,6 +207,7 @@ class TestLogin:
         assert page.headers["content-type"].startswith("text/html")
         assert '<form method="post" action="login">' in page.text
         assert 'name="next" value="ui?like=a%23.1&amp;since=1"' in page.text
+        assert '<a href="ui?like=a%23.1&amp;since=1">' in page.text
         assert 'action="../../login"' in client.get("/frames/1/thumb", headers=HTML).text
         assert "<script" not in page.text
         assert "style=" not in page.text
