@@ -21,6 +21,8 @@ SET_ELSEWHERE = {"FORCE_COLOR", "NO_COLOR", "COLUMNS", "TTY_COMPATIBLE", "WORLD_
 def _forget_the_shell() -> None:
     """Whatever the shell says of services, terminals, torchrun and proxies decides no test, nor what tests start."""
     for name in list(os.environ):
+        if name.startswith("LOOKALIKE_TEST_"):
+            continue  # meant for the tests; other processes of pytest read it after this one
         if name.startswith(("LOOKALIKE_", "QDRANT_")) or name in SET_ELSEWHERE:
             del os.environ[name]
     for name in ("NO_PROXY", "no_proxy"):  # Chromium may have to be fetched through one

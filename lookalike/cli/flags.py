@@ -61,7 +61,8 @@ IndexAt = Annotated[
     Parameter(
         name="--index",
         help="Folder of an embedded index, or URL of a running service (http://host:3000)"
-        " or of a Qdrant server (http://host:6333[/collection]); else LOOKALIKE_INDEX, else `index` in lookalike.toml.",
+        " or of a Qdrant server (http://host:6333[/collection]; several nodes with commas); else LOOKALIKE_INDEX,"
+        " else `index` in lookalike.toml.",
     ),
 ]
 CameraName = Annotated[

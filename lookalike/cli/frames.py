@@ -111,7 +111,7 @@ def index(
 ) -> None:
     """Embed footage into an index, or take in .parquet files of `embed`. What is there is not decoded again."""
     from lookalike.cli.watch import check_watch, watch_folders
-    from lookalike.console import print_data
+    from lookalike.console import print_data, say
     from lookalike.encoder import Encoder
     from lookalike.index import open_index
 
@@ -126,7 +126,7 @@ def index(
     if footage:
         sampling = _possible(sampling)
     model = Encoder(encoder, device)
-    with open_index(index, model.spec, create=True, options=collection) as store:
+    with open_index(index, model.spec, create=True, options=collection, on_wait=say) as store:
         if watch:
             summary = watch_folders(sources, naming.read(), selection, model, store, sampling, settle_s, limits)
         else:

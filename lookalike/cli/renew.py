@@ -45,14 +45,14 @@ def reindex(
     Services that run go on with their encoder; start them with the new one when this is done. Run it again to go on
     when it was stopped, and to take in what a service indexed meanwhile.
     """
-    from lookalike.console import print_data
+    from lookalike.console import print_data, say
     from lookalike.index.generations import discard as discard_others
     from lookalike.index.generations import switch_back
     from lookalike.index.open import location_of
 
     if (encoder is not None) + back + discard != 1:
         fail("expected one of --encoder, --back and --discard", code=2)
-    with closing(location_of(index)) as location:
+    with closing(location_of(index, say)) as location:
         if back:
             now = switch_back(location)
             print_data(json.dumps({"index": index, "now": location.space(now.current)}))

@@ -13,11 +13,16 @@ from lookalike.errors import EncoderError, IndexStoreError
 from lookalike.index.engine import Engine
 from lookalike.index.generations import FIRST, Pointer, generation_of
 from lookalike.index.schema import SourceRecord
-from lookalike.index.server import ServerEngine, answered, ledger_of, read_ledger
+from lookalike.index.server import ServerEngine, read_ledger
+from lookalike.index.server_errors import answered
+from lookalike.index.server_schema import ledger_of
 from lookalike.server_options import ONE_NODE, ServerOptions
 
 METADATA_KEY = "lookalike"  # of the spec, in the metadata of a collection
 UNKNOWN = "unknown"  # the space of a collection that is not ours
+
+
+SPACE = re.compile(r".*-[0-9a-f]{12}", re.DOTALL)  # as EncoderSpec.space makes it
 
 
 class CollectionLocation:
@@ -40,7 +45,15 @@ class CollectionLocation:
             if current := aliases.get(self._alias("current")):
                 previous = aliases.get(self._alias("previous"))
                 return Pointer(self._generation(current), previous and self._generation(previous))
-            return Pointer(FIRST) if self._client.collection_exists(self._name) else None
+            if not self._client.collection_exists(self._name):
+                return None
+            config = self._client.get_collection(self._name).config
+        if not _is_ours(config):
+            raise IndexStoreError(
+                f"{self}: the collection {self._name!r} was not made by Lookalike; give another name, as"
+                f" {self._base}/frames"
+            )
+        return Pointer(FIRST)
 
     def point(self, to: Pointer) -> None:
         """All of it is one request, which the server does as a whole."""
@@ -126,3 +139,10 @@ class CollectionLocation:
 
     def _alias(self, role: str) -> str:
         return f"{self._name}-{role}"
+
+
+def _is_ours(config: models.CollectionConfig) -> bool:
+    """Whether a collection was made for an index: its spec says so, or, before that is stored, the vectors' name."""
+    vectors = config.params.vectors
+    named = isinstance(vectors, dict) and any(SPACE.fullmatch(name) for name in vectors)
+    return METADATA_KEY in (config.metadata or {}) or named

@@ -19,7 +19,7 @@ from lookalike.index.filters import Filters
 from lookalike.index.operations import MAX_POINTS, OPERATIONS, Asked
 from lookalike.index.record import StoredFrame
 
-ASK_S = 10.0  # for an answer to whether a service is there
+ASK_S, CONNECT_S = 10.0, 2.0  # for an answer to whether a service is there, and for a connection
 
 
 class ServiceEngine(Asked):
@@ -75,7 +75,7 @@ class ServiceEngine(Asked):
 def ask_who(url: str) -> dict[str, Any] | None:
     """What a Lookalike service at this URL says of itself; None if there is none."""
     try:
-        about = httpx.get(f"{url}/readyz", timeout=ASK_S).json()
+        about = httpx.get(f"{url}/readyz", timeout=httpx.Timeout(ASK_S, connect=CONNECT_S)).json()
     except (httpx.HTTPError, ValueError):
         return None
     return about if isinstance(about, dict) and "space" in about else None

@@ -20,7 +20,7 @@ from lookalike.index.server import ServerEngine
 from lookalike.region import Region
 from lookalike.search_fields import SearchOptions
 from tests.index.circle import SPEC, at, frame, write_circle_encoder
-from tests.index.real_qdrant import IMAGE, real_qdrant, why_none
+from tests.index.real_qdrant import IMAGE, own_collection, real_qdrant, why_none
 from tests.serving.running import ROOT, bentoml_env, served
 
 pytestmark = [
@@ -50,8 +50,8 @@ def emptied(location) -> FrameIndex:
 
 @pytest.fixture(scope="module")
 def qdrant():
-    with real_qdrant() as url:
-        yield f"{url}/frames"
+    with real_qdrant() as url, own_collection(url) as collection:
+        yield collection
 
 
 @pytest.fixture(params=["embedded", "server", "service"] + ([] if why_none() else ["qdrant"]))
