@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from starlette.datastructures import State
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving.http.errors import ApiError
+from serving.http.limits import RETRY_AFTER_S
 from serving.http.responses import json_answer
 from serving.inference.pipeline import Pipeline
 
@@ -19,5 +22,15 @@ class Readiness:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != "/readyz":
             return await self._app(scope, receive, send)
-        pipeline: Pipeline = self._state.pipeline
-        await json_answer(pipeline.about(), {})(scope, receive, send)
+        await _readiness(self._state.pipeline)(scope, receive, send)
+
+
+def _readiness(pipeline: Pipeline) -> Response:
+    """200 and what runs; 503 and the same, with the reason, while the server of the index does not answer."""
+    try:
+        if pipeline.health:
+            pipeline.health.check()
+    except ApiError as error:
+        content = pipeline.about() | {"error": {"type": error.kind, "message": str(error)}}
+        return JSONResponse(content, error.status, {"Retry-After": str(RETRY_AFTER_S)})
+    return json_answer(pipeline.about(), {})

@@ -64,12 +64,9 @@ class Settings:
         return settings
 
     def check(self) -> None:
-        """Raises: IndexStoreError if several workers would open one embedded index, or if another would be written."""
-        if self.writable and not self.embedded:
-            raise IndexStoreError(
-                f"{self.index or 'no index'}: a writable service needs the folder of an embedded index;"
-                " frames go to a Qdrant server by its own URL"
-            )
+        """Raises: IndexStoreError if several workers would open one embedded index, or if there is none to write."""
+        if self.writable and self.index is None:
+            raise IndexStoreError("a writable service needs an index: a folder, or the URL of a Qdrant server")
         if self.workers > 1 and self.embedded:
             raise IndexStoreError(
                 f"{self.index}: an embedded index belongs to one process, got {self.workers} workers;"

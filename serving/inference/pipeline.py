@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.encoder import MAX_BATCH, Encoder
-from lookalike.errors import FootageError, ImageError, IndexStoreError, QueryError
+from lookalike.errors import FootageError, ImageError, IndexStoreError, IndexUnavailable, QueryError
 from lookalike.index import FrameIndex, Hit, open_index
 from lookalike.index.ask import EmbeddedRequest, QueryExample
 from lookalike.index.engine import Engine
@@ -35,6 +35,7 @@ from serving.http.limits import (
     SEARCH_THREADS,
 )
 from serving.inference.batching import Batcher, Decode, RunFailed
+from serving.inference.index_health import IndexHealth, unavailable
 from serving.inference.metrics import BATCH_IMAGES, ENCODER, IMAGES, RUN_SECONDS
 from serving.settings import Settings
 
@@ -54,6 +55,7 @@ class Pipeline:
         self.held = Budget(MAX_HELD_BYTES)
         self._pixels_held = Budget(MAX_HELD_PIXELS, "too many large images are on their way")
         self._encoder, self._index = encoder, index
+        self.health: IndexHealth | None = None  # of an index that has a server
         self._decoders = ThreadPoolExecutor(DECODE_THREADS + 1, "decode")  # one of them runs the encoder
         self._searchers = ThreadPoolExecutor(SEARCH_THREADS, "search")
         self._writer = ThreadPoolExecutor(1, "write")  # one after the other
@@ -137,8 +139,7 @@ class Pipeline:
 
     async def write(self, change: Callable[[Engine], T]) -> T:
         """The same for what changes the index, one at a time."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._writer, _answered, partial(change, self.engine))
+        return await self._ask(partial(change, self.engine), self._writer)
 
     @property
     def index(self) -> FrameIndex:
@@ -152,6 +153,8 @@ class Pipeline:
         return await asyncio.get_running_loop().run_in_executor(self._decoders, work, *arguments)
 
     def close(self) -> None:
+        if self.health:
+            self.health.close()
         self._decoders.shutdown()
         self._searchers.shutdown()
         self._writer.shutdown()
@@ -176,9 +179,12 @@ class Pipeline:
         with RUN_SECONDS.time():
             return self._encoder.embed(pixels)
 
-    async def _ask(self, question: Callable[[], T]) -> T:
+    async def _ask(self, question: Callable[[], T], threads: ThreadPoolExecutor | None = None) -> T:
         """Put a question to the index, in a thread: an answer takes milliseconds, or a network round trip."""
-        return await asyncio.get_running_loop().run_in_executor(self._searchers, _answered, question)
+        if self.health:
+            self.health.check()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(threads or self._searchers, _answered, question, self.health)
 
 
 def _cost(uploads: Sequence[Upload]) -> int:
@@ -213,6 +219,8 @@ def pixels_of(data: bytes, region: Region | None, side_px: int, name: str) -> np
 def _known(look_up: Callable[[str], T], frame_id: str) -> T:
     try:
         return look_up(frame_id)
+    except IndexUnavailable:
+        raise
     except IndexStoreError as error:
         raise ApiError(404, "not_found", str(error)) from error
 
@@ -224,11 +232,16 @@ def _hits(index: FrameIndex, asked: EmbeddedRequest) -> list[Hit]:
         raise ApiError(400, "bad_request", str(error)) from error
 
 
-def _answered(question: Callable[[], T]) -> T:
+def _answered(question: Callable[[], T], health: IndexHealth | None) -> T:
     try:
         return question()
     except ApiError:
         raise
+    except IndexUnavailable as error:
+        logger.error("%s", error)
+        if health:
+            health.suspect()
+        raise unavailable() from error
     except BaseException as error:  # a panic in the embedded engine is no Exception, and this thread no place to stop
         logger.exception("the index did not answer")
         raise ApiError(503, "index_failed", f"the index did not answer ({type(error).__name__})") from error
@@ -256,5 +269,8 @@ async def open_pipeline(settings: Settings) -> AsyncIterator[Pipeline]:
         closing(index) if index else nullcontext(),
         closing(Pipeline(encoder, index, writable=writable)) as pipeline,
     ):
+        if index and not settings.embedded:
+            pipeline.health = IndexHealth(index.engine)
+            pipeline.health.start()
         logger.info("encoder %s on %s, index %s", encoder.spec.space, encoder.provider, settings.index)
         yield pipeline
