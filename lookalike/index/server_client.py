@@ -45,7 +45,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 class Waits:
     """Seconds. connect_s: until a connection stands. answer_s: for the answer to a question, at each node.
 
-    retry_s: how long an ingest goes on asking a server that does not answer.
+    retry_s: how long an ingest keeps asking a server that does not answer.
     """
 
     connect_s: float = 2.0
@@ -134,7 +134,7 @@ class Patience:
         with self._lock:
             since, self._down_since = self._down_since, None
         if since is not None:
-            self._on_wait(f"the Qdrant server answers again after {self._now() - since:.0f} s; going on")
+            self._on_wait(f"the Qdrant server answers again after {self._now() - since:.0f} s; continuing")
 
 
 class ServerClient:
@@ -164,7 +164,7 @@ class ServerClient:
         raise AssertionError("there is no node")
 
     def end_patience(self) -> None:
-        """From now on failures are raised at once: whoever closes an index does not wait for its server."""
+        """From now on failures are raised at once: closing an index does not wait for its server."""
         if self._patience:
             self._patience.end()
 

@@ -20,7 +20,7 @@ OVERSAMPLING = 4.0  # int8 alone finds .92 of the neighbours; with four times as
 
 @dataclass(frozen=True)
 class CollectionLimits:
-    """query: points of one answer. upsert: points of one request. None is no limit.
+    """query: points of one answer. upsert: points of one request. None: no limit.
 
     oversampling: at most. exact: whether points may be counted one by one.
     """
