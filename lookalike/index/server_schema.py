@@ -101,9 +101,12 @@ def _replicate(client: QdrantClient, frames: str, ledger: str, copies: int) -> N
     alive = {int(node) for node in cluster.peers} - dead
     load = {node: sum(node in nodes for nodes in held.values()) for node in alive}
     for shard, nodes in sorted(held.items()):
-        free = sorted(alive - nodes, key=lambda node: (load[node], node))
-        for node in free[: max(copies - len(nodes), 0)] if active.get(shard) else []:
-            copy = models.ReplicateShard(shard_id=shard, from_peer_id=min(active[shard]), to_peer_id=node)
+        if shard not in active:
+            continue  # all that have it are lost; when they are back, the next opening sees to it
+        source = min(active[shard])
+        free = sorted(alive - nodes, key=lambda node: (load[node], node < source, node))  # round the circle of nodes
+        for node in free[: max(copies - len(nodes), 0)]:
+            copy = models.ReplicateShard(shard_id=shard, from_peer_id=source, to_peer_id=node)
             with _unless_under_way():
                 client.cluster_collection_update(ledger, models.ReplicateShardOperation(replicate_shard=copy))
             load[node] += 1

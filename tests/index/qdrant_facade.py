@@ -18,7 +18,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -343,7 +343,8 @@ def _node(behind: Facade, number: int) -> Iterator[str]:
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # who asked has not waited for it
+                self.wfile.write(body)
 
         do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = respond  # noqa: N815 - the names that http.server calls
 

@@ -62,9 +62,9 @@ def keys(condition: dict[str, Any]) -> Iterator[str]:
     for clause in ("must", "should", "must_not"):
         for inner in condition.get(clause) or []:
             yield from keys(inner)
-    if "key" in condition:
+    if condition.get("key"):
         yield condition["key"]
-    if "is_empty" in condition:
+    if condition.get("is_empty"):
         yield condition["is_empty"]["key"]
 
 

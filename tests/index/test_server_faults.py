@@ -35,6 +35,7 @@ pytestmark = [
     pytest.mark.trust,
     pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning"),
     pytest.mark.filterwarnings("ignore:Local mode performs exact:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection:UserWarning"),  # of the owner
 ]
 QUERY = at(0)[0]
 RECORD = SourceRecord("a", "all", "gate/a.mp4", 1, 1)
