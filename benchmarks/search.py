@@ -36,7 +36,7 @@ from lookalike.footage import Frame
 from lookalike.index import Filters, FrameIndex, open_index
 from lookalike.index.engine import Engine
 from lookalike.index.live import LiveEngine
-from lookalike.ingest import BATCH, FLUSH_EVERY
+from lookalike.ingest.settings import USUAL as USUAL_SETTINGS
 from lookalike.parts import FRAME, Part, Weights, join, weigh
 from lookalike.search_fields import SearchOptions
 from training.train import pick_device
@@ -44,6 +44,7 @@ from training.train import pick_device
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
+BATCH, FLUSH_EVERY = USUAL_SETTINGS.batch_frames, USUAL_SETTINGS.flush_batches
 DIM, CAMERAS, CLIP, FPS, TOP = 256, 50, 400, 2, 10
 SPEC = EncoderSpec(name="made", input_px=2, dim=DIM, weights_sha256="a" * 64, steps=0, frames=0)
 BEGAN = datetime(2026, 1, 5, tzinfo=UTC)

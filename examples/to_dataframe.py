@@ -9,22 +9,25 @@ The table is Arrow's, which Lookalike needs anyway: `table.to_pandas()` makes a 
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from lookalike import Encoder, find_sources
-from lookalike.embed import Job, embed_rows
+from lookalike.ingest.settings import IngestSettings
+from lookalike.ingest.to_file import embed_rows
 from lookalike.sampling import Sampling
 
 
 def embed_folder(folder: str, encoder: Encoder, fps: float | None = 1.0) -> pa.Table:
     """Columns: id, source, camera, time_s (s), embedding (D float32). fps: frames of each second; None for all."""
     sampling = Sampling(fps, regions=None)  # whole frames, not what moves in them
-    rows = embed_rows(find_sources([folder]), Job(encoder, sampling))
+    rows: list[dict[str, Any]] = []
+    embed_rows(find_sources([folder]), encoder, rows.append, IngestSettings(sampling))
     embedding = pa.list_(pa.float32(), encoder.spec.dim)
     text = [(name, pa.string()) for name in ("id", "source", "camera")]
-    return pa.Table.from_pylist(list(rows), pa.schema([*text, ("time_s", pa.float64()), ("embedding", embedding)]))
+    return pa.Table.from_pylist(rows, pa.schema([*text, ("time_s", pa.float64()), ("embedding", embedding)]))
 
 
 def vectors(table: pa.Table) -> np.ndarray:

@@ -34,7 +34,7 @@ COVERED = (
     "lookalike/cli/evaluate.py",
     "lookalike/cli/train.py",
     "lookalike/console.py",
-    "lookalike/prefetch.py",
+    "lookalike/ingest/*.py",
     "lookalike/progress.py",
     "lookalike/report/*.html",
     "lookalike/report/*.py",

@@ -15,7 +15,7 @@ from lookalike.cli.flags import IndexAt, RunOn, app, fail
 from lookalike.cli.stand_ins import VARIABLES, fill_in
 
 if TYPE_CHECKING:
-    from lookalike.reindex import Outcome
+    from lookalike.ingest.reindex import Outcome
 
 
 def _fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -61,7 +61,7 @@ def reindex(
         elif encoder:
             from lookalike.console import footage_bar
             from lookalike.encoder import Encoder
-            from lookalike.reindex import reindex
+            from lookalike.ingest.reindex import reindex
 
             outcome = reindex(location, Encoder(encoder, device), partial(footage_bar, "reindexing"), without_missing)
             print_data(json.dumps({"index": index} | outcome.to_dict()))

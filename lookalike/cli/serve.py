@@ -91,6 +91,6 @@ def demo(
     """Do all of it once: pretrain, export, index, serve, search, evaluate; and write a report to look at."""
     for module in ("torch", "bentoml"):  # before footage is rendered
         require(module)
-    from lookalike.demo.tour import run_demo
+    from lookalike.demo.pipeline import run_demo
 
     run_demo(sources, out, steps)

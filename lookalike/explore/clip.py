@@ -13,8 +13,8 @@ from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.explore.borders import Watch
 from lookalike.footage import Ended, Frame, Source, find_sources, read_source
-from lookalike.ingest import BATCH, QUEUE_FRAMES
-from lookalike.prefetch import prefetch
+from lookalike.ingest.prefetch import prefetch
+from lookalike.ingest.settings import USUAL
 from lookalike.sampling import Sampling
 
 View = Callable[[np.ndarray], np.ndarray]  # uint8 (H, W, 3) -> uint8 (H', W', 3)
@@ -74,7 +74,7 @@ def _embed(
     times_s: list[float] = []
     embedded: list[list[np.ndarray]] = [[] for _ in range(2 * len(views))]
     ended: list[Ended] = []
-    items = prefetch(_small(source, sampling, views, encoder.spec.input_px, look), QUEUE_FRAMES)
+    items = prefetch(_small(source, sampling, views, encoder.spec.input_px, look), USUAL.queue_frames)
     for batch in _batches(_until_end(items, source, ended)):
         times_s += [time_s for time_s, _ in batch]
         seen = np.stack([small for _, small in batch])  # (N, views, S, S, 3)
@@ -113,5 +113,5 @@ def _until_end(items: Iterable[_Small | Ended], source: Source, ended: list[Ende
 
 
 def _batches(items: Iterator[_Small]) -> Iterator[list[_Small]]:
-    while batch := list(itertools.islice(items, BATCH)):
+    while batch := list(itertools.islice(items, USUAL.batch_frames)):
         yield batch

@@ -31,10 +31,10 @@ SCRIPT = """
 import itertools, signal, sys
 from contextlib import contextmanager
 from pathlib import Path
-from lookalike import ingest
 from lookalike.encoder import Encoder
 from lookalike.index.folder import FolderLocation
-from lookalike.reindex import reindex
+from lookalike.ingest.reindex import reindex
+from lookalike.ingest.settings import IngestSettings
 
 number = itertools.count(1)
 
@@ -47,8 +47,8 @@ def told(frames):
 def bar(sources):
     yield told
 
-ingest.BATCH, ingest.FLUSH_EVERY = 8, 1
-reindex(FolderLocation(Path(sys.argv[2])), Encoder(sys.argv[1], "cpu", threads=1), bar)
+settings = IngestSettings(batch_frames=8, flush_batches=1)
+reindex(FolderLocation(Path(sys.argv[2])), Encoder(sys.argv[1], "cpu", threads=1), bar, settings=settings)
 """
 
 

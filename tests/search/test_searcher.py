@@ -16,9 +16,9 @@ from lookalike.errors import FootageError, IndexStoreError, QueryError
 from lookalike.footage import find_sources, read_frames
 from lookalike.index import FrameIndex, open_index
 from lookalike.index.ask import QueryExample, combine
-from lookalike.ingest import index_footage
+from lookalike.ingest.index import index_footage
+from lookalike.ingest.settings import WHOLE_FRAMES
 from lookalike.region import Region
-from lookalike.sampling import ALL
 from lookalike.search import Example, Searcher
 from tests.clips import noise, write_clip
 from tests.index.circle import at
@@ -42,7 +42,7 @@ def clip(tmp_path: Path) -> Path:
 @pytest.fixture
 def index(tmp_path: Path, encoder: Encoder, clip: Path):
     with open_index(tmp_path / "index", SPEC, create=True) as opened:
-        index_footage(find_sources([clip]), encoder, opened, ALL, lambda frames: None)
+        index_footage(find_sources([clip]), encoder, opened, WHOLE_FRAMES)
         yield opened
 
 

@@ -104,7 +104,7 @@ def _fault_of_texts(row: dict[str, Any]) -> str | None:
         if not text:
             return f"{name} is {'null' if text is None else 'empty'}"
         if len(text) > LONGEST_TEXT or "\0" in text:
-            return f"{name} is no name: {text[:50]!r}"
+            return f"{name} is not a name: {text[:50]!r}"
     return None
 
 

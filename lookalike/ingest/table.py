@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from lookalike.contract import EncoderSpec
 from lookalike.errors import FootageError, SpaceMismatch
 from lookalike.footage import Frame
+from lookalike.ingest.table_check import check_columns, check_texts, embeddings_of, fault_of, values, with_short_texts
 from lookalike.region import Region
-from lookalike.table_check import check_columns, check_texts, embeddings_of, fault_of, values, with_short_texts
 
 SPEC = b"lookalike"  # the key of the encoder's spec in the file's metadata
 NO_PICTURE = np.empty((0, 0, 3), np.uint8)
@@ -92,7 +92,7 @@ def checked(table: pa.Table, dim: int, first: int = 0) -> Rows:
 def read_tables(path: Path, spec: EncoderSpec) -> Iterator[pa.Table]:
     """The rows of a Parquet file that `lookalike embed` wrote, a part at a time; what they hold is not checked.
 
-    Raises: FootageError if it is none, or has other columns; SpaceMismatch if another encoder made it.
+    Raises: FootageError if it is not one, or has other columns; SpaceMismatch if another encoder made it.
     """
     try:
         with pq.ParquetFile(path) as file:

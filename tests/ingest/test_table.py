@@ -15,10 +15,11 @@ import pytest
 from lookalike.errors import FootageError
 from lookalike.footage import Frame, find_sources
 from lookalike.index import open_index
-from lookalike.ingest import import_frames, index_footage
-from lookalike.sampling import ALL
+from lookalike.ingest.import_table import import_frames
+from lookalike.ingest.index import index_footage
+from lookalike.ingest.settings import WHOLE_FRAMES
+from lookalike.ingest.table import NO_PICTURE, schema, to_table
 from lookalike.search_fields import SearchOptions
-from lookalike.table import NO_PICTURE, schema, to_table
 from tests.clips import write_clip
 from tests.e2e.conftest import run_verb
 from tests.tiny import SPEC
@@ -55,8 +56,8 @@ UNIT = [1.0] + [0.0] * (SPEC.dim - 1)
 BAD_VALUES = [
     *((name, None, f"{name} is null") for name in ("source", "camera", "source_id")),
     *((name, "", f"{name} is empty") for name in ("source", "camera", "source_id")),
-    ("source", "a\0b", "source is no name"),
-    ("camera", "x" * 5000, "camera is no name"),
+    ("source", "a\0b", "source is not a name"),
+    ("camera", "x" * 5000, "camera is not a name"),
     ("time_s", None, "time_s is null"),
     ("time_s", -1.0, "time_s is -1"),
     ("time_s", float("nan"), "time_s is nan"),
@@ -175,7 +176,7 @@ def test_what_a_table_names_is_marked_until_it_is_indexed_here(tmp_path, tiny, i
     (frame, *_) = index.frames()
     with pytest.raises(FootageError, match="named over HTTP or by an imported table, so not opened"):
         index.place(frame.id)
-    index_footage(find_sources([clip]), tiny, index, ALL, done)
+    index_footage(find_sources([clip]), tiny, index, WHOLE_FRAMES, done)
     assert [(one.source, one.camera, one.remote) for one in index.frames()] == [(str(clip), "gate", False)] * 6
 
 
@@ -211,4 +212,4 @@ def test_a_long_text_that_many_rows_have_is_held_once(tmp_path, index):
     pq.write_table(many.set_column(1, "camera", cameras), path)
     summary = import_frames(path, index, done)
     assert (summary.refused, index.count()) == (len(many), 0)
-    assert "camera is no name: 'aaaa" in summary.skipped[0].reason
+    assert "camera is not a name: 'aaaa" in summary.skipped[0].reason

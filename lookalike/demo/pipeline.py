@@ -30,7 +30,7 @@ TRAIN_FPS, INDEX_FPS = 4, 2
 
 
 @dataclass
-class Tour:
+class Pipeline:
     """What the stages so far have produced. seconds: by stage."""
 
     out: Path
@@ -55,25 +55,33 @@ def run_demo(sources: Sequence[str], out: Path, steps: int) -> None:
     Raises: LookalikeError if `out` holds something else, or if a stage fails.
     """
     _prepare(out)
-    tour = Tour(out, list(sources), _events_in(sources))
+    pipeline = Pipeline(out, list(sources), _events_in(sources))
     if not sources:
-        with _stage(tour, "render"):
-            _render(tour)
-    with _stage(tour, "pretrain"):
+        with _stage(pipeline, "render"):
+            _render(pipeline)
+    with _stage(pipeline, "pretrain"):
         arguments = ["--out", str(out / "run"), "--fps", str(TRAIN_FPS), "--steps", str(steps)]
-        tour.results["pretrain"] = _verb(tour, "pretrain", *tour.sources, *arguments)
-    with _stage(tour, "export"):
-        tour.results["export"] = _verb(tour, "export", str(out / "run"), "--out", str(tour.encoder))
-    at_index = ["--encoder", str(tour.encoder), "--index", str(tour.index)]
-    with _stage(tour, "index"):
-        tour.results["index"] = _verb(tour, "index", *tour.sources, *at_index, "--fps", str(INDEX_FPS))
-    with _stage(tour, "serve and search"):
-        tour.results["service"], found = ask_service(tour.sources, out / "queries", at_index, INDEX_FPS)
-    with _stage(tour, "evaluate"):
-        labelled = ["--events", str(tour.events)] if tour.events else []
-        arguments = [str(tour.encoder), "--footage", *tour.sources, "--fps", str(INDEX_FPS), *labelled, "--json"]
-        tour.results["evaluate"] = _verb(tour, "evaluate", *arguments)
-    _finish(tour, found)
+        pipeline.results["pretrain"] = _verb(pipeline, "pretrain", *pipeline.sources, *arguments)
+    with _stage(pipeline, "export"):
+        pipeline.results["export"] = _verb(pipeline, "export", str(out / "run"), "--out", str(pipeline.encoder))
+    at_index = ["--encoder", str(pipeline.encoder), "--index", str(pipeline.index)]
+    with _stage(pipeline, "index"):
+        pipeline.results["index"] = _verb(pipeline, "index", *pipeline.sources, *at_index, "--fps", str(INDEX_FPS))
+    with _stage(pipeline, "serve and search"):
+        pipeline.results["service"], found = ask_service(pipeline.sources, out / "queries", at_index, INDEX_FPS)
+    with _stage(pipeline, "evaluate"):
+        labelled = ["--events", str(pipeline.events)] if pipeline.events else []
+        arguments = [
+            str(pipeline.encoder),
+            "--footage",
+            *pipeline.sources,
+            "--fps",
+            str(INDEX_FPS),
+            *labelled,
+            "--json",
+        ]
+        pipeline.results["evaluate"] = _verb(pipeline, "evaluate", *arguments)
+    _finish(pipeline, found)
 
 
 def _prepare(out: Path) -> None:
@@ -91,28 +99,28 @@ def _events_in(sources: Sequence[str]) -> Path | None:
     return next((path for source in sources if (path := Path(source) / "events.csv").is_file()), None)
 
 
-def _render(tour: Tour) -> None:
-    footage = tour.out / "footage"
+def _render(pipeline: Pipeline) -> None:
+    footage = pipeline.out / "footage"
     with step_bar("rendering four cameras", 100) as update:
         render_scenes(footage, on_progress=lambda done, total: update(100 * done // total, ""))
-    tour.sources, tour.events = [str(footage)], footage / "events.csv"
+    pipeline.sources, pipeline.events = [str(footage)], footage / "events.csv"
 
 
 @contextmanager
-def _stage(tour: Tour, name: str) -> Iterator[None]:
+def _stage(pipeline: Pipeline, name: str) -> Iterator[None]:
     started = time.perf_counter()
     yield
-    tour.seconds[name] = round(time.perf_counter() - started, 1)
-    say(f"{name}: {tour.seconds[name]:.1f} s")
+    pipeline.seconds[name] = round(time.perf_counter() - started, 1)
+    say(f"{name}: {pipeline.seconds[name]:.1f} s")
 
 
-def _verb(tour: Tour, *arguments: str) -> dict[str, Any]:
+def _verb(pipeline: Pipeline, *arguments: str) -> dict[str, Any]:
     """Run `lookalike ...` in a process of its own and read the JSON line that it prints.
 
     Raises: LookalikeError if it fails; the process itself prints why.
     """
     shown = shlex.join(["lookalike", *arguments])
-    tour.commands.append(shown)
+    pipeline.commands.append(shown)
     say("")
     say(f"$ {shown}")
     process = subprocess.run(
@@ -123,38 +131,38 @@ def _verb(tour: Tour, *arguments: str) -> dict[str, Any]:
     return json.loads(process.stdout.splitlines()[-1])
 
 
-def _finish(tour: Tour, found: list[dict[str, Any]]) -> None:
-    seconds = tour.seconds | {"total": round(sum(tour.seconds.values()), 1)}
+def _finish(pipeline: Pipeline, found: list[dict[str, Any]]) -> None:
+    seconds = pipeline.seconds | {"total": round(sum(pipeline.seconds.values()), 1)}
     results = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"cpus": os.cpu_count(), "processor": platform.machine(), "python": platform.python_version()},
-        "sources": tour.sources,
+        "sources": pipeline.sources,
         "seconds": seconds,
-        "frames_trained": tour.results["pretrain"]["frames"],
-        "frames_indexed": tour.results["index"]["frames"],
-        "skipped": tour.results["index"]["skipped"],
-        "parity": tour.results["export"]["parity"],
-        "space": tour.results["export"]["space"],
-        "training": tour.results["pretrain"],
-        "service": tour.results["service"],
-        "retrieval": tour.results["evaluate"],
+        "frames_trained": pipeline.results["pretrain"]["frames"],
+        "frames_indexed": pipeline.results["index"]["frames"],
+        "skipped": pipeline.results["index"]["skipped"],
+        "parity": pipeline.results["export"]["parity"],
+        "space": pipeline.results["export"]["space"],
+        "training": pipeline.results["pretrain"],
+        "service": pipeline.results["service"],
+        "retrieval": pipeline.results["evaluate"],
         "searches": found,
     }
-    (tour.out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    go_on = _go_on(tour, found)
-    write_summary(results, tour.out, go_on, rendered=(tour.out / "footage").exists())
+    (pipeline.out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    go_on = _go_on(pipeline, found)
+    write_summary(results, pipeline.out, go_on, rendered=(pipeline.out / "footage").exists())
     tables = [line for table in side_by_side(results) for line in ["", *table_lines(table)]]
     for line in [*tables, "", *results["retrieval"]["verdict"].splitlines(), ""]:
         say(line)
-    say(f"{seconds['total']:.0f} s in total. The report: {tour.out / 'report.html'}. Next:")
+    say(f"{seconds['total']:.0f} s in total. The report: {pipeline.out / 'report.html'}. Next:")
     for command in go_on:
         say(f"  {command}")
 
 
-def _go_on(tour: Tour, found: list[dict[str, Any]]) -> list[str]:
+def _go_on(pipeline: Pipeline, found: list[dict[str, Any]]) -> list[str]:
     """Commands that work as printed, in the folder where the demo was started."""
     lookalike = os.path.relpath(Path(sys.executable).with_name("lookalike")) if _in_venv() else "lookalike"
-    at_index = f"--encoder {tour.encoder} --index {tour.index}"
+    at_index = f"--encoder {pipeline.encoder} --index {pipeline.index}"
     return [
         f"{lookalike} search {found[0]['query']} {at_index}",
         f"{lookalike} serve {at_index}   # then open http://127.0.0.1:3000/ui",
