@@ -118,3 +118,17 @@ def test_a_track_that_begins_on_the_way_takes_no_frame(tmp_path: Path) -> None:
     assert list(breaks(path, "flv")) == []
     read = read_numbered(path)
     assert (read.numbers, read.ended.reason) == (list(range(FRAMES)), None)
+
+
+@pytest.mark.parametrize("filling", [bytes(1), b"\xff", b"\0\xff"], ids=["zeros", "erased flash", "both"])
+def test_unused_room_is_allowed_alike_in_mpeg_ts_and_at_the_end_of_other_formats(
+    tmp_path: Path, filling: bytes
+) -> None:
+    stream = write(tmp_path / "a.ts", "libx264", {})
+    data = stream.read_bytes()
+    middle = len(data) // 2 // 188 * 188
+    stream.write_bytes(data[:middle] + 500 * filling + data[middle:])
+    assert read_numbered(stream).ended.reason is None
+    film = write(tmp_path / "a.avi", "mpeg4", {})
+    film.write_bytes(film.read_bytes() + 500 * filling)
+    assert list(breaks(film, "avi")) == []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lookalike.footage import Ended, find_sources, frame_at, read_source
+from lookalike.footage import Ended, demux, find_sources, frame_at, read_source
 from lookalike.footage.container import open_video
 from lookalike.footage.decode import video_stream
 from tests.conftest import TEST_SEED
@@ -58,6 +59,27 @@ def test_fragments_that_begin_anew_are_not_decoded_in_a_thread_for_each_frame(tm
     for path, threads in ((one, "AUTO"), (write(tmp_path / "whole.mp4", range(30)), "AUTO"), (both, "SLICE")):
         with open_video(str(path)) as container:
             assert video_stream(container).thread_type.name == threads, path
+
+
+def test_fragments_are_walked_once_for_each_state_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decoder and the demuxer both ask whether their times restart."""
+    walks: list[Path] = []
+    fragment_times = demux._fragment_times
+
+    def counted(path: Path) -> Iterator[list[int]]:
+        walks.append(path)
+        return fragment_times(path)
+
+    monkeypatch.setattr(demux, "_fragment_times", counted)
+    fragmented = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    once = write(tmp_path / "a.mp4", range(30), muxer=fragmented).read_bytes()
+    path = tmp_path / "b.mp4"
+    for data, restarts in ((once, False), (once + once, True)):
+        path.write_bytes(data)
+        for _ in range(2):
+            with open_video(str(path)) as container:
+                assert demux.begins_anew(container) is restarts
+    assert walks == [path, path]
 
 
 def test_that_recordings_were_joined_is_told_of_nut(tmp_path: Path) -> None:
