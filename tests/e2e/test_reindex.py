@@ -122,7 +122,7 @@ def test_a_service_answers_all_the_time_while_the_index_changes_over(
         assert refused.returncode == 0, refused.stderr  # nobody has the one before open any more
     back = run_verb("reindex", "--back", "--index", index)
     assert (back.returncode, back.stdout) == (1, "")
-    assert "holds no generation to go back to" in back.stderr
+    assert "has no previous generation" in back.stderr
 
 
 def test_a_kill_in_the_middle_leaves_what_was_and_the_next_run_completes_it(

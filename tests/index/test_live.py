@@ -203,7 +203,7 @@ def test_a_shard_whose_process_has_ended_is_an_error_and_no_hang(tmp_path: Path)
     index = filled(tmp_path)
     live(index)._shard._process.kill()
     for ask in (index.count, lambda: index.add(LATER, at(*range(100))), lambda: index.search(at(0)[0])):
-        with pytest.raises(IndexStoreError, match="the process that has it open has ended; start the service again"):
+        with pytest.raises(IndexStoreError, match="the process that had it open has ended; start the service again"):
             ask()
     index.close()
 

@@ -185,7 +185,7 @@ def test_nothing_is_written_outside_nor_beside_what_the_manifest_names(small, tm
     manifest = json.loads(whole[MANIFEST])
     manifest["members"]["../../escaped"] = "0" * 64
     write(archive, {MANIFEST: json.dumps(manifest).encode(), "../../escaped": b"x"})
-    assert "'../../escaped' is no part of an index" in refusal(archive, tmp_path / "again")
+    assert "'../../escaped' does not belong to an index" in refusal(archive, tmp_path / "again")
     assert not (tmp_path / "escaped").exists()
 
 
@@ -194,7 +194,7 @@ def test_what_is_no_snapshot_is_refused(tmp_path, content):
     (tmp_path / "index.tar").write_bytes(content)
     assert refusal(tmp_path / "index.tar", tmp_path / "again").startswith(f"{tmp_path / 'index.tar'}: ")
     write(tmp_path / "index.tar", {"holiday.jpg": b"x"})
-    assert "no snapshot of an index" in refusal(tmp_path / "index.tar", tmp_path / "again")
+    assert "not a snapshot of an index" in refusal(tmp_path / "index.tar", tmp_path / "again")
     assert "missing.tar: cannot restore (No such file" in refusal(tmp_path / "missing.tar", tmp_path / "again")
 
 
