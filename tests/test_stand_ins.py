@@ -90,8 +90,8 @@ def test_the_encoder_that_stands_in_is_used(
     ("written", "said"),
     [
         ('encodr = "e.onnx"', "unknown key 'encodr', expected encoder or index"),
-        ("index = 3", "index is '3', expected text that is not empty"),
-        ('index = ""', "index is '', expected text that is not empty"),
+        ("index = 3", "index is '3', expected a text that is not empty"),
+        ('index = ""', "index is '', expected a text that is not empty"),
         ("[stats]\nindex = 'file'", "unknown key 'stats', expected encoder or index"),
         ("index = file", "cannot be read ("),
         ('index = "a\nb"', "cannot be read ("),

@@ -162,7 +162,7 @@ def test_a_reindex_that_is_not_complete_says_what_is_missing_and_exits_with_1(
     assert refused.returncode == 1
     assert not json.loads(refused.stdout)["switched"]
     assert f"missing: {recordings / '2.mp4'}: no such file" in refused.stderr
-    assert "not changed over; bring back what is missing" in refused.stderr
+    assert "not switched; restore the missing sources" in refused.stderr
     assert run_verb("reindex", "--encoder", new_encoder, "--index", index, "--without-missing").returncode == 0
     with open_index(index, NEW_SPEC) as new:
         assert new.count() == (CLIPS - 1) * FRAMES

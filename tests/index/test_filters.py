@@ -36,7 +36,7 @@ def test_a_bound_is_seconds_or_a_date(text, expected):
 
 @pytest.mark.parametrize("text", ["", "yesterday", "12:30", "5 s", "2026-13-05", "2026-01-05T25:00:00"])
 def test_an_invalid_time_names_the_forms_that_are_expected(text):
-    with pytest.raises(ValueError, match=f"^invalid time {text!r}: expected seconds such as 12.5 or a date such as 2026"):
+    with pytest.raises(ValueError, match=f"^invalid time {text!r}: expected seconds such as 12.5 or a date"):
         parse_bound(text, UTC)
 
 

@@ -95,7 +95,7 @@ def test_an_encoder_without_parts_takes_no_weights(service: httpx.Client, footag
         by_id = service.post("/search", json={"id": footage[0].frame.id, name: 0.5})
         by_image = service.post("/search", files={"image": b"not looked at"}, data={name: "0.5"})
         for answer in (by_id, by_image):
-            said = f"cannot weight {name}: got 0.5 for an encoder with no parts, expected an encoder with the part {name}"
+            said = f"cannot weight {name}: got 0.5 for an encoder with no parts, expected an encoder with the part"
             assert refused(answer, 400).startswith(said)
     assert refused(service.post("/search", json={"id": footage[0].frame.id, "colour": "red"}), 400) == (
         "invalid colour: got 'red', expected a number"
