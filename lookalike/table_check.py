@@ -27,14 +27,14 @@ TEXTS = ("source", "camera", "source_id")
 UNREADABLE = object()  # a value that Python cannot hold: text that is not UTF-8, a date beyond the year 9999
 
 
-def check_columns(found: pa.Schema, expected: pa.Schema, where: str) -> None:
+def check_columns(stored: pa.Schema, expected: pa.Schema, where: str) -> None:
     """Check the columns of a table. Raises: FootageError if one is missing or of another type."""
     for field in expected:
-        count = len(found.get_all_field_indices(field.name))
+        count = len(stored.get_all_field_indices(field.name))
         if count != 1:
-            got = "is missing" if count == 0 else f"is there {count} times"
+            got = "is missing" if count == 0 else f"occurs {count} times"
             raise FootageError(f"{where}: column {field.name} {got}, expected {field.type}; embed it again")
-        if (got := found.field(field.name).type) != field.type:
+        if (got := stored.field(field.name).type) != field.type:
             raise FootageError(f"{where}: column {field.name} is {got}, expected {field.type}; embed it again")
 
 

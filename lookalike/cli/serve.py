@@ -92,6 +92,6 @@ def demo(
     """Run everything once: pretrain, export, index, serve, search, evaluate; and write a report."""
     for module in ("torch", "bentoml"):  # before footage is rendered
         require(module)
-    from lookalike.demo.tour import run_demo
+    from lookalike.demo.pipeline import run_demo
 
     run_demo(sources, out, steps)

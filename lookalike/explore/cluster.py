@@ -73,22 +73,22 @@ def cluster(index: FrameIndex, filters: Filters, clusters: int, each: int) -> li
             members[number].take(frame, float(row[number]))
         for member in members:
             member.near = nlargest(each * KEPT, member.near, key=lambda scored: scored.score)
-    members = sorted((one for one in members if one.frames), key=lambda one: -one.frames)
+    members = sorted((member for member in members if member.frames), key=lambda member: -member.frames)
     return [
         Cluster(
             number,
-            one.frames,
-            dict(one.cameras.most_common()),
-            one.times[0] if one.times else None,
-            one.times[-1] if one.times else None,
-            collapse(one.near)[:each],
+            member.frames,
+            dict(member.cameras.most_common()),
+            member.times[0] if member.times else None,
+            member.times[-1] if member.times else None,
+            collapse(member.near)[:each],
         )
-        for number, one in enumerate(members, start=1)
+        for number, member in enumerate(members, start=1)
     ]
 
 
 def _centres(index: FrameIndex, filters: Filters, clusters: int) -> np.ndarray:
-    """float32 (K, D), of length 1."""
+    """Find the cluster centres, float32 (K, D), of length 1."""
     try:
         from sklearn.cluster import MiniBatchKMeans
     except ImportError as error:

@@ -85,7 +85,7 @@ def unusualness(stored: Stored, sample: Stored, usual: float) -> np.ndarray:
 
 
 def _similarity_of_share(similar: np.ndarray, weights: np.ndarray, share: float) -> np.ndarray:
-    """Return the similarity that `share` of the weight has at least, (N,); 1 if there is none. Arguments: (N, M)."""
+    """Return the similarity that `share` of the weight has at least, (N,); 1 without any weight. Arguments: (N, M)."""
     order = np.argsort(-similar, axis=1)
     reached = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
     needed = share * reached[:, -1:]

@@ -1,7 +1,7 @@
 """MPEG-TS: find where packets of the pictures were lost, by their continuity counters.
 
 libavformat reports only some losses. Where recordings were joined, the counters jump too. There, those of the tables
-jump as well, and a key frame follows, so that a joint can be told from a loss.
+jump as well, and a key frame follows, so that a joint can be distinguished from a loss.
 Source: ISO/IEC 13818-1, 2.4.3.2 to 2.4.3.5 (packets, their counters, discontinuities); ETSI EN 300 468, 5.1.3 (PIDs).
 """
 

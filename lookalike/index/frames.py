@@ -176,7 +176,7 @@ class FrameIndex:
         return [frames[row] for row in rows], vectors[rows]
 
     def _stored_as(self, vector: np.ndarray) -> FrameMoment | None:
-        """Return the moment of the stored frame that a picture is a copy of; None if there is none. vector: (D,)."""
+        """Return the moment of the stored frame that a picture, (D,), is a copy of; None if it is not a copy."""
         question = Question(weigh(vector, self.spec.parts, self.spec.frame))
         nearest = self._nearest(question, 1, WHOLE, SAME_PICTURE) if question.length >= SMALLEST else []
         if not nearest:
