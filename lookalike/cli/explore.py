@@ -152,7 +152,7 @@ def _write(sheet: Sheet, path: Path, store: FrameIndex) -> None:
     may_open = store.read_here(sheet.sources)
     for source in sorted(sheet.sources - may_open):
         say(f"{source}: named {FROM_ELSEWHERE}, so not opened; index it on this machine to get its pictures")
-    with step_bar("cutting pictures", sheet.shots) as update:
+    with step_bar("reading pictures", sheet.shots) as update:
         write_sheet(sheet, path, may_open, update)
     shots = [shot for strip in sheet.strips for shot in strip.shots if shot.source in may_open]
     say(f"{path}: {len(shots)} pictures")

@@ -214,7 +214,7 @@ class ServerEngine:
             self._bulk = False
 
     def close(self) -> None:
-        """Finish uploads. The client stays open, for whoever created it."""
+        """Finish uploads. The client stays open for its owner."""
         try:
             self.optimize()
         finally:
