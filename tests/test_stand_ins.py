@@ -114,7 +114,7 @@ def test_a_folder_of_that_name_is_one_line_too(capfd: pytest.CaptureFixture[str]
     assert (code, line.startswith("lookalike: lookalike.toml: cannot be read (")) == (2, True)
 
 
-def test_what_excludes_an_encoder_is_not_disturbed_by_one_that_stands_in(
+def test_what_excludes_an_encoder_is_not_changed_by_a_default(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOOKALIKE_ENCODER", "e.onnx")

@@ -39,6 +39,8 @@ COVERED = (
     "docs/training.md",
     "examples/*.py",
     "exporters/**/*.py",
+    "lookalike/__init__.py",
+    "lookalike/cli/__init__.py",
     "lookalike/cli/evaluate.py",
     "lookalike/cli/explore.py",
     "lookalike/cli/extras.py",

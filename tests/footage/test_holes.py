@@ -54,7 +54,7 @@ def test_no_frame_is_lost_in_silence_where_a_file_has_a_hole(tmp_path: Path, nam
     assert lost > 0
 
 
-def test_packets_that_are_lost_just_before_a_key_frame_are_told(tmp_path: Path) -> None:
+def test_packets_that_are_lost_just_before_a_key_frame_are_reported(tmp_path: Path) -> None:
     """It looks like the end of one recording and the beginning of another, but the tables are counted on."""
     path = write(tmp_path / "a.ts", "libx264", {})
     with av.open(str(path)) as container:
