@@ -50,7 +50,7 @@ def test_a_recording_that_was_appended_and_is_not_read_is_reported(
         assert read_numbered(tmp_path / f"{part}.{suffix}").ended.reason is None
 
 
-def test_fragments_that_begin_again_are_not_decoded_in_a_thread_for_each_frame(tmp_path: Path) -> None:
+def test_fragments_whose_times_restart_are_not_decoded_in_a_thread_for_each_frame(tmp_path: Path) -> None:
     """With such threads, PyAV and one of them wait for each other now and then, forever."""
     fragmented = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
     one = write(tmp_path / "a.mp4", range(30), muxer=fragmented)
@@ -82,7 +82,7 @@ def test_fragments_are_walked_once_for_each_state_of_a_file(tmp_path: Path, monk
     assert walks == [path, path]
 
 
-def test_that_recordings_were_joined_is_reported_of_nut(tmp_path: Path) -> None:
+def test_joined_recordings_in_nut_are_reported(tmp_path: Path) -> None:
     """Of the second, libavformat reads some key frames."""
     one, two = (write(tmp_path / f"{at}.nut", range(20 * at, 20 * at + 20)) for at in range(2))
     begins = one.stat().st_size
@@ -93,7 +93,7 @@ def test_that_recordings_were_joined_is_reported_of_nut(tmp_path: Path) -> None:
     assert f"another recording begins at byte {begins:,}, which was not read" in reason
 
 
-def test_of_a_cut_off_matroska_file_of_two_films_that_is_reported(tmp_path: Path) -> None:
+def test_a_cut_off_matroska_file_of_two_films_is_reported(tmp_path: Path) -> None:
     """The duration that it states is the whole file's, and not a film's; its size says as much."""
     path = write_tracks(tmp_path / "two.mkv", [film(0, 40), film(20, 40)])
     data = path.read_bytes()
@@ -125,7 +125,7 @@ def test_a_whole_file_is_not_said_to_be_read_in_part(tmp_path: Path, suffix: str
 
 
 @pytest.mark.parametrize("again", ["whole", "fragments"])
-def test_fragments_of_mp4_that_begin_again_are_all_shown(tmp_path: Path, again: str) -> None:
+def test_fragments_of_mp4_whose_times_restart_are_all_shown(tmp_path: Path, again: str) -> None:
     """libavformat hides frames up to where the clock had been before: here the second's first ten."""
     fragmented = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
     one = write(tmp_path / "a.mp4", range(30), muxer=fragmented).read_bytes()
