@@ -85,7 +85,7 @@ def report(page: Path, out: Path) -> None:
 
 
 def write_recordings(folder: Path) -> Pictures:
-    """Four cameras on four days, and a part of one recording again, encoded anew."""
+    """Four cameras on four days, and a part of one recording again, encoded again."""
     for camera in CAMERAS:
         (folder / camera.name).mkdir(parents=True)
         for day in range(DAYS):

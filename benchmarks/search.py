@@ -7,7 +7,7 @@ Frames are synthetic: 50 cameras, each a random direction; clips of 400 frames, 
 direction (two clips of a camera have a cosine of about .8); within a clip a random walk, so that neighbours have a
 cosine of .99 and frames 100 s apart one of .83. It compares the embedded engine with the Qdrant client's local mode,
 on fewer frames (it takes minutes for all), and with exact search in numpy, which is the reference of recall. At the end
-the index of a service takes 20,000 more frames and builds its graph anew, while searches come at a steady rate, timed
+the index of a service takes 20,000 more frames and rebuilds its graph, while searches come at a steady rate, timed
 from when each was due. `weights` measures recall where the parts of an embedding are weighed at query time, though the
 graph was built for all of them alike: each part is made as above, at random and apart from the others.
 """
@@ -252,7 +252,7 @@ class Latencies:
 
 
 def watch(index: FrameIndex, vectors: np.ndarray, frames: int, asked: np.ndarray) -> None:
-    """Search while nothing happens, while the frames from `frames` on come in, and while the graph is built anew."""
+    """Search while nothing happens, while the frames from `frames` on come in, and while the graph is rebuilt."""
     live = index.engine
     assert isinstance(live, LiveEngine)
     for query in asked:  # each camera's frames are drawn when it is first found

@@ -158,7 +158,7 @@ def test_a_device_that_onnxruntime_silently_leaves_is_an_error(tiny_encoder, mon
     monkeypatch.setattr(ort, "get_available_providers", lambda: list(runtime.PROVIDERS.values()))
     monkeypatch.setattr(runtime, "_nvidia_driver_present", lambda: True)
     monkeypatch.setattr(runtime, "_providers", lambda device: ["CPUExecutionProvider"])
-    says = "asked for cuda, onnxruntime gave CPUExecutionProvider: it takes onnxruntime-gpu"
+    says = "asked for cuda, onnxruntime gave CPUExecutionProvider: it needs onnxruntime-gpu"
     assert refusal(tiny_encoder, "cuda", DeviceError).startswith(says)
 
 

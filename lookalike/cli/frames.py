@@ -41,14 +41,16 @@ def embed(
     encoder: EncoderFile,
     out: Annotated[
         Path | None,
-        Parameter(help="File to write: Parquet, or by its name .npy, with the rest of each row in a .jsonl beside it."),
+        Parameter(
+            help="File to write: Parquet, or by its name .npy, with the rest of each row in a .jsonl next to it."
+        ),
     ] = None,
     stdout: Annotated[bool, Parameter(negative="", help="Instead of a file: print JSON lines.")] = False,
     settings: Settings = USUAL,
     flags: Which = ANY,
     device: RunOn = "auto",
 ) -> None:
-    """Embed frames of footage into a file, or onto standard output. A file that was not done goes on where it was."""
+    """Embed frames of footage into a file, or onto standard output. Interrupted runs resume."""
     from lookalike.console import footage_bar, print_data, say
     from lookalike.encoder import Encoder
     from lookalike.ingest.to_file import embed_footage, embed_rows
@@ -163,7 +165,7 @@ def _find(sources: tuple[str, ...], flags: FootageFlags) -> tuple[list[Source], 
 
 
 def _report(summary: Summary, named: bool = False) -> dict[str, Any]:
-    """named: what was skipped has been told already."""
+    """named: what was skipped has been reported already."""
     from lookalike.console import say, warn_all_skipped
 
     warn_all_skipped([] if named else summary.skipped)
@@ -174,7 +176,7 @@ def _report(summary: Summary, named: bool = False) -> dict[str, Any]:
         parts.append(f"{summary.regions:,} regions ({each:.1f} a frame, {summary.regions_s:.1f} s of work)")
     parts += [f"{count:,} {fault}" for count, fault in faults if count]
     if summary.clock_restarts:
-        parts.append(f"{summary.clock_restarts:,} clock restart(s), after which times go on")
+        parts.append(f"{summary.clock_restarts:,} clock restart(s), after which times continue")
     parts += [f"{len(summary.skipped)} of {summary.sources} source(s) skipped or cut short"]
     left_out = ((summary.not_footage, "not footage"), (summary.system, "of the system"), (summary.excluded, "excluded"))
     parts += [f"{count:,} {what}" for count, what in left_out if count]

@@ -1,4 +1,4 @@
-"""The whole of Lookalike once: each stage is a verb run as a user would run it, timed, and shown in one report."""
+"""Run all of Lookalike once: each stage is a verb, run as a user would run it, timed, and shown in one report."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from lookalike.demo.summary import side_by_side, write_summary
 from lookalike.errors import LookalikeError
 from lookalike.report.text import table_lines
 
-MARKER = ".lookalike-demo"  # a folder with it was made by this verb, and may be made again
+MARKER = ".lookalike-demo"  # marks a folder that this verb made, and may overwrite
 MADE = ("footage", "run", "index", "queries", "encoder.onnx", "results.json", "report.html")
 TRAIN_FPS, INDEX_FPS = 4, 2
 
 
 @dataclass
 class Pipeline:
-    """What the stages so far have produced. seconds: by stage."""
+    """The results of the stages so far. seconds: by stage."""
 
     out: Path
     sources: list[str]
@@ -52,7 +52,7 @@ class Pipeline:
 def run_demo(sources: Sequence[str], out: Path, steps: int) -> None:
     """Run every stage on the sources, or on rendered footage, and write results.json and report.html to `out`.
 
-    Raises: LookalikeError if `out` holds something else, or if a stage fails.
+    Raises: LookalikeError if `out` is a folder of other files, or if a stage fails.
     """
     _prepare(out)
     pipeline = Pipeline(out, list(sources), _events_in(sources))
@@ -68,7 +68,7 @@ def run_demo(sources: Sequence[str], out: Path, steps: int) -> None:
     with _stage(pipeline, "index"):
         pipeline.results["index"] = _verb(pipeline, "index", *pipeline.sources, *at_index, "--fps", str(INDEX_FPS))
     with _stage(pipeline, "serve and search"):
-        pipeline.results["service"], found = ask_service(pipeline.sources, out / "queries", at_index, INDEX_FPS)
+        pipeline.results["service"], searches = ask_service(pipeline.sources, out / "queries", at_index, INDEX_FPS)
     with _stage(pipeline, "evaluate"):
         labelled = ["--events", str(pipeline.events)] if pipeline.events else []
         arguments = [
@@ -81,12 +81,12 @@ def run_demo(sources: Sequence[str], out: Path, steps: int) -> None:
             "--json",
         ]
         pipeline.results["evaluate"] = _verb(pipeline, "evaluate", *arguments)
-    _finish(pipeline, found)
+    _finish(pipeline, searches)
 
 
 def _prepare(out: Path) -> None:
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MARKER).exists())):
-        raise LookalikeError(f"{out}: holds something else than a demo; choose another --out")
+        raise LookalikeError(f"{out}: not an empty folder or one of a demo; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     (out / MARKER).touch()
     for name in MADE:
@@ -95,7 +95,7 @@ def _prepare(out: Path) -> None:
 
 
 def _events_in(sources: Sequence[str]) -> Path | None:
-    """The first events.csv in a source folder, if there is one."""
+    """Return the first events.csv in a source folder, if any."""
     return next((path for source in sources if (path := Path(source) / "events.csv").is_file()), None)
 
 
@@ -115,9 +115,9 @@ def _stage(pipeline: Pipeline, name: str) -> Iterator[None]:
 
 
 def _verb(pipeline: Pipeline, *arguments: str) -> dict[str, Any]:
-    """Run `lookalike ...` in a process of its own and read the JSON line that it prints.
+    """Run `lookalike ...` in a separate process and read the JSON line that it prints.
 
-    Raises: LookalikeError if it fails; the process itself prints why.
+    Raises: LookalikeError if it fails; the process prints the reason.
     """
     shown = shlex.join(["lookalike", *arguments])
     pipeline.commands.append(shown)
@@ -131,7 +131,7 @@ def _verb(pipeline: Pipeline, *arguments: str) -> dict[str, Any]:
     return json.loads(process.stdout.splitlines()[-1])
 
 
-def _finish(pipeline: Pipeline, found: list[dict[str, Any]]) -> None:
+def _finish(pipeline: Pipeline, searches: list[dict[str, Any]]) -> None:
     seconds = pipeline.seconds | {"total": round(sum(pipeline.seconds.values()), 1)}
     results = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -146,25 +146,25 @@ def _finish(pipeline: Pipeline, found: list[dict[str, Any]]) -> None:
         "training": pipeline.results["pretrain"],
         "service": pipeline.results["service"],
         "retrieval": pipeline.results["evaluate"],
-        "searches": found,
+        "searches": searches,
     }
     (pipeline.out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    go_on = _go_on(pipeline, found)
-    write_summary(results, pipeline.out, go_on, rendered=(pipeline.out / "footage").exists())
+    next_commands = _next_commands(pipeline, searches)
+    write_summary(results, pipeline.out, next_commands, rendered=(pipeline.out / "footage").exists())
     tables = [line for table in side_by_side(results) for line in ["", *table_lines(table)]]
     for line in [*tables, "", *results["retrieval"]["verdict"].splitlines(), ""]:
         say(line)
     say(f"{seconds['total']:.0f} s in total. The report: {pipeline.out / 'report.html'}. Next:")
-    for command in go_on:
+    for command in next_commands:
         say(f"  {command}")
 
 
-def _go_on(pipeline: Pipeline, found: list[dict[str, Any]]) -> list[str]:
-    """Commands that work as printed, in the folder where the demo was started."""
+def _next_commands(pipeline: Pipeline, searches: list[dict[str, Any]]) -> list[str]:
+    """Return commands to try next, which work in the folder where the demo was started."""
     lookalike = os.path.relpath(Path(sys.executable).with_name("lookalike")) if _in_venv() else "lookalike"
     at_index = f"--encoder {pipeline.encoder} --index {pipeline.index}"
     return [
-        f"{lookalike} search {found[0]['query']} {at_index}",
+        f"{lookalike} search {searches[0]['query']} {at_index}",
         f"{lookalike} serve {at_index}   # then open http://127.0.0.1:3000/ui",
         f"{lookalike} demo YOUR_RECORDINGS --out mine/",
     ]

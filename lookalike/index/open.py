@@ -1,4 +1,4 @@
-"""Where an index is -> the index: in a folder, behind a service, or on a Qdrant server."""
+"""Open an index: in a folder, behind a service, or on a Qdrant server."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def open_index(
     """Open the index at a folder, at a service's URL (`http://host:3000`), or at a Qdrant server's
     (`http://host:6333[/collection]`).
 
-    spec: of the encoder to search or fill it with; None takes the one that the index stores.
-    create: make it if there is none, which takes a spec. live: a folder that goes on answering while it is filled, for
-    who owns it long.
+    spec: of the encoder to search or fill it with; None takes the spec that the index stores.
+    create: make the index if it is missing, which needs a spec. live: answer searches while a folder is filled, for a
+    long-running service.
     options: of a new collection on a Qdrant server.
     QDRANT_API_KEY is sent to a Qdrant server, LOOKALIKE_TOKEN to a service.
-    Raises: IndexStoreError if it is missing, broken or in use, or stores no spec and none is given; SpaceMismatch if
+    Raises: IndexStoreError if it is missing, broken or in use, or stores no spec and `spec` is None; SpaceMismatch if
     another encoder filled it.
     """
     about = _service_at(location)
@@ -50,9 +50,9 @@ def open_index(
 
 
 def location_of(location: str | Path) -> IndexLocation:
-    """Where the generations of an index are, or would be; nothing is opened yet.
+    """Return the location of an index, which may not exist yet; nothing is opened.
 
-    Raises: IndexStoreError for a service, whose index is asked and not kept over HTTP.
+    Raises: IndexStoreError for a service, which does not offer its generations over HTTP.
     """
     if _service_at(location):
         raise IndexStoreError(f"{location}: a service; give the folder of its index, or the URL of its Qdrant server")
@@ -60,7 +60,7 @@ def location_of(location: str | Path) -> IndexLocation:
 
 
 def _service_at(location: str | Path) -> dict[str, Any] | None:
-    """What a Lookalike service at this URL says of itself; None if it is none."""
+    """Return what a Lookalike service at this URL reports at /readyz; None for other URLs and folders."""
     from lookalike.index.service import ask_who
 
     parts = urlsplit(str(location))
@@ -91,9 +91,9 @@ def _collection_at(url: str, options: ServerOptions) -> IndexLocation:
 
 
 def _grpc() -> dict[str, Any]:
-    """Filters QDRANT_GRPC_PORT is set, frames and queries travel as gRPC.
+    """Return the client's options: gRPC for frames and queries if QDRANT_GRPC_PORT is set.
 
-    Raises: IndexStoreError if it is no port.
+    Raises: IndexStoreError if it is not a port number.
     """
     port = os.environ.get("QDRANT_GRPC_PORT") or ""
     if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):

@@ -21,7 +21,7 @@ from lookalike.server_options import ONE_NODE, ServerOptions
 
 PAGE = 1000  # frames read at a time
 INDEXING_THRESHOLD_KB = 10_000  # of vectors in a segment, above which it gets a graph: Qdrant's own default
-# int8 alone finds .92 of the neighbours; with four times as many, compared again by their vectors, all.
+# int8 alone finds .92 of the neighbours; fetching four times as many and comparing their full vectors finds all.
 RESCORED = models.SearchParams(quantization=models.QuantizationSearchParams(rescore=True, oversampling=4.0))
 
 _INDEXED_FIELDS = {
@@ -36,11 +36,11 @@ _INDEXED_FIELDS = {
 }
 
 
-_NAMESPACE = uuid.UUID("0d5a4f0e-3f0c-5c36-8f0d-2f3a8a1f6c11")  # any fixed value, for ids in the ledger
+_NAMESPACE = uuid.UUID("0d5a4f0e-3f0c-5c36-8f0d-2f3a8a1f6c11")  # an arbitrary constant, for ids in the ledger
 
 
 class ServerEngine:
-    """One collection, whose named vector is the space; and beside it the ledger, a collection without vectors."""
+    """A collection whose named vector is the space, and its ledger, a collection without vectors."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class ServerEngine:
     ) -> None:
         """Open the collection, or create it with its payload indexes.
 
-        options: of a new collection. streams: upserts at the same time, each of many points; 0 sends each at once.
+        options: of a new collection. streams: concurrent upserts, each of many points; 0 sends each batch immediately.
         Raises: IndexStoreError if the server does not answer or has no such collection (unless `create`);
         SpaceMismatch if the collection was filled by another encoder.
         """
@@ -78,12 +78,15 @@ class ServerEngine:
                 " use the encoder that filled it, or another collection"
             )
 
-        self._bulk = create and config.optimizer_config.indexing_threshold == 0  # by `_create`, or one that was killed
+        # Set by `_create`, in this process or in one that was killed.
+        self._bulk = create and config.optimizer_config.indexing_threshold == 0
         self._uploads = Uploads(self._send, streams)
 
     def _create(self, dim: int, options: ServerOptions) -> None:
-        """Vectors on disk, and as int8 in memory; without a graph until `optimize`, since it would be built again and
-        again during a bulk load."""
+        """Create a collection with vectors on disk, and as int8 in memory.
+
+        It has no graph until `optimize`: during a bulk load, the graph would be rebuilt repeatedly.
+        """
         params = models.VectorParams(size=dim, distance=models.Distance.COSINE, on_disk=True)
         int8 = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, quantile=0.99, always_ram=True)
         self._client.create_collection(
@@ -136,8 +139,9 @@ class ServerEngine:
                 search_params=RESCORED,
                 with_payload=list(HIT_FIELDS),
             )
-        found = ((HitFrame.from_payload(str(one.id), one.payload or {}), one.score) for one in answer.points)
-        return [Scored(*one) for one in found]
+        return [
+            Scored(HitFrame.from_payload(str(point.id), point.payload or {}), point.score) for point in answer.points
+        ]
 
     def scroll(self, filters: Filters) -> Iterator[StoredFrame]:
         self.flush()
@@ -170,8 +174,10 @@ class ServerEngine:
 
     def mark_complete(self, records: Sequence[SourceRecord]) -> None:
         points = [
-            models.PointStruct(id=_entry_id(self._space, one.source_id, one.sampler), vector={}, payload=asdict(one))
-            for one in records
+            models.PointStruct(
+                id=_entry_id(self._space, record.source_id, record.sampler), vector={}, payload=asdict(record)
+            )
+            for record in records
         ]
         with answered():
             self._client.upsert(self._ledger, points, wait=True)
@@ -180,10 +186,10 @@ class ServerEngine:
         return read_ledger(self._client, self._collection, self._space)
 
     def unmark(self, source_ids: Collection[str]) -> None:
-        known = [one for one in self.source_records() if one.source_id in source_ids]
+        known = [record for record in self.source_records() if record.source_id in source_ids]
         if known:
             entries: list[models.ExtendedPointId] = [
-                _entry_id(self._space, one.source_id, one.sampler) for one in known
+                _entry_id(self._space, record.source_id, record.sampler) for record in known
             ]
             with answered():
                 self._client.delete(self._ledger, models.PointIdsList(points=entries), wait=True)
@@ -194,12 +200,12 @@ class ServerEngine:
             return self._client.count(self._collection, exact=True).count
 
     def flush(self) -> None:
-        """Wait until the server has all of it in its log."""
+        """Wait until the server has all points in its log."""
         with answered():
             self._uploads.wait()
 
     def optimize(self) -> None:
-        """Let the server build its graph from now on, which it does by itself, beside answering."""
+        """Let the server build its graph from now on; it does so in the background."""
         self.flush()
         if self._bulk:
             with answered():
@@ -208,7 +214,7 @@ class ServerEngine:
             self._bulk = False
 
     def close(self) -> None:
-        """The client belongs to whoever made it."""
+        """Finish uploads. The client stays open for its owner."""
         try:
             self.optimize()
         finally:
@@ -216,17 +222,17 @@ class ServerEngine:
 
 
 def ledger_of(collection: str) -> str:
-    """The collection, without vectors, that says which sources another has from end to end."""
+    """Return the name of the ledger of a collection."""
     return f"{collection}-ledger"
 
 
 def read_ledger(client: QdrantClient, collection: str, space: str) -> Iterator[SourceRecord]:
-    """What the ledger of a collection says of a space."""
+    """Yield the records of a space from the ledger of a collection."""
     for entries in _pages(client, ledger_of(collection), None, PAGE, False):
         for entry in entries:
-            one = SourceRecord(**entry.payload or {})
-            if str(entry.id) == _entry_id(space, one.source_id, one.sampler):
-                yield one
+            record = SourceRecord(**entry.payload or {})
+            if str(entry.id) == _entry_id(space, record.source_id, record.sampler):
+                yield record
 
 
 def _entry_id(space: str, source_id: str, sampler: str) -> str:
@@ -256,15 +262,15 @@ def _pages(
 
 @contextmanager
 def answered() -> Iterator[None]:
-    """Raises: IndexStoreError for what the client raises when the server fails."""
+    """Convert the client's errors. Raises: IndexStoreError."""
     try:
         yield
     except (ResponseHandlingException, UnexpectedResponse, grpc.RpcError) as error:
-        raise IndexStoreError(f"the Qdrant server does not answer as one: {' '.join(str(error).split())}") from error
+        raise IndexStoreError(f"the Qdrant server failed: {' '.join(str(error).split())}") from error
 
 
 def _filter(filters: Filters) -> models.Filter | None:
-    must = [_condition(one) for one in filters.conditions()]
+    must = [_condition(condition) for condition in filters.conditions()]
     return models.Filter(must=must) if must else None
 
 
@@ -279,6 +285,6 @@ def _condition(condition: Condition) -> models.Condition:
         case IsEmpty(field):
             return models.IsEmptyCondition(is_empty=models.PayloadField(key=field))
         case AllOf(conditions):
-            return models.Filter(must=[_condition(one) for one in conditions])
+            return models.Filter(must=[_condition(condition) for condition in conditions])
         case AnyOf(conditions):
-            return models.Filter(should=[_condition(one) for one in conditions])
+            return models.Filter(should=[_condition(condition) for condition in conditions])

@@ -120,7 +120,7 @@ class Batcher:
         return new, embeddings[rows_of(new, frames)], without(frames, new)
 
     def _embed(self, frames: Sequence[Frame]) -> np.ndarray:
-        """float32 (N, D), of frames that are made small; the share of their regions in the time is noted."""
+        """Embed reduced frames, float32 (N, D), and add the share of their regions to the time spent on regions."""
         started = time.perf_counter()
         embeddings = embed_small(self._encoder, frames)
         share = sum(frame.region is not None for frame in frames) / max(len(frames), 1)
@@ -129,7 +129,7 @@ class Batcher:
 
 
 def embed_small(encoder: Encoder, frames: Sequence[Frame]) -> np.ndarray:
-    """float32 (N, D), of frames that are made small."""
+    """Embed reduced frames, float32 (N, D)."""
     if not frames:
         return np.empty((0, encoder.spec.dim), np.float32)
     return encoder.embed(np.stack([frame.image for frame in frames]))

@@ -1,4 +1,4 @@
-"""Footage -> embedded frames -> index; run again, it goes on where it stopped."""
+"""Footage -> embedded frames -> index; interrupted runs resume."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def index_footage(
     """Embed every frame that is not in the index yet, and store it. Sources that are complete are not decoded again.
 
     Streams are read concurrently with the files until they end, or until Ctrl-C, which is an interruption only where
-    files are left to read. After an interruption, the same call goes on.
+    files are left to read. After an interruption, the same call resumes.
     sources: from `find_sources`. encoder: the one that the index was opened with.
     settings: which frames to take; if not given, all of them, and regions in which something moves.
     on_frames: called after each batch, with its frames. on_reconnect: as for `read_source`.

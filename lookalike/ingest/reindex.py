@@ -1,7 +1,7 @@
-"""Another encoder for an index, while the one before goes on answering.
+"""Another encoder for an index, while the previous one still answers.
 
 The sources that the current generation has from end to end are embedded into another one; when that has the same
-frames, the pointer is changed. Stopped at any moment, the current generation is as it was, and the next run goes on.
+frames, the pointer is changed. Stopped at any moment, the current generation is as it was, and the next run resumes.
 """
 
 from __future__ import annotations
@@ -162,8 +162,8 @@ def _source(known: SourceRecord, seen: _Seen | None) -> Source:
 
 
 def _forget_others(index: FrameIndex, before: Sequence[SourceRecord]) -> None:
-    """Leave no frame of what the generation before has not: a source that was forgotten while this went on, or a file
-    that holds another recording now."""
+    """Remove frames of sources that the previous generation does not have: forgotten meanwhile, or replaced by
+    another recording."""
     known = {one.source_id for one in before}
     others = {frame.source_id for frame in index.frames() if frame.source_id not in known}
     if others:

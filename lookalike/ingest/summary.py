@@ -22,9 +22,9 @@ class Summary:
     refused: rows of tables that were left out.
 
     black, frozen: frames that show nothing. damaged: packets or frames that did not decode. All of what was read now.
-    not_footage, system, excluded: entries of folders and zips that are no sources: by what they are, since the system
-    keeps them there, or by a flag. With the sources they are all entries.
-    clock_restarts: how often the clock of a recording began anew or was set back; its times go on there.
+    not_footage, system, excluded: entries of folders and zips that are not sources: by what they are, since the system
+    keeps them there, or by a flag. Together with the sources these are all entries.
+    clock_restarts: how often the clock of a recording restarted or was set back; its times continue there.
     """
 
     sources: int = 0

@@ -1,4 +1,4 @@
-"""Footage -> embedded frames -> a file, or rows; run again, a file goes on from the sources that are in it."""
+"""Footage -> embedded frames -> a file, or rows; interrupted runs resume after the sources that the file holds."""
 
 from __future__ import annotations
 

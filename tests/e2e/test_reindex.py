@@ -122,7 +122,7 @@ def test_a_service_answers_all_the_time_while_the_index_changes_over(
         assert refused.returncode == 0, refused.stderr  # nobody has the one before open any more
     back = run_verb("reindex", "--back", "--index", index)
     assert (back.returncode, back.stdout) == (1, "")
-    assert "holds no generation to go back to" in back.stderr
+    assert "has no previous generation" in back.stderr
 
 
 def test_a_kill_in_the_middle_leaves_what_was_and_the_next_run_completes_it(
@@ -162,7 +162,7 @@ def test_a_reindex_that_is_not_complete_says_what_is_missing_and_exits_with_1(
     assert refused.returncode == 1
     assert not json.loads(refused.stdout)["switched"]
     assert f"missing: {recordings / '2.mp4'}: no such file" in refused.stderr
-    assert "not changed over; bring back what is missing" in refused.stderr
+    assert "not switched; restore the missing sources" in refused.stderr
     assert run_verb("reindex", "--encoder", new_encoder, "--index", index, "--without-missing").returncode == 0
     with open_index(index, NEW_SPEC) as new:
         assert new.count() == (CLIPS - 1) * FRAMES

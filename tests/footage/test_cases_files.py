@@ -176,7 +176,7 @@ def test_what_is_no_footage_is_counted_and_what_may_be_is_named(tmp_path: Path) 
         "c.part": "an unfinished file, by its name; rename it if not",
         "noise.idx": "not a picture or video that can be read, by its content",
         "program": "not a picture or video that can be read, by its content",
-        "z.zip": "a zip in a folder; name it as a SOURCE of its own",
+        "z.zip": "a zip in a folder; name it as a separate SOURCE",
     }
     assert others["notes"] == ("not footage", "text")
     assert others["c.JSON"] == ("not footage", ".json")
@@ -244,7 +244,7 @@ def test_a_video_that_is_named_as_a_picture_says_so(tmp_path: Path, place: str) 
     skipped: list[Skipped] = []
     given = {"folder": tmp_path, "zip": tmp_path / "a.zip", "by name": tmp_path / "film.jpg"}[place]
     assert list(read_frames(find_sources([given]), on_skip=skipped.append)) == []
-    assert [one.reason for one in skipped] == ["a video that is named as a picture; rename it, as to .mp4"]
+    assert [one.reason for one in skipped] == ["a video with the suffix of a picture; rename it, such as to .mp4"]
 
 
 def test_a_picture_that_may_not_be_read_says_so_without_a_number(
@@ -280,7 +280,7 @@ def test_of_an_animation_the_first_frame_is_taken_and_that_is_said(tmp_path: Pat
     assert skipped == [
         Skipped(
             str(tmp_path / f"moves.{kind.lower()}"),
-            "an animation, of which the first frame was taken; make it a video for all of them",
+            "an animation, of which the first frame was read; convert it to a video to read all frames",
             1,
         )
     ]

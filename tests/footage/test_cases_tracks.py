@@ -214,7 +214,7 @@ def test_what_browsers_play_of_a_further_track_is_that_track(front_rear: Path, t
             assert shown == list(range(first, first + 12))
 
 
-def test_a_preview_track_beside_the_film_is_not_left_to_the_browser(tmp_path: Path) -> None:
+def test_a_preview_track_next_to_the_film_is_not_left_to_the_browser(tmp_path: Path) -> None:
     path = write_tracks(tmp_path / "a.mp4", [preview(), FIRST])
     assert judge(str(path)).how == "rewrapped"
 
@@ -316,7 +316,7 @@ def test_a_track_of_an_unknown_codec_ends_no_job(tmp_path: Path) -> None:
     assert (ended[0].frames, ended[1].frames) == (0, 12)
 
 
-def test_more_tracks_than_are_read_are_told(tmp_path: Path) -> None:
+def test_more_tracks_than_are_read_are_reported(tmp_path: Path) -> None:
     """Each is decoded in a reading of its own: a file of 60 would take 60 times as long."""
     path = write_tracks(tmp_path / "a.mkv", [film(number, 2) for number in range(18)])
     ended = [one for one in read_source(find_sources([path])[0], ALL) if isinstance(one, Ended)]

@@ -107,7 +107,7 @@ def test_the_summary_says_it_in_one_line(
     printed, said = capsys.readouterr()
     assert json.loads(printed)["clock_restarts"] == 1
     (line,) = (line for line in said.splitlines() if "clock restart" in line)
-    assert "40 frames, 40 new, 1 clock restart(s), after which times go on" in line
+    assert "40 frames, 40 new, 1 clock restart(s), after which times continue" in line
 
 
 def test_a_ledger_of_an_earlier_version_has_none(tmp_path: Path) -> None:

@@ -56,8 +56,8 @@ UNIT = [1.0] + [0.0] * (SPEC.dim - 1)
 BAD_VALUES = [
     *((name, None, f"{name} is null") for name in ("source", "camera", "source_id")),
     *((name, "", f"{name} is empty") for name in ("source", "camera", "source_id")),
-    ("source", "a\0b", "source is not a name"),
-    ("camera", "x" * 5000, "camera is not a name"),
+    ("source", "a\0b", "invalid source"),
+    ("camera", "x" * 5000, "invalid camera"),
     ("time_s", None, "time_s is null"),
     ("time_s", -1.0, "time_s is -1"),
     ("time_s", float("nan"), "time_s is nan"),
@@ -70,7 +70,7 @@ BAD_VALUES = [
     ("end_us", 2**62, "end_us is 4611686018427387904"),
     ("captured_at", datetime(1, 1, 1, tzinfo=UTC), "captured_at is 0001-01-01"),
     ("captured_at", datetime(9999, 12, 31, tzinfo=UTC), "captured_at is 9999-12-31"),
-    ("captured_at", 2**62, "captured_at is a date that there is not"),
+    ("captured_at", 2**62, "captured_at is an invalid date"),
     ("stands_for", 0, "stands_for is 0"),
     ("stands_for", None, "stands_for is null"),
     ("width", -1, "width is -1"),
@@ -85,8 +85,8 @@ BAD_VALUES = [
     ("region", "0,0,99,99", "region is '0,0,99,99'"),
     ("embedding", None, "embedding is null"),
     ("embedding", [None, *UNIT[1:]], "embedding is null"),
-    ("embedding", [float("nan"), *UNIT[1:]], "embedding is null, or holds what is not a finite number"),
-    ("embedding", [float("inf"), *UNIT[1:]], "embedding is null, or holds what is not a finite number"),
+    ("embedding", [float("nan"), *UNIT[1:]], "embedding is null, or has a value that is not finite"),
+    ("embedding", [float("inf"), *UNIT[1:]], "embedding is null, or has a value that is not finite"),
     ("embedding", [0.0] * SPEC.dim, "embedding has length 0"),
     ("embedding", [2.0, *UNIT[1:]], "embedding has length 2"),
     ("embedding", [1.002, *UNIT[1:]], "embedding has length 1.002"),
@@ -212,4 +212,4 @@ def test_a_long_text_that_many_rows_have_is_held_once(tmp_path, index):
     pq.write_table(many.set_column(1, "camera", cameras), path)
     summary = import_frames(path, index, done)
     assert (summary.refused, index.count()) == (len(many), 0)
-    assert "camera is not a name: 'aaaa" in summary.skipped[0].reason
+    assert "invalid camera 'aaaa" in summary.skipped[0].reason

@@ -64,7 +64,7 @@ def test_a_region_is_cut_where_it_says(text: str, rows: tuple[int, int], columns
 
 @pytest.mark.parametrize("text", ["", "1,2,3", "a,b,c,d", "0,0,0,1", "-1,0,5,5", "0,0,nan,1", "0,0,inf,1", "1,2,3,4,5"])
 def test_what_is_no_region_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no region"):
+    with pytest.raises(ValueError, match="invalid region"):
         Region.parse(text)
 
 

@@ -90,12 +90,12 @@ def test_the_client_passes_weights_on(passing: httpx.Client, whole: StoredFrame)
             client.search(id=whole.id, layout=3)
 
 
-def test_an_encoder_of_one_piece_has_nothing_to_weigh(service: httpx.Client, footage: list[Shown]) -> None:
+def test_an_encoder_without_parts_takes_no_weights(service: httpx.Client, footage: list[Shown]) -> None:
     for name in ("colour", "layout"):
         by_id = service.post("/search", json={"id": footage[0].frame.id, name: 0.5})
         by_image = service.post("/search", files={"image": b"not looked at"}, data={name: "0.5"})
         for answer in (by_id, by_image):
-            said = f"cannot weigh {name}: got 0.5 for an encoder of one piece, expected one with {name} as a part of"
+            said = f"cannot weight {name}: got 0.5 for an encoder with no parts, expected an encoder with the part"
             assert refused(answer, 400).startswith(said)
     assert refused(service.post("/search", json={"id": footage[0].frame.id, "colour": "red"}), 400) == (
         "invalid colour: got 'red', expected a number"
