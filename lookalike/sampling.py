@@ -36,7 +36,7 @@ class Sampling:
     whole frames only."""
 
     def __post_init__(self) -> None:
-        """Store no regions by `auto` where there can be none: between key frames, and of a frame that stands for many."""
+        """Let `auto` store no regions between key frames, and none of a frame that stands for many."""
         if self.regions == "auto" and (self.keyframes or self.dedupe):
             object.__setattr__(self, "regions", None)
 
