@@ -182,19 +182,41 @@ def test_a_job_over_all_kinds_of_entries_ends_with_one_summary(tmp_path: Path, t
     assert "7 of 9 source(s) skipped or cut short, 2 not footage, 1 of the system, 1 excluded" in done.stderr
 
 
+# In a process of its own, which can be ended where a verb waits; in one, as each takes seconds to begin.
+ONE_AFTER_THE_OTHER = """
+import json, sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from lookalike.cli import main
+for words in json.loads(sys.argv[1]):
+    out, err, code = StringIO(), StringIO(), 0
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            main(words)
+    except SystemExit as exit_:
+        code = exit_.code
+    print(json.dumps([code, out.getvalue(), err.getvalue()]))
+"""
+
+
 def test_a_file_that_is_no_file_ends_the_verb_in_one_line(tmp_path: Path, tiny_encoder: Path) -> None:
     pipe, _, zero = special_files(tmp_path)
-    for path, what in ((pipe, "a named pipe"), (zero, "a character device")):
-        for verb in (
-            ("embed", path, "--encoder", tiny_encoder, "--stdout"),
-            ("search", path, "--encoder", tiny_encoder, "--index", tmp_path / "index"),
-            ("evaluate", tiny_encoder, "--footage", tmp_path, "--events", path),
-        ):
-            command = [sys.executable, "-m", "lookalike", *map(str, verb)]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False)
-            assert (done.returncode, done.stdout) == (1, "")
-            said = f"lookalike: {path}: {what}, expected a file\n"
-            assert done.stderr == said or verb[0] == "search"  # where the index is looked for first
+    verbs: list[list[str]] = []
+    for path in (pipe, zero):
+        verbs += [
+            ["embed", str(path), "--encoder", str(tiny_encoder), "--stdout"],
+            ["search", str(path), "--encoder", str(tiny_encoder), "--index", str(tmp_path / "index")],
+            ["evaluate", str(tiny_encoder), "--footage", str(tmp_path), "--events", str(path)],
+        ]
+    command = [sys.executable, "-c", ONE_AFTER_THE_OTHER, json.dumps(verbs)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=True)
+    ends = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [end[:2] for end in ends] == [[1, ""]] * 6
+    for number, (path, what) in enumerate(((pipe, "a named pipe"), (zero, "a character device"))):
+        said = f"lookalike: {path}: {what}, expected a file\n"
+        embed, search, evaluate = (end[2] for end in ends[3 * number : 3 * number + 3])
+        assert embed == evaluate == said
+        assert search.startswith("lookalike: ")  # the index is looked for first
 
 
 def test_a_watch_names_what_it_does_not_read(tmp_path: Path) -> None:
