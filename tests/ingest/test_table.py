@@ -21,7 +21,7 @@ from lookalike.ingest.settings import WHOLE_FRAMES
 from lookalike.ingest.table import NO_PICTURE, schema, to_table
 from lookalike.search_fields import SearchOptions
 from tests.clips import write_clip
-from tests.e2e.conftest import run_verb
+from tests.e2e.conftest import run_here, run_verb
 from tests.tiny import SPEC
 from tests.two_clips import done
 
@@ -180,17 +180,18 @@ def test_what_a_table_names_is_marked_until_it_is_indexed_here(tmp_path, tiny, i
     assert [(one.source, one.camera, one.remote) for one in index.frames()] == [(str(clip), "gate", False)] * 6
 
 
-def test_a_sheet_opens_no_path_that_only_a_table_names(tmp_path, tiny_encoder):
+def test_a_sheet_opens_no_path_that_only_a_table_names(tmp_path, tiny_encoder, capsys):
     clip = write_clip(tmp_path / "gate.mp4", range(0, 100 * ROWS, 100))
     path, sheet = tmp_path / "x.parquet", tmp_path / "sheet.html"
     pq.write_table(table(str(clip), hashlib.sha256(clip.read_bytes()).hexdigest()), path)
     flags, closed = ("--encoder", tiny_encoder, "--index", tmp_path / "index"), f"{clip}: named over HTTP or by an"
     for source, pictures in ((path, 0), (clip, 1)):
-        assert run_verb("index", source, *flags).returncode == 0
-        process = run_verb("outliers", *flags, "--top", 1, "--sheet", sheet)
-        assert process.returncode == 0, process.stderr
-        assert (closed in process.stderr) == (pictures == 0)
-        assert f"{sheet}: {pictures} pictures" in process.stderr
+        run_here("index", source, *flags)
+        capsys.readouterr()
+        run_here("outliers", *flags, "--top", 1, "--sheet", sheet)
+        said = capsys.readouterr().err
+        assert (closed in said) == (pictures == 0)
+        assert f"{sheet}: {pictures} pictures" in said
         assert sheet.read_text("utf-8").count("data:image/jpeg") == pictures
 
 

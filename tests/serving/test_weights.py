@@ -11,7 +11,7 @@ import pytest
 
 from lookalike.client import Client
 from lookalike.index import StoredFrame, open_index
-from tests.e2e.conftest import run_verb
+from tests.e2e.conftest import run_here
 from tests.passes import RED_PASSES, pass_at, write_passes
 from tests.serving.conftest import Shown, refused
 from tests.serving.running import ROOT, bentoml_env, served
@@ -23,8 +23,7 @@ def passing(parts_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     home = tmp_path_factory.mktemp("passing")
     write_passes(home / "recordings")
     at = ["--encoder", parts_encoder, "--index", home / "index", "--fps", "2"]
-    process = run_verb("index", home / "recordings", *at)
-    assert process.returncode == 0, process.stderr
+    run_here("index", home / "recordings", *at)
     settings = {"LOOKALIKE_ENCODER": parts_encoder, "LOOKALIKE_INDEX": home / "index"}
     with served("serving.service:Lookalike", bentoml_env(home, settings), ROOT, home / "log") as client:
         yield client
