@@ -16,6 +16,7 @@ RunDevice = Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]  # where an e
 Precision = Literal["fp32", "fp16", "int8"]  # what the network computes in; input and output are the same for all
 
 METADATA_KEY = "lookalike"
+DIGEST_KEY = "lookalike_graph_sha256"  # of the graph as it is written: a file that was damaged is not taken
 FORMAT_VERSION = 1
 INPUT_NAME = "pixels"  # uint8 (N, S, S, 3) RGB
 OUTPUT_NAME = "embedding"  # float32 (N, D), unit length

@@ -5,6 +5,7 @@ Works without the `onnx` package, which is not installed for serving. Source of 
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-from lookalike.contract import INPUT_NAME
+from lookalike.contract import DIGEST_KEY, INPUT_NAME
 from lookalike.errors import EncoderError
 
 MAX_FILE_BYTES = 2**31 - 1  # the limit of protobuf
@@ -43,12 +44,13 @@ def check_graph(path: Path) -> None:
     """Check an encoder's file.
 
     Raises: EncoderError if it is too large, names other files, has custom operators or subgraphs, has another input
-    than pictures, or needs more than MAX_HELD_BYTES for one picture; OSError; onnxruntime's errors for a broken file.
+    than pictures, needs more than MAX_HELD_BYTES for one picture, or does not have the digest that it states; OSError; onnxruntime's errors for a broken file.
     """
     _check_size(path)
     data = path.read_bytes()
     try:
         seen = _look(memoryview(data))
+        _check_digest(memoryview(data))
     except _Refused as error:
         raise EncoderError(f"{path}: {error}") from error
     except (IndexError, ValueError) as error:
@@ -61,13 +63,25 @@ def read_metadata(path: Path) -> dict[str, str]:
     """Read the metadata entries of an ONNX file. Raises: EncoderError if it is too large, or not readable."""
     _check_size(path)
     try:
-        values = _below(memoryview(path.read_bytes()), (14,))
-        entries = [dict(_fields(entry)) for entry in values if isinstance(entry, memoryview)]
-        return {_text(entry.get(1, 0)): _text(entry.get(2, 0)) for entry in entries}
+        return _metadata(memoryview(path.read_bytes()))
     except UnicodeDecodeError as error:
         raise EncoderError(f"{path}: unreadable encoder metadata (not UTF-8); export it again") from error
     except (IndexError, ValueError) as error:
         raise EncoderError(f"{path}: not a readable ONNX file") from error
+
+
+def _metadata(model: memoryview) -> dict[str, str]:
+    entries = [dict(_fields(entry)) for entry in _below(model, (14,)) if isinstance(entry, memoryview)]
+    return {_text(entry.get(1, 0)): _text(entry.get(2, 0)) for entry in entries}
+
+
+def _check_digest(model: memoryview) -> None:
+    """Files that were exported elsewhere state none."""
+    digest = hashlib.sha256()
+    for graph in _below(model, (7,)):
+        digest.update(graph if isinstance(graph, memoryview) else b"")
+    if _metadata(model).get(DIGEST_KEY, digest.hexdigest()) != digest.hexdigest():
+        raise _Refused("its graph is not the one that was exported (SHA-256 differs); copy or export it again")
 
 
 def _check_size(path: Path) -> None:

@@ -47,11 +47,11 @@ def pick(device: RunDevice) -> RunDevice:
     """Resolve `auto`, and check the device. Raises: DeviceError if onnxruntime or the driver does not support it."""
     available = ort.get_available_providers()
     if device == "auto":
-        return "cuda" if PROVIDERS["cuda"] in available and _nvidia_driver_present() else "cpu"
+        return "cuda" if PROVIDERS["cuda"] in available and has_nvidia_driver() else "cpu"
     if PROVIDERS[device] not in available:
         names = ", ".join(available)
         raise DeviceError(f"asked for {device}: onnxruntime has {names}; {REMEDIES[device]}; or use --device cpu")
-    if device in ("cuda", "tensorrt") and not _nvidia_driver_present():
+    if device in ("cuda", "tensorrt") and not has_nvidia_driver():
         raise DeviceError(f"asked for {device}: no NVIDIA driver is loaded; {REMEDIES[device]}; or use --device cpu")
     return device
 
@@ -86,5 +86,6 @@ def _providers(device: RunDevice) -> list[Any]:
     return [PROVIDERS["tensorrt"], *cuda] if device == "tensorrt" else cuda
 
 
-def _nvidia_driver_present() -> bool:
+def has_nvidia_driver() -> bool:
+    """Return whether Linux, or Windows below it, has loaded a driver for an NVIDIA GPU."""
     return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()
