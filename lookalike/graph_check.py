@@ -44,7 +44,8 @@ def check_graph(path: Path) -> None:
     """Check an encoder's file.
 
     Raises: EncoderError if it is too large, names other files, has custom operators or subgraphs, has another input
-    than pictures, needs more than MAX_HELD_BYTES for one picture, or does not have the digest that it states; OSError; onnxruntime's errors for a broken file.
+    than pictures, needs more than MAX_HELD_BYTES for one picture, or does not have the digest that it states; OSError;
+    onnxruntime's errors for a broken file.
     """
     _check_size(path)
     data = path.read_bytes()

@@ -11,6 +11,7 @@ import qdrant_edge as edge
 
 from lookalike.errors import IndexInUse, IndexStoreError
 from lookalike.index.clock import utc_text
+from lookalike.index.effort import effort
 from lookalike.index.filters import AllOf, AnyOf, Condition, DateRange, Filters, IsEmpty, NumberRange, OneOf
 from lookalike.index.ledger import LEDGER, Ledger, WithLedger
 from lookalike.index.paging import Page, Paged
@@ -30,10 +31,9 @@ _INDEXED_FIELDS = {
         for name in ("time_s", "end_s", "utc_day_s")
     },
 }
-# Frames of one time span are far apart in the graph: with the defaults, a third of the ten nearest were missed if three
-# tenths of all frames met the condition; with these settings, a hundredth (docs/search.md). ACORN, arXiv 2403.04871:
-# also visit frames that do not meet the condition, unless more than this share does.
-_SEARCH = edge.SearchParams(hnsw_ef=512, acorn=edge.AcornSearchParams(enable=True, max_selectivity=0.9))
+# Frames of one time span are far apart in the graph. ACORN (arXiv 2403.04871) also visits frames that do not meet the
+# conditions, unless more than this share does (docs/search.md).
+_ACORN = edge.AcornSearchParams(enable=True, max_selectivity=0.9)
 
 
 class Shard(Paged):
@@ -44,7 +44,7 @@ class Shard(Paged):
 
         Raises: IndexInUse if another process has it open; IndexStoreError if it is broken.
         """
-        self._space = space
+        self._space, self._dim = space, dim
         try:
             if (folder / "edge_config.json").exists():
                 self._shard = edge.EdgeShard.load(str(folder))
@@ -88,10 +88,18 @@ class Shard(Paged):
             filter=_filter(filters),
             score_threshold=min_score,
             with_payload=list(HIT_FIELDS),
-            params=_SEARCH,
+            params=self._params(filters),
         )
         points = self._shard.query(request)
         return [Scored(HitFrame.from_payload(str(point.id), point.payload or {}), point.score) for point in points]
+
+    def _params(self, filters: Filters) -> edge.SearchParams:
+        chosen = effort(filters.conditions(), self._dim, self._estimate)
+        return edge.SearchParams(hnsw_ef=chosen.width, exact=chosen.scan, acorn=_ACORN)
+
+    def _estimate(self, conditions: Sequence[Condition]) -> int:
+        """About how many frames meet the conditions, without looking at any."""
+        return self._shard.count(edge.CountRequest(exact=False, filter=_must(conditions)))
 
     def page(self, filters: Filters, after: Any, limit: int, with_vectors: bool) -> Page:
         request = edge.ScrollRequest(
@@ -151,8 +159,11 @@ def _config(space: str, dim: int) -> edge.EdgeConfig:
 
 
 def _filter(filters: Filters) -> edge.Filter | None:
-    must = [_condition(condition) for condition in filters.conditions()]
-    return edge.Filter(must=must) if must else None
+    return _must(filters.conditions())
+
+
+def _must(conditions: Sequence[Condition]) -> edge.Filter | None:
+    return edge.Filter(must=[_condition(condition) for condition in conditions]) if conditions else None
 
 
 def _condition(condition: Condition) -> Any:

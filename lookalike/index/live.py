@@ -26,7 +26,7 @@ from lookalike.index.operations import OPERATIONS, Asked
 from lookalike.index.paging import Page, Paged
 from lookalike.index.record import StoredFrame
 from lookalike.index.shard_process import LOW_PRIORITY, ShardProcess
-from lookalike.index.shards import current_shard, make_durable, new_shard, remove_others, use_shard
+from lookalike.index.shards import copy_shard, current_shard, make_durable, new_shard, remove_others, use_shard
 
 logger = logging.getLogger("bentoml.lookalike")  # BentoML configures only loggers below its own
 
@@ -147,7 +147,7 @@ class LiveEngine(WithLedger, Paged, Asked):
     def _copy(self, copy: Path) -> None:
         with self._writing:
             self._flush()
-            shutil.copytree(self._shard.folder, copy)
+            copy_shard(self._shard.folder, copy)
             self._changes, self._changed = _Changes(), 0
 
     def _open(self, copy: Path, nice: int = 0) -> ShardProcess:

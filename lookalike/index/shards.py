@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 FIRST = "shard"  # in use if there is no pointer
 POINTER = "in-use"
+COPIED_AT_ONCE = 1 << 20  # bytes
 
 
 def current_shard(folder: Path) -> Path:
@@ -45,10 +48,44 @@ def remove_shards(folder: Path) -> None:
     (folder / POINTER).unlink(missing_ok=True)
 
 
+def copy_shard(shard: Path, copy: Path) -> None:
+    """Copy a shard that nobody writes to. The holes in its files, 150 MB of an empty one's, stay holes."""
+    shutil.copytree(shard, copy, copy_function=_copy_data)
+
+
 def make_durable(shard: Path) -> None:
     """Sync all files of a shard to the disk."""
     for path in (*shard.rglob("*"), shard):
         _sync(path)
+
+
+def _copy_data(source: str, target: str) -> None:
+    """Copy what was written of a file. Source: lseek(2), SEEK_DATA."""
+    with open(source, "rb") as read, open(target, "wb") as write:
+        size = os.fstat(read.fileno()).st_size
+        for start, end in _written(read.fileno(), size):
+            read.seek(start)
+            write.seek(start)
+            while data := read.read(min(end - start, COPIED_AT_ONCE)):
+                start += write.write(data)
+        write.truncate(size)
+
+
+def _written(file: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield the stretches of a file that hold data, as (start, end); all of it where the platform does not say."""
+    if not hasattr(os, "SEEK_DATA"):
+        yield 0, size
+        return
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(file, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole is left
+                return
+            raise
+        end = os.lseek(file, start, os.SEEK_HOLE)
+        yield start, end
 
 
 def _sync(path: Path) -> None:
