@@ -1,22 +1,22 @@
-"""/readyz that says what runs: BentoML's own answers an empty line."""
+"""/readyz with what runs as JSON: BentoML's own response is an empty line."""
 
 from __future__ import annotations
 
 from starlette.datastructures import State
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.http.errors import ApiError
 from serving.http.limits import RETRY_AFTER_S
-from serving.http.responses import json_answer
+from serving.http.responses import json_response
 from serving.inference.pipeline import Pipeline
 
 
 class Readiness:
-    """ASGI middleware that answers /readyz. It is asked only when all is loaded and warmed up: see service.lifespan."""
+    """ASGI middleware for /readyz. It is reached only when all is loaded and warmed up: see service.lifespan."""
 
     def __init__(self, app: ASGIApp, state: State) -> None:
-        """state: of the app whose `pipeline` is meant."""
+        """state: of the app, which holds `pipeline`."""
         self._app, self._state = app, state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -26,11 +26,11 @@ class Readiness:
 
 
 def _readiness(pipeline: Pipeline) -> Response:
-    """200 and what runs; 503 and the same, with the reason, while the server of the index does not answer."""
+    """Return 200 and what runs; while the server of the index does not answer, 503 and the same with the reason."""
     try:
         if pipeline.health:
             pipeline.health.check()
     except ApiError as error:
         content = pipeline.about() | {"error": {"type": error.kind, "message": str(error)}}
-        return JSONResponse(content, error.status, {"Retry-After": str(RETRY_AFTER_S)})
-    return json_answer(pipeline.about(), {})
+        return json_response(content, {"Retry-After": str(RETRY_AFTER_S)}, error.status)
+    return json_response(pipeline.about())

@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
 
 from lookalike.encoder import Encoder
+from tests.schedule import ByUnit, place_of
 from tests.tiny import write_parts_encoder, write_tiny_encoder
 from tests.two_clips import write_two_clips
 
@@ -30,6 +32,15 @@ def _forget_the_shell() -> None:
 
 
 _forget_the_shell()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The same in each worker, and stable: within a file the order stays."""
+    items.sort(key=lambda item: place_of(item.nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByUnit | None:
+    return ByUnit(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Where an index is -> the index: in a folder, behind a service, or on a Qdrant server."""
+"""Open an index: in a folder, behind a service, or on a Qdrant server."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ def open_index(
     """Open the index at a folder, at a service's URL (`http://host:3000`), or at a Qdrant server's
     (`http://host:6333[/collection]`; the nodes of a cluster with commas: `http://a:6333,http://b:6333/collection`).
 
-    spec: of the encoder to search or fill it with; None takes the one that the index stores.
-    create: make it if there is none, which takes a spec. live: a folder that goes on answering while it is filled, for
-    who owns it long.
+    spec: of the encoder to search or fill it with; None takes the spec that the index stores.
+    create: make the index if it is missing, which needs a spec. live: answer searches while a folder is filled, for a
+    long-running service.
     options: of a new collection on a Qdrant server.
-    on_wait: called with a line when a Qdrant server does not answer, and is asked again for QDRANT_RETRY_S; None
-    raises at once. QDRANT_API_KEY is sent to a Qdrant server, LOOKALIKE_TOKEN to a service.
-    Raises: IndexStoreError if it is missing, broken or in use, or stores no spec and none is given; SpaceMismatch if
+    on_wait: called with a line when a Qdrant server stops answering, whose requests are then repeated for
+    QDRANT_RETRY_S, and when it answers again; None raises the first failure.
+    QDRANT_API_KEY is sent to a Qdrant server, LOOKALIKE_TOKEN to a service.
+    Raises: IndexStoreError if it is missing, broken or in use, or stores no spec and `spec` is None; SpaceMismatch if
     another encoder filled it; IndexUnavailable if its server does not answer.
     """
     about = _service_at(location)
@@ -54,9 +55,9 @@ def open_index(
 
 
 def location_of(location: str | Path, on_wait: OnWait | None = None) -> IndexLocation:
-    """Where the generations of an index are, or would be; nothing is opened yet. on_wait: as for `open_index`.
+    """Return the location of an index, which may not exist yet; nothing is opened. on_wait: as for `open_index`.
 
-    Raises: IndexStoreError for a service, whose index is asked and not kept over HTTP.
+    Raises: IndexStoreError for a service, which does not offer its generations over HTTP.
     """
     if _service_at(location):
         raise IndexStoreError(f"{location}: a service; give the folder of its index, or the URL of its Qdrant server")
@@ -64,7 +65,7 @@ def location_of(location: str | Path, on_wait: OnWait | None = None) -> IndexLoc
 
 
 def _service_at(location: str | Path) -> dict[str, Any] | None:
-    """What a Lookalike service at this URL says of itself; None if it is none."""
+    """Return what a Lookalike service at this URL reports at /readyz; None for other URLs and folders."""
     from lookalike.index.service import ask_who
 
     if "," in str(location):
@@ -97,9 +98,9 @@ def _collection_at(urls: str, live: bool, options: ServerOptions, on_wait: OnWai
 
 
 def _nodes_of(urls: str) -> tuple[list[str], str]:
-    """The nodes of a Qdrant server, and the collection, which one of the URLs names, or several alike.
+    """Return the URLs of the nodes of a Qdrant server, and the collection, which one or more of the URLs name.
 
-    Raises: IndexStoreError for a URL that is not one, or different collections.
+    Raises: IndexStoreError for an invalid URL, or different collections.
     """
     parts = [urlsplit(url.strip()) for url in urls.split(",")]
     for part in parts:

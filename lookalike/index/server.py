@@ -24,11 +24,11 @@ from lookalike.server_options import ONE_NODE, ServerOptions
 PAGE = 1000  # frames read at a time
 INDEXING_THRESHOLD_KB = 10_000  # of vectors in a segment, above which it gets a graph: Qdrant's own default
 
-_NAMESPACE = uuid.UUID("0d5a4f0e-3f0c-5c36-8f0d-2f3a8a1f6c11")  # any fixed value, for ids in the ledger
+_NAMESPACE = uuid.UUID("0d5a4f0e-3f0c-5c36-8f0d-2f3a8a1f6c11")  # an arbitrary constant, for ids in the ledger
 
 
 class ServerEngine:
-    """One collection, whose named vector is the space; and beside it the ledger, a collection without vectors."""
+    """A collection whose named vector is the space, and its ledger, a collection without vectors."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class ServerEngine:
     ) -> None:
         """Open the collection, or create it; what is missing of it, such as payload indexes, is created as well.
 
-        options: of a new collection. streams: upserts at the same time, each of many points; 0 sends each at once.
+        options: of a new collection. streams: concurrent upserts, each of many points; 0 sends each batch immediately.
         Raises: IndexStoreError if the server does not answer or has no such collection (unless `create`);
         SpaceMismatch if the collection was filled by another encoder.
         """
@@ -68,7 +68,7 @@ class ServerEngine:
             with answered():
                 complete(client, collection)
         self._limits = CollectionLimits.of(config)
-        # By `create_frames`, or by one that was killed.
+        # Set by `create_frames`, in this process or in one that was killed.
         self._bulk = create and config.optimizer_config.indexing_threshold == 0
         self._uploads = Uploads(self._send, streams)
 
@@ -159,8 +159,10 @@ class ServerEngine:
 
     def mark_complete(self, records: Sequence[SourceRecord]) -> None:
         points = [
-            models.PointStruct(id=_entry_id(self._space, one.source_id, one.sampler), vector={}, payload=asdict(one))
-            for one in records
+            models.PointStruct(
+                id=_entry_id(self._space, record.source_id, record.sampler), vector={}, payload=asdict(record)
+            )
+            for record in records
         ]
         with answered():
             for batch in self._ledger_limits.batches(points):
@@ -170,10 +172,10 @@ class ServerEngine:
         return read_ledger(self._client, self._collection, self._space)
 
     def unmark(self, source_ids: Collection[str]) -> None:
-        known = [one for one in self.source_records() if one.source_id in source_ids]
+        known = [record for record in self.source_records() if record.source_id in source_ids]
         if known:
             entries: list[models.ExtendedPointId] = [
-                _entry_id(self._space, one.source_id, one.sampler) for one in known
+                _entry_id(self._space, record.source_id, record.sampler) for record in known
             ]
             with answered():
                 self._client.delete(self._ledger, models.PointIdsList(points=entries), wait=True)
@@ -184,12 +186,12 @@ class ServerEngine:
             return self._client.count(self._collection, exact=self._limits.exact).count
 
     def flush(self) -> None:
-        """Wait until the server has all of it in its log."""
+        """Wait until the server has all points in its log."""
         with answered():
             self._uploads.wait()
 
     def optimize(self) -> None:
-        """Let the server build its graph from now on, which it does by itself, beside answering."""
+        """Let the server build its graph from now on; it does so in the background."""
         self.flush()
         if self._bulk:
             with answered():
@@ -198,7 +200,7 @@ class ServerEngine:
             self._bulk = False
 
     def close(self) -> None:
-        """The client belongs to whoever made it."""
+        """Finish uploads. The client stays open for its owner."""
         if isinstance(self._client, ServerClient):
             self._client.end_patience()
         try:
@@ -208,7 +210,7 @@ class ServerEngine:
 
 
 def read_ledger(client: QdrantClient, collection: str, space: str) -> Iterator[SourceRecord]:
-    """What the ledger of a collection says of a space; nothing if its creation was interrupted."""
+    """Yield the records of a space from the ledger of a collection; none if the ledger was never created."""
     ledger = ledger_of(collection)
     with answered():
         if not client.collection_exists(ledger):
@@ -216,9 +218,9 @@ def read_ledger(client: QdrantClient, collection: str, space: str) -> Iterator[S
         page = _limits_of(client, ledger).page(PAGE)
     for entries in _pages(client, ledger, None, page, False):
         for entry in entries:
-            one = SourceRecord(**entry.payload or {})
-            if str(entry.id) == _entry_id(space, one.source_id, one.sampler):
-                yield one
+            record = SourceRecord(**entry.payload or {})
+            if str(entry.id) == _entry_id(space, record.source_id, record.sampler):
+                yield record
 
 
 def _limits_of(client: QdrantClient, collection: str) -> CollectionLimits:
@@ -251,7 +253,7 @@ def _pages(
 
 
 def _filter(filters: Filters) -> models.Filter | None:
-    must = [_condition(one) for one in filters.conditions()]
+    must = [_condition(condition) for condition in filters.conditions()]
     return models.Filter(must=must) if must else None
 
 
@@ -266,6 +268,6 @@ def _condition(condition: Condition) -> models.Condition:
         case IsEmpty(field):
             return models.IsEmptyCondition(is_empty=models.PayloadField(key=field))
         case AllOf(conditions):
-            return models.Filter(must=[_condition(one) for one in conditions])
+            return models.Filter(must=[_condition(condition) for condition in conditions])
         case AnyOf(conditions):
-            return models.Filter(should=[_condition(one) for one in conditions])
+            return models.Filter(should=[_condition(condition) for condition in conditions])

@@ -32,6 +32,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Local mode performs exact:UserWarning"),
 ]
 FRAME = frame("a", 0)
+ROUTES = [endpoint.route() for endpoint in search.ENDPOINTS]
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +58,11 @@ def test_a_server_that_hangs_is_503_until_it_answers_again(
     url, seen = server
 
     async def ask() -> None:
-        app = Starlette(routes=search.ROUTES, exception_handlers=HANDLERS)
+        app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
         with (
             open_index(url, SPEC) as index,
             closing(Pipeline(Encoder(circle_encoder, "cpu"), index)) as app.state.pipeline,
-            closing(Recordings(app.state.pipeline, tmp_path)) as app.state.gallery,
+            closing(Recordings(app.state.pipeline, tmp_path)) as app.state.recordings,
         ):
             health = app.state.pipeline.health = IndexHealth(index.engine)
             transport = httpx.ASGITransport(Readiness(app, app.state))
@@ -97,11 +98,11 @@ def test_an_unknown_frame_is_404_and_a_server_that_fails_is_503(
     url, seen = server
 
     async def ask(failing: bool, frame_id: str) -> int:
-        app = Starlette(routes=search.ROUTES, exception_handlers=HANDLERS)
+        app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
         with (
             open_index(url, SPEC) as index,
             closing(Pipeline(Encoder(circle_encoder, "cpu"), index)) as app.state.pipeline,
-            closing(Recordings(app.state.pipeline, tmp_path)) as app.state.gallery,
+            closing(Recordings(app.state.pipeline, tmp_path)) as app.state.recordings,
         ):
             seen.refusals = 10**6 if failing else 0
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:

@@ -76,7 +76,7 @@ def test_a_region_is_as_the_picture_that_it_cuts_out(service: httpx.Client, foot
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"region": "1,2,3"}, "is no region"),
+        ({"region": "1,2,3"}, "invalid region"),
         ({"region": "64,0,1,1"}, "begins at 64,0, outside of a picture of 64x48 pixels"),
     ],
 )
@@ -143,14 +143,14 @@ def test_hits_are_at_least_as_near_as_asked_for(
 def test_an_unknown_id_is_404(service: httpx.Client, frame_id: str) -> None:
     answer = service.post("/search", json={"id": frame_id})
     assert answer.status_code == 404
-    assert answer.json()["error"]["message"] == f"no frame has the id '{frame_id}'; take one from a search hit"
+    assert answer.json()["error"]["message"] == f"no frame has the id '{frame_id}'; take an id of a search hit"
 
 
 @pytest.mark.parametrize(
     ("query", "reason"),
     [
         ({"id": UNKNOWN_ID, "top": 0}, "invalid top: got 0, expected from 1 to 1000"),
-        ({"id": UNKNOWN_ID, "since": "noon"}, "since: 'noon' is no time"),
+        ({"id": UNKNOWN_ID, "since": "noon"}, "since: invalid time 'noon'"),
         ({"id": UNKNOWN_ID, "camra": "gate"}, "unknown field 'camra'"),
         ({"top": 3}, "got 0 pictures, ids and moments; expected one picture, id or moment, or only `like`"),
     ],
