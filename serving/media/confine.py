@@ -55,7 +55,7 @@ def grant_time() -> None:
 
 
 def _end_with_the_parent() -> None:
-    """Whoever started this process may be killed while it decodes, and hears nothing from it."""
+    """End with the parent: it may be killed while this process decodes and reads no message."""
     parent = os.getppid()
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""A process that decodes footage: `python -m serving.media.process FD NICE`. It is asked by `serving.media.worker`.
+"""A process that decodes footage: `python -m serving.media.process FD NICE`. `serving.media.worker` starts it.
 
 Messages are JSON, so that nothing which this process sends is unpickled. A request says what to do. Its answer is any
 number of {"progress": SHARE}, then {"error": KIND, "text": ...} or {"ok": ...}, which the bytes of a picture follow.
