@@ -39,6 +39,7 @@ COVERED = (
     "docs/serving.md",
     "docs/speed.md",
     "docs/training.md",
+    "docs/trust.md",
     "examples/*.py",
     "exporters/**/*.py",
     "lookalike/__init__.py",

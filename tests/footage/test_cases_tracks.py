@@ -35,6 +35,7 @@ from lookalike.ingest.to_file import embed_footage, embed_rows
 from lookalike.naming import Naming
 from lookalike.sampling import Sampling
 from lookalike.search import Example, Searcher
+from serving.media.worker import MediaPool
 from serving.recordings.source_verifier import SourceVerifier
 from serving.recordings.thumbnails import Moment, Thumbnails
 from tests.clips import number_of
@@ -221,11 +222,13 @@ def test_a_preview_track_next_to_the_film_is_not_left_to_the_browser(tmp_path: P
 
 def test_the_service_cuts_pictures_of_a_further_track(front_rear: Path) -> None:
     async def cut() -> bytes:
-        stills = Thumbnails(SourceVerifier())
+        pool = MediaPool(1, nice=0)
+        stills = Thumbnails(SourceVerifier(), pool)
         second = f"{front_rear}#2"
         try:
             return await stills.jpeg(Moment(second, identify(stored_source(second)), 0.2), None)
         finally:
+            pool.close()
             stills.close()
 
     assert number_of(np.asarray(Image.open(io.BytesIO(asyncio.run(cut()))))) == 25
