@@ -20,8 +20,6 @@ from lookalike.server_options import ONE_NODE, ServerOptions
 
 METADATA_KEY = "lookalike"  # of the spec, in the metadata of a collection
 UNKNOWN = "unknown"  # the space of a collection that is not ours
-
-
 SPACE = re.compile(r".*-[0-9a-f]{12}", re.DOTALL)  # as EncoderSpec.space makes it
 
 
@@ -145,7 +143,7 @@ class CollectionLocation:
 
 
 def _is_ours(config: models.CollectionConfig) -> bool:
-    """Whether a collection was made for an index: its spec says so, or, before that is stored, the vectors' name."""
+    """Whether a collection belongs to an index: it has a spec, or before that is stored, a vector named by a space."""
     vectors = config.params.vectors
     named = isinstance(vectors, dict) and any(SPACE.fullmatch(name) for name in vectors)
     return METADATA_KEY in (config.metadata or {}) or named

@@ -87,7 +87,7 @@ def _location_at(
 
 
 def _collection_at(urls: str, live: bool, options: ServerOptions, on_wait: OnWait | None) -> IndexLocation:
-    """live: several clients send frames, each of whom has to know whether its own are stored: none is sent later."""
+    """live: several clients send frames, and must know whether theirs are stored: frames are sent immediately."""
     from lookalike.index.collection import CollectionLocation
     from lookalike.index.server_client import connect
     from lookalike.index.uploads import STREAMS

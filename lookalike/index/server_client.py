@@ -1,7 +1,7 @@
-"""The client of a Qdrant server: bounded waits, several nodes in turn, and, for an ingest, patience.
+"""The client of a Qdrant server: timeouts, several nodes in turn, and, for an ingest, retries.
 
-`connect` gives a `QdrantClient`: requests that fail for now go to the next node, and are repeated for a bounded time if
-somebody wants to hear of it. All requests of an index can be repeated: points are stored by ids made of their content.
+`connect` makes a `QdrantClient`. Requests that fail for now go to the next node, and with `on_wait` they are retried
+for a limited time. All requests of an index can be repeated: points are stored by ids that are made from their content.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ T = TypeVar("T")
 OnWait = Callable[[str], None]
 Send = Callable[[httpx.Request], httpx.Response]
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0  # between attempts, doubled each time
-CHANGE_S = 30.0  # for the answer to a change, at least: a delete by a filter walks through all frames
-QUESTIONS = ("/points", "/points/query", "/points/scroll", "/points/count")  # of POST requests, those that only read
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0  # between retries, doubled each time
+CHANGE_S = 30.0  # least timeout of a request that writes: a delete by a filter reads all frames
+QUESTIONS = ("/points", "/points/query", "/points/scroll", "/points/count")  # POST requests that only read
 GRPC_QUESTIONS = {
     "qdrant.Points": ("Query", "Scroll", "Count", "Get"),
     "qdrant.Collections": ("Get", "List", "CollectionExists", "ListAliases", "CollectionClusterInfo"),
@@ -43,9 +43,9 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True)
 class Waits:
-    """Seconds. connect_s: until a connection stands. answer_s: for the answer to a question, at each node.
+    """Timeouts in seconds. connect_s: of a connection. answer_s: of a request that reads, for each node.
 
-    retry_s: how long an ingest keeps asking a server that does not answer.
+    retry_s: how long an ingest retries if the server does not answer.
     """
 
     connect_s: float = 2.0
@@ -54,7 +54,7 @@ class Waits:
 
     @property
     def change_s(self) -> float:
-        """For the answer to a change."""
+        """Timeout of a request that writes."""
         return max(CHANGE_S, self.answer_s)
 
     @classmethod
@@ -82,9 +82,9 @@ def _seconds(env: Mapping[str, str], name: str, usual: float, least: float = 0.0
 
 
 class Patience:
-    """Repeats what fails for now, with growing pauses, until it succeeds or the time is up. From any thread.
+    """Retries requests that fail for now, with growing pauses, for a limited time. May be used from any thread.
 
-    It begins with the first success: an address where nobody ever answered is most likely a wrong one.
+    Before the first success nothing is retried: a server that has never answered probably has another address.
     """
 
     def __init__(self, for_s: float, on_wait: OnWait, now: Callable[[], float] = time.monotonic) -> None:
@@ -95,7 +95,7 @@ class Patience:
         self._has_answered = False
 
     def call(self, ask: Callable[[], T]) -> T:
-        """Raises: what the last attempt raised."""
+        """Call a function until it succeeds. Raises: the error of the last attempt."""
         since, pause_s, failed = self._now(), FIRST_PAUSE_S, False
         while True:
             try:
@@ -116,7 +116,7 @@ class Patience:
                 return found
 
     def end(self) -> None:
-        """Wait for nothing any more, in other threads as well: the next failure is raised."""
+        """Stop retrying, in all threads: the next failure is raised."""
         self._over.set()
 
     def _failed(self, failure: Failure) -> None:
@@ -126,8 +126,7 @@ class Patience:
                 self._down_since = self._now()
         if first:
             self._on_wait(
-                f"the Qdrant server does not answer ({failure.text}); nothing is lost,"
-                f" trying again for {self._for_s:g} s"
+                f"the Qdrant server does not answer ({failure.text}); nothing is lost, retrying for {self._for_s:g} s"
             )
 
     def _succeeded(self) -> None:
@@ -138,7 +137,7 @@ class Patience:
 
 
 class ServerClient:
-    """Has the methods of a `QdrantClient`, which go to the node that answered last, then to the others in turn."""
+    """Has the methods of a `QdrantClient`. They use the node that answered last, then the others in turn."""
 
     def __init__(self, nodes: Sequence[QdrantClient], patience: Patience | None = None) -> None:
         """patience: None raises the first failure."""
@@ -164,7 +163,7 @@ class ServerClient:
         raise AssertionError("there is no node")
 
     def end_patience(self) -> None:
-        """From now on failures are raised at once: closing an index does not wait for its server."""
+        """Raise failures immediately from now on, so that closing an index does not wait for its server."""
         if self._patience:
             self._patience.end()
 
@@ -175,10 +174,10 @@ class ServerClient:
 
 
 def connect(urls: Sequence[str], on_wait: OnWait | None = None) -> QdrantClient:
-    """A client of the nodes at these URLs; nothing is asked yet.
+    """Make a client of the nodes at these URLs; nothing is sent yet.
 
-    on_wait: as for `Patience`; None raises the first failure. QDRANT_API_KEY is sent; where QDRANT_GRPC_PORT is set,
-    frames and queries travel as gRPC. Raises: IndexStoreError for settings that are not understood.
+    on_wait: as for `Patience`; None raises the first failure. QDRANT_API_KEY is sent. If QDRANT_GRPC_PORT is set,
+    frames and queries use gRPC. Raises: IndexStoreError for invalid settings.
     """
     waits, port = Waits.from_env(), grpc_port()
     nodes = [_node(url, waits, port) for url in urls]
@@ -191,7 +190,7 @@ def _node(url: str, waits: Waits, port: int | None) -> QdrantClient:
     if key and parts.scheme == "http" and parts.hostname not in LOOPBACK:
         logger.warning("%s is sent unencrypted to %s; give an https:// URL", API_KEY, url)
     options: dict[str, Any] = {"prefer_grpc": True, "grpc_port": port, "grpc_options": _grpc_options(waits)}
-    with warnings.catch_warnings():  # said above, without a line of this file
+    with warnings.catch_warnings():  # logged above, without a line of source
         warnings.filterwarnings("ignore", "Api key is used with an insecure connection", UserWarning)
         # The client's own default port is 6333 even for a URL that names none.
         client = QdrantClient(
@@ -206,7 +205,7 @@ def _node(url: str, waits: Waits, port: int | None) -> QdrantClient:
 
 
 def _bounded(waits: Waits, request: httpx.Request, send: Send) -> httpx.Response:
-    """Send a request with the waits of its kind: the client has one for all."""
+    """Send a request with the timeouts of its kind: the client has one for all requests."""
     reads = request.method == "GET" or (request.method == "POST" and request.url.path.endswith(QUESTIONS))
     answer_s = waits.answer_s if reads else waits.change_s
     request.extensions["timeout"] = httpx.Timeout(answer_s, connect=waits.connect_s).as_dict()
@@ -214,19 +213,22 @@ def _bounded(waits: Waits, request: httpx.Request, send: Send) -> httpx.Response
 
 
 def _grpc_options(waits: Waits) -> dict[str, Any]:
-    """Source: grpc/grpc, `doc/service_config.md` (a deadline for each method) and `grpc/impl/channel_arg_names.h`."""
+    """Return deadlines of methods, and pauses between connections.
+
+    Source: grpc/grpc, `doc/service_config.md` and `grpc/impl/channel_arg_names.h`.
+    """
     names = [{"service": service, "method": name} for service, all_ in GRPC_QUESTIONS.items() for name in all_]
     deadlines = {"methodConfig": [{"name": names, "timeout": f"{waits.answer_s:.3f}s"}]}
     return {
         "grpc.service_config": json.dumps(deadlines),
         "grpc.min_reconnect_backoff_ms": math.ceil(waits.connect_s * 1000),
         "grpc.initial_reconnect_backoff_ms": 500,
-        "grpc.max_reconnect_backoff_ms": 5000,  # 120 s by default: a server that comes back is found sooner
+        "grpc.max_reconnect_backoff_ms": 5000,  # 120 s by default; this finds a recovered server sooner
     }
 
 
 def grpc_port() -> int | None:
-    """QDRANT_GRPC_PORT. Raises: IndexStoreError if it is not a port."""
+    """Read QDRANT_GRPC_PORT; None if it is not set. Raises: IndexStoreError if it is not a port number."""
     port = os.environ.get("QDRANT_GRPC_PORT") or ""
     if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
         raise IndexStoreError(f"QDRANT_GRPC_PORT is {port!r}, expected a port such as 6334")

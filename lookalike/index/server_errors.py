@@ -1,4 +1,4 @@
-"""What a Qdrant server or its client says when something fails, as one line for a person.
+"""Convert the errors of a Qdrant server and its client to one line for people.
 
 Source of the statuses and texts: qdrant/qdrant, `src/actix/helpers.rs` (errors as HTTP statuses), `src/common/auth`
 (401), `lib/storage/src/rbac` (403), `lib/collection/src/operations/verification` (strict mode), and for gRPC
@@ -26,11 +26,11 @@ CLIENT_ERRORS = (
     UnexpectedResponse,
     ResourceExhaustedResponse,
     grpc.RpcError,
-    json.JSONDecodeError,  # a page of another server, which the client does not wrap
+    json.JSONDecodeError,  # from a page of another server; the client does not wrap it
 )
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})  # 500: a part of the collection has no live node
 REFUSED, EXISTS, FULL = 400, 409, 507
-STRICT_MODE = ". Help: "  # what every refusal of strict mode ends with
+STRICT_MODE = ". Help: "  # in every error of strict mode
 LONGEST_TEXT = 300
 
 _GRPC = {
@@ -51,7 +51,7 @@ _GRPC = {
 
 @dataclass(frozen=True)
 class Failure:
-    """status: of HTTP, for gRPC its counterpart; None if there was no response. text: what was said, in one line.
+    """status: of HTTP, for gRPC its counterpart; None if there was no response. text: the server's message, one line.
 
     transient: whether the same request may succeed later.
     """
@@ -63,8 +63,11 @@ class Failure:
 
 @contextmanager
 def answered() -> Iterator[None]:
-    """Raises: IndexUnavailable if the server does not answer, or fails, for now; IndexStoreError for what it refuses,
-    with the reason."""
+    """Convert the client's errors.
+
+    Raises: IndexUnavailable if the server does not answer, or fails for now; IndexStoreError, with the reason, if it
+    refuses the request.
+    """
     try:
         yield
     except CLIENT_ERRORS as error:
@@ -72,7 +75,7 @@ def answered() -> Iterator[None]:
 
 
 def failure_of(error: Exception) -> Failure:
-    """What went wrong, whichever way the request went. error: one of CLIENT_ERRORS."""
+    """Read an error of REST or gRPC. error: one of CLIENT_ERRORS."""
     if isinstance(error, UnexpectedResponse):
         text, is_json = _said(error.content)
         status = error.status_code
@@ -91,7 +94,7 @@ def failure_of(error: Exception) -> Failure:
 
 
 def explained(failure: Failure) -> IndexStoreError:
-    """The error for a person."""
+    """Make the error with a message for people."""
     status, text = failure.status, failure.text
     if failure.transient:
         what = "does not answer" if status is None else f"cannot answer now ({status})"
@@ -121,7 +124,7 @@ def _advice(text: str) -> str:
 
 
 def _said(content: bytes) -> tuple[str, bool]:
-    """What a response says, and whether in Qdrant's own JSON; some of its refusals are plain text."""
+    """Return the message of a response, and whether it is Qdrant's JSON; some of its errors are plain text."""
     try:
         return _one_line(json.loads(content)["status"]["error"]), True
     except (ValueError, KeyError, TypeError):
@@ -131,7 +134,7 @@ def _said(content: bytes) -> tuple[str, bool]:
 def _lost(error: httpx.TransportError) -> str:
     try:
         where = f" ({error.request.url.scheme}://{error.request.url.netloc.decode()})"
-    except RuntimeError:  # it belongs to no request
+    except RuntimeError:  # the error has no request
         where = ""
     return f"{type(error).__name__}{where}: {error}".removesuffix(": ")
 

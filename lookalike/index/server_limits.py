@@ -1,4 +1,4 @@
-"""What the strict mode of a Qdrant collection allows, which managed clusters switch on.
+"""Read the limits of strict mode, which managed Qdrant clusters enable.
 
 Source: qdrant/qdrant, `lib/collection/src/operations/verification/mod.rs`: a `limit` above `max_query_limit`, `exact`
 without `search_allow_exact`, an oversampling above `search_max_oversampling` and more points than
@@ -15,14 +15,14 @@ from qdrant_client import models
 
 T = TypeVar("T")
 
-OVERSAMPLING = 4.0  # int8 alone finds .92 of the neighbours; with four times as many, compared by their vectors, all
+OVERSAMPLING = 4.0  # int8 alone finds .92 of the neighbours; with four times as many candidates and full vectors, all
 
 
 @dataclass(frozen=True)
 class CollectionLimits:
-    """query: points of one answer. upsert: points of one request. None: no limit.
+    """query: points of one response. upsert: points of one request. None: no limit.
 
-    oversampling: at most. exact: whether points may be counted one by one.
+    oversampling: at most. exact: whether exact counts are allowed.
     """
 
     query: int | None = None
@@ -32,7 +32,7 @@ class CollectionLimits:
 
     @classmethod
     def of(cls, config: models.CollectionConfig) -> CollectionLimits:
-        """Those that a collection states."""
+        """Read the limits that a collection states."""
         strict = config.strict_mode_config
         if strict is None or not strict.enabled:
             return cls()
@@ -45,15 +45,15 @@ class CollectionLimits:
         )
 
     def page(self, wanted: int) -> int:
-        """How many points to ask for at a time."""
+        """Return how many points to request at a time."""
         return wanted if self.query is None else max(1, min(wanted, self.query))
 
     def batches(self, points: Sequence[T]) -> Iterator[list[T]]:
-        """Points in requests of a size that is allowed; none for no points."""
+        """Divide points into requests of an allowed size."""
         size = self.upsert or len(points) or 1
         return (list(points[start : start + size]) for start in range(0, len(points), size))
 
     def search_params(self) -> models.SearchParams:
-        """Candidates are found by their int8 vectors, and compared again by whole ones."""
+        """Find candidates by int8 vectors, and compare their full vectors."""
         again = models.QuantizationSearchParams(rescore=True, oversampling=max(1.0, self.oversampling))
         return models.SearchParams(quantization=again)

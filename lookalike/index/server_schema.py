@@ -1,7 +1,7 @@
-"""The two collections of an index on a Qdrant server: the frames, and the ledger. What is missing is made on opening.
+"""Create the two collections of an index on a Qdrant server: the frames, and the ledger.
 
-Every step can be repeated, and taken by several processes at once: of several that create a collection, Qdrant answers
-all but the first with "Collection `NAME` already exists!", a 409, or 400 by earlier versions (qdrant/qdrant,
+Every step can be repeated, also by several processes at once: if several create a collection, Qdrant answers all but
+the first with "Collection `NAME` already exists!", a 409, or 400 by earlier versions (qdrant/qdrant,
 `lib/storage/src/content_manager/errors.rs`, AlreadyExists).
 """
 
@@ -37,15 +37,15 @@ INDEXED_FIELDS = {  # all that `Filters.conditions` names: strict mode refuses o
 
 
 def ledger_of(collection: str) -> str:
-    """The collection, without vectors, that says which sources another has from end to end."""
+    """Return the name of the ledger of a collection."""
     return f"{collection}-ledger"
 
 
 def create_frames(client: QdrantClient, collection: str, space: str, dim: int, options: ServerOptions) -> None:
     """Create the collection of the frames, unless another process does.
 
-    Vectors on disk, and as int8 in memory; without a graph until `optimize`, since it would be built again and again
-    during a bulk load.
+    Vectors are on disk, and as int8 in memory. There is no graph until `optimize`: during a bulk load, the graph would
+    be rebuilt repeatedly.
     """
     int8 = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, quantile=0.99, always_ram=True)
     with _unless_there():
@@ -60,11 +60,11 @@ def create_frames(client: QdrantClient, collection: str, space: str, dim: int, o
 
 
 def complete(client: QdrantClient, collection: str) -> None:
-    """Create what is missing of an index whose frames have a collection: payload indexes, the ledger, copies of it."""
+    """Create the missing payload indexes, the ledger and its missing copies. collection: of the frames; it exists."""
     info = client.get_collection(collection)
     for field, schema in INDEXED_FIELDS.items():
         if field not in info.payload_schema:
-            # Over frames that are there it may take minutes, and counts from the moment when it is asked for.
+            # For stored frames it may take minutes, and strict mode accepts it immediately.
             client.create_payload_index(collection, field, schema, wait=not info.points_count)
     params, ledger = info.config.params, ledger_of(collection)
     if not client.collection_exists(ledger):
@@ -79,14 +79,14 @@ def complete(client: QdrantClient, collection: str) -> None:
         try:
             with answered():
                 _replicate(client, collection, ledger, params.replication_factor or 1)
-        except IndexStoreError as error:  # such as a key that may not; frames are stored all the same
+        except IndexStoreError as error:  # such as a key without this right; frames are stored nevertheless
             logger.warning("%s has fewer copies than its frames, and gets no more: %s", ledger, error)
 
 
 def _replicate(client: QdrantClient, frames: str, ledger: str, copies: int) -> None:
-    """Let nodes that lack a copy of a part of the ledger fetch one, in the background, until there are so many.
+    """Let nodes without a copy of a shard of the ledger fetch one, in the background, until each shard has `copies`.
 
-    A new `replication_factor` alone counts for new parts only (qdrant.tech, "Distributed deployment").
+    A new `replication_factor` alone applies to new shards only (qdrant.tech, "Distributed deployment").
     """
     if (client.get_collection(ledger).config.params.replication_factor or 1) < copies:
         client.update_collection(ledger, collection_params=models.CollectionParamsDiff(replication_factor=copies))
@@ -97,14 +97,15 @@ def _replicate(client: QdrantClient, frames: str, ledger: str, copies: int) -> N
     held, active = _replicas(info)
     if all(len(nodes) >= copies for nodes in held.values()):
         return
-    dead = {one.peer_id for one in client.collection_cluster_info(frames).remote_shards if one.state == DEAD}
+    dead = {shard.peer_id for shard in client.collection_cluster_info(frames).remote_shards if shard.state == DEAD}
     alive = {int(node) for node in cluster.peers} - dead
     load = {node: sum(node in nodes for nodes in held.values()) for node in alive}
     for shard, nodes in sorted(held.items()):
         if shard not in active:
-            continue  # all that have it are lost; when they are back, the next opening sees to it
+            continue  # all its nodes are lost; when they are back, the next opening copies it
         source = min(active[shard])
-        free = sorted(alive - nodes, key=lambda node: (load[node], node < source, node))  # round the circle of nodes
+        # The nodes with the fewest copies, from the next one in a ring.
+        free = sorted(alive - nodes, key=lambda node: (load[node], node < source, node))
         for node in free[: max(copies - len(nodes), 0)]:
             copy = models.ReplicateShard(shard_id=shard, from_peer_id=source, to_peer_id=node)
             with _unless_under_way():
@@ -114,7 +115,7 @@ def _replicate(client: QdrantClient, frames: str, ledger: str, copies: int) -> N
 
 @contextmanager
 def _unless_under_way() -> Iterator[None]:
-    """What another process has begun to copy counts as copied; of one part one copy is made at a time.
+    """Ignore the error for a shard that another process copies; Qdrant makes one copy of a shard at a time.
 
     Source: "Shard 0 is already involved in transfer 1 -> 2", qdrant/qdrant, `lib/collection/src/shards/transfer`.
     """
@@ -127,11 +128,11 @@ def _unless_under_way() -> Iterator[None]:
 
 
 def _replicas(info: models.CollectionClusterInfo) -> tuple[dict[int, set[int]], dict[int, set[int]]]:
-    """By part: the nodes that have a copy, or are fetching one; and those whose copy is whole."""
+    """Return, by shard, the nodes that have a copy or are fetching one, and the nodes whose copy is complete."""
     held: dict[int, set[int]] = {}
     active: dict[int, set[int]] = {}
-    there = [(one.shard_id, info.peer_id, one.state) for one in info.local_shards]
-    there += [(one.shard_id, one.peer_id, one.state) for one in info.remote_shards]
+    there = [(shard.shard_id, info.peer_id, shard.state) for shard in info.local_shards]
+    there += [(shard.shard_id, shard.peer_id, shard.state) for shard in info.remote_shards]
     for shard, peer, state in there:
         held.setdefault(shard, set()).add(peer)
         if state == models.ReplicaState.ACTIVE:
@@ -143,7 +144,7 @@ def _replicas(info: models.CollectionClusterInfo) -> tuple[dict[int, set[int]], 
 
 @contextmanager
 def _unless_there() -> Iterator[None]:
-    """What another process has created meanwhile counts as created."""
+    """Ignore the error for a collection that another process has created."""
     try:
         yield
     except CLIENT_ERRORS as error:

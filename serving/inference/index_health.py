@@ -1,6 +1,6 @@
-"""Whether the server of the index answers: asked in the background, so that /readyz, /metrics and searches know it.
+"""Health checks of the server of the index, in the background, for /readyz, /metrics and searches.
 
-While it does not, searches are refused at once, with 503, instead of each waiting for its own timeout.
+While it does not answer, searches are refused immediately with 503, instead of waiting for their timeouts.
 """
 
 from __future__ import annotations
@@ -12,57 +12,58 @@ from uuid import UUID
 from prometheus_client import Counter, Gauge
 
 from lookalike.errors import IndexStoreError
-from lookalike.index.engine import Engine
+from lookalike.index import FrameIndex
 from serving.http.errors import ApiError
 from serving.http.limits import RETRY_AFTER_S
+from serving.inference.operations import stored_points
 
 logger = logging.getLogger("bentoml.lookalike")
 
-PROBE_S = 5.0  # between two questions
-NOBODY = str(UUID(int=0))  # the id of no frame
+PROBE_S = 5.0  # between health checks
+NO_FRAME = str(UUID(int=0))  # an id that no frame has
 UP = Gauge(
-    "lookalike_index_up", "1 if the server of the index answered last, 0 if it did not", multiprocess_mode="livemin"
+    "lookalike_index_up", "1 if the last health check of the index succeeded, else 0", multiprocess_mode="livemin"
 )
-FAILURES = Counter("lookalike_index_failures", "Questions of the health check that the server of the index failed")
+FAILURES = Counter("lookalike_index_failures", "Health checks that the server of the index failed")
 
 
 class IndexHealth:
-    """May be used from any thread. Use `start`, or `probe` for one question."""
+    """May be used from any thread. Use `start`, or `probe` for one health check."""
 
-    def __init__(self, engine: Engine, probe_s: float = PROBE_S) -> None:
-        self._engine, self._probe_s = engine, probe_s
+    def __init__(self, index: FrameIndex, probe_s: float = PROBE_S) -> None:
+        self._index, self._probe_s = index, probe_s
         self._wake, self._closing = threading.Event(), False
-        self._asking = threading.Thread(target=self._ask_again_and_again, name="index-health", daemon=True)
-        self.reason: str | None = None  # why it does not answer; None if it does
+        self._checking = threading.Thread(target=self._check_repeatedly, name="index-health", daemon=True)
+        self.reason: str | None = None  # why the last health check failed; None if it succeeded
         UP.set(1)  # it was opened just now
 
     def start(self) -> None:
-        """Ask every few seconds from now on."""
-        self._asking.start()
+        """Check every few seconds from now on."""
+        self._checking.start()
 
     def suspect(self) -> None:
-        """Ask now: a search was not answered."""
+        """Check now, since a request to the index failed."""
         self._wake.set()
 
     def check(self) -> None:
-        """Raises: ApiError 503 if the index did not answer when it was last asked."""
+        """Raises: ApiError 503 if the last health check failed."""
         if self.reason is not None:
             raise unavailable()
 
     def probe(self) -> None:
-        """Ask for a frame that does not exist, and note whether there was an answer."""
+        """Request a frame that does not exist, and note whether the server answers."""
         try:
-            self._engine.existing([NOBODY])
+            stored_points(self._index, [NO_FRAME])
         except IndexStoreError as error:
             self._note(str(error))
-        except Exception as error:  # whatever it is, a search would fail as well
-            logger.exception("the index could not be asked")
+        except Exception as error:  # a search would fail as well
+            logger.exception("the health check of the index failed")
             self._note(f"{type(error).__name__}: {error}")
         else:
             self._note(None)
 
     def close(self) -> None:
-        """Ask no more; a question that waits for its answer is left behind."""
+        """Stop, without waiting for a health check that runs."""
         self._closing = True
         self._wake.set()
 
@@ -74,7 +75,7 @@ class IndexHealth:
         self.reason = reason
         UP.set(reason is None)
 
-    def _ask_again_and_again(self) -> None:
+    def _check_repeatedly(self) -> None:
         while not self._closing:
             self.probe()
             self._wake.wait(self._probe_s)
@@ -82,5 +83,5 @@ class IndexHealth:
 
 
 def unavailable() -> ApiError:
-    """The answer while the server of the index does not answer; its address is in the log only."""
+    """Return the error while the server of the index does not answer; its address is in the log only."""
     return ApiError(503, "index_unavailable", f"the index does not answer for now; try again in {RETRY_AFTER_S} s")

@@ -266,7 +266,7 @@ async def open_pipeline(settings: Settings) -> AsyncIterator[Pipeline]:
         closing(Pipeline(encoder, index, writable=writable)) as pipeline,
     ):
         if index and not settings.embedded:
-            pipeline.health = IndexHealth(index.engine)
+            pipeline.health = IndexHealth(index)
             pipeline.health.start()
         logger.info("encoder %s on %s, index %s", encoder.spec.space, encoder.provider, settings.index)
         yield pipeline

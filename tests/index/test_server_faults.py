@@ -345,7 +345,7 @@ def test_an_ingest_waits_for_its_server_says_so_and_goes_on(server, monkeypatch)
         assert (index.count(), seen.refusals) == (300, 0)
     assert said[0] == (
         "the Qdrant server does not answer (Shard temporarily unavailable: being shut down);"
-        " nothing is lost, trying again for 300 s"
+        " nothing is lost, retrying for 300 s"
     )
     assert said[1].startswith("the Qdrant server answers again after ")
     with open_index(url, SPEC) as index:

@@ -64,7 +64,7 @@ def test_a_server_that_hangs_is_503_until_it_answers_again(
             closing(Pipeline(Encoder(circle_encoder, "cpu"), index)) as app.state.pipeline,
             closing(Recordings(app.state.pipeline, tmp_path)) as app.state.recordings,
         ):
-            health = app.state.pipeline.health = IndexHealth(index.engine)
+            health = app.state.pipeline.health = IndexHealth(index)
             transport = httpx.ASGITransport(Readiness(app, app.state))
             async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
 
