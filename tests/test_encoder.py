@@ -142,7 +142,7 @@ def test_a_device_without_its_provider_is_an_error_that_names_what_is_missing(
 ):
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
     said = refusal(tiny_encoder, device, DeviceError)
-    assert said.startswith(f"asked for {device}: onnxruntime has CPUExecutionProvider; it takes ")
+    assert said.startswith(f"asked for {device}: onnxruntime has CPUExecutionProvider; it needs ")
     assert missing in said
 
 
@@ -150,7 +150,7 @@ def test_a_device_without_its_provider_is_an_error_that_names_what_is_missing(
 def test_an_nvidia_device_without_a_driver_is_an_error(tiny_encoder, monkeypatch, device):
     monkeypatch.setattr(ort, "get_available_providers", lambda: list(runtime.PROVIDERS.values()))
     monkeypatch.setattr(runtime, "has_nvidia_driver", lambda: False)
-    assert f"asked for {device}: no NVIDIA driver is loaded; it takes" in refusal(tiny_encoder, device, DeviceError)
+    assert f"asked for {device}: no NVIDIA driver is loaded; it needs" in refusal(tiny_encoder, device, DeviceError)
 
 
 def test_a_device_that_onnxruntime_silently_leaves_is_an_error(tiny_encoder, monkeypatch):

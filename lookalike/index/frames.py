@@ -238,7 +238,7 @@ class FrameIndex:
     def _point(self, frame_id: str) -> tuple[np.ndarray, StoredFrame]:
         point = self._engine.points([frame_id]).get(str(UUID(frame_id))) if is_frame_id(frame_id) else None
         if point is None:
-            raise IndexStoreError(f"no frame has the id {frame_id!r}; take one from a search hit")
+            raise IndexStoreError(f"no frame has the id {frame_id!r}; take an id of a search hit")
         return point
 
     def source_record(self, source_id: str, sampler: str) -> SourceRecord | None:

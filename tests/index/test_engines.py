@@ -467,7 +467,7 @@ def test_vectors_that_are_not_of_length_1_are_refused(index, bad):
 @pytest.mark.parametrize("unknown", [str(uuid.UUID(int=0)), "12", "nonsense", ""])
 def test_an_unknown_id_is_named(index, unknown):
     index.add([frame("a", 0)], at(0))
-    with pytest.raises(IndexStoreError, match=f"^no frame has the id '{unknown}'; take one from a search hit$"):
+    with pytest.raises(IndexStoreError, match=f"^no frame has the id '{unknown}'; take an id of a search hit$"):
         index.vector(unknown)
 
 
