@@ -33,7 +33,7 @@ PACKAGES = (
 FFMPEG_TESTED, FFMPEG_LEAST = (8, 1, 2), (8, 1)
 DECODERS = ("h264", "hevc", "av1", "vp9", "vp8", "mpeg4", "mpeg2video", "mjpeg")
 PLAYABLE = ("libx264", "libopenh264", "h264_videotoolbox", "h264_nvenc")  # any encodes what browsers play
-LEAST_FREE = 2 * 1024**3  # bytes: a graph that is built anew needs as much again as the index
+LEAST_FREE_BYTES = 2 * 1024**3  # a graph that is rebuilt needs as much again as the index
 RELEASED = datetime(2026, 11, 1, tzinfo=UTC)  # a clock that is earlier is wrong
 AHEAD = timedelta(days=1)
 
@@ -120,7 +120,7 @@ def check_disk(name: str, folder: Path) -> Finding:
     except OSError as error:
         return Finding(what, "bad", f"{folder}: {error.strerror}", "check the disk that it is on")
     text = f"{folder}: {usage.free / 1e9:.1f} of {usage.total / 1e9:.1f} GB are free"
-    if usage.free < LEAST_FREE:
+    if usage.free < LEAST_FREE_BYTES:
         return Finding(what, "warning", text, "free some space, or choose a folder on another disk")
     return Finding(what, "good", text)
 

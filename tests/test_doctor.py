@@ -110,9 +110,10 @@ def test_an_index(tmp_path: Path) -> None:
 def test_the_verb_prints_a_line_each_and_fails_if_one_is_bad(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("LOOKALIKE_CACHE", str(tmp_path / "kept"))
     cli.main(["doctor", "--json"])
     findings = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert findings[7]["text"].startswith(f"{tmp_path / 'kept'}: ")
     assert [finding["what"] for finding in findings] == [
         *("python", "packages", "providers", "ffmpeg", "decoders", "playback"),
         *("disk: here", "disk: cache", "clock"),

@@ -26,9 +26,9 @@ def doctor(
     bad."""
     from lookalike.console import print_data
     from lookalike.doctor import examine
+    from serving.settings import default_cache
 
-    state = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folders = {"here": Path.cwd(), "cache": state / "lookalike"}
+    folders = {"here": Path.cwd(), "cache": Path(os.environ.get("LOOKALIKE_CACHE") or default_cache(os.environ))}
     if index and "://" not in index:
         folders["index"] = Path(index)
     is_bad = False

@@ -9,9 +9,10 @@ import resource
 import struct
 import threading
 import time
+from dataclasses import dataclass
 
 ADDRESS_BYTES = 6 * 1024**3  # a picture of 64 megapixels takes 1.2 GB, threads reserve more
-CPU_S = 60  # for one step of the work: a picture, or a second of a proxy
+CPU_S = 60  # for one step of the work: a picture, or what lies between two reports of progress of a proxy
 PARENT_EVERY_S = 1.0
 _NEW_PRIVILEGES, _FILTER, _ALL_THREADS = 38, 1, 1  # Source: prctl(2), seccomp(2)
 _ALLOW, _DENY = 0x7FFF0000, 0x00050000 | 13  # with EACCES
@@ -19,11 +20,14 @@ _AF_UNIX = 1
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # Source: linux/bpf_common.h
 
 
+@dataclass(frozen=True)
 class _Machine:
     """Numbers of system calls. Source: the kernel's syscall_64.tbl, and asm-generic/unistd.h for aarch64."""
 
-    def __init__(self, audit: int, seccomp: int, socket: int, denied: tuple[int, ...]) -> None:
-        self.audit, self.seccomp, self.socket, self.denied = audit, seccomp, socket, denied
+    audit: int
+    seccomp: int
+    socket: int
+    denied: tuple[int, ...]
 
 
 # Denied: execve, execveat, ptrace, process_vm_writev, io_uring_setup (which opens sockets, too).

@@ -53,7 +53,7 @@ class Decoder:
                 self._send({"error": "system", "text": str(error)})
             except MemoryError:
                 self._close()
-                self._send({"error": "footage", "text": "decoding it takes more memory than is allowed"})
+                self._send({"error": "footage", "text": f"{request['source']}: takes more memory than is allowed"})
             else:
                 self._send({ANSWER: answer}, data)
 
