@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from starlette.datastructures import State
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving.http.errors import ApiError
+from serving.http.limits import RETRY_AFTER_S
 from serving.http.responses import json_response
 from serving.inference.pipeline import Pipeline
 
@@ -19,5 +22,15 @@ class Readiness:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != "/readyz":
             return await self._app(scope, receive, send)
-        pipeline: Pipeline = self._state.pipeline
-        await json_response(pipeline.about())(scope, receive, send)
+        await _readiness(self._state.pipeline)(scope, receive, send)
+
+
+def _readiness(pipeline: Pipeline) -> Response:
+    """Return 200 and what runs; while the server of the index does not answer, 503 and the same with the reason."""
+    try:
+        if pipeline.health:
+            pipeline.health.check()
+    except ApiError as error:
+        content = pipeline.about() | {"error": {"type": error.kind, "message": str(error)}}
+        return json_response(content, {"Retry-After": str(RETRY_AFTER_S)}, error.status)
+    return json_response(pipeline.about())

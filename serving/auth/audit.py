@@ -116,7 +116,7 @@ class _Handler(RotatingFileHandler):
             logger.warning("%s: the audit log is written again", self.baseFilename)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
-        """The next line begins anew: a stream that failed keeps what it could not write."""
+        """The next line opens the file again: a stream that failed keeps what it could not write."""
         self._error = str(sys.exc_info()[1])
         stream, self.stream = self.stream, None  # type: ignore[assignment]
         with suppress(OSError, ValueError):

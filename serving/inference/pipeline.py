@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.encoder import MAX_BATCH, Encoder
-from lookalike.errors import FootageError, ImageError, IndexStoreError, QueryError
+from lookalike.errors import FootageError, ImageError, IndexStoreError, IndexUnavailable, QueryError
 from lookalike.index import FrameIndex, Hit, open_index
 from lookalike.index.ask import EmbeddedRequest, QueryExample
 from lookalike.index.folder import FolderLocation
@@ -36,6 +36,7 @@ from serving.http.limits import (
     SEARCH_THREADS,
 )
 from serving.inference.batching import Batcher, Decode, RunFailed
+from serving.inference.index_health import IndexHealth, unavailable
 from serving.inference.metrics import BATCH_IMAGES, ENCODER, IMAGES, RUN_SECONDS
 from serving.settings import Settings
 
@@ -55,6 +56,7 @@ class Pipeline:
         self.upload_budget = Budget(MAX_UPLOAD_BYTES)
         self._pixel_budget = Budget(MAX_CONCURRENT_PIXELS, "too many large images at the same time")
         self._encoder, self._index = encoder, index
+        self.health: IndexHealth | None = None  # only for an index on a server
         self._decoders = ThreadPoolExecutor(DECODE_THREADS + 1, "decode")  # one of them runs the encoder
         self._searchers = ThreadPoolExecutor(SEARCH_THREADS, "search")
         self._writer = ThreadPoolExecutor(1, "write")  # one change at a time
@@ -138,13 +140,13 @@ class Pipeline:
     async def ask(self, question: Callable[[FrameIndex], T]) -> T:
         """Call a function with the index, in a thread: it takes milliseconds, or a network round trip.
 
-        Raises: ApiError 409 without an index, 503 if it fails.
+        Raises: ApiError 409 without an index, 503 if it fails or its server does not answer.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._searchers, _call, question, self.index)
+        return await self._ask(question, self._searchers)
 
     async def write(self, change: Callable[[FrameIndex], T]) -> T:
         """Call a function that changes the index, one at a time. Raises: as `ask`."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, _call, change, self.index)
+        return await self._ask(change, self._writer)
 
     @property
     def index(self) -> FrameIndex:
@@ -158,6 +160,8 @@ class Pipeline:
         return await asyncio.get_running_loop().run_in_executor(self._decoders, work, *arguments)
 
     def close(self) -> None:
+        if self.health:
+            self.health.close()
         self._decoders.shutdown()
         self._searchers.shutdown()
         self._writer.shutdown()
@@ -181,6 +185,12 @@ class Pipeline:
         BATCH_IMAGES.observe(len(pixels))
         with RUN_SECONDS.time():
             return self._encoder.embed(pixels)
+
+    async def _ask(self, question: Callable[[FrameIndex], T], threads: ThreadPoolExecutor) -> T:
+        index = self.index
+        if self.health:
+            self.health.check()
+        return await asyncio.get_running_loop().run_in_executor(threads, _call, question, index, self.health)
 
 
 def _cost(uploads: Sequence[Upload]) -> int:
@@ -215,6 +225,8 @@ def pixels_of(data: bytes, region: Region | None, side_px: int, name: str) -> np
 def _example(frame_id: str, index: FrameIndex) -> QueryExample:
     try:
         return index.example(frame_id)
+    except IndexUnavailable:
+        raise
     except IndexStoreError as error:
         raise ApiError(404, "not_found", str(error)) from error
 
@@ -226,11 +238,16 @@ def _hits(request: EmbeddedRequest, index: FrameIndex) -> list[Hit]:
         raise ApiError(400, "bad_request", str(error)) from error
 
 
-def _call(question: Callable[[FrameIndex], T], index: FrameIndex) -> T:
+def _call(question: Callable[[FrameIndex], T], index: FrameIndex, health: IndexHealth | None) -> T:
     try:
         return question(index)
     except ApiError:
         raise
+    except IndexUnavailable as error:
+        logger.error("%s", error)
+        if health:
+            health.suspect()
+        raise unavailable() from error
     except BaseException as error:  # a panic of the embedded engine is a BaseException, and must not end this thread
         logger.exception("the index did not answer")
         raise ApiError(503, "index_failed", f"the index did not answer ({type(error).__name__})") from error
@@ -258,5 +275,8 @@ async def open_pipeline(settings: Settings) -> AsyncIterator[Pipeline]:
         closing(index) if index else nullcontext(),
         closing(Pipeline(encoder, index, writable=writable)) as pipeline,
     ):
+        if index and not settings.embedded:
+            pipeline.health = IndexHealth(index)
+            pipeline.health.start()
         logger.info("encoder %s on %s, index %s", encoder.spec.space, encoder.provider, settings.index)
         yield pipeline

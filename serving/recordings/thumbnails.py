@@ -1,26 +1,19 @@
-"""Pictures of recordings, as JPEG, decoded in their own threads, so that searches do not wait for them."""
+"""Pictures of recordings, as JPEG, decoded in processes of their own, so that searches do not wait for them."""
 
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-import numpy as np
-from PIL import Image
-
-from lookalike.errors import FootageError
-from lookalike.footage.still import pictures_of
 from serving.http.limits import MAX_QUEUED_THUMBNAILS, THUMBNAIL_THREADS
 from serving.inference.batching import Busy
+from serving.media.worker import MediaPool, MediaWorker
 from serving.recordings.source_verifier import SourceVerifier
 
 NICE = 5  # a search comes first
-SMALL_QUALITY, WHOLE_QUALITY = 80, 90
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,14 +35,14 @@ class _Request:
 
 
 class Thumbnails:
-    """Recordings are decoded in parallel, each by one thread, which handles all requests for it that come meanwhile.
+    """Recordings are decoded in parallel, each by one process, which handles all requests for it that come meanwhile.
 
     So a recording is opened once for many frames, and frames between two key frames are decoded once.
     """
 
-    def __init__(self, verifier: SourceVerifier) -> None:
-        self._verifier = verifier
-        self._threads = ThreadPoolExecutor(THUMBNAIL_THREADS, "thumbnail", step_back)
+    def __init__(self, verifier: SourceVerifier, pool: MediaPool) -> None:
+        self._verifier, self._pool = verifier, pool
+        self._threads = ThreadPoolExecutor(THUMBNAIL_THREADS, "thumbnail")
         self._lock = threading.Lock()
         self._waiting: dict[tuple[str, str], list[_Request]] = {}  # by recording; a thread works on each entry
 
@@ -74,10 +67,11 @@ class Thumbnails:
     def _decode(self, recording: tuple[str, str]) -> None:
         try:
             self._verifier.check(*recording)
-            with pictures_of(recording[0]) as picture:
+            with self._pool.worker() as worker:
                 while requests := self._next(recording):
                     for request in sorted(requests, key=lambda request: request.time_s):
-                        _settle(request, picture)
+                        _settle(request, worker, recording[0])
+                worker.release()
         except BaseException as error:  # noqa: BLE001 (passed on to all requests)
             with self._lock:
                 rest = self._waiting.pop(recording, [])
@@ -95,25 +89,16 @@ class Thumbnails:
             return requests
 
 
-def jpeg_of(rgb: np.ndarray, small: bool = False) -> bytes:
-    """rgb: uint8 (H, W, 3). small: for display only, not for searches."""
-    file = io.BytesIO()
-    quality = {"quality": SMALL_QUALITY} if small else {"quality": WHOLE_QUALITY, "subsampling": 0}
-    Image.fromarray(rgb).save(file, "JPEG", **quality)
-    return file.getvalue()
-
-
 def step_back(nice: int = NICE) -> None:
     """Lower the priority of this thread and of those that it starts, where the system supports it."""
     if hasattr(os, "setpriority") and hasattr(threading, "get_native_id"):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)  # of one thread, on Linux
 
 
-def _settle(request: _Request, picture: Callable[[float, int | None], np.ndarray]) -> None:
+def _settle(request: _Request, worker: MediaWorker, source: str) -> None:
     if not request.jpeg.set_running_or_notify_cancel():
         return
     try:
-        rgb = picture(request.time_s, request.longest_px)
-        request.jpeg.set_result(jpeg_of(rgb, small=request.longest_px is not None))
-    except FootageError as error:
+        request.jpeg.set_result(worker.picture(source, request.time_s, request.longest_px))
+    except Exception as error:  # noqa: BLE001 (passed on to who asked)
         request.jpeg.set_exception(error)

@@ -148,7 +148,7 @@ def test_searches_are_answered_while_graph_after_graph_is_built(tmp_path: Path) 
         assert (index.count(), len(seen)) == (500, 4)
 
 
-def test_a_graph_is_not_built_anew_for_a_few_frames(tmp_path: Path) -> None:
+def test_a_graph_is_not_built_again_for_a_few_frames(tmp_path: Path) -> None:
     with filled(tmp_path) as index:
         index.optimize()
         live(index).wait()
@@ -203,12 +203,12 @@ def test_a_shard_whose_process_has_ended_is_an_error_and_no_hang(tmp_path: Path)
     index = filled(tmp_path)
     live(index)._shard._process.kill()
     for ask in (index.count, lambda: index.add(LATER, at(*range(100))), lambda: index.search(at(0)[0])):
-        with pytest.raises(IndexStoreError, match="the process that has it open has ended; start the service again"):
+        with pytest.raises(IndexStoreError, match="the process that had it open has ended; start the service again"):
             ask()
     index.close()
 
 
-def test_it_is_refused_to_a_second_owner_who_is_told_of_the_service(tmp_path: Path) -> None:
+def test_a_second_owner_is_refused_with_the_url_of_the_service(tmp_path: Path) -> None:
     with filled(tmp_path):
         for live_too in (False, True):
             with pytest.raises(IndexStoreError, match=r"in use by another process; .* --index http://127.0.0.1:3000"):
@@ -217,7 +217,7 @@ def test_it_is_refused_to_a_second_owner_who_is_told_of_the_service(tmp_path: Pa
 
 
 @pytest.mark.parametrize("live_too", [False, True])
-def test_who_finds_it_in_use_by_a_service_is_told_its_url(tmp_path: Path, live_too: bool) -> None:
+def test_an_index_in_use_by_a_service_is_refused_with_its_url(tmp_path: Path, live_too: bool) -> None:
     with filled(tmp_path), answering({"space": SPEC.space}) as url:
         FolderLocation(tmp_path).say_served(url)
         with pytest.raises(IndexInUse) as caught:
@@ -228,7 +228,7 @@ def test_who_finds_it_in_use_by_a_service_is_told_its_url(tmp_path: Path, live_t
 
 
 @pytest.mark.parametrize("about", [{"space": OTHER.space}, {"version": "1.18"}, [], None])
-def test_a_url_at_which_another_service_or_none_answers_is_not_told(tmp_path: Path, about: object) -> None:
+def test_a_url_without_this_service_is_not_reported(tmp_path: Path, about: object) -> None:
     """The file stays when a service is killed, and its port may be anyone's."""
     with filled(tmp_path), answering(about) as url:
         FolderLocation(tmp_path).say_served(url)
