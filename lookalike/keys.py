@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -25,7 +26,9 @@ Scope = Literal["read", "embed", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 VARIABLE = "LOOKALIKE_KEYS"  # a file, or its content
 TOKEN = "LOOKALIKE_TOKEN"  # one secret with all rights
+NO_KEYS = {VARIABLE: "[]", TOKEN: ""}  # for a service on its own machine that asks for none, whatever the user has
 PREFIX = "lk_"  # by which scanners for leaked secrets know one
+SECRET = re.compile(re.escape(PREFIX) + r"[\w-]{16,}", re.ASCII)  # as `new_key` makes it, or most of one
 LONGEST_NAME = 64
 
 

@@ -12,6 +12,7 @@ from lookalike.contract import RunDevice
 from lookalike.errors import DeviceError, IndexStoreError, LookalikeError
 from lookalike.keys import VARIABLE as KEYS
 from lookalike.keys import is_content
+from serving.auth.hosts import allowed_name
 
 OFF = "off"  # LOOKALIKE_AUDIT_LOG for no log
 DEFAULT_ENCODER = Path(__file__).resolve().parents[1] / "encoder.onnx"  # next to this package, as in a bento
@@ -56,7 +57,7 @@ class Settings:
         (with commas), _KEYS, _AUDIT_LOG (a folder, or off); empty counts as not set.
 
         Raises: DeviceError for an unknown device; IndexStoreError for workers that cannot share the index, or an index
-        that the service cannot write; LookalikeError for an invalid number of workers, or an invalid yes or no.
+        that the service cannot write; LookalikeError for an invalid number of workers, name, or yes or no.
         """
         device = env.get("LOOKALIKE_DEVICE") or "auto"
         if device not in get_args(RunDevice):
@@ -111,8 +112,12 @@ def default_cache(env: Mapping[str, str]) -> Path:
 
 
 def read_allowed_hosts(env: Mapping[str, str]) -> tuple[str, ...]:
-    """Read LOOKALIKE_ALLOWED_HOSTS: names with commas between them."""
-    return tuple(name.strip() for name in env.get("LOOKALIKE_ALLOWED_HOSTS", "").split(",") if name.strip())
+    """Read LOOKALIKE_ALLOWED_HOSTS: names with commas between them. Raises: LookalikeError for an invalid one."""
+    names = [name for name in env.get("LOOKALIKE_ALLOWED_HOSTS", "").split(",") if name.strip()]
+    try:
+        return tuple(map(allowed_name, names))
+    except ValueError as error:
+        raise LookalikeError(f"LOOKALIKE_ALLOWED_HOSTS: {error}") from error
 
 
 def read_audit_log(env: Mapping[str, str]) -> Path | None:

@@ -7,6 +7,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -79,7 +80,7 @@ def serve(
     ] = (),
 ) -> None:
     """Serve POST /embed and POST /search over HTTP, with a page at /ui."""
-    from serving.settings import Settings, default_cache, read_allowed_hosts, read_audit_log
+    from serving.settings import Settings, default_cache, read_audit_log
 
     require("bentoml")
     if workers < 1:
@@ -97,14 +98,13 @@ def serve(
         cache,
         _url(host, port, "https" if tls else "http"),
         host,
-        allowed_host or read_allowed_hosts(os.environ),
+        _allowed_hosts(allowed_host),
         str(keys or os.environ.get(KEYS) or ""),
         None if no_audit_log else audit_log or read_audit_log(os.environ),
     )
     settings.check()
-    env = {"BENTOML_DO_NOT_TRACK": "True", "FORWARDED_ALLOW_IPS": ""} | os.environ | settings.to_env()
-    if trusted_proxy:
-        env["FORWARDED_ALLOW_IPS"] = ",".join(trusted_proxy)  # uvicorn's, which BentoML runs
+    env = {"BENTOML_DO_NOT_TRACK": "True"} | os.environ | settings.to_env()
+    env["FORWARDED_ALLOW_IPS"] = ",".join(map(_proxy, trusted_proxy))  # uvicorn's, which BentoML runs
     _check_keys(host, env)
     _check_free(host, port)
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Lookalike"]
@@ -116,6 +116,25 @@ def _url(host: str, port: int, scheme: str = "http") -> str:
     """Return the URL at which this machine reaches a service that listens on an address."""
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"{scheme}://[{reached}]:{port}" if ":" in reached else f"{scheme}://{reached}:{port}"
+
+
+def _allowed_hosts(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names, or those of the environment."""
+    from serving.auth.hosts import allowed_name
+    from serving.settings import read_allowed_hosts
+
+    try:
+        return tuple(map(allowed_name, names)) or read_allowed_hosts(os.environ)
+    except ValueError as error:
+        fail(f"--allowed-host: {error}", code=2)
+
+
+def _proxy(text: str) -> str:
+    """Check an address or a network. uvicorn would never trust an invalid one, and not say so."""
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        fail(f"--trusted-proxy: expected an address or a network, such as 10.0.0.0/8: {error}", code=2)
 
 
 def _check_keys(host: str, env: Mapping[str, str]) -> None:

@@ -21,6 +21,7 @@ from lookalike import pixels
 from lookalike.console import say
 from lookalike.errors import LookalikeError
 from lookalike.footage import find_sources, frame_at, read_frames
+from lookalike.keys import NO_KEYS
 
 QUERIES = 8
 HITS = 5  # the query's own moment, and four others
@@ -96,7 +97,7 @@ def _service(at_index: Sequence[str]) -> Iterator[httpx.Client]:
     command = [sys.executable, "-m", "lookalike", "serve", *at_index, "--port", str(port)]
     say("")
     say(f"$ lookalike serve {' '.join(at_index)} --port {port}")
-    env = os.environ | {"LOOKALIKE_KEYS": "[]", "LOOKALIKE_TOKEN": "", "LOOKALIKE_AUDIT_LOG": "off"}  # it asks itself
+    env = os.environ | NO_KEYS | {"LOOKALIKE_AUDIT_LOG": "off"}  # only this process sends requests
     process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:

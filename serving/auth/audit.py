@@ -18,6 +18,7 @@ import orjson
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
+from lookalike.keys import PREFIX, SECRET
 from serving.auth.hosts import PROBES
 from serving.auth.state import State, new_state
 
@@ -26,6 +27,8 @@ logger = logging.getLogger("bentoml.lookalike")
 MAX_BYTES, FILES = 16 * 1024 * 1024, 16  # of a worker: the oldest file is removed
 MAX_TEXT = 300  # characters of one text
 MAX_TEXTS = 200  # of one list
+MAX_BITS = 63  # of a whole number in JSON
+HIDDEN = f"{PREFIX}..."
 REFUSED = (401, 403, 421)  # also noted where a path has no operation
 
 
@@ -37,7 +40,7 @@ class AuditLog:
         self._handler = _Handler(folder, name) if folder else None
 
     def write(self, entry: Mapping[str, Any]) -> None:
-        """Append one line."""
+        """Append one line, without secrets."""
         if self._handler:
             line = orjson.dumps({name: _bounded(value) for name, value in entry.items()}, default=str).decode()
             self._handler.handle(logging.makeLogRecord({"msg": "%s", "args": (line,)}))
@@ -85,9 +88,11 @@ def _entry(connection: Connection, state: State, status: int, took_s: float) -> 
 
 
 def _bounded(value: Any) -> Any:
-    """A client cannot make a line longer than this allows."""
+    """A client cannot make a line longer than this allows, nor have a misplaced secret written."""
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()[:MAX_TEXT]
+        return SECRET.sub(HIDDEN, value.encode("utf-8", "replace").decode())[:MAX_TEXT]
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        return float(value) if value.bit_length() <= 1023 else None
     if isinstance(value, Mapping):
         return {str(_bounded(str(name))): _bounded(each) for name, each in value.items()}
     if isinstance(value, list | tuple):

@@ -17,7 +17,7 @@ from starlette.types import Scope as Connection
 
 from serving.http.errors import ApiError, error_response
 
-PROBES = ("/livez", "/readyz", "/healthz")  # asked by address, and without a key
+PROBES = ("/livez", "/readyz")  # asked by address, and without a key
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 WILDCARDS = ("", "0.0.0.0", "::")  # --host that listens on every address; empty if it is not known
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -34,16 +34,15 @@ class AllowedHosts:
 
     @classmethod
     def of(cls, host: str, allowed: Iterable[str] = ()) -> AllowedHosts:
-        """host: that the service listens on, or a wildcard. allowed: further names."""
-        names = frozenset(_bare(name.lower()) for name in (host, *allowed) if name not in WILDCARDS)
-        return cls(names, host in WILDCARDS)
+        """host: that the service listens on, or a wildcard. allowed: further names, as `allowed_name` takes them."""
+        own = () if host in WILDCARDS else (_canonical(host.lower()),)
+        return cls(frozenset((*own, *map(allowed_name, allowed))), host in WILDCARDS)
 
     def allows(self, host: str) -> bool:
         """host: without a port, in lower case."""
-        bare = _bare(host)
-        if bare in self.names or is_loopback(bare):
+        if _canonical(host) in self.names or is_loopback(host):
             return True
-        return self.any_address and address_of(bare) is not None
+        return self.any_address and address_of(_bare(host)) is not None
 
 
 class Hosts:
@@ -76,6 +75,18 @@ def split_host(text: str) -> tuple[str, int | None] | None:
     return (found[1], int(found[2]) if found[2] else None) if found else None
 
 
+def allowed_name(text: str) -> str:
+    """`Films.Example.` -> "films.example"; an address is given with or without brackets.
+
+    Raises: ValueError for a scheme, a port, a path or a pattern: a name counts at every port.
+    """
+    bare = text.strip().lower()
+    parts = (bare, None) if address_of(bare) else split_host(bare)
+    if parts is None or parts[1] is not None or "*" in bare:
+        raise ValueError(f"invalid name {text[:100]!r}: expected a host without scheme and port, such as films.example")
+    return _canonical(parts[0])
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches a host: localhost, 127.0.0.0/8 or ::1."""
     address = address_of(_bare(host))
@@ -98,6 +109,12 @@ def _is_own(origin: str, scheme: str, host: tuple[str, int | None] | None) -> bo
         return False
     default = DEFAULT_PORTS[found[1]]
     return (parts[0], parts[1] or default) == (host[0], host[1] or default)
+
+
+def _canonical(host: str) -> str:
+    """A name as it is; an address in one spelling, without brackets."""
+    bare = _bare(host)
+    return str(address_of(bare) or bare)
 
 
 def _bare(host: str) -> str:

@@ -91,6 +91,25 @@ def test_no_line_holds_a_secret_and_only_the_owner_reads_them(client: TestClient
     assert (tmp_path / "log" / "audit.jsonl").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_secret_that_is_sent_in_the_wrong_place_is_not_written(
+    client: TestClient, keys: Keys, tmp_path: Path
+) -> None:
+    secret = keys.secrets["viewer"]
+    client.get(f"/things/{secret}", headers=keys.bearer("viewer"))
+    client.get(f"/{secret}/ui")
+    client.get(f"/login?key={secret}")
+    assert [line["operation"] for line in lines(tmp_path)] == ["thing", "GET /lk_.../ui", "login"]
+    assert lines(tmp_path)[0]["asked"]["name"] == "lk_..."
+    assert secret[8:] not in (tmp_path / "log" / "audit.jsonl").read_text()
+
+
+def test_every_value_that_a_client_can_send_is_written(tmp_path: Path) -> None:
+    sent = {"limit": 10**30, "score": float("nan"), "least": -(2**63), "flag": True, "most": 10**400}
+    written = {"limit": 1e30, "score": None, "least": -(2**63), "flag": True, "most": None}
+    AuditLog(tmp_path).write(sent)
+    assert json.loads((tmp_path / "audit.jsonl").read_text()) == written
+
+
 def test_names_of_clients_make_no_further_lines(client: TestClient, keys: Keys, tmp_path: Path) -> None:
     client.get("/things/a%0A%7B%22key%22:%22owner%22%7D%ED%A0%80", headers=keys.bearer("viewer"))
     assert [line["key"] for line in lines(tmp_path)] == ["viewer"]

@@ -17,6 +17,7 @@ import pytest
 
 from lookalike.client import Client
 from lookalike.index import Filters, StoredFrame, open_index
+from lookalike.index.operations import OPERATIONS
 from tests.clips import picture
 from tests.e2e.conftest import run_verb
 from tests.serving.auth.conftest import Keys, write_keys
@@ -168,6 +169,13 @@ def explored(guarded: Guarded, path: str, holder: str) -> list[dict[str, Any]]:
     return answer.json()["found"]
 
 
+READING = {"existing", "points", "nearest", "scroll", "vectors", "source_record", "source_records", "count"}
+
+
+def test_each_operation_that_reads_is_tried_here() -> None:
+    assert {name for name, operation in OPERATIONS.items() if not operation.writes} == READING
+
+
 def test_operations_of_the_index_are_of_these_cameras(guarded: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOKALIKE_TOKEN", guarded.keys.secrets["gatekeeper"])
     with open_index(str(guarded.client.base_url), SPEC) as index:
@@ -177,6 +185,10 @@ def test_operations_of_the_index_are_of_these_cameras(guarded: Guarded, monkeypa
         assert index.engine.points([frame.id for frame in guarded.theirs]) == {}
         assert index.engine.existing([frame.id for frame in guarded.frames]) == {frame.id for frame in guarded.ours}
         assert {record.camera for record in index.source_records()} == {OURS}
+        (sampler,) = {record.sampler for record in index.source_records()}
+        for frame in (guarded.ours[0], guarded.theirs[0]):
+            record = index.engine.source_record(frame.source_id, sampler)
+            assert (record is not None) == (frame.camera == OURS)
         assert sum(len(frames) for frames, _ in index.vectors()) == SECONDS
         vector = index.vector(guarded.ours[0].id)
         assert {scored.frame.camera for scored in index.engine.nearest(vector, 100, Filters())} == {OURS}

@@ -34,7 +34,7 @@ async def who(request: Request) -> Response:
     return JSONResponse(key.name if key else None)
 
 
-PATHS = ("/livez", "/readyz", "/healthz", "/embed", "/search", "/things/{name}", "/ui", "/", "/metrics", "/unlisted")
+PATHS = ("/livez", "/readyz", "/embed", "/search", "/things/{name}", "/ui", "/", "/metrics", "/unlisted")
 APP = Starlette(routes=[Route(path, who, methods=["GET", "POST"]) for path in PATHS])
 RULES = [
     Rule(Route("/embed", who, methods=["POST"]), "embed", "embed"),
@@ -60,11 +60,16 @@ def error_of(answer: Response | object, status: int) -> str:
 
 
 def test_probes_need_no_key(client: TestClient) -> None:
-    assert [client.get(path).status_code for path in ("/livez", "/readyz", "/healthz")] == [200, 200, 200]
+    assert [client.get(path).status_code for path in ("/livez", "/readyz")] == [200, 200]
 
 
 @pytest.mark.parametrize(
-    "path", ["/search", "/things/one", "/ui", "/", "/metrics", "/unlisted", "/none", "/livez/", "//livez"]
+    "path",
+    [
+        *("/search", "/things/one", "/ui", "/", "/metrics", "/unlisted", "/none"),
+        *("/livez/", "//livez", "/LIVEZ", "/livez%20", "/healthz", "/ui/../livez/..", "/login/", "/login.css/"),
+        *("/search?key=lk_guessed", "/search?token=lk_guessed&access_token=lk_guessed"),
+    ],
 )
 @pytest.mark.parametrize(
     "headers",
@@ -78,6 +83,8 @@ def test_probes_need_no_key(client: TestClient) -> None:
         {"Authorization": "Basic dmlld2VyOg=="},
         {"Cookie": "lookalike_key=lk_guessed; lookalike_name=owner"},
         {"Cookie": "lookalike_key="},
+        {"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "localhost", "X-Original-URL": "/livez"},
+        {"X-API-Key": "lk_guessed", "Proxy-Authorization": "Bearer lk_guessed"},
     ],
 )
 def test_without_a_key_that_is_known_everything_else_is_401(
@@ -87,6 +94,15 @@ def test_without_a_key_that_is_known_everything_else_is_401(
         answer = client.request(method, path, headers=headers)
         assert (method, answer.status_code) == (method, 401)
         assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_secret_in_an_address_or_a_form_is_not_taken(client: TestClient, keys: Keys) -> None:
+    """Addresses are written to logs, and sent on as Referer."""
+    secret = keys.secrets["owner"]
+    for name in ("key", "token", "access_token", "api_key", "lookalike_key"):
+        assert client.post("/search", params={name: secret}).status_code == 401
+        assert client.post("/search", data={name: secret}).status_code == 401
+        assert client.post("/search", headers={"X-Api-Key": secret}).status_code == 401
 
 
 def test_a_digest_is_not_a_secret(client: TestClient, keys: Keys) -> None:

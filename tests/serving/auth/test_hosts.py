@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
 from starlette.testclient import TestClient
+from starlette.types import Message
 
 from serving.auth.headers import SECURITY_HEADERS, SecurityHeaders
 from serving.auth.hosts import AllowedHosts, Hosts, is_loopback, split_host
@@ -38,6 +41,19 @@ def client_of(host: str, *allowed: str) -> TestClient:
         ("192.168.1.5", (), "192.168.1.6:3000", 421),
         ("archive", (), "archive:3000", 200),
         ("fd00::1", (), "[fd00::1]:3000", 200),
+        ("FD00:0::1", (), "[fd00::1]", 200),
+        ("fd00::1", (), "[FD00:0:0::1]:3000", 200),
+        ("fd00::1", (), "fd00::1", 421),
+        ("fd00::1", (), "[fd00::1%eth0]", 421),
+        ("127.0.0.1", (), "0.0.0.0:3000", 421),
+        ("127.0.0.1", (), "[::]:3000", 421),
+        ("127.0.0.1", (), "2130706433", 421),
+        ("127.0.0.1", (), "127.1", 421),
+        ("127.0.0.1", (), "localhost..", 421),
+        ("127.0.0.1", (), "[::ffff:127.0.0.1]", 200),
+        ("127.0.0.1", ("Films.Example.",), "FILMS.example.:8443", 200),
+        ("127.0.0.1", ("[FD00::2]",), "[fd00::2]:3000", 200),
+        ("127.0.0.1", ("10.0.0.9",), "10.0.0.9", 200),
         ("0.0.0.0", (), "192.168.1.6:3000", 200),
         ("::", (), "[fd00::1]", 200),
         ("0.0.0.0", (), "archive", 421),
@@ -53,7 +69,35 @@ def test_a_name_is_answered_if_it_is_ours(host: str, allowed: tuple[str, ...], a
         assert answer.json()["error"]["type"] == "wrong_host"
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])
+@pytest.mark.parametrize(
+    "text", ["films.example:8443", "https://films.example", "films.example/ui", "*.example", "*", "a b", ""]
+)
+def test_a_name_that_no_request_would_have_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a host without scheme and port"):
+        AllowedHosts.of("127.0.0.1", [text])
+
+
+def test_two_hosts_and_none_are_not_ours() -> None:
+    hosts = [(b"host", b"localhost:3000"), (b"host", b"evil.example")]
+    assert [status_of(headers) for headers in (hosts, hosts[::-1], [], hosts[:1])] == [421, 421, 421, 200]
+
+
+def status_of(headers: list[tuple[bytes, bytes]]) -> int:
+    """Of a request with these headers alone: clients add a Host."""
+    sent = []
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    connection = {"type": "http", "method": "GET", "path": "/library", "query_string": b"", "headers": headers}
+    asyncio.run(Hosts(INSIDE, AllowedHosts.of("127.0.0.1"))(connection, receive, send))
+    return sent[0]["status"]
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
 def test_probes_are_asked_by_any_name(path: str) -> None:
     assert client_of("127.0.0.1").get(path, headers={"Host": "pod-7.cluster"}).status_code == 200
 

@@ -114,6 +114,19 @@ def test_pages_are_for_any_key(client: TestClient, keys: Keys, path: str) -> Non
     assert [client.get(path, headers=keys.bearer(name)).status_code for name in HOLDERS] == [200] * len(HOLDERS)
 
 
+def test_no_other_site_may_read_a_response(client: TestClient, keys: Keys) -> None:
+    """CORS is closed: a browser keeps a response from a page of another site, and sends it no preflighted request."""
+    origin = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    for method, path, holder in [
+        ("OPTIONS", "/search", None),
+        ("OPTIONS", "/search", "owner"),
+        ("GET", "/ui", "owner"),
+    ]:
+        answer = client.request(method, path, headers=origin | (keys.bearer(holder) if holder else {}))
+        assert [name for name in answer.headers if name.startswith("access-control-")] == []
+        assert (method == "GET") == (answer.status_code == 200)
+
+
 def test_no_handler_takes_more_than_its_request_may_see() -> None:
     """`view_of` is the only way to the index and the recordings."""
     for path in Path(serving.routes.__file__).parent.glob("*.py"):

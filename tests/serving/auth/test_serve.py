@@ -7,6 +7,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +16,9 @@ import httpx
 import pytest
 
 from lookalike import cli
+from lookalike.keys import KeyFile
 from tests.serving.auth.conftest import Keys
-from tests.serving.running import ROOT, bentoml_env, free_port, wait_until_ready
+from tests.serving.running import ROOT, START_S, bentoml_env, free_port, wait_until_ready
 from tests.tiny import SPEC
 
 pytestmark = pytest.mark.trust
@@ -61,6 +63,24 @@ def test_half_of_a_certificate_is_refused(tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "a.pem").write_text("no certificate")
     code, message = refused(capsys, "--tls-cert", tmp_path / "a.pem", "--tls-key", tmp_path / "a.pem")
     assert (code, "cannot be used" in message) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        ("--allowed-host", "films.example:8443", "invalid name 'films.example:8443': expected a host without scheme"),
+        ("--allowed-host", "https://films.example", "expected a host without scheme and port"),
+        ("--trusted-proxy", "proxy", "expected an address or a network, such as 10.0.0.0/8"),
+        ("--trusted-proxy", "10.0.0.1/8", "10.0.0.1/8 has host bits set"),
+        ("--trusted-proxy", "*", "expected an address or a network"),
+    ],
+)
+def test_names_and_proxies_that_could_never_match_are_refused(
+    flag: str, value: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = refused(capsys, flag, value)
+    assert (code, said.startswith(f"lookalike: {flag}: ")) == (2, True)
+    assert message in said
 
 
 @contextmanager
@@ -111,6 +131,24 @@ def test_https_on_all_addresses_with_a_name_and_keys(tmp_path: Path, tiny_encode
         ("embedder", "login", 303),
         (None, "POST /embed", 403),
     ]
+
+
+def test_two_workers_know_a_key_and_that_it_was_revoked(tmp_path: Path, tiny_encoder: Path, keys: Keys) -> None:
+    def ask() -> int:
+        """Over a connection of its own, so that either worker may answer."""
+        return httpx.get(f"http://127.0.0.1:{port}/ui", headers=keys.bearer("viewer")).status_code
+
+    def answered() -> set[str]:
+        return {path.name for path in (tmp_path / "audit").glob("*")}
+
+    with serve(tmp_path, tiny_encoder, "--keys", keys.path, "--workers", 2) as port:
+        both, deadline = {f"audit-{port}-{worker}.jsonl" for worker in (1, 2)}, time.monotonic() + START_S
+        while answered() != both and time.monotonic() < deadline:
+            assert httpx.get(f"http://127.0.0.1:{port}/ui").status_code == 401  # which is a line of either's log
+        assert answered() == both
+        assert {ask() for _ in range(24)} == {200}
+        KeyFile(keys.path).revoke("viewer")
+        assert {ask() for _ in range(24)} == {401}
 
 
 def test_a_proxy_is_believed_if_it_is_trusted(tmp_path: Path, tiny_encoder: Path, keys: Keys) -> None:
