@@ -13,24 +13,18 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 
 from lookalike.encoder import Encoder
 from lookalike.index import FrameIndex, open_index
-from serving.auth.audit import Audit, AuditLog
-from serving.auth.views import Views
 from serving.http.bodies import Budget
-from serving.http.errors import HANDLERS
 from serving.inference.batching import Busy
 from serving.inference.pipeline import Pipeline
 from serving.recordings.recordings import Recordings
-from serving.routes import embed, search
+from tests.serving.apps import app_over
 from tests.serving.conftest import Shown
 from tests.tiny import SPEC
 
 Run = Callable[[np.ndarray], np.ndarray]
-ROUTES = [endpoint.route() for endpoint in (*embed.ENDPOINTS, *search.ENDPOINTS)]
 
 
 def running(encoder: Encoder, run: Run) -> Encoder:
@@ -38,14 +32,6 @@ def running(encoder: Encoder, run: Run) -> Encoder:
     changed = copy.copy(encoder)
     changed.embed = run  # pyright: ignore[reportAttributeAccessIssue]
     return changed
-
-
-def app_over(pipeline: Pipeline, recordings: Recordings) -> Starlette:
-    """The routes, for all who ask."""
-    noting = Middleware(Audit, log=AuditLog(None))
-    app = Starlette(routes=ROUTES, exception_handlers=HANDLERS, middleware=[noting])
-    app.state.views = Views(pipeline, recordings)
-    return app
 
 
 def post(
