@@ -8,6 +8,7 @@ LookalikeError                one line for the user: what, where, got, expected,
 │   └── DeviceError           the device asked for is not there
 ├── IndexStoreError           an index is missing, in use, or broken
 │   ├── SpaceMismatch         the index was filled by another encoder
+│   ├── DiskFull              too little room on the disk of an embedded index; nothing was written
 │   └── IndexInUse            another process has the embedded index open
 ├── QueryError                a search asks for something that cannot be answered
 ├── ServiceError              the service refused, or was not reached; carries the HTTP status
@@ -50,6 +51,10 @@ class IndexStoreError(LookalikeError):
 
 class SpaceMismatch(IndexStoreError):
     """The index was filled by another encoder."""
+
+
+class DiskFull(IndexStoreError):
+    """Too little room on the disk of an embedded index; nothing was written."""
 
 
 class IndexInUse(IndexStoreError):

@@ -24,3 +24,8 @@ SEARCH_THREADS = 4  # queries take milliseconds; a slow Qdrant server must not p
 TIMEOUT_S = 60  # a request that takes longer, a slow upload included, is answered 504 and dropped
 
 THUMB_BYTES, PROXY_BYTES, PICTURE_BYTES = 512 * MIB, 8 * 1024 * MIB, 256 * MIB  # kept on disk
+
+MAX_HEAD_BYTES = 64 * 1024  # of a request: its first line and its headers; then 431
+HEAD_S = 10.0  # from the first byte of a head to its last; then 408
+LINGER_S = 1.0  # a refused connection stays open, so that its client can read why
+RESERVED_FILES = 256  # open files that no connection takes: the index, the log, recordings, thumbnails

@@ -1,0 +1,85 @@
+"""Room on the disk of an index, looked at before each write: its files are mapped, and a full disk kills who writes.
+
+A page of a mapped file that finds no room on the disk is a SIGBUS, which no process survives. Source: mmap(2).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from lookalike.errors import DiskFull, IndexStoreError, LookalikeError
+
+MIB = 1024 * 1024
+VARIABLE = "LOOKALIKE_MIN_FREE_MB"
+MIN_FREE_MB = 256  # the engine's files grow by up to 32 MiB at once, and others write to the same disk
+GRAPH = 1.0  # of the size of a shard: room for the same frames again, while a graph over them is built
+
+
+def min_free_bytes(env: Mapping[str, str] = os.environ) -> int:
+    """Read LOOKALIKE_MIN_FREE_MB; MIN_FREE_MB if it is not set.
+
+    Raises: LookalikeError if it is not a whole number from 0.
+    """
+    text = env.get(VARIABLE) or str(MIN_FREE_MB)
+    if not text.isascii() or not text.isdecimal() or len(text) > 9:
+        raise LookalikeError(f"{VARIABLE} is {text!r}, expected a whole number of MiB from 0")
+    return int(text) * MIB
+
+
+class Room:
+    """The room for an index in a folder. May be used from any thread."""
+
+    def __init__(self, folder: Path) -> None:
+        """folder: it exists. Raises: LookalikeError as `min_free_bytes`."""
+        self._folder, self._min_free = folder, min_free_bytes()
+        self._identity = _identity(folder)
+
+    def check(self, share: float = 1.0, more_bytes: int = 0) -> None:
+        """Call it before a write. share: of the margin, below 1 for writes that may give room back, such as deletes.
+
+        more_bytes: that the write takes. Raises: DiskFull; IndexStoreError if the folder was removed or replaced.
+        """
+        if (trouble := self.trouble()) is not None:
+            raise IndexStoreError(trouble)
+        free, needed = shutil.disk_usage(self._folder).free, int(self._min_free * share) + more_bytes
+        if free < needed:
+            raise DiskFull(
+                f"{self._folder}: {free // MIB:,} MiB are free on its disk, expected at least {needed // MIB:,};"
+                " make room, or lower --min-free-mb"
+            )
+
+    def check_graph(self, shard: Path) -> None:
+        """Call it before a graph is built. Raises: as `check`, where the frames of a shard do not fit a second time."""
+        self.check(more_bytes=int(GRAPH * size_bytes(shard)))
+
+    def trouble(self) -> str | None:
+        """Why the folder cannot be written any more, in one line; None if it can be."""
+        if _identity(self._folder) != self._identity:
+            return f"{self._folder}: the folder of the index was removed or replaced; start again"
+        if not os.access(self._folder, os.W_OK):
+            return f"{self._folder}: the folder of the index cannot be written"
+        return None
+
+
+def size_bytes(folder: Path) -> int:
+    """What the files below a folder take on the disk, holes left out; files that go away meanwhile are skipped."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                status = os.stat(os.path.join(parent, name))
+            except OSError:
+                continue
+            total += getattr(status, "st_blocks", status.st_size // 512) * 512
+    return total
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
