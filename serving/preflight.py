@@ -1,7 +1,7 @@
-"""`python -m serving.preflight`: can the service start as it is set? Exit code 0, or 1 and one line that says why.
+"""`python -m serving.preflight`: can the service start with its settings? Exit code 0, or 1 and one line that says why.
 
-It runs before any worker, in a process of its own that leaves no session, GPU memory or lock behind. BentoML would
-answer a worker that cannot load with a traceback, and start it again, for ever.
+It runs before any worker, in its own process, so that no session, GPU memory or lock remains. BentoML would print a
+traceback for a worker that cannot load, and restart it forever.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The BentoML service: `bentoml serve serving.service:Lookalike`.
 
-Set by LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE, _WORKERS, _CACHE and _URL; LOOKALIKE_TOKEN guards the index. The
-routes are a Starlette app of our own: see "Serving" in the design for what BentoML's batching does to the neighbours of
-a broken upload.
+Settings: LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE, _WORKERS, _CACHE and _URL; LOOKALIKE_TOKEN guards the index.
+The routes are a Starlette app of our own: with BentoML's batching one corrupt upload fails all requests of its batch.
 """
 
 from __future__ import annotations
@@ -12,7 +11,9 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import bentoml
 from starlette.applications import Starlette
@@ -35,45 +36,52 @@ SERVICE = "serving.service:Lookalike"
 
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
-    """Load and warm up; until that is done no connection is answered, /readyz included."""
+    """Load and warm up. Until then no connection is accepted, not even for /readyz."""
     settings = Settings.from_env()
     async with open_pipeline(settings) as pipeline:
         app.state.pipeline = pipeline
-        with closing(Recordings(pipeline, settings.cache)) as app.state.gallery:
+        with closing(Recordings(pipeline, settings.cache)) as app.state.recordings:
             yield
 
 
+@cache
+def document() -> dict[str, Any]:
+    """The OpenAPI document."""
+    return describe(Lookalike.openapi_spec.asdict(), ENDPOINTS)
+
+
 async def docs(request: Request) -> Response:
-    return JSONResponse(describe(Lookalike.openapi_spec.asdict()))
+    return JSONResponse(document())
 
 
-resources = (pages, embed, search, library, frames, pictures, explore, export, index)
-routes = [*(route for resource in resources for route in resource.ROUTES), Route("/docs.json", docs)]
-app = Starlette(routes=routes, exception_handlers=HANDLERS, lifespan=lifespan)
+RESOURCES = (embed, search, library, frames, pictures, explore, export, index)
+ENDPOINTS = [endpoint for resource in RESOURCES for endpoint in resource.ENDPOINTS]
+ROUTES = [*pages.ROUTES, *(endpoint.route() for endpoint in ENDPOINTS), Route("/docs.json", docs)]
+app = Starlette(routes=ROUTES, exception_handlers=HANDLERS, lifespan=lifespan)
 
 
 def _workers() -> int:
     try:
         return read_workers()
     except LookalikeError:
-        return 1  # `check` will say what is wrong, in one line
+        return 1  # `check` reports what is wrong, in one line
 
 
 @bentoml.service(
     name="lookalike",
     workers=_workers(),
-    traffic={"timeout": 2 * TIMEOUT_S},  # routes.within_time comes first
-    # Spans of each message that is read and sent took a fifth of a small encoder's throughput.
+    traffic={"timeout": 2 * TIMEOUT_S},  # http.timeouts.within_time comes first
+    # A span for each message took a fifth of a small encoder's throughput.
     tracing={"excluded_urls": "/embed,/v1/embeddings,/search"},
 )
 @bentoml.asgi_app(app, path="/")
 class Lookalike:
-    """One worker unless told otherwise: an embedded index belongs to one process, and one session uses all cores."""
+    """One worker by default: an embedded index belongs to one process, and one session uses all cores."""
 
     @bentoml.on_deployment
     @staticmethod
     def check() -> None:
-        """Before any worker starts: stop with one line on standard error if it could not load."""
+        """Before any worker starts: exit with one line on standard error if a worker could not load."""
         try:
             os.environ.update(Settings.from_env().to_env())  # a bento's workers run in another folder
         except LookalikeError as error:

@@ -1,4 +1,4 @@
-"""What the service is told by its environment."""
+"""Settings of the service, from its environment."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import cast, get_args
 from lookalike.contract import RunDevice
 from lookalike.errors import DeviceError, IndexStoreError, LookalikeError
 
-DEFAULT_ENCODER = Path(__file__).resolve().parents[1] / "encoder.onnx"  # beside this package, as a bento has it
+DEFAULT_ENCODER = Path(__file__).resolve().parents[1] / "encoder.onnx"  # next to this package, as in a bento
 
 
 @dataclass(frozen=True)
 class Settings:
     """encoder: an ONNX file. index: a folder, a Qdrant URL, or None for a service without search.
 
-    workers: processes that serve, which share the cores. writable: who reaches the service may add and remove frames.
-    cache: the folder for what is made for the page: thumbnails, proxies and uploaded pictures.
-    url: where it answers, noted in an embedded index for those who find it in use; empty if nobody said it.
+    workers: processes that serve, which share the cores. writable: clients may add and remove frames.
+    cache: the folder of thumbnails, proxies and uploaded pictures.
+    url: of the service, noted in an embedded index for processes that find it in use; empty if unknown.
     """
 
     encoder: Path
@@ -45,8 +45,8 @@ class Settings:
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
         """Read LOOKALIKE_ENCODER, _INDEX, _DEVICE, _WORKERS, _WRITABLE (1 or 0), _CACHE, _URL; empty counts as not set.
 
-        Raises: DeviceError if the device is none that we know; IndexStoreError for workers that cannot share the index,
-        or an index that the service cannot write; LookalikeError for a number of workers, or a yes or no, that is none.
+        Raises: DeviceError for an unknown device; IndexStoreError for workers that cannot share the index, or an index
+        that the service cannot write; LookalikeError for an invalid number of workers, or an invalid yes or no.
         """
         device = env.get("LOOKALIKE_DEVICE") or "auto"
         if device not in get_args(RunDevice):
@@ -64,7 +64,7 @@ class Settings:
         return settings
 
     def check(self) -> None:
-        """Raises: IndexStoreError if several workers would open one embedded index, or if another would be written."""
+        """Raises: IndexStoreError for several workers with an embedded index, or a writable service without one."""
         if self.writable and not self.embedded:
             raise IndexStoreError(
                 f"{self.index or 'no index'}: a writable service needs the folder of an embedded index;"
@@ -77,7 +77,7 @@ class Settings:
             )
 
     def to_env(self) -> dict[str, str]:
-        """The same settings for a process in another folder: every path absolute."""
+        """Return the same settings for a process in another folder: every path is absolute."""
         index = str(Path(self.index).absolute()) if self.index and self.embedded else self.index
         return {
             "LOOKALIKE_ENCODER": str(self.encoder.absolute()),
@@ -91,7 +91,7 @@ class Settings:
 
 
 def default_cache(env: Mapping[str, str]) -> Path:
-    """Source: XDG Base Directory Specification."""
+    """Return the folder for caches. Source: XDG Base Directory Specification."""
     return Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lookalike"
 
 
@@ -103,7 +103,7 @@ def _read_writable(env: Mapping[str, str]) -> bool:
 
 
 def read_workers(env: Mapping[str, str] = os.environ) -> int:
-    """LOOKALIKE_WORKERS, 1 if it is not set. Raises: LookalikeError if it is no whole number from 1."""
+    """Read LOOKALIKE_WORKERS; 1 if it is not set. Raises: LookalikeError if it is not a whole number from 1."""
     text = env.get("LOOKALIKE_WORKERS") or "1"
     if not text.isascii() or not text.isdecimal() or int(text) < 1:
         raise LookalikeError(f"LOOKALIKE_WORKERS is {text!r}, expected a whole number from 1")

@@ -26,7 +26,9 @@ COVERED = (
     "docs/cifar10.md",
     "docs/footage.md",
     "docs/images.md",
+    "docs/page.md",
     "docs/regions.md",
+    "docs/serving.md",
     "docs/speed.md",
     "exporters/**/*.py",
     "lookalike/cli/evaluate.py",
@@ -37,6 +39,8 @@ COVERED = (
     "lookalike/report/*.html",
     "lookalike/report/*.py",
     "recipes/*.toml",
+    "serving/**/*.py",
+    "serving/ui/**/*.html",
     "training/**/*.py",
 )
 VERBS = ("pretrain", "export", "refit", "info", "evaluate")  # whose --help is covered
@@ -75,6 +79,12 @@ WORDS = (
     Word(r"\bbefall", "happens to", "what befalls a camera", "what happens to a camera"),
     Word(r"\band so (do|does|is|are)\b", "and also", "and so do others", "and so on"),
     Word(r"\bof one's own\b", "your own", "an encoder of one's own", "your own encoder"),
+    Word(r"\brefusals?\b", "error", "the refusal of a request", "the request is refused"),
+    Word(r"\basked by\b", "searched by", "the parts that were asked by", "searched by a part"),
+    Word(r"\ba find\b", "a match", "what cosine is a find", "what a search finds"),
+    Word(r"\b(goes|go) on where\b", "resumes", "it goes on where it was", "it goes on"),
+    Word(r"\bwho (asks|is there)\b", "authenticate", "a proxy that asks who is there", "who asked"),
+    Word(r"\btours?\b", "track", "the tours of a region", "the tracks of a region"),
 )
 AVOIDED = re.compile("|".join(f"(?P<w{number}>{word.pattern})" for number, word in enumerate(WORDS)), re.IGNORECASE)
 

@@ -1,4 +1,4 @@
-"""A request's body -> its files and fields, counted while it streams in: no body is buffered without a bound."""
+"""A request's body -> its files and fields. Bytes are counted while they stream in: no body is buffered unbounded."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from serving.http.errors import ApiError, one_line
 from serving.http.limits import MAX_BODY_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, MAX_TEXT_BYTES
+from serving.http.media_types import BINARY, JSON, MULTIPART
 from serving.inference.batching import Busy
 
 
@@ -31,44 +32,51 @@ class Body:
 
 
 class Budget:
-    """How much of something all requests may take at a time: bytes in memory or on disk, pixels to decode."""
+    """A limit that all requests share: bytes in memory or on disk, or pixels to decode."""
 
-    def __init__(self, limit: int, excess: str = "too many uploads are on their way") -> None:
-        """excess: what Busy says."""
+    def __init__(self, limit: int, excess: str = "too many concurrent uploads") -> None:
+        """excess: the message of Busy."""
         self._free, self._excess = limit, excess
 
     @contextmanager
     def lease(self) -> Iterator[Callable[[int], None]]:
-        """Yields what a request calls with each count that it takes. It raises Busy past the limit."""
-        taken = 0
+        """Yields: a function that a request calls with each count to reserve; past the limit it raises Busy."""
+        reserved = 0
 
-        def take(count: int) -> None:
-            nonlocal taken
+        def reserve(count: int) -> None:
+            nonlocal reserved
             if count > self._free:
                 raise Busy(self._excess)
             self._free -= count
-            taken += count
+            reserved += count
 
         try:
-            yield take
+            yield reserve
         finally:
-            self._free += taken
+            self._free += reserved
 
 
 def media_type(request: Request) -> str:
+    """The Content-Type of the body without parameters, in lower case; empty if it is not stated."""
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
-async def read_body(request: Request, take: Callable[[int], None]) -> Body:
+def check_json(request: Request) -> None:
+    """Raises: ApiError 415 if the body is not JSON."""
+    if (kind := media_type(request)) != JSON:
+        raise ApiError(415, "unsupported_media_type", f"the body is {kind or 'unnamed'}, expected {JSON}")
+
+
+async def read_body(request: Request, reserve: Callable[[int], None]) -> Body:
     """Read a form, or an image that is the whole body.
 
     Raises: ApiError 400 for a broken form, 413 for too much, 415 for anything else; Busy.
     """
     kind = media_type(request)
-    if kind == "multipart/form-data":
-        return await _read_form(request, take)
-    if kind.startswith("image/") or kind == "application/octet-stream":
-        data = await read_bytes(request, take, MAX_IMAGE_BYTES)
+    if kind == MULTIPART:
+        return await _read_form(request, reserve)
+    if kind.startswith("image/") or kind == BINARY:
+        data = await read_bytes(request, reserve, MAX_IMAGE_BYTES)
         if not data:
             raise ApiError(400, "bad_request", "the body is empty, expected an image")
         return Body([Upload(None, "image", data)], [])
@@ -80,12 +88,12 @@ async def read_body(request: Request, take: Callable[[int], None]) -> Body:
     )
 
 
-async def read_bytes(request: Request, take: Callable[[int], None], limit: int) -> bytes:
+async def read_bytes(request: Request, reserve: Callable[[int], None], limit: int) -> bytes:
     """The whole body. Raises: ApiError 413 past `limit` bytes; Busy."""
-    return b"".join([chunk async for chunk in _stream(request, take, limit)])
+    return b"".join([chunk async for chunk in _stream(request, reserve, limit)])
 
 
-async def _stream(request: Request, take: Callable[[int], None], limit: int) -> AsyncGenerator[bytes, None]:
+async def _stream(request: Request, reserve: Callable[[int], None], limit: int) -> AsyncGenerator[bytes, None]:
     stated = request.headers.get("content-length", "")
     received = 0
     too_large = ApiError(413, "too_large", f"the body has more than {limit:,} bytes")
@@ -95,12 +103,12 @@ async def _stream(request: Request, take: Callable[[int], None], limit: int) -> 
         received += len(chunk)
         if received > limit:
             raise too_large
-        take(len(chunk))
+        reserve(len(chunk))
         yield chunk
 
 
 class _WholeFormParser(MultiPartParser):
-    """Knows whether the form came to its end: a cut one would lose its last image without a word."""
+    """Records whether the form is complete: of a truncated one the last image would be lost silently."""
 
     ended = False
 
@@ -108,8 +116,8 @@ class _WholeFormParser(MultiPartParser):
         self.ended = True
 
 
-async def _read_form(request: Request, take: Callable[[int], None]) -> Body:
-    parser = _WholeFormParser(request.headers, _stream(request, take, MAX_BODY_BYTES), max_part_size=MAX_TEXT_BYTES)
+async def _read_form(request: Request, reserve: Callable[[int], None]) -> Body:
+    parser = _WholeFormParser(request.headers, _stream(request, reserve, MAX_BODY_BYTES), max_part_size=MAX_TEXT_BYTES)
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -141,7 +149,7 @@ async def _read_parts(parts: list[tuple[str, UploadFile | str]]) -> Body:
 
 
 def check_fields(files: list[Upload], texts: list[str], expected: str) -> None:
-    """Everything sent must be understood: a picture in a misspelt field is not left out in silence."""
+    """Raises: ApiError 400 for any other field, so that an image in a misspelt one is not dropped silently."""
     if texts:
         raise ApiError(400, "bad_request", f"text field {texts[0]!r}, expected files as {expected!r}")
     for upload in files:

@@ -1,19 +1,20 @@
-"""Every answer that is not 200: one JSON shape, one line that says why."""
+"""Every response that is not 2xx or 3xx: one JSON shape, and one line that says why."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NotRequired
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from typing_extensions import TypedDict
 
 from serving.http.limits import RETRY_AFTER_S
 from serving.inference.batching import Busy, RunFailed
 
 
 class ApiError(Exception):
-    """A request that is not answered.
+    """A request that fails.
 
     status: HTTP. kind: for programs, one word. message: for people. index, file: which image of the request.
     """
@@ -23,43 +24,68 @@ class ApiError(Exception):
         self.status, self.kind, self.index, self.file = status, kind, index, file
 
 
+class ErrorDetail(TypedDict):
+    """Why a request failed."""
+
+    type: str
+    """One word for programs."""
+    message: str
+    """One line for people."""
+    index: NotRequired[int]
+    """Which image of the request, from 0."""
+    file: NotRequired[str]
+    """The file name of this image."""
+
+
+class ErrorResponse(TypedDict):
+    """Every error has this shape."""
+
+    error: ErrorDetail
+
+
 def one_line(text: str) -> str:
-    """Client text made fit for a log line, a header or JSON: no line breaks, no lone surrogates, not endless."""
+    """Client text made safe for a log line, a header or JSON: no line breaks, no lone surrogates, limited length."""
     return " ".join(text.encode("utf-8", "replace").decode().split())[:300]
 
 
-def refuse(refusal: ApiError) -> Response:
-    error: dict[str, Any] = {"type": refusal.kind, "message": one_line(str(refusal))}
-    if refusal.index is not None:
-        error |= {"index": refusal.index, "file": one_line(refusal.file or "")}
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if refusal.status == 503 else None
-    return JSONResponse({"error": error}, refusal.status, headers)
+def error_response(error: ApiError) -> Response:
+    """A 503 has Retry-After."""
+    detail: ErrorDetail = {"type": error.kind, "message": one_line(str(error))}
+    if error.index is not None:
+        detail["index"], detail["file"] = error.index, one_line(error.file or "")
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if error.status == 503 else None
+    return JSONResponse(ErrorResponse(error=detail), error.status, headers)
 
 
-async def _refusal(request: Request, error: Exception) -> Response:
+async def _api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return refuse(error)
+    return error_response(error)
 
 
 async def _busy(request: Request, error: Exception) -> Response:
-    return refuse(ApiError(503, "busy", f"{error}; try again in {RETRY_AFTER_S} s"))
+    return error_response(ApiError(503, "busy", f"{error}; try again in {RETRY_AFTER_S} s"))
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    return refuse(ApiError(503, "encoder_failed", str(error)))
+    return error_response(ApiError(503, "encoder_failed", str(error)))
 
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    response = refuse(
-        ApiError(error.status_code, "bad_request", f"{request.method} {request.url.path}: {error.detail}")
-    )
+    message = f"{request.method} {request.url.path}: {error.detail}"
+    response = error_response(ApiError(error.status_code, "bad_request", message))
     response.headers.update(error.headers or {})
     return response
 
 
 async def _gone(request: Request, error: Exception) -> Response:
-    return Response(status_code=400)  # nobody reads it; the access log shows that the request came to nothing
+    return Response(status_code=400)  # nobody reads it; the access log shows that the request failed
 
 
-HANDLERS = {ApiError: _refusal, Busy: _busy, RunFailed: _failed, HTTPException: _http, ClientDisconnect: _gone}
+HANDLERS = {
+    ApiError: _api_error,
+    Busy: _busy,
+    RunFailed: _failed,
+    HTTPException: _http,
+    ClientDisconnect: _gone,
+}

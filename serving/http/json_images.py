@@ -1,12 +1,11 @@
-"""JSON that brings images as text: base64, or a data URL. Nothing is ever fetched."""
+"""Images as text in JSON: base64, or a data URL. Nothing is ever fetched."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
 
 import orjson
 
@@ -14,26 +13,25 @@ from serving.http.bodies import Upload
 from serving.http.errors import ApiError
 from serving.http.limits import MAX_IMAGE_BYTES, MAX_IMAGES
 
-FORMATS = ("float", "base64")  # of the embeddings that are answered
-OWN_FIELDS = ("images", "encoding_format")
-ANY_MODEL = "lookalike"  # for clients that must name one and do not care which
-OPENAI_FIELDS = ("input", "model", "encoding_format", "dimensions", "user")
+EncodingFormat = Literal["float", "base64"]  # of embeddings in JSON
+FORMATS = get_args(EncodingFormat)
+ANY_MODEL = "lookalike"  # for clients that must name a model and take any
 
 
 @dataclass(frozen=True)
-class ImagesAsked:
-    """uploads: the images. encoding_format: one of FORMATS, or None where it is left open. rest: the other fields."""
+class JsonImages:
+    """uploads: the images. encoding_format: None where it is not stated. rest: the other fields."""
 
     uploads: list[Upload]
-    encoding_format: str | None
+    encoding_format: EncodingFormat | None
     rest: dict[str, Any]
 
 
-def read_images(body: bytes, known: Collection[str], field: str) -> ImagesAsked:
+def read_images(body: bytes, of: type, field: str) -> JsonImages:
     """Read {field: [image, ...] or image, ...}, an image being base64 or a data URL.
 
-    known: names of the fields that may be there. Takes as long as its size asks for: not for the event loop.
-    Raises: ApiError 400 or 413, naming the image where it is one.
+    of: a dataclass of the fields that may be there. Takes time by the size of the body: call it in a thread.
+    Raises: ApiError 400 or 413, which names the image at fault.
     """
     try:
         entries = orjson.loads(body)
@@ -41,6 +39,7 @@ def read_images(body: bytes, known: Collection[str], field: str) -> ImagesAsked:
         raise _bad(f"the body is not JSON ({error})") from error
     if not isinstance(entries, dict):
         raise _bad("the body is not a JSON object")
+    known = [each.name for each in fields(of)]
     if unknown := sorted(entries.keys() - set(known)):
         raise _bad(f"unknown field {unknown[0]!r}, expected {', '.join(known)}")
     images = entries.pop(field, None)
@@ -50,14 +49,9 @@ def read_images(body: bytes, known: Collection[str], field: str) -> ImagesAsked:
     if len(images) > MAX_IMAGES:
         raise ApiError(413, "too_large", f"{len(images)} images in one request, at most {MAX_IMAGES}")
     encoding_format = entries.pop("encoding_format", None)
-    check_format(encoding_format)
-    return ImagesAsked([_upload(index, one) for index, one in enumerate(images)], encoding_format, entries)
-
-
-def check_format(encoding_format: object) -> None:
-    """Raises: ApiError 400 if it is neither None nor one of FORMATS."""
-    if encoding_format is not None and encoding_format not in FORMATS:
-        raise _bad(f"encoding_format is {str(encoding_format)[:50]!r}, expected {' or '.join(FORMATS)}")
+    if encoding_format not in (None, *FORMATS):
+        raise _bad(f"invalid encoding_format: got {str(encoding_format)[:50]!r}, expected one of {', '.join(FORMATS)}")
+    return JsonImages([_upload(index, image) for index, image in enumerate(images)], encoding_format, entries)
 
 
 def _upload(index: int, text: object) -> Upload:

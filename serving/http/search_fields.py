@@ -1,4 +1,4 @@
-"""What a search asks, read from the body and the query string of a request."""
+"""The fields of a search, from the body and the query string of a request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from serving.http.errors import ApiError
 
 
 def read_request(fields: Iterable[tuple[str, str]], sent: int) -> SearchRequest:
-    """sent: how many pictures came. Raises: ApiError 400 that names the field."""
+    """sent: how many pictures were uploaded. Raises: ApiError 400 that names the field."""
     try:
         return read_pairs(fields, sent)
     except ValueError as error:
@@ -35,14 +35,6 @@ def _pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         return pairs_of(values)
     except ValueError as error:
         raise _bad(str(error)) from error
-
-
-def read_count(name: str, text: str, most: int) -> int:
-    """A whole number from 1 to `most`. Raises: ApiError 400 that names it."""
-    count = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
-    if not 1 <= count <= most:
-        raise _bad(f"{name} is {text[:50]!r}, expected a whole number from 1 to {most}")
-    return count
 
 
 def _bad(message: str) -> ApiError:

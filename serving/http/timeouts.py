@@ -1,4 +1,4 @@
-"""No request takes longer than the limit."""
+"""A time limit for each request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def within_time(handler: Handler) -> Handler:
-    """Past TIMEOUT_S answer 504, and drop what of the work still waits: BentoML's own limit would let it run on."""
+    """After TIMEOUT_S respond 504, and drop the queued work of the request: BentoML's own limit would let it run on."""
 
     @wraps(handler)
     async def limited(request: Request) -> Response:

@@ -1,1 +1,1 @@
-"""Images -> embeddings, in batches of many requests."""
+"""Images -> embeddings: concurrent requests are batched."""

@@ -1,7 +1,7 @@
-"""Images are decoded side by side and run together: while a batch runs, what is decoded waits, and goes with the next.
+"""Concurrent requests are batched: images are decoded in parallel, wait while a batch runs, and form the next batch.
 
-There is no timer and no thread that only runs: whichever thread decodes an image while nothing runs goes on to run it,
-and then all that has come meanwhile. So an image that comes alone meets one thread, once.
+There is no timer and no thread of its own for the encoder. A thread that has decoded an image while no batch runs goes
+on to run it, and then all images that were decoded in the meantime. So a single image needs one thread.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ import numpy as np
 
 logger = logging.getLogger("bentoml.lookalike")
 
-Decode = Callable[[], np.ndarray]  # -> uint8 (S, S, 3); what it raises goes to the caller, with none other touched
-Answer = asyncio.Future[np.ndarray]
+Decode = Callable[[], np.ndarray]  # -> uint8 (S, S, 3); an error fails this image only
+Result = asyncio.Future[np.ndarray]
 
 
 class Busy(Exception):
-    """More images are on their way than the queue may hold."""
+    """More concurrent images, or other work, than the service accepts."""
 
 
 class RunFailed(Exception):
-    """The session raised while it ran this image's batch."""
+    """The session raised an error on the batch of this image."""
 
 
 class Batcher:
-    """One before the one session. Made and called in the event loop that serves the requests."""
+    """The queue of the session. Create and call it in the event loop that serves the requests."""
 
     def __init__(self, run: Callable[[np.ndarray], np.ndarray], threads: Executor, max_batch: int, capacity: int):
         """run: uint8 (N, S, S, 3) -> float32 (N, D), N from 1 to `max_batch`, called in one thread at a time.
 
-        threads: where images are decoded and run; with one more than shall decode at a time, decoding never waits.
-        capacity: images that may be admitted at a time, the running ones included.
+        threads: decode images and run batches; with one more than should decode at a time, decoding never waits.
+        capacity: concurrent images, those of the running batch included.
         """
         self._run, self._threads, self._max_batch, self._free = run, threads, max_batch, capacity
-        self._turn = threading.Lock()  # guards the next two
-        self._waiting: deque[tuple[np.ndarray, Answer]] = deque()
+        self._lock = threading.Lock()  # guards the next two
+        self._waiting: deque[tuple[np.ndarray, Result]] = deque()
         self._running = False
 
     @contextmanager
     def admit(self, images: int) -> Iterator[None]:
-        """Hold room for images from before they are decoded until they are answered. Raises: Busy if there is none."""
+        """Reserve room for images from before they are decoded until they are done. Raises: Busy if it is full."""
         if images > self._free:
             raise Busy(f"{images} more images do not fit into the queue")
         self._free -= images
@@ -56,40 +56,40 @@ class Batcher:
             self._free += images
 
     async def embed(self, images: Sequence[Decode]) -> list[np.ndarray | BaseException]:
-        """Decode images and run them, in whatever batches they fall into.
+        """Decode images and run them, batched with those of other callers.
 
-        If the caller is cancelled, those of its images that still wait are dropped.
-        Returns: for each image its float32 (D,), or what it failed with: its decoder's own error, or RunFailed.
+        If the caller is cancelled, its images that still wait are dropped.
+        Returns: for each image its float32 (D,), or its error: the decoder's own, or RunFailed.
         """
         loop = asyncio.get_running_loop()
-        answers: list[Answer] = [loop.create_future() for _ in images]
-        for decode, answer in zip(images, answers, strict=True):
-            self._threads.submit(self._decode_and_run, decode, answer, loop)
+        results: list[Result] = [loop.create_future() for _ in images]
+        for decode, result in zip(images, results, strict=True):
+            self._threads.submit(self._decode_and_run, decode, result, loop)
         try:
-            return await asyncio.gather(*answers, return_exceptions=True)
+            return await asyncio.gather(*results, return_exceptions=True)
         finally:
-            for answer in answers:
-                answer.cancel()  # does nothing to those that are done
+            for result in results:
+                result.cancel()  # no effect on those that are done
 
-    def _decode_and_run(self, decode: Decode, answer: Answer, loop: asyncio.AbstractEventLoop) -> None:
-        if answer.done():
+    def _decode_and_run(self, decode: Decode, result: Result, loop: asyncio.AbstractEventLoop) -> None:
+        if result.done():
             return
         try:
             pixels = decode()
-        except BaseException as error:  # noqa: BLE001 (told to the image's request; a panic is no Exception)
-            _tell(loop, [answer], [error])
+        except BaseException as error:  # noqa: BLE001 (passed on to the request; a panic is a BaseException)
+            _settle(loop, [result], [error])
             return
-        with self._turn:
-            self._waiting.append((pixels, answer))
+        with self._lock:
+            self._waiting.append((pixels, result))
             if self._running:
                 return
             self._running = True
         while batch := self._next_batch():
-            _tell(loop, [answer for _, answer in batch], self._run_batch([pixels for pixels, _ in batch]))
+            _settle(loop, [result for _, result in batch], self._run_batch([pixels for pixels, _ in batch]))
 
-    def _next_batch(self) -> list[tuple[np.ndarray, Answer]]:
-        batch: list[tuple[np.ndarray, Answer]] = []
-        with self._turn:
+    def _next_batch(self) -> list[tuple[np.ndarray, Result]]:
+        batch: list[tuple[np.ndarray, Result]] = []
+        with self._lock:
             while self._waiting and len(batch) < self._max_batch:
                 if not (entry := self._waiting.popleft())[1].done():
                     batch.append(entry)
@@ -102,22 +102,22 @@ class Batcher:
             if len(embeddings) != len(pixels):
                 raise ValueError(f"{len(embeddings)} rows for {len(pixels)} images")
             return list(embeddings)
-        except BaseException as error:  # whatever the session raises: these images fail, the next batch runs
-            logger.exception("a run of %d images failed", len(pixels))
+        except BaseException as error:  # these images fail, and the next batch runs
+            logger.exception("a batch of %d images failed", len(pixels))
             return [RunFailed(f"the encoder failed ({type(error).__name__})")] * len(pixels)
 
 
-def _tell(
-    loop: asyncio.AbstractEventLoop, answers: list[Answer], outcomes: Sequence[np.ndarray | BaseException]
+def _settle(
+    loop: asyncio.AbstractEventLoop, results: list[Result], outcomes: Sequence[np.ndarray | BaseException]
 ) -> None:
     def settle() -> None:
-        for answer, outcome in zip(answers, outcomes, strict=True):
-            if answer.done():
+        for result, outcome in zip(results, outcomes, strict=True):
+            if result.done():
                 continue
             if isinstance(outcome, BaseException):
-                answer.set_exception(outcome)
+                result.set_exception(outcome)
             else:
-                answer.set_result(outcome)
+                result.set_result(outcome)
 
     with suppress(RuntimeError):  # the loop is closed: nobody waits any more
         loop.call_soon_threadsafe(settle)

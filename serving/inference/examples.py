@@ -1,4 +1,4 @@
-"""What a search points at -> what to search by: the picture that was sent, a stored frame, a moment, a kept picture."""
+"""The examples of a search -> vectors: the uploaded picture, stored frames, moments, kept pictures."""
 
 from __future__ import annotations
 
@@ -22,36 +22,37 @@ from serving.recordings.thumbnails import Moment
 
 
 class Examples:
-    """Embeds the examples of one request in batches, with uploads of others. Opens no path that a client names."""
+    """Embeds the examples of one request, batched with uploads of others. Opens no path that a client names."""
 
-    def __init__(self, pipeline: Pipeline, gallery: Recordings, upload: Upload | None) -> None:
-        """upload: the picture that came with the request."""
-        self._pipeline, self._gallery, self._upload = pipeline, gallery, upload
+    def __init__(self, pipeline: Pipeline, recordings: Recordings, upload: Upload | None) -> None:
+        """upload: the picture of the request."""
+        self._pipeline, self._recordings, self._upload = pipeline, recordings, upload
 
     async def embedded(self, request: SearchRequest) -> EmbeddedRequest:
-        """Raises: as `Pipeline.embed`; ApiError 404 for what is not known, 410 for what was indexed elsewhere, 400 for
-        a recording that is gone, or for weights that the encoder cannot follow."""
+        """Raises: as `Pipeline.embed`; ApiError 404 for an unknown example, 410 for a recording that was indexed
+        elsewhere, 400 for a recording that is gone, or for weights of parts that the encoder does not have."""
         self._pipeline.check(request.options)  # before anything is decoded
-        like = asyncio.gather(*(self._embedded(one) for one in request.like))
-        unlike = asyncio.gather(*(self._embedded(one) for one in request.unlike))
+        like = asyncio.gather(*(self._embedded(example) for example in request.like))
+        unlike = asyncio.gather(*(self._embedded(example) for example in request.unlike))
         liked, avoided = await asyncio.gather(like, unlike)
-        return EmbeddedRequest(liked, [one.vector for one in avoided], request.filters, request.options)
+        return EmbeddedRequest(liked, [example.vector for example in avoided], request.filters, request.options)
 
-    async def _embedded(self, one: Example) -> QueryExample:
-        if not one.text and self._upload:
-            return QueryExample(await self._sent(self._upload, one.region), one.region is not None)
-        if one.picture_id is not None:
-            jpeg, side = await self._gallery.picture(one.picture_id), self._pipeline.spec.input_px
-            vector = await self._pipeline.embed_one("picture", partial(pixels_of, jpeg, one.region, side, "picture"))
-            return QueryExample(vector, one.region is not None)
-        if one.moment:
-            return await self._at(*one.moment, one.region)
-        if one.region is None:
-            return await self._pipeline.stored(one.text)
-        moment = moment_of(await self._gallery.frame(one.text))
-        return QueryExample(await self._shown(moment, one.region), is_region=True)
+    async def _embedded(self, example: Example) -> QueryExample:
+        region = example.region
+        if not example.text and self._upload:
+            return QueryExample(await self._uploaded(self._upload, region), region is not None)
+        if example.picture_id is not None:
+            jpeg, side = await self._recordings.picture(example.picture_id), self._pipeline.spec.input_px
+            vector = await self._pipeline.embed_one("picture", partial(pixels_of, jpeg, region, side, "picture"))
+            return QueryExample(vector, region is not None)
+        if example.moment:
+            return await self._at(*example.moment, region)
+        if region is None:
+            return await self._pipeline.stored(example.text)
+        moment = moment_of(await self._recordings.frame(example.text))
+        return QueryExample(await self._shown(moment, region), is_region=True)
 
-    async def _sent(self, upload: Upload, region: Region | None) -> np.ndarray:
+    async def _uploaded(self, upload: Upload, region: Region | None) -> np.ndarray:
         """float32 (D,)."""
         async with self._pipeline.decoding([upload]):
             pixels = partial(pixels_of, upload.data, region, self._pipeline.spec.input_px, upload.name)
@@ -61,22 +62,23 @@ class Examples:
         """source: as hits name it, or its source_id."""
         if time_s < 0:
             raise ApiError(400, "bad_request", f"{source[:200]}: nothing at {time_s:g} s, expected a moment from 0 s")
-        recording = await self._gallery.recording_named(source)
+        recording = await self._recordings.recording_named(source)
         if not recording.served:
             raise ApiError(410, "gone", not_served(recording.source))
         vector = await self._shown(Moment(recording.source, recording.source_id, time_s), region)
-        where = Filters(source_ids=(recording.source_id,))
-        return QueryExample(vector, region is not None, None if region else FrameMoment(where, time_s))
+        filters = Filters(source_ids=(recording.source_id,))
+        return QueryExample(vector, region is not None, None if region else FrameMoment(filters, time_s))
 
     async def _shown(self, moment: Moment, region: Region | None) -> np.ndarray:
         """float32 (D,)."""
         pixels: Callable[[], np.ndarray] = partial(
-            _of_recording, self._gallery, moment, region, self._pipeline.spec.input_px
+            _of_recording, self._recordings, moment, region, self._pipeline.spec.input_px
         )
         return await self._pipeline.embed_one(moment.source, pixels)
 
 
-def _of_recording(gallery: Recordings, moment: Moment, region: Region | None, side: int) -> np.ndarray:
-    gallery.unchanged.check(moment.source, moment.source_id)
+def _of_recording(recordings: Recordings, moment: Moment, region: Region | None, side: int) -> np.ndarray:
+    """uint8 (side, side, 3)."""
+    recordings.verifier.check(moment.source, moment.source_id)
     shown = frame_at(moment.source, moment.time_s, None if region else side)
     return fit(region.crop(shown), side) if region else shown

@@ -1,4 +1,4 @@
-"""Uploads -> pixels -> encoder -> index: one request's way, and all that the requests share."""
+"""Uploads -> pixels -> encoder -> index: the path of a request, and all that requests share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from lookalike.encoder import MAX_BATCH, Encoder
 from lookalike.errors import FootageError, ImageError, IndexStoreError, QueryError
 from lookalike.index import FrameIndex, Hit, open_index
 from lookalike.index.ask import EmbeddedRequest, QueryExample
-from lookalike.index.engine import Engine
 from lookalike.index.folder import FolderLocation
 from lookalike.pixels import decode, decode_to_fit, decoding_cost, fit
 from lookalike.region import Region
@@ -28,10 +27,10 @@ from serving.http.bodies import Budget, Upload
 from serving.http.errors import ApiError
 from serving.http.limits import (
     DECODE_THREADS,
-    MAX_HELD_BYTES,
-    MAX_HELD_PIXELS,
+    MAX_CONCURRENT_PIXELS,
     MAX_PIXELS,
     MAX_QUEUED_IMAGES,
+    MAX_UPLOAD_BYTES,
     SEARCH_THREADS,
 )
 from serving.inference.batching import Batcher, Decode, RunFailed
@@ -49,18 +48,18 @@ class Pipeline:
     def __init__(
         self, encoder: Encoder, index: FrameIndex | None, capacity: int = MAX_QUEUED_IMAGES, writable: bool = False
     ) -> None:
-        """capacity: images on their way at a time. writable: clients may add and remove frames."""
+        """capacity: concurrent images. writable: clients may add and remove frames."""
         self.spec, self.writable = encoder.spec, writable
-        self.held = Budget(MAX_HELD_BYTES)
-        self._pixels_held = Budget(MAX_HELD_PIXELS, "too many large images are on their way")
+        self.upload_budget = Budget(MAX_UPLOAD_BYTES)
+        self._pixel_budget = Budget(MAX_CONCURRENT_PIXELS, "too many large images at the same time")
         self._encoder, self._index = encoder, index
         self._decoders = ThreadPoolExecutor(DECODE_THREADS + 1, "decode")  # one of them runs the encoder
         self._searchers = ThreadPoolExecutor(SEARCH_THREADS, "search")
-        self._writer = ThreadPoolExecutor(1, "write")  # one after the other
+        self._writer = ThreadPoolExecutor(1, "write")  # one change at a time
         self._batcher = Batcher(self._run, self._decoders, MAX_BATCH, capacity)
 
     def about(self) -> dict[str, Any]:
-        """What runs, for probes and logs."""
+        """What runs, for probes and logs: the content of /readyz."""
         spec, index = self.spec, self._index is not None
         return {
             "space": spec.space,
@@ -73,26 +72,26 @@ class Pipeline:
         }
 
     async def embed(self, uploads: Sequence[Upload]) -> np.ndarray:
-        """Decode, then embed: a broken upload never meets those that would share its batch.
+        """Decode, then embed: a corrupt upload fails before it is batched with others.
 
         Returns: float32 (len(uploads), D), rows of length 1.
-        Raises: Busy; RunFailed; ApiError 400 or 413 that names the first image which is none, or for too many pixels.
+        Raises: Busy; RunFailed; ApiError 400 or 413 that names the first corrupt image, or for too many pixels.
         """
         async with self.decoding(uploads):
             return await self._embed(uploads, [partial(self._pixels, upload) for upload in uploads])
 
     @asynccontextmanager
     async def decoding(self, uploads: Sequence[Upload]) -> AsyncIterator[None]:
-        """Hold room for the pixels of images, known from their headers, while they are decoded.
+        """Reserve the pixels of images, which their headers state, while they are decoded.
 
-        Raises: ApiError 413 if one request has too many; Busy if all together have.
+        Raises: ApiError 413 if this request has too many; Busy if all requests together have.
         """
-        cost = await asyncio.to_thread(_cost, uploads)  # not behind images that are decoded
+        cost = await asyncio.to_thread(_cost, uploads)  # does not queue behind images that are decoded
         if len(uploads) > 1 and cost > MAX_PIXELS:
             message = f"{len(uploads)} images of {cost:,} pixels to decode, at most {MAX_PIXELS:,} in one request"
             raise ApiError(413, "too_large", message)
-        with self._pixels_held.lease() as take:
-            take(cost)
+        with self._pixel_budget.lease() as reserve:
+            reserve(cost)
             yield
 
     async def _embed(self, uploads: Sequence[Upload], decodes: Sequence[Decode]) -> np.ndarray:
@@ -104,14 +103,14 @@ class Pipeline:
         return embeddings
 
     async def embed_one(self, name: str, pixels: Decode) -> np.ndarray:
-        """One image. name: for messages. pixels: called in a thread.
+        """Embed one image. name: for messages. pixels: called in a thread.
 
         Returns: float32 (D,). Raises: as `embed`.
         """
         return (await self._embed([Upload(None, name, b"")], [pixels]))[0]
 
     def check(self, options: SearchOptions) -> None:
-        """Raises: ApiError 409 without an index, 400 for weights that the encoder cannot follow."""
+        """Raises: ApiError 409 without an index, 400 for weights of parts that the encoder does not have."""
         _ = self.index
         try:
             options.check_parts(self.spec)
@@ -120,25 +119,22 @@ class Pipeline:
 
     async def search(self, request: EmbeddedRequest) -> list[Hit]:
         """Hits, best first. Raises: ApiError 409 without an index, 503 if it fails, 400 if examples cancel out."""
-        return await self._ask(partial(_hits, self.index, request))
+        return await self.ask(partial(_hits, request))
 
     async def stored(self, frame_id: str) -> QueryExample:
         """A stored frame, to search by. Raises: ApiError 404 for an unknown id, 409, 503."""
-        return await self._ask(partial(_known, self.index.example, frame_id))
+        return await self.ask(partial(_example, frame_id))
 
-    @property
-    def engine(self) -> Engine:
-        """Of the index. Raises: ApiError 409 without one."""
-        return self.index.engine
+    async def ask(self, question: Callable[[FrameIndex], T]) -> T:
+        """Call a function with the index, in a thread: it takes milliseconds, or a network round trip.
 
-    async def ask(self, question: Callable[[Engine], T]) -> T:
-        """Put a question to the engine of the index. Raises: ApiError 409 without one, 503 if it does not answer."""
-        return await self._ask(partial(question, self.engine))
+        Raises: ApiError 409 without an index, 503 if it fails.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._searchers, _call, question, self.index)
 
-    async def write(self, change: Callable[[Engine], T]) -> T:
-        """The same for what changes the index, one at a time."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._writer, _answered, partial(change, self.engine))
+    async def write(self, change: Callable[[FrameIndex], T]) -> T:
+        """Call a function that changes the index, one at a time. Raises: as `ask`."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, _call, change, self.index)
 
     @property
     def index(self) -> FrameIndex:
@@ -147,8 +143,8 @@ class Pipeline:
             raise ApiError(409, "no_index", "this service has no index; start it with one, as LOOKALIKE_INDEX")
         return self._index
 
-    async def aside(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Run what takes a while in a thread that decodes, so that other requests are read meanwhile."""
+    async def run_in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Run slow work in a thread of the decoders, so that other requests are read in the meantime."""
         return await asyncio.get_running_loop().run_in_executor(self._decoders, work, *arguments)
 
     def close(self) -> None:
@@ -157,16 +153,16 @@ class Pipeline:
         self._writer.shutdown()
 
     def _embedded(self, outcomes: Sequence[np.ndarray | BaseException], uploads: Sequence[Upload]) -> list[np.ndarray]:
-        """The embeddings, if all are. Raises: ApiError for the first image that is none, else RunFailed."""
-        failed = [one for one in outcomes if isinstance(one, RunFailed)]
-        for index, one in enumerate(outcomes):
-            if isinstance(one, BaseException) and not isinstance(one, RunFailed):
+        """The embeddings, if none failed. Raises: ApiError for the first corrupt image, else RunFailed."""
+        failed = [outcome for outcome in outcomes if isinstance(outcome, RunFailed)]
+        for index, outcome in enumerate(outcomes):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, RunFailed):
                 IMAGES.labels("unreadable").inc()
-                raise unreadable(one, index, uploads[index].name) from one
+                raise unreadable(outcome, index, uploads[index].name) from outcome
         if failed:
             IMAGES.labels("failed").inc(len(uploads))
             raise failed[0]
-        return [one for one in outcomes if isinstance(one, np.ndarray)]
+        return [outcome for outcome in outcomes if isinstance(outcome, np.ndarray)]
 
     def _pixels(self, upload: Upload) -> np.ndarray:
         return decode_to_fit(upload.data, self.spec.input_px, upload.name)
@@ -176,28 +172,24 @@ class Pipeline:
         with RUN_SECONDS.time():
             return self._encoder.embed(pixels)
 
-    async def _ask(self, question: Callable[[], T]) -> T:
-        """Put a question to the index, in a thread: an answer takes milliseconds, or a network round trip."""
-        return await asyncio.get_running_loop().run_in_executor(self._searchers, _answered, question)
-
 
 def _cost(uploads: Sequence[Upload]) -> int:
     return sum(decoding_cost(upload.data) for upload in uploads)
 
 
 def unreadable(error: BaseException, index: int, name: str) -> ApiError:
-    """What to answer when an image, the one of this number, could not be decoded."""
+    """The response to an image that could not be decoded. index: its number in the request."""
     if isinstance(error, ImageError):
         kind = "too_large" if error.http_status == 413 else "bad_image"
         return ApiError(error.http_status, kind, str(error), index, name)
-    if isinstance(error, FootageError):  # of a region: it lies outside, or the recording is gone
+    if isinstance(error, FootageError):  # a region lies outside, or the recording is gone
         return ApiError(400, "bad_request", str(error), index, name)
-    logger.error("the decoder fell over %s", name, exc_info=error)  # a fault of the decoder's, met by this image only
+    logger.error("the decoder failed on %s", name, exc_info=error)  # a bug of the decoder; only this image fails
     return ApiError(400, "bad_image", f"{name}: broken image ({type(error).__name__})", index, name)
 
 
 def _check_finite(embeddings: np.ndarray, uploads: Sequence[Upload]) -> None:
-    """JSON cannot say NaN, and the index would take it silently."""
+    """Raises: ApiError 503 for NaN and infinity: JSON has neither, and the index would store them silently."""
     broken = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
     if broken.size:
         index = int(broken[0])
@@ -210,26 +202,26 @@ def pixels_of(data: bytes, region: Region | None, side_px: int, name: str) -> np
     return fit(region.crop(decode(data, name)), side_px) if region else decode_to_fit(data, side_px, name)
 
 
-def _known(look_up: Callable[[str], T], frame_id: str) -> T:
+def _example(frame_id: str, index: FrameIndex) -> QueryExample:
     try:
-        return look_up(frame_id)
+        return index.example(frame_id)
     except IndexStoreError as error:
         raise ApiError(404, "not_found", str(error)) from error
 
 
-def _hits(index: FrameIndex, asked: EmbeddedRequest) -> list[Hit]:
+def _hits(request: EmbeddedRequest, index: FrameIndex) -> list[Hit]:
     try:
-        return index.ask(asked)
+        return index.ask(request)
     except QueryError as error:
         raise ApiError(400, "bad_request", str(error)) from error
 
 
-def _answered(question: Callable[[], T]) -> T:
+def _call(question: Callable[[FrameIndex], T], index: FrameIndex) -> T:
     try:
-        return question()
+        return question(index)
     except ApiError:
         raise
-    except BaseException as error:  # a panic in the embedded engine is no Exception, and this thread no place to stop
+    except BaseException as error:  # a panic of the embedded engine is a BaseException, and must not end this thread
         logger.exception("the index did not answer")
         raise ApiError(503, "index_failed", f"the index did not answer ({type(error).__name__})") from error
 
@@ -240,17 +232,17 @@ async def open_pipeline(settings: Settings) -> AsyncIterator[Pipeline]:
 
     Raises: EncoderError, DeviceError, IndexStoreError, SpaceMismatch.
     """
-    Image.init()  # else the first decode loads Pillow's plugins, 0.2 s
+    Image.init()  # otherwise the first decode loads Pillow's plugins, 0.2 s
     encoder = Encoder(settings.encoder, settings.device, settings.threads)
     side = encoder.spec.input_px
-    for power in range(MAX_BATCH.bit_length()):  # the first run of a size allocates, and on a GPU picks algorithms
+    for power in range(MAX_BATCH.bit_length()):  # the first run of a size allocates, and on a GPU selects algorithms
         encoder.embed(np.zeros((1 << power, side, side, 3), np.uint8))
     ENCODER.labels(encoder.spec.space, encoder.spec.precision, encoder.provider).set(1)
 
     writable = settings.writable
     index = open_index(settings.index, encoder.spec, create=writable, live=writable) if settings.index else None
     if settings.index and settings.embedded and settings.url:
-        with suppress(IndexStoreError):  # a folder that may only be read is served as well
+        with suppress(IndexStoreError):  # a read-only folder can be served as well
             FolderLocation(Path(settings.index)).say_served(settings.url)
     with (
         closing(index) if index else nullcontext(),

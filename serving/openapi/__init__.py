@@ -1,1 +1,1 @@
-"""What /docs.json says about our routes, next to what BentoML says about its own."""
+"""What /docs.json says of our routes, next to what BentoML says of its own."""

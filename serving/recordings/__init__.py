@@ -1,1 +1,1 @@
-"""What the page shows: recordings, their pictures, and what is found in all of them."""
+"""What the page shows: recordings, their pictures, and explorations of all of them."""

@@ -1,4 +1,4 @@
-"""Files that were made once and may be made again: kept in a folder, as far as they fit."""
+"""Files that can be made again, cached in a folder up to a size limit."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from pathlib import Path
 logger = logging.getLogger("bentoml.lookalike")
 
 PART = ".part"  # ends the name of a file that is being written
-ABANDONED_S = 3600.0  # a part that was not written to for so long is of a process that was killed
-LOOK_EVERY = 1 / 16  # of the bound: when so much was written, what is there is counted anew
+ABANDONED_S = 3600.0  # a part that was not written to for so long was left by a killed process
+RECOUNT = 1 / 16  # of the limit: after so many bytes were written, the files are counted again
 
 
 def open_cache(folder: Path) -> Path:
-    """A folder that can be written to: this one; else, said once in the log, one that goes with this process."""
+    """This folder if it is writable; else a temporary one, with a warning in the log."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
-        other = tempfile.mkdtemp(prefix="lookalike-")
-        atexit.register(shutil.rmtree, other, ignore_errors=True)
-        logger.warning("%s: cannot be written (%s); thumbnails and such are kept in %s", folder, error.strerror, other)
-        return Path(other)
+        temporary = tempfile.mkdtemp(prefix="lookalike-")
+        atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+        logger.warning("%s: cannot be written (%s); thumbnails are cached in %s", folder, error.strerror, temporary)
+        return Path(temporary)
 
 
 class DiskCache:
-    """Files of one kind, by name. May be used from any thread, and by several processes at a time.
+    """Files of one kind, by name. Safe to use from any thread, and from several processes.
 
-    When they take more than the bound, those go that were not asked for the longest.
+    Past the limit, the least recently used files are removed.
     """
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
         self._folder, self._limit = folder, limit_bytes
-        self._written = limit_bytes  # since they were counted; none were
-        self._told = False
+        self._written = limit_bytes  # since the last count; there was none yet
+        self._warned = False
 
     def find(self, name: str) -> Path | None:
-        """The file of this name, if it is kept."""
+        """The path of a file; None if it is not cached."""
         path = self._folder / name
         try:
             os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
@@ -53,25 +53,26 @@ class DiskCache:
         return path
 
     def read(self, name: str) -> bytes | None:
+        """The content of a file; None if it is not cached."""
         path = self.find(name)
         try:
             return path.read_bytes() if path else None
         except OSError:
-            return None  # it went meanwhile
+            return None  # another process has removed it
 
     def put(self, name: str, data: bytes) -> Path | None:
-        """Keep a file. Returns: where; None if it could not be written, which the first time is said in the log."""
+        """Cache a file. Returns: its path; None if it could not be written, which is logged the first time."""
         try:
             with self.writing(name) as part:
                 part.write_bytes(data)
         except OSError as error:
-            self._say(error)
+            self._warn(error)
             return None
         return self._folder / name
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
-        """Yields: where to write a file, which has its name when the block has ended, and is gone if it fails.
+        """Yields: a path to write to. The file gets its name at the end of the block, and is removed if that fails.
 
         Raises: OSError.
         """
@@ -89,27 +90,27 @@ class DiskCache:
 
     def _make_room(self, size: int) -> None:
         self._written += size
-        if self._written <= self._limit * LOOK_EVERY:
+        if self._written <= self._limit * RECOUNT:
             return
         self._written = 0
         files = sorted(self._files(), key=lambda file: file[0], reverse=True)
-        room = self._limit * (1 - LOOK_EVERY)
-        for number, (_, taken, path) in enumerate(files):
-            room -= taken
-            if room < 0 and number > 0:  # one that alone is too large was asked for just now
+        room = self._limit * (1 - RECOUNT)
+        for number, (_, size_bytes, path) in enumerate(files):
+            room -= size_bytes
+            if room < 0 and number > 0:  # the most recent file stays, even if it alone is too large
                 path.unlink(missing_ok=True)
 
     def _files(self) -> Iterator[tuple[float, int, Path]]:
-        """When each was asked for last, its size and path; what was abandoned half-written is removed."""
+        """Yields: when each file was used last, its size and path. Removes abandoned parts."""
         for entry in os.scandir(self._folder):
             with suppress(OSError):  # another process may have removed it
-                about = entry.stat()
+                status = entry.stat()
                 if not entry.name.endswith(PART):
-                    yield about.st_atime, about.st_size, Path(entry.path)
-                elif time.time() - about.st_mtime > ABANDONED_S:
+                    yield status.st_atime, status.st_size, Path(entry.path)
+                elif time.time() - status.st_mtime > ABANDONED_S:
                     os.unlink(entry.path)
 
-    def _say(self, error: OSError) -> None:
-        if not self._told:
-            logger.warning("%s: nothing can be kept there (%s); it is made each time", self._folder, error.strerror)
-        self._told = True
+    def _warn(self, error: OSError) -> None:
+        if not self._warned:
+            logger.warning("%s: cannot be cached (%s); files are made each time", self._folder, error.strerror)
+        self._warned = True

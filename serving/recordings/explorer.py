@@ -1,4 +1,4 @@
-"""What takes minutes to find out about an index: one question at a time, and the answers are kept."""
+"""Explorations of an index, which take minutes: they run one at a time, and their results are cached."""
 
 from __future__ import annotations
 
@@ -18,83 +18,81 @@ from serving.recordings.thumbnails import step_back
 
 logger = logging.getLogger("bentoml.lookalike")
 
-ANSWERS = 32  # that are kept
-GOOD_S = 60.0  # an answer is, in any case: of an index that is being filled there would be none
+RESULTS = 32  # that are cached
+VALID_S = 60.0  # a result is, in any case: while an index is filled, every result would be outdated at once
 
 Found = list[dict[str, Any]]
-Report = Callable[[float], None]  # told the share that is done; what it raises ends the work
+Report = Callable[[float], None]  # called with the share that is done; an exception ends the work
 Work = Callable[[FrameIndex, Report], Found]
 
 
 @dataclass
-class _Answer:
-    """found, refused: None until it is known. progress: 0 to 1, None where that is not known.
+class _Result:
+    """found, error: None while the work runs. progress: 0 to 1, None if it is unknown.
 
-    frames: how many the index had when it was begun. settled_s: by the monotonic clock, when it was known.
+    frames: how many the index had when the work began. settled_s: when it ended, by the monotonic clock.
     """
 
     frames: int
     progress: float | None = None
     found: Found | None = None
-    refused: ApiError | None = None
+    error: ApiError | None = None
     settled_s: float | None = None
 
-    def is_good(self, frames: int) -> bool:
-        return self.frames == frames or self.settled_s is None or time.monotonic() - self.settled_s < GOOD_S
+    def is_valid(self, frames: int) -> bool:
+        return self.frames == frames or self.settled_s is None or time.monotonic() - self.settled_s < VALID_S
 
 
 class _Stopped(Exception):
-    """The service ends while something is being found out."""
+    """The service ends while work runs."""
 
 
 class Explorer:
-    """Used in the event loop that serves the requests."""
+    """Use it in the event loop that serves the requests."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "explore", step_back)
-        self._answers: OrderedDict[Hashable, _Answer] = OrderedDict()
+        self._results: OrderedDict[Hashable, _Result] = OrderedDict()
         self._stopping = threading.Event()
 
     def ask(self, question: Hashable, index: FrameIndex, frames: int, work: Work) -> Found | float | None:
-        """What was found, or how much of the work is done; it is begun anew when the index has other frames.
+        """The result of some work, or its progress. The work starts again when the number of frames changes.
 
-        frames: how many it has now.
-
-        Raises: ApiError for what cannot be found out.
+        question: names the work. frames: how many the index has now. Raises: ApiError if the work failed.
         """
-        answer = self._answers.get(question)
-        if answer is None or not answer.is_good(frames):
-            answer = self._answers[question] = _Answer(frames)
-            self._thread.submit(self._work, answer, index, work)
+        result = self._results.get(question)
+        if result is None or not result.is_valid(frames):
+            result = self._results[question] = _Result(frames)
+            self._thread.submit(self._work, result, index, work)
             self._forget_the_oldest()
-        self._answers.move_to_end(question)
-        if answer.refused:
-            raise answer.refused
-        return answer.progress if answer.found is None else answer.found
+        self._results.move_to_end(question)
+        if result.error:
+            raise result.error
+        return result.progress if result.found is None else result.found
 
     def close(self) -> None:
-        """What is being found out is given up."""
+        """Stop all work."""
         self._stopping.set()
         self._thread.shutdown(cancel_futures=True)
 
     def _forget_the_oldest(self) -> None:
-        settled = [question for question, one in self._answers.items() if one.settled_s]
-        for question in settled[: max(len(self._answers) - ANSWERS, 0)]:
-            del self._answers[question]
+        settled = [question for question, result in self._results.items() if result.settled_s]
+        for question in settled[: max(len(self._results) - RESULTS, 0)]:
+            del self._results[question]
 
-    def _work(self, answer: _Answer, index: FrameIndex, work: Work) -> None:
+    def _work(self, result: _Result, index: FrameIndex, work: Work) -> None:
         def report(share: float) -> None:
             if self._stopping.is_set():
                 raise _Stopped
-            answer.progress = share
+            result.progress = share
 
         try:
-            answer.found = work(index, report)
+            result.found = work(index, report)
         except _Stopped:
             pass
         except LookalikeError as error:
-            answer.refused = ApiError(400, "bad_request", str(error))
+            result.error = ApiError(400, "bad_request", str(error))
         except Exception as error:
             logger.exception("an exploration failed")
-            answer.refused = ApiError(503, "index_failed", f"that could not be found out ({type(error).__name__})")
-        answer.settled_s = time.monotonic()
+            result.error = ApiError(503, "index_failed", f"the exploration failed ({type(error).__name__})")
+        result.settled_s = time.monotonic()

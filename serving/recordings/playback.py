@@ -1,4 +1,4 @@
-"""Recordings as browsers play them: the file itself, or a proxy that is made when it is first asked for."""
+"""Recordings as browsers play them: the file itself, or a proxy that is made on the first request."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from serving.recordings.thumbnails import step_back
 
 logger = logging.getLogger("bentoml.lookalike")
 
-LEAST_NICE = 19  # whoever waits for a proxy waits for minutes anyway
+State = Literal["ready", "preparing", "none"]
+LEAST_NICE = 19  # a proxy takes minutes anyway
 
 
 @dataclass(frozen=True)
 class Media:
-    """What can be played of a recording.
+    """The file of a recording that browsers play.
 
-    path: the file to play, if it is ready. progress: of making it, 0 to 1. reason: why there is none.
-    offset_s: what a browser's time is ahead of the recording's.
+    path: the file, if it is ready. progress: of making it, 0 to 1. reason: why there is no such file.
+    offset_s: how far a browser's time is ahead of the recording's.
     """
 
-    state: Literal["ready", "preparing", "none"]
+    state: State
     path: Path | None = None
     media_type: str = ""
     progress: float = 0.0
@@ -45,47 +46,47 @@ class _Stopped(Exception):
 
 
 class Player:
-    """Used in the event loop that serves the requests."""
+    """Use it in the event loop that serves the requests."""
 
-    def __init__(self, unchanged: SourceVerifier, proxies: DiskCache) -> None:
-        self._unchanged, self._proxies = unchanged, proxies
+    def __init__(self, verifier: SourceVerifier, proxies: DiskCache) -> None:
+        self._verifier, self._proxies = verifier, proxies
         self._judged = lru_cache(RECORDINGS)(lambda source, source_id: judge(source))
-        self._lookers = ThreadPoolExecutor(PROXY_THREADS, "look", step_back)
+        self._judges = ThreadPoolExecutor(PROXY_THREADS, "judge", step_back)
         self._makers = ThreadPoolExecutor(PROXY_THREADS, "proxy", step_back, (LEAST_NICE,))
-        self._progress: dict[str, float] = {}  # of the proxies that are made or wait for it, by source_id
-        self._failed: dict[str, str] = {}  # why there is none
+        self._progress: dict[str, float] = {}  # of the proxies that are made or queued, by source_id
+        self._failed: dict[str, str] = {}  # why there is no proxy, by source_id
         self._stopping = threading.Event()
 
     async def media(self, source: str, source_id: str) -> Media:
-        """What can be played of a recording that the index knows; if a proxy is needed, it is begun."""
+        """What browsers play of a stored recording. If it needs a proxy, work on it begins."""
         loop = asyncio.get_running_loop()
         try:
-            seen = await loop.run_in_executor(self._lookers, self._look, source, source_id)
+            playable = await loop.run_in_executor(self._judges, self._judge, source, source_id)
         except FootageError as error:
             return Media("none", reason=str(error))
-        if seen.how == "as it is":
-            return Media("ready", Path(source), seen.media_type, 1.0, None, seen.offset_s, seen.fps)
+        if playable.how == "as it is":
+            return Media("ready", Path(source), playable.media_type, 1.0, None, playable.offset_s, playable.fps)
         if (progress := self._progress.get(source_id)) is not None:
-            return Media("preparing", progress=progress, fps=seen.fps)
+            return Media("preparing", progress=progress, fps=playable.fps)
         if proxy := self._proxies.find(_name(source_id)):
-            return Media("ready", proxy, seen.media_type, 1.0, None, seen.offset_s, seen.fps)
+            return Media("ready", proxy, playable.media_type, 1.0, None, playable.offset_s, playable.fps)
         if source_id in self._failed:
-            return Media("none", reason=self._failed[source_id], fps=seen.fps)
+            return Media("none", reason=self._failed[source_id], fps=playable.fps)
         self._progress[source_id] = 0.0
-        self._makers.submit(self._make, source, source_id, seen)
-        return Media("preparing", fps=seen.fps)
+        self._makers.submit(self._make, source, source_id, playable)
+        return Media("preparing", fps=playable.fps)
 
     def close(self) -> None:
-        """What is being made is given up."""
+        """Stop making proxies."""
         self._stopping.set()
-        self._lookers.shutdown(cancel_futures=True)
+        self._judges.shutdown(cancel_futures=True)
         self._makers.shutdown(cancel_futures=True)
 
-    def _look(self, source: str, source_id: str) -> Playable:
-        self._unchanged.check(source, source_id)
+    def _judge(self, source: str, source_id: str) -> Playable:
+        self._verifier.check(source, source_id)
         return self._judged(source, source_id)
 
-    def _make(self, source: str, source_id: str, seen: Playable) -> None:
+    def _make(self, source: str, source_id: str, playable: Playable) -> None:
         def progress(share: float) -> None:
             if self._stopping.is_set():
                 raise _Stopped
@@ -93,13 +94,13 @@ class Player:
 
         try:
             with self._proxies.writing(_name(source_id)) as part:
-                make_playable(source, part, seen.how, progress)
+                make_playable(source, part, playable.how, progress)
         except _Stopped:
             pass
         except (FootageError, OSError) as error:
             self._failed[source_id] = str(error)
         except Exception as error:
-            logger.exception("%s: no proxy could be made", source)
+            logger.exception("%s: making a proxy failed", source)
             self._failed[source_id] = f"{source}: cannot be made playable ({type(error).__name__})"
         finally:
             del self._progress[source_id]

@@ -1,4 +1,4 @@
-"""What people look at: the index as a library, and pictures of what it holds."""
+"""The library of an index, and the pictures of its frames."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from lookalike.index import StoredFrame, is_frame_id
 from lookalike.index.record import FROM_ELSEWHERE
 from serving.http.errors import ApiError
 from serving.http.limits import PICTURE_BYTES, PROXY_BYTES, THUMB_BYTES
+from serving.inference.operations import stored_points
 from serving.inference.pipeline import Pipeline
 from serving.recordings.disk_cache import DiskCache, open_cache
 from serving.recordings.explorer import Explorer
-from serving.recordings.library import Library, Recorded
+from serving.recordings.library import Library, Recording
 from serving.recordings.playback import Player
 from serving.recordings.single_flight import SingleFlight
 from serving.recordings.source_verifier import SourceVerifier
@@ -27,95 +28,96 @@ _SOURCE_ID = re.compile("[0-9a-f]{64}")
 
 
 class Recordings:
-    """Used in the event loop that serves the requests. Close it when that ends.
+    """Use it in the event loop that serves the requests, and close it.
 
-    Only recordings that were indexed here, not named over HTTP or by a table, are opened; never a path from a client.
+    Opens recordings that were indexed on this machine only: none that a client or a table names.
     """
 
     def __init__(self, pipeline: Pipeline, cache: Path) -> None:
-        """cache: the folder for what is made."""
+        """cache: the folder for thumbnails, proxies and uploaded pictures."""
         self._pipeline = pipeline
         self.library = Library(pipeline)
-        self.unchanged, folder = SourceVerifier(), open_cache(cache)
-        self._stills = Thumbnails(self.unchanged)
-        self.player = Player(self.unchanged, DiskCache(folder / "proxies", PROXY_BYTES))
+        self.verifier, folder = SourceVerifier(), open_cache(cache)
+        self._thumbnails = Thumbnails(self.verifier)
+        self.player = Player(self.verifier, DiskCache(folder / "proxies", PROXY_BYTES))
         self.explorer = Explorer()
-        self._thumbs = DiskCache(folder / "thumbs", THUMB_BYTES)
+        self._cache = DiskCache(folder / "thumbs", THUMB_BYTES)
         self._pictures = DiskCache(folder / "pictures", PICTURE_BYTES)
-        self._cutting = SingleFlight[bytes]()
+        self._in_flight = SingleFlight[bytes]()
 
     def close(self) -> None:
-        self._stills.close()
+        self._thumbnails.close()
         self.player.close()
         self.explorer.close()
 
     async def frame(self, frame_id: str) -> StoredFrame:
-        """Raises: ApiError 404 if there is none, else as `Pipeline.ask`."""
+        """Raises: ApiError 404 for an unknown id, else as `Pipeline.ask`."""
         known = str(UUID(frame_id)) if is_frame_id(frame_id) else ""
-        found = await self._pipeline.ask(lambda engine: engine.points([known])) if known else {}
-        if known not in found:
-            raise ApiError(404, "not_found", f"no frame has the id {frame_id!r}; take one from a search hit")
-        return found[known][1]
+        points = await self._pipeline.ask(lambda index: stored_points(index, [known])) if known else {}
+        if known not in points:
+            raise ApiError(404, "not_found", f"no frame has the id {frame_id!r}; take an id of a search hit")
+        return points[known][1]
 
-    async def recording(self, source_id: str) -> Recorded:
-        """Raises: ApiError 404 if no frame is of it, else as `Pipeline.ask`."""
-        found = await self.library.recording(source_id) if _SOURCE_ID.fullmatch(source_id) else None
-        if found is None:
-            raise ApiError(404, "not_found", f"no recording has the id {source_id!r}; take one from /library")
-        return found
+    async def recording(self, source_id: str) -> Recording:
+        """Raises: ApiError 404 if no frame of it is stored, else as `Pipeline.ask`."""
+        recording = await self.library.recording(source_id) if _SOURCE_ID.fullmatch(source_id) else None
+        if recording is None:
+            raise ApiError(404, "not_found", f"no recording has the id {source_id!r}; take an id of /library")
+        return recording
 
-    async def recording_named(self, name: str) -> Recorded:
+    async def recording_named(self, name: str) -> Recording:
         """name: a source, as hits name it, or its source_id. Raises: as `recording`."""
         if _SOURCE_ID.fullmatch(name):
             return await self.recording(name)
-        if (found := await self.library.recording_of(name)) is None:
-            raise ApiError(404, "not_found", f"no recording is stored as {name[:200]!r}; take a source from a hit")
-        return found
+        if (recording := await self.library.recording_of(name)) is None:
+            raise ApiError(404, "not_found", f"no recording is stored as {name[:200]!r}; take the source of a hit")
+        return recording
 
     async def keep(self, jpeg: bytes) -> str:
-        """Keep a picture that was sent, to be named in searches. Returns: its id.
+        """Keep an uploaded picture, so that searches can name it. Returns: its id.
 
         Raises: ApiError 503 if it cannot be written.
         """
         picture_id = hashlib.sha256(jpeg).hexdigest()[:PICTURE_ID]
         if await asyncio.to_thread(self._pictures.put, f"{picture_id}.jpg", jpeg) is None:
-            raise ApiError(503, "not_kept", "the picture could not be kept; the log of the service says why")
+            raise ApiError(503, "not_kept", "the picture could not be stored; see the log of the service")
         return picture_id
 
     async def picture(self, picture_id: str) -> bytes:
-        """A picture that was sent, JPEG. Raises: ApiError 404 if it is not kept any more."""
+        """An uploaded picture, JPEG. Raises: ApiError 404 if it is no longer kept."""
         known = re.fullmatch(f"[0-9a-f]{{{PICTURE_ID}}}", picture_id)
         jpeg = await asyncio.to_thread(self._pictures.read, f"{picture_id}.jpg") if known else None
         if jpeg is None:
-            raise ApiError(404, "not_found", f"picture {picture_id[:64]!r} is no longer kept; drop it again")
+            raise ApiError(404, "not_found", f"picture {picture_id[:64]!r} is no longer kept; upload it again")
         return jpeg
 
     async def thumb(self, name: str, moment: Moment, longest_px: int) -> bytes:
-        """A small JPEG, kept by its name. Raises: ApiError 410 if the recording does not give it; Busy."""
-        if (kept := await asyncio.to_thread(self._thumbs.read, name)) is not None:
-            return kept
+        """A small JPEG, cached by name. Raises: ApiError 410 if the recording is gone or cannot be read; Busy."""
+        if (cached := await asyncio.to_thread(self._cache.read, name)) is not None:
+            return cached
 
         async def make() -> bytes:
-            jpeg = await self.still(moment, longest_px)
-            await asyncio.to_thread(self._thumbs.put, name, jpeg)
+            jpeg = await self.jpeg(moment, longest_px)
+            await asyncio.to_thread(self._cache.put, name, jpeg)
             return jpeg
 
-        return await self._cutting(name, make)
+        return await self._in_flight(name, make)
 
-    async def still(self, moment: Moment, longest_px: int | None = None) -> bytes:
-        """A JPEG, whole if no size is given. Raises: as `thumb`."""
+    async def jpeg(self, moment: Moment, longest_px: int | None = None) -> bytes:
+        """A JPEG, in full size by default. Raises: as `thumb`."""
         try:
-            return await self._stills.jpeg(moment, longest_px)
+            return await self._thumbnails.jpeg(moment, longest_px)
         except FootageError as error:
             raise ApiError(410, "gone", str(error)) from error
 
 
 def moment_of(frame: StoredFrame) -> Moment:
-    """Where a stored frame is from. Raises: ApiError 410 if its source was named from elsewhere."""
+    """The moment of a stored frame. Raises: ApiError 410 if its source was indexed elsewhere."""
     if frame.remote:
         raise ApiError(410, "gone", not_served(frame.source))
     return Moment(frame.source, frame.source_id, frame.time_s)
 
 
 def not_served(source: str) -> str:
+    """Why a recording that was indexed elsewhere is not opened."""
     return f"{source}: named {FROM_ELSEWHERE}, so not opened; index it on this machine"

@@ -1,4 +1,4 @@
-"""What several wait for is made once."""
+"""Concurrent calls for the same thing share one run."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Used in the event loop that serves the requests."""
+    """Use it in the event loop that serves the requests."""
 
     def __init__(self) -> None:
         self._running: dict[str, asyncio.Task[T]] = {}
 
     async def __call__(self, name: str, make: Callable[[], Awaitable[T]]) -> T:
-        """What `make` gives, or raises; while it runs, others that ask for the same name wait for it.
+        """Await `make`; while it runs, calls with the same name wait for its result, or its exception.
 
-        It goes on when those who wait have left.
+        It runs on if the callers are cancelled.
         """
         return await asyncio.shield(self.start(name, make))
 
     def start(self, name: str, make: Callable[[], Awaitable[T]]) -> asyncio.Task[T]:
-        """The same without waiting."""
+        """Start `make` without waiting, unless it runs under this name."""
         if name not in self._running:
             self._running[name] = asyncio.create_task(_awaited(make))
             self._running[name].add_done_callback(lambda task: self._settle(name, task))
@@ -32,7 +32,7 @@ class SingleFlight(Generic[T]):
     def _settle(self, name: str, task: asyncio.Task[Any]) -> None:
         del self._running[name]
         if not task.cancelled():
-            task.exception()  # looked at, else asyncio logs those that nobody waited for
+            task.exception()  # retrieved, or asyncio logs exceptions that nobody awaited
 
 
 async def _awaited(make: Callable[[], Awaitable[T]]) -> T:

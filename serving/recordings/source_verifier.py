@@ -1,4 +1,4 @@
-"""Whether a recording is still the one that was indexed."""
+"""Checks that a recording is still the one that was indexed."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from lookalike.footage.read import identify
 from lookalike.footage.sources import split_track, stored_source
 from lookalike.footage.url import is_stream
 
-RECORDINGS = 100_000  # whose ids are known
+RECORDINGS = 100_000  # whose ids are cached
 
 
 class SourceVerifier:
-    """Reads each recording once, and again when its size or times say that it was written to.
+    """Reads each recording once, and again when its size or times have changed.
 
-    May be used from any thread.
+    Safe to use from any thread.
     """
 
     def __init__(self) -> None:
         self._id_of = lru_cache(RECORDINGS)(_id_of)
 
     def check(self, source: str, source_id: str) -> None:
-        """Raises: FootageError if there is no such file, or if it holds other bytes now."""
+        """Raises: FootageError if the file is missing, or has other bytes than when it was indexed."""
         if is_stream(source):
-            raise FootageError(f"{source}: a stream, of which nothing was recorded")
+            raise FootageError(f"{source}: a stream, which was not recorded")
         in_zip = inside(source)
         try:
-            about = (in_zip[0] if in_zip else Path(split_track(source)[0])).stat()
-            times = about.st_size, about.st_mtime_ns, about.st_ino, *stamp(split_track(source)[0])
+            status = (in_zip[0] if in_zip else Path(split_track(source)[0])).stat()
+            times = status.st_size, status.st_mtime_ns, status.st_ino, *stamp(split_track(source)[0])
         except OSError as error:
             raise FootageError(f"{source}: no such file; it was moved or removed after it was indexed") from error
         if self._id_of(source, *times) != source_id:

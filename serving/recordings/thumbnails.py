@@ -1,4 +1,4 @@
-"""Pictures cut out of recordings, as JPEG, in threads of their own, so that searches do not wait for them."""
+"""Pictures of recordings, as JPEG, decoded in their own threads, so that searches do not wait for them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image
 
 from lookalike.errors import FootageError
 from lookalike.footage.still import pictures_of
-from serving.http.limits import MAX_QUEUED_STILLS, STILL_THREADS
+from serving.http.limits import MAX_QUEUED_THUMBNAILS, THUMBNAIL_THREADS
 from serving.inference.batching import Busy
 from serving.recordings.source_verifier import SourceVerifier
 
@@ -25,7 +25,7 @@ SMALL_QUALITY, WHOLE_QUALITY = 80, 90
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """What a recording that the index knows shows at a time."""
+    """A time of a stored recording."""
 
     source: str
     source_id: str
@@ -33,68 +33,70 @@ class Moment:
 
 
 @dataclass(frozen=True, eq=False)
-class _Wanted:
+class _Request:
+    """A picture to decode. longest_px: no side is longer; None for the full size."""
+
     time_s: float
     longest_px: int | None
     jpeg: Future[bytes] = field(default_factory=Future)
 
 
 class Thumbnails:
-    """Recordings are cut side by side, each by one thread, which takes all that is asked of it meanwhile.
+    """Recordings are decoded in parallel, each by one thread, which handles all requests for it that come meanwhile.
 
-    So a recording is opened once for many frames, and what lies between two key frames is decoded once.
+    So a recording is opened once for many frames, and frames between two key frames are decoded once.
     """
 
-    def __init__(self, unchanged: SourceVerifier) -> None:
-        self._unchanged = unchanged
-        self._threads = ThreadPoolExecutor(STILL_THREADS, "still", step_back)
-        self._turn = threading.Lock()
-        self._waiting: dict[tuple[str, str], list[_Wanted]] = {}  # by recording; those with an entry are worked on
+    def __init__(self, verifier: SourceVerifier) -> None:
+        self._verifier = verifier
+        self._threads = ThreadPoolExecutor(THUMBNAIL_THREADS, "thumbnail", step_back)
+        self._lock = threading.Lock()
+        self._waiting: dict[tuple[str, str], list[_Request]] = {}  # by recording; a thread works on each entry
 
     async def jpeg(self, moment: Moment, longest_px: int | None) -> bytes:
-        """longest_px: no side is longer; None for the whole picture.
+        """longest_px: no side is longer; None for the full size.
 
-        Raises: FootageError if the recording is gone, is another now, or cannot be read; Busy.
+        Raises: FootageError if the recording is gone, was replaced, or cannot be read; Busy.
         """
-        wanted, recording = _Wanted(moment.time_s, longest_px), (moment.source, moment.source_id)
-        with self._turn:
-            if sum(len(some) for some in self._waiting.values()) >= MAX_QUEUED_STILLS:
-                raise Busy("too many pictures are being cut")
+        request, recording = _Request(moment.time_s, longest_px), (moment.source, moment.source_id)
+        with self._lock:
+            if sum(len(requests) for requests in self._waiting.values()) >= MAX_QUEUED_THUMBNAILS:
+                raise Busy("too many pictures are being decoded")
             idle = recording not in self._waiting
-            self._waiting.setdefault(recording, []).append(wanted)
+            self._waiting.setdefault(recording, []).append(request)
         if idle:
-            self._threads.submit(self._cut, recording)
-        return await asyncio.wrap_future(wanted.jpeg)
+            self._threads.submit(self._decode, recording)
+        return await asyncio.wrap_future(request.jpeg)
 
     def close(self) -> None:
         self._threads.shutdown(cancel_futures=True)
 
-    def _cut(self, recording: tuple[str, str]) -> None:
+    def _decode(self, recording: tuple[str, str]) -> None:
         try:
-            self._unchanged.check(*recording)
+            self._verifier.check(*recording)
             with pictures_of(recording[0]) as picture:
-                while some := self._next(recording):
-                    for one in sorted(some, key=lambda wanted: wanted.time_s):
-                        _settle(one, picture)
-        except BaseException as error:  # noqa: BLE001 (told to all who wait)
-            with self._turn:
+                while requests := self._next(recording):
+                    for request in sorted(requests, key=lambda request: request.time_s):
+                        _settle(request, picture)
+        except BaseException as error:  # noqa: BLE001 (passed on to all requests)
+            with self._lock:
                 rest = self._waiting.pop(recording, [])
-            for one in rest:
-                if one.jpeg.set_running_or_notify_cancel():
-                    one.jpeg.set_exception(error)
+            for request in rest:
+                if request.jpeg.set_running_or_notify_cancel():
+                    request.jpeg.set_exception(error)
 
-    def _next(self, recording: tuple[str, str]) -> list[_Wanted]:
-        with self._turn:
-            some = self._waiting[recording]
-            if some:
+    def _next(self, recording: tuple[str, str]) -> list[_Request]:
+        with self._lock:
+            requests = self._waiting[recording]
+            if requests:
                 self._waiting[recording] = []
             else:
                 del self._waiting[recording]
-            return some
+            return requests
 
 
 def jpeg_of(rgb: np.ndarray, small: bool = False) -> bytes:
-    """rgb: uint8 (H, W, 3). small: to be looked at only, not to be cut and compared."""
+    """rgb: uint8 (H, W, 3). small: for display only, not for searches."""
     file = io.BytesIO()
     quality = {"quality": SMALL_QUALITY} if small else {"quality": WHOLE_QUALITY, "subsampling": 0}
     Image.fromarray(rgb).save(file, "JPEG", **quality)
@@ -102,16 +104,16 @@ def jpeg_of(rgb: np.ndarray, small: bool = False) -> bytes:
 
 
 def step_back(nice: int = NICE) -> None:
-    """Let this thread, and those that it starts, come after others, where the system can do that."""
+    """Lower the priority of this thread and of those that it starts, where the system supports it."""
     if hasattr(os, "setpriority") and hasattr(threading, "get_native_id"):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)  # of one thread, on Linux
 
 
-def _settle(wanted: _Wanted, picture: Callable[[float, int | None], np.ndarray]) -> None:
-    if not wanted.jpeg.set_running_or_notify_cancel():
+def _settle(request: _Request, picture: Callable[[float, int | None], np.ndarray]) -> None:
+    if not request.jpeg.set_running_or_notify_cancel():
         return
     try:
-        shown = picture(wanted.time_s, wanted.longest_px)
-        wanted.jpeg.set_result(jpeg_of(shown, small=wanted.longest_px is not None))
+        rgb = picture(request.time_s, request.longest_px)
+        request.jpeg.set_result(jpeg_of(rgb, small=request.longest_px is not None))
     except FootageError as error:
-        wanted.jpeg.set_exception(error)
+        request.jpeg.set_exception(error)

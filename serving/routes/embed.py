@@ -1,66 +1,125 @@
-"""POST /embed, and the same as OpenAI's clients ask for it."""
+"""POST /embed, and the same in the shape of OpenAI's API."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from serving.http.bodies import check_fields, media_type, read_body, read_bytes
+from serving.http.bodies import check_fields, check_json, media_type, read_body, read_bytes
+from serving.http.endpoint import IMAGES, RAW_IMAGE, Endpoint
 from serving.http.errors import ApiError
-from serving.http.json_images import ANY_MODEL, OPENAI_FIELDS, OWN_FIELDS, ImagesAsked, check_format, read_images
+from serving.http.json_images import ANY_MODEL, EncodingFormat, JsonImages, read_images
 from serving.http.limits import MAX_BODY_BYTES
-from serving.http.responses import JSON, embeddings_answer, openai_answer
-from serving.http.timeouts import within_time
+from serving.http.media_types import BINARY, JSON, MULTIPART, NPY
+from serving.http.query import read_query
+from serving.http.responses import EmbeddingsResponse, OpenAIEmbeddingsResponse, embeddings_response, openai_response
 from serving.inference.pipeline import Pipeline
 
 
-@within_time
+@dataclass(frozen=True)
+class EmbedQuery:
+    """The query string of /embed."""
+
+    encoding_format: EncodingFormat = "float"
+    """How JSON holds an embedding: numbers, or the base64 of little-endian float32."""
+
+
+@dataclass(frozen=True)
+class EmbedForm:
+    """Images as files."""
+
+    images: list[bytes]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images as text."""
+
+    images: list[str]
+    """Each an image as base64, or as a data URL."""
+    encoding_format: EncodingFormat = "float"
+    """How JSON holds an embedding: numbers, or the base64 of little-endian float32."""
+
+
+@dataclass(frozen=True)
+class OpenAIRequest:
+    """What OpenAI's clients send."""
+
+    input: str | list[str]
+    """An image as base64 or as a data URL, or a list of these."""
+    model: str = ANY_MODEL
+    """The space or the name of the service's encoder, or `lookalike` for any."""
+    encoding_format: EncodingFormat = "float"
+    """Numbers, or the base64 of little-endian float32."""
+    dimensions: int | None = None
+    """Those of the service's encoder."""
+    user: str | None = None
+    """Ignored."""
+
+
 async def embed(request: Request) -> Response:
-    """Images -> embeddings, all of them or none."""
+    """Images to embeddings.
+
+    As JSON, or by `Accept` as .npy (float32, N x D) or as raw little-endian float32.
+    """
     pipeline: Pipeline = request.app.state.pipeline
-    check_format(encoding_format := request.query_params.get("encoding_format"))
-    with pipeline.held.lease() as take:
+    encoding_format = read_query(EmbedQuery, request).encoding_format
+    with pipeline.upload_budget.lease() as reserve:
         if media_type(request) == JSON:
-            body = await read_bytes(request, take, MAX_BODY_BYTES)
-            asked = await pipeline.aside(read_images, body, OWN_FIELDS, "images")
-            uploads, encoding_format = asked.uploads, asked.encoding_format or encoding_format
+            body = await read_bytes(request, reserve, MAX_BODY_BYTES)
+            images = await pipeline.run_in_thread(read_images, body, Images, "images")
+            uploads, encoding_format = images.uploads, images.encoding_format or encoding_format
         else:
-            form = await read_body(request, take)
+            form = await read_body(request, reserve)
             check_fields(form.files, [name for name, _ in form.fields], "images")
             uploads = form.files
         embeddings = await pipeline.embed(uploads)
-    return embeddings_answer(embeddings, pipeline.spec, request.headers.get("accept", ""), encoding_format)
+    return embeddings_response(embeddings, pipeline.spec, request.headers.get("accept", ""), encoding_format)
 
 
-@within_time
 async def openai_embeddings(request: Request) -> Response:
-    """The same for OpenAI's clients: `input` is one image or a list, as data URLs."""
+    """Images to embeddings, for OpenAI's clients."""
     pipeline: Pipeline = request.app.state.pipeline
-    if media_type(request) != JSON:
-        raise ApiError(
-            415, "unsupported_media_type", f"the body is {media_type(request) or 'unnamed'}, expected {JSON}"
-        )
-    with pipeline.held.lease() as take:
-        body = await read_bytes(request, take, MAX_BODY_BYTES)
-        asked = await pipeline.aside(read_images, body, OPENAI_FIELDS, "input")
-        _check_model(asked, pipeline)
-        embeddings = await pipeline.embed(asked.uploads)
-    return openai_answer(embeddings, pipeline.spec, asked.encoding_format)
+    check_json(request)
+    with pipeline.upload_budget.lease() as reserve:
+        body = await read_bytes(request, reserve, MAX_BODY_BYTES)
+        images = await pipeline.run_in_thread(read_images, body, OpenAIRequest, "input")
+        _check_model(images, pipeline)
+        embeddings = await pipeline.embed(images.uploads)
+    return openai_response(embeddings, pipeline.spec, images.encoding_format)
 
 
-def _check_model(asked: ImagesAsked, pipeline: Pipeline) -> None:
-    """Vectors of another encoder, or of another length, are not passed off as what was asked for."""
-    spec, model = pipeline.spec, asked.rest.get("model")
+def _check_model(images: JsonImages, pipeline: Pipeline) -> None:
+    """Raises: ApiError if another encoder was asked for, or embeddings of another length."""
+    spec, model = pipeline.spec, images.rest.get("model")
     if model not in (None, ANY_MODEL, spec.name, spec.space):
         message = f"model {str(model)[:80]!r} is not here, this is {spec.space}; {ANY_MODEL!r} takes what there is"
         raise ApiError(404, "not_found", message)
-    if asked.rest.get("dimensions") not in (None, spec.dim):
-        dimensions = str(asked.rest["dimensions"])[:20]
+    if images.rest.get("dimensions") not in (None, spec.dim):
+        dimensions = str(images.rest["dimensions"])[:20]
         raise ApiError(400, "bad_request", f"dimensions is {dimensions}, embeddings have {spec.dim}")
 
 
-ROUTES = [
-    Route("/embed", embed, methods=["POST"]),
-    Route("/v1/embeddings", openai_embeddings, methods=["POST"]),
-]
+ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/embed",
+        "embed",
+        embed,
+        {JSON: EmbeddingsResponse, NPY: bytes, BINARY: bytes},
+        IMAGES,
+        query=EmbedQuery,
+        body={MULTIPART: EmbedForm, JSON: Images, **RAW_IMAGE},
+    ),
+    Endpoint(
+        "POST",
+        "/v1/embeddings",
+        "openai_embeddings",
+        openai_embeddings,
+        {JSON: OpenAIEmbeddingsResponse},
+        IMAGES | {404: "The service has another model"},
+        body={JSON: OpenAIRequest},
+    ),
+)

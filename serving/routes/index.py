@@ -1,36 +1,55 @@
-"""POST /index/{operation}: the index of this service, for those who cannot open it: `lookalike.index.service`.
+"""POST /index/{operation}: the index of this service, for processes that cannot open it: `lookalike.index.service`.
 
-No path that a client names is ever opened: frames that come this way are marked, and their recordings left alone.
+No path that a client names is ever opened: frames that come this way are marked, and their recordings are not read.
 """
 
 from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
-from lookalike.index.engine import Engine
 from lookalike.index.operations import OPERATIONS, Operation, TooMany
-from serving.http.bodies import media_type, read_bytes
+from serving.http.bodies import check_json, read_bytes
+from serving.http.endpoint import BUSY, Endpoint
 from serving.http.errors import ApiError
 from serving.http.limits import MAX_INDEX_BODY_BYTES
-from serving.http.responses import JSON, json_answer
-from serving.http.timeouts import within_time
+from serving.http.media_types import JSON, LINES
+from serving.http.responses import json_response
+from serving.inference.operations import operation_lines, run_operation
 from serving.inference.pipeline import Pipeline
 
 TOKEN = "LOOKALIKE_TOKEN"
-LINES = "application/x-ndjson"
 
 
-@within_time
+@dataclass(frozen=True)
+class IndexRequest:
+    """The space, and the arguments of the operation as further fields."""
+
+    space: str
+    """Of the client's encoder."""
+
+
+@dataclass(frozen=True)
+class IndexAnswer:
+    """What the operation returned."""
+
+    answer: Any
+
+
 async def ask_index(request: Request) -> Response:
-    """One operation of the engine: its arguments as JSON, and what it answered."""
+    """The index, for `lookalike --index http://...`
+
+    One operation of an engine of lookalike.index, in the format of lookalike.index.service. Operations that change the
+    index need `lookalike serve --writable`. Results of unlimited length are JSON lines.
+    """
     pipeline: Pipeline = request.app.state.pipeline
     name = request.path_params["operation"]
     operation = OPERATIONS.get(name)
@@ -41,45 +60,31 @@ async def ask_index(request: Request) -> Response:
         raise ApiError(403, "read_only", message)
     arguments = await _read(request, pipeline, operation)
     if operation.lines:
-        return StreamingResponse(_lines(pipeline.engine, name, arguments), media_type=LINES)
-
-    def ask(engine: Engine) -> Any:
-        return operation.answer.write(getattr(engine, name)(*arguments))
-
-    answer = await (pipeline.write(ask) if operation.writes else pipeline.ask(ask))
-    return json_answer({"answer": answer}, {})
+        return StreamingResponse(operation_lines(pipeline.index, name, arguments), media_type=LINES)
+    run = partial(run_operation, name=name, arguments=arguments)
+    return json_response(IndexAnswer(await (pipeline.write(run) if operation.writes else pipeline.ask(run))))
 
 
-def _lines(engine: Engine, name: str, arguments: Sequence[Any]) -> Iterator[bytes]:
-    operation = OPERATIONS[name]
-    assert operation.lines is not None
-    for some in operation.lines(getattr(engine, name)(*arguments)):
-        yield orjson.dumps(operation.answer.write(some)) + b"\n"
+async def _read(request: Request, pipeline: Pipeline, operation: Operation) -> Sequence[Any]:
+    """Check the token and the space, and read the arguments.
 
-
-async def _read(request: Request, pipeline: Pipeline, operation: Operation) -> list[Any]:
-    """Check who asks, and of which space, and read the arguments.
-
-    JSON only: no page of another site can have a browser send that.
+    JSON only: a page of another site cannot make a browser send that.
     """
     token = os.environ.get(TOKEN)
     if token and not hmac.compare_digest(request.headers.get("authorization", "").encode(), f"Bearer {token}".encode()):
         raise ApiError(401, "unauthorized", f"expected `Authorization: Bearer` with the {TOKEN} of this service")
-    if media_type(request) != JSON:
-        raise ApiError(
-            415, "unsupported_media_type", f"the body is {media_type(request) or 'unnamed'}, expected {JSON}"
-        )
-    with pipeline.held.lease() as take:
-        body = await read_bytes(request, take, MAX_INDEX_BODY_BYTES)
+    check_json(request)
+    with pipeline.upload_budget.lease() as reserve:
+        body = await read_bytes(request, reserve, MAX_INDEX_BODY_BYTES)
         try:
-            return await pipeline.aside(_read_arguments, body, pipeline, operation)
+            return await pipeline.run_in_thread(_read_arguments, body, pipeline, operation)
         except TooMany as error:
             raise ApiError(413, "too_large", str(error)) from error
         except ValueError as error:
             raise ApiError(400, "bad_request", str(error)) from error
 
 
-def _read_arguments(body: bytes, pipeline: Pipeline, operation: Operation) -> list[Any]:
+def _read_arguments(body: bytes, pipeline: Pipeline, operation: Operation) -> Sequence[Any]:
     fields = orjson.loads(body)
     if not isinstance(fields, dict):
         raise ApiError(400, "bad_request", "the body is not a JSON object")
@@ -90,4 +95,24 @@ def _read_arguments(body: bytes, pipeline: Pipeline, operation: Operation) -> li
     return operation.read(fields, pipeline.spec.dim)
 
 
-ROUTES = [Route("/index/{operation}", ask_index, methods=["POST"])]
+ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/index/{operation}",
+        "ask_index",
+        ask_index,
+        {JSON: IndexAnswer, LINES: bytes},
+        BUSY
+        | {
+            400: "An argument is invalid",
+            401: f"{TOKEN} is set here, and was not sent",
+            403: "The service was started without --writable",
+            404: "There is no such operation",
+            409: "The service has no index, or one of another space",
+            413: "The body is too large, or has too many frames",
+            415: "The body is not JSON",
+        },
+        body={JSON: IndexRequest},
+        choices={"operation": OPERATIONS},
+    ),
+)

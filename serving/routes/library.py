@@ -3,110 +3,176 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from dataclasses import asdict
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import Route
 
-from lookalike.contract import EncoderSpec
+from lookalike.footage.playable import CODECS
+from lookalike.parts import Weights
+from lookalike.search_fields import Range
+from serving.http.endpoint import BAD_PARAMETER, BUSY, GONE, NO_INDEX, UNKNOWN, Endpoint
 from serving.http.errors import ApiError
-from serving.http.responses import json_answer
-from serving.http.timeouts import within_time
+from serving.http.media_types import JPEG, JSON
+from serving.http.pictures import FOR_EVER, Size, is_known, picture, unchanged
+from serving.http.query import read_query
+from serving.http.responses import json_response
 from serving.inference.pipeline import Pipeline
-from serving.recordings.library import Recorded
-from serving.recordings.playback import Media
+from serving.recordings.library import Recording
+from serving.recordings.playback import Media, State
 from serving.recordings.recordings import Recordings, not_served
 from serving.recordings.thumbnails import Moment
-from serving.routes.frames import FOR_EVER, is_known, picture, read_size, unchanged
 
 
-@within_time
+@dataclass(frozen=True)
+class MomentQuery:
+    """The query string of a recording's thumbnail."""
+
+    t: Annotated[float, Range(0, 1e7, below=True)] = 0.0
+    """Seconds into the recording."""
+    px: Size = 320
+    """Longer side, pixels."""
+
+
+@dataclass(frozen=True)
+class UsualWeights:
+    """The weights that a search has if it does not state them."""
+
+    crop: Weights
+    """Of a region of a picture."""
+    frame: Weights
+    """Of a whole picture."""
+
+
+@dataclass(frozen=True)
+class LibraryResponse:
+    """All that is stored."""
+
+    space: str
+    """Of the embeddings."""
+    frames: int
+    """How many are stored, regions not counted."""
+    recordings: list[Recording]
+    """By camera and time."""
+    parts: list[str]
+    """Of an embedding; empty if it has one."""
+    weights: UsualWeights
+
+
+@dataclass
+class MediaResponse(Recording):
+    """A recording, and what a browser plays of it."""
+
+    fps: float | None
+    media: State
+    progress: float
+    """Of making a proxy, 0 to 1."""
+    reason: str | None
+    """Why it cannot be played."""
+    offset_s: float
+    """How far a browser's currentTime is ahead of time_s."""
+
+
 async def library(request: Request) -> Response:
-    """Every recording of which a frame is stored, by camera and time."""
-    gallery: Recordings = request.app.state.gallery
+    """Every recording of which a frame is stored."""
+    recordings: Recordings = request.app.state.recordings
     pipeline: Pipeline = request.app.state.pipeline
-    holdings = await gallery.library.holdings()
-    found = sorted(holdings.recordings.values(), key=lambda one: (one.camera, one.began_at or "", one.source))
-    content = {"space": pipeline.spec.space, "frames": holdings.frames, "recordings": [one.to_dict() for one in found]}
-    return json_answer(content | _weights(pipeline.spec), {})
+    holdings, spec = await recordings.library.holdings(), pipeline.spec
+    response = LibraryResponse(
+        space=spec.space,
+        frames=holdings.frames,
+        recordings=sorted(holdings.recordings.values(), key=_by_camera_and_time),
+        parts=[part.name for part in spec.parts],
+        weights=UsualWeights(spec.crop, spec.frame),
+    )
+    return json_response(response)
 
 
-def _weights(spec: EncoderSpec) -> dict[str, Any]:
-    """The parts of an embedding, and how they are weighed if a search does not say."""
-    weights = {"crop": asdict(spec.crop), "frame": asdict(spec.frame)}
-    return {"parts": [part.name for part in spec.parts], "weights": weights}
+def _by_camera_and_time(recording: Recording) -> tuple[str, str, str]:
+    return recording.camera, recording.began_at or "", recording.source
 
 
-@within_time
 async def thumb(request: Request) -> Response:
-    """What a recording shows at a time, small."""
-    gallery: Recordings = request.app.state.gallery
-    size_px, time_s = read_size(request), _time_s(request)
-    recording = await gallery.recording(request.path_params["source_id"])
-    name = f"{recording.source_id}-{time_s:.3f}-{size_px}.jpg"
-    moment = Moment(served(recording), recording.source_id, time_s)
+    """A recording at a time, small."""
+    recordings: Recordings = request.app.state.recordings
+    query = read_query(MomentQuery, request)
+    time_s = round(query.t, 3)
+    recording = await recordings.recording(request.path_params["source_id"])
+    name = f"{recording.source_id}-{time_s:.3f}-{query.px}.jpg"
+    moment = Moment(_served(recording), recording.source_id, time_s)
     if is_known(request, name):
         return unchanged(name)
-    return picture(await gallery.thumb(name, moment, size_px), name)
+    return picture(await recordings.thumb(name, moment, query.px), name)
 
 
-@within_time
 async def about(request: Request) -> Response:
-    """What is known of a recording, and what a browser plays of it; if a proxy is needed, that is begun."""
-    gallery: Recordings = request.app.state.gallery
-    recording = await gallery.recording(request.path_params["source_id"])
-    media = await _media(gallery, recording)
-    rest = {"fps": media.fps, "media": media.state, "progress": media.progress}
-    return json_answer(recording.to_dict() | rest | {"reason": media.reason, "offset_s": media.offset_s}, {})
+    """A recording, and whether a browser plays it.
+
+    If a proxy is needed, the service begins to make it.
+    """
+    recordings: Recordings = request.app.state.recordings
+    recording = await recordings.recording(request.path_params["source_id"])
+    media = await _media(recordings, recording)
+    response = MediaResponse(
+        **vars(recording),
+        fps=media.fps,
+        media=media.state,
+        progress=media.progress,
+        reason=media.reason,
+        offset_s=media.offset_s,
+    )
+    return json_response(response)
 
 
-@within_time
 async def media(request: Request) -> Response:
-    """The recording, or its proxy, or a range of that."""
-    gallery: Recordings = request.app.state.gallery
-    recording = await gallery.recording(request.path_params["source_id"])
-    found = await _media(gallery, recording)
-    if found.state == "preparing":
-        raise ApiError(503, "preparing", f"{recording.source}: being made playable, {found.progress:.0%} done")
-    if found.path is None:
-        raise ApiError(410, "gone", found.reason or "")
-    about = await asyncio.to_thread(found.path.stat)
-    headers = FOR_EVER | {"ETag": f'"{recording.source_id}-{about.st_mtime_ns}"'}
-    return FileResponse(found.path, headers=headers, media_type=found.media_type, stat_result=about)
+    """A recording as browsers play it, by ranges."""
+    recordings: Recordings = request.app.state.recordings
+    recording = await recordings.recording(request.path_params["source_id"])
+    media = await _media(recordings, recording)
+    if media.state == "preparing":
+        raise ApiError(503, "preparing", f"{recording.source}: being made playable, {media.progress:.0%} done")
+    if media.path is None:
+        raise ApiError(410, "gone", media.reason or "")
+    status = await asyncio.to_thread(media.path.stat)
+    headers = FOR_EVER | {"ETag": f'"{recording.source_id}-{status.st_mtime_ns}"'}
+    return FileResponse(media.path, headers=headers, media_type=media.media_type, stat_result=status)
 
 
-async def _media(gallery: Recordings, recording: Recorded) -> Media:
+async def _media(recordings: Recordings, recording: Recording) -> Media:
     if not recording.served:
         return Media("none", reason=not_served(recording.source))
     if recording.kind == "picture":
-        return Media("none", reason=f"{recording.source}: a picture, of which nothing is played")
-    return await gallery.player.media(recording.source, recording.source_id)
+        return Media("none", reason=f"{recording.source}: a picture, which cannot be played")
+    return await recordings.player.media(recording.source, recording.source_id)
 
 
-def served(recording: Recorded) -> str:
+def _served(recording: Recording) -> str:
     """The path of a recording. Raises: ApiError 410 if it is not for clients."""
     if not recording.served:
         raise ApiError(410, "gone", not_served(recording.source))
     return recording.source
 
 
-def _time_s(request: Request) -> float:
-    text = request.query_params.get("t", "0")
-    try:
-        time_s = round(float(text), 3)
-    except ValueError:
-        time_s = math.nan
-    if not 0 <= time_s < 1e7:
-        raise ApiError(400, "bad_request", f"t is {text[:20]!r}, expected seconds into the recording")
-    return time_s
-
-
-ROUTES = [
-    Route("/library", library),
-    Route("/recordings/{source_id}", about),
-    Route("/recordings/{source_id}/media", media),
-    Route("/recordings/{source_id}/thumb", thumb),
-]
+_PREPARING = {416: "The range is out of bounds", 503: "Being made playable; see Retry-After"}
+ENDPOINTS = (
+    Endpoint("GET", "/library", "library", library, {JSON: LibraryResponse}, NO_INDEX | BUSY),
+    Endpoint("GET", "/recordings/{source_id}", "recording", about, {JSON: MediaResponse}, UNKNOWN | BUSY),
+    Endpoint(
+        "GET",
+        "/recordings/{source_id}/media",
+        "recording_media",
+        media,
+        dict.fromkeys(CODECS, bytes),
+        UNKNOWN | GONE | BUSY | _PREPARING,
+    ),
+    Endpoint(
+        "GET",
+        "/recordings/{source_id}/thumb",
+        "recording_thumb",
+        thumb,
+        {JPEG: bytes},
+        BAD_PARAMETER | UNKNOWN | GONE | BUSY,
+        query=MomentQuery,
+    ),
+)

@@ -1,4 +1,4 @@
-"""The page at /ui, what it is made of, and the description of the API at /."""
+"""The page at /ui, its files, and the page of the API at /. None of these is part of the API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 PAGES = Path(__file__).parents[1] / "ui"
-# The pages load nothing from elsewhere, and the browser holds them to it.
+# The pages load nothing from other sites; the browser enforces it.
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; media-src 'self' blob:",
     "Cache-Control": "no-cache",
@@ -23,7 +23,7 @@ async def search_page(request: Request) -> Response:
 
 
 class PageFiles(StaticFiles):
-    """What the page is made of."""
+    """Scripts and styles of the page, with the headers of the page."""
 
     def file_response(self, *arguments: Any, **named: Any) -> Response:
         response = super().file_response(*arguments, **named)

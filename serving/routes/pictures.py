@@ -1,49 +1,66 @@
-"""POST /pictures and GET /pictures/ID: what to search by is kept, so that a search fits in a URL."""
+"""POST /pictures and GET /pictures/ID: uploaded pictures are kept, so that a search fits in a URL."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from lookalike.pixels import decode_within
 from serving.http.bodies import Upload, check_fields, read_body
+from serving.http.endpoint import BUSY, RAW_IMAGE, Endpoint
 from serving.http.errors import ApiError
-from serving.http.responses import json_answer
-from serving.http.timeouts import within_time
+from serving.http.media_types import JPEG, JSON, MULTIPART
+from serving.http.pictures import is_known, picture, unchanged
+from serving.http.responses import json_response
 from serving.inference.pipeline import Pipeline, unreadable
 from serving.recordings.recordings import Recordings
 from serving.recordings.thumbnails import jpeg_of
-from serving.routes.frames import is_known, picture, unchanged
 
-LONGEST_PX = 1280  # far more than an encoder looks at, also of a small part
+LONGEST_PX = 1280  # far more than an encoder takes in, also of a small region
 
 
-@within_time
+@dataclass(frozen=True)
+class PictureForm:
+    """A picture as a file."""
+
+    image: bytes
+
+
+@dataclass(frozen=True)
+class PictureResponse:
+    """A picture that is kept: upright, and no side longer than needed."""
+
+    id: str
+    width: int
+    height: int
+
+
 async def keep(request: Request) -> Response:
-    """An image -> what to call it in searches; upright, and no larger than is useful."""
+    """Keep a picture, so that searches can name it as picture:ID."""
     pipeline: Pipeline = request.app.state.pipeline
-    gallery: Recordings = request.app.state.gallery
-    with pipeline.held.lease() as take:
-        body = await read_body(request, take)
+    recordings: Recordings = request.app.state.recordings
+    with pipeline.upload_budget.lease() as reserve:
+        body = await read_body(request, reserve)
         check_fields(body.files, [name for name, _ in body.fields], "image")
         if len(body.files) > 1:
             raise ApiError(400, "bad_request", f"{len(body.files)} images, expected one")
         async with pipeline.decoding(body.files):
-            jpeg, width, height = await pipeline.aside(_made_small, body.files[0])
-    return json_answer({"id": await gallery.keep(jpeg), "width": width, "height": height}, {})
+            jpeg, width, height = await pipeline.run_in_thread(_made_small, body.files[0])
+    return json_response(PictureResponse(await recordings.keep(jpeg), width, height))
 
 
-@within_time
 async def kept(request: Request) -> Response:
     """A picture that was sent."""
-    gallery: Recordings = request.app.state.gallery
+    recordings: Recordings = request.app.state.recordings
     picture_id = request.path_params["picture_id"]
-    jpeg = await gallery.picture(picture_id)
+    jpeg = await recordings.picture(picture_id)
     return unchanged(picture_id) if is_known(request, picture_id) else picture(jpeg, picture_id)
 
 
 def _made_small(upload: Upload) -> tuple[bytes, int, int]:
+    """JPEG, width and height."""
     try:
         rgb = decode_within(upload.data, LONGEST_PX, upload.name)
     except Exception as error:
@@ -51,4 +68,22 @@ def _made_small(upload: Upload) -> tuple[bytes, int, int]:
     return jpeg_of(rgb), rgb.shape[1], rgb.shape[0]
 
 
-ROUTES = [Route("/pictures", keep, methods=["POST"]), Route("/pictures/{picture_id}", kept)]
+ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/pictures",
+        "keep_picture",
+        keep,
+        {JSON: PictureResponse},
+        {400: "Not an image", 413: "Too large", 415: "Neither a form nor an image"} | BUSY,
+        body={MULTIPART: PictureForm, **RAW_IMAGE},
+    ),
+    Endpoint(
+        "GET",
+        "/pictures/{picture_id}",
+        "picture",
+        kept,
+        {JPEG: bytes},
+        {404: "The picture is no longer kept"} | BUSY,
+    ),
+)

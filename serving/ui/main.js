@@ -1,4 +1,4 @@
-/** The page: who listens to what. */
+/** Connects the parts of the page. */
 
 /** @import { Moment } from "./core/api.js" */
 /** @import { State } from "./core/state.js" */
@@ -21,7 +21,7 @@ import * as timeline from "./timeline/timeline.js"
 import * as viewer from "./viewer/viewer.js"
 
 /** @param {Moment} moment */
-const open = moment => change({ look: writeMoment(moment) })
+const open = moment => change({ moment: writeMoment(moment) })
 
 /** @param {State} state */
 function renderFrame(state) {
@@ -33,13 +33,13 @@ function renderFrame(state) {
   renderZones(state)
 }
 
-/** Those of the browser, UTC, and what the address names. @param {State} state */
+/** The browser's zone, UTC, and the zone of the address. @param {State} state */
 function renderZones({ zone }) {
   const zones = [...new Set([LOCAL, "UTC", ...(zone && isZone(zone) ? [zone] : [])])]
   const options = zones.map(name => element("option", { value: name === LOCAL ? "" : name }, zoneName(name)))
   by("zone").replaceChildren(...options)
   by("zone").value = zone === LOCAL ? "" : zone
-  by("zone").title = `Times are those of ${zone || LOCAL}`
+  by("zone").title = `Times in ${zone || LOCAL}`
 }
 
 /** Europe/Zurich -> Zurich time. @param {string} name */
@@ -80,7 +80,7 @@ keys.begin()
 
 search.onResults(({ phase }) => {
   renderResults()
-  if (phase !== "searching") afterPaint("facets", facets.render) // the moments first, then how many of each there are
+  if (phase !== "searching") afterPaint("facets", facets.render) // first the moments, then the counts
 })
 onLibrary(() => [renderAll(), browse.render(), queryPanel.render(), weights.render()])
 onChange((state, before) => {

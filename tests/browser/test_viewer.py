@@ -92,14 +92,14 @@ def test_what_is_looked_at_becomes_an_example(page: Page, shown: Shown, side: st
 
 def test_the_url_restores_what_is_looked_at_and_escape_closes_it(page: Page, shown: Shown) -> None:
     time_s, _ = open_viewer(page, shown, 0)
-    opened = address(page)["look"]
+    opened = address(page)["moment"]
     page.reload()
     expect(hook(page, "viewer")).to_be_visible()
     wait_until_at(page, time_s)
-    assert address(page)["look"] == opened
+    assert address(page)["moment"] == opened
     page.keyboard.press("Escape")
     expect(hook(page, "viewer")).to_be_hidden()
-    assert "look" not in address(page)
+    assert "moment" not in address(page)
 
 
 def test_back_closes_what_is_looked_at(page: Page, shown: Shown) -> None:

@@ -19,7 +19,7 @@ from lookalike.index.supervised import SupervisedShard
 from tests.index.circle import at, frame
 
 ROOT = Path(__file__).resolve().parents[2]
-STORED = [StoredFrame.of(frame("s", second)) for second in range(20)]
+STORED = [StoredFrame.from_frame(frame("s", second)) for second in range(20)]
 PATIENCE_S = 60.0
 
 

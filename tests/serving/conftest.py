@@ -83,13 +83,13 @@ def service(tiny_encoder: Path, index_folder: Path, tmp_path_factory: pytest.Tem
 
 @pytest.fixture(scope="session")
 def shown_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Filters `gallery` has its recordings, index and cache."""
+    """The folder with the recordings, the index and the cache of `recordings`."""
     return tmp_path_factory.mktemp("shown")
 
 
 @pytest.fixture(scope="session")
-def gallery(tiny_encoder: Path, shown_folder: Path) -> Iterator[httpx.Client]:
-    """A service over recordings that are there."""
+def recordings(tiny_encoder: Path, shown_folder: Path) -> Iterator[httpx.Client]:
+    """A service whose recordings are on this machine."""
     sources, index = write_recordings(shown_folder / "recordings"), shown_folder / "index"
     process = run_verb("index", *sources, "--encoder", tiny_encoder, "--index", index, "--regions", "none")
     assert process.returncode == 0, process.stderr
@@ -100,10 +100,10 @@ def gallery(tiny_encoder: Path, shown_folder: Path) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
-def stored(gallery: httpx.Client) -> dict[str, list[StoredFrame]]:
+def stored(recordings: httpx.Client) -> dict[str, list[StoredFrame]]:
     """By the name of its recording, what is stored with each frame, in the order of their times."""
     found: dict[str, list[StoredFrame]] = {}
-    with open_index(str(gallery.base_url), SPEC) as index:
+    with open_index(str(recordings.base_url), SPEC) as index:
         for fields in sorted(index.frames(), key=lambda one: one.time_s):
             found.setdefault(Path(fields.source).name, []).append(fields)
     return found

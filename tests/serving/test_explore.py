@@ -24,9 +24,9 @@ INDEX = cast(FrameIndex, None)  # what these questions do not look at
 ANSWER: Found = [{"id": "a"}]
 
 
-def found(gallery: httpx.Client, path: str) -> list[dict[str, Any]]:
+def found(recordings: httpx.Client, path: str) -> list[dict[str, Any]]:
     deadline = time.monotonic() + START_S
-    while (answer := gallery.get(path)).status_code == 202:
+    while (answer := recordings.get(path)).status_code == 202:
         assert time.monotonic() < deadline
         assert answer.headers["retry-after"] == "1"
         assert answer.json().keys() == {"progress", "doing"}
@@ -35,26 +35,25 @@ def found(gallery: httpx.Client, path: str) -> list[dict[str, Any]]:
     return answer.json()["found"]
 
 
-def test_outliers_are_of_their_camera(gallery: httpx.Client) -> None:
-    everywhere = found(gallery, "/explore/outliers?top=50")
+def test_outliers_are_of_their_camera(recordings: httpx.Client) -> None:
+    everywhere = found(recordings, "/explore/outliers?top=50")
     assert {one["camera"] for one in everywhere} == {"gate", "late", "old", "third", "phone", "yard", "gone", "other"}
     assert all(len(one["source_id"]) == 64 and 0 <= one["percentile"] <= 100 for one in everywhere)
-    assert {one["camera"] for one in found(gallery, "/explore/outliers?camera=gate&camera=late")} == {"gate", "late"}
-    assert len(found(gallery, "/explore/outliers?top=2")) == 2
+    assert {one["camera"] for one in found(recordings, "/explore/outliers?camera=gate&camera=late")} == {"gate", "late"}
+    assert len(found(recordings, "/explore/outliers?top=2")) == 2
 
 
-def test_duplicates_say_which_recordings_they_are_of(gallery: httpx.Client) -> None:
+def test_duplicates_say_which_recordings_they_are_of(recordings: httpx.Client) -> None:
     """Four clips show the same frames at the same times, though each was encoded in its own way: six pairs."""
-    pairs = {frozenset((one["source_id"], one["other_source_id"])) for one in found(gallery, "/explore/duplicates")}
-    long = [
-        one["source_id"] for one in gallery.get("/library").json()["recordings"] if FRAMES.get(one["name"]) == SECONDS
-    ]
+    pairs = {frozenset((one["source_id"], one["other_source_id"])) for one in found(recordings, "/explore/duplicates")}
+    listed = recordings.get("/library").json()["recordings"]
+    long = [recording["source_id"] for recording in listed if FRAMES.get(recording["name"]) == SECONDS]
     assert len(long) == 4
     assert pairs == {frozenset(pair) for pair in itertools.combinations(long, 2)}
 
 
-def test_clusters_are_of_all_frames(gallery: httpx.Client) -> None:
-    groups = found(gallery, "/explore/clusters?clusters=3")
+def test_clusters_are_of_all_frames(recordings: httpx.Client) -> None:
+    groups = found(recordings, "/explore/clusters?clusters=3")
     assert sum(one["frames"] for one in groups) == sum(FRAMES.values())
     assert all(len(one["source_id"]) == 64 for group in groups for one in group["representatives"])
 
@@ -62,8 +61,8 @@ def test_clusters_are_of_all_frames(gallery: httpx.Client) -> None:
 @pytest.mark.parametrize(
     "path", ["outliers?top=0", "outliers?top=many", "outliers?top=201", "clusters?clusters=65", "clusters?clusters=0"]
 )
-def test_what_cannot_be_asked_is_400(gallery: httpx.Client, path: str) -> None:
-    refused(gallery.get(f"/explore/{path}"), 400)
+def test_what_cannot_be_asked_is_400(recordings: httpx.Client, path: str) -> None:
+    refused(recordings.get(f"/explore/{path}"), 400)
 
 
 @pytest.fixture
@@ -99,7 +98,7 @@ def test_a_question_is_worked_on_once_while_the_index_is_the_same(
     go_on.set()
     assert waited(lambda: asked.ask("q", INDEX, 5, work)) == ANSWER
     assert len(begun) == 1
-    monkeypatch.setattr(explorer, "GOOD_S", 0.0)
+    monkeypatch.setattr(explorer, "VALID_S", 0.0)
     assert waited(lambda: asked.ask("q", INDEX, 3, work)) == ANSWER
     assert len(begun) == 1
     asked.ask("q", INDEX, 5, work)

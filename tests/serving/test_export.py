@@ -20,13 +20,13 @@ Stored = dict[str, list[StoredFrame]]
 
 
 @pytest.mark.parametrize("sent_as", ["data", "files"])
-def test_frames_come_as_pictures_with_a_table(gallery: httpx.Client, stored: Stored, sent_as: str) -> None:
+def test_frames_come_as_pictures_with_a_table(recordings: httpx.Client, stored: Stored, sent_as: str) -> None:
     frames = [stored["gate.mp4"][3], stored["late.mkv"][7], stored["gone.mp4"][0], stored["1.png"][0]]
     ids = [*(fields.id for fields in frames), "gate"]
     sent: dict[str, Any] = (
         {"data": {"id": ids}} if sent_as == "data" else {"files": [("id", (None, one)) for one in ids]}
     )
-    answer = gallery.post("/export", **sent)
+    answer = recordings.post("/export", **sent)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/zip")
     archive = zipfile.ZipFile(io.BytesIO(answer.content))
     assert archive.testzip() is None
@@ -47,8 +47,8 @@ def test_frames_come_as_pictures_with_a_table(gallery: httpx.Client, stored: Sto
     assert unknown.startswith("005 gate: no frame has the id 'gate'")
 
 
-def test_what_is_no_list_of_ids_is_refused(gallery: httpx.Client) -> None:
+def test_what_is_no_list_of_ids_is_refused(recordings: httpx.Client) -> None:
     for sent in ({"other": "a"}, {"id": ["a"] * (MAX_EXPORT + 1)}):
-        refused(gallery.post("/export", data=sent), 400)
-    refused(gallery.post("/export", content=b"", headers={"Content-Type": "application/x-www-form-urlencoded"}), 400)
-    refused(gallery.post("/export", json={"id": "a"}), 415)
+        refused(recordings.post("/export", data=sent), 400)
+    refused(recordings.post("/export", content=b"", headers={"Content-Type": "application/x-www-form-urlencoded"}), 400)
+    refused(recordings.post("/export", json={"id": "a"}), 415)

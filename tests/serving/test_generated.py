@@ -58,8 +58,10 @@ def test_it_searches_and_reads_what_is_wrong(generated: Any, service: httpx.Clie
     image = generated(".types").File(payload=io.BytesIO(footage[3].png), file_name="frame.png", mime_type="image/png")
     hits = search.sync(client=client(generated, service), body=models.SearchFilesBody(image=image, top=1)).hits
     assert [(hit.camera, hit.time_s) for hit in hits] == [(footage[3].frame.camera, footage[3].frame.time_s)]
-    again = search.sync(client=client(generated, service), body=models.SearchJsonBody(id=str(hits[0].id), top=1)).hits
+    again = search.sync(
+        client=client(generated, service), body=models.LookalikeSearchFields(id=str(hits[0].id), top=1)
+    ).hits
     assert again[0].id == hits[0].id
-    refused = search.sync_detailed(client=client(generated, service), body=models.SearchJsonBody(id="none"))
+    refused = search.sync_detailed(client=client(generated, service), body=models.LookalikeSearchFields(id="none"))
     assert refused.status_code == 404
     assert "none" in refused.parsed.error.message

@@ -86,7 +86,10 @@ def test_openai_s_client_is_told_what_is_wrong(service: httpx.Client, footage: l
         (b'{"images": []}', "no image, expected 'images'"),
         (b'{"images": {"a": "b"}}', "no image, expected 'images'"),
         (b'{"images": ["aGk="], "size": 3}', "unknown field 'size', expected images, encoding_format"),
-        (b'{"images": ["aGk="], "encoding_format": "hex"}', "encoding_format is 'hex', expected float or base64"),
+        (
+            b'{"images": ["aGk="], "encoding_format": "hex"}',
+            "invalid encoding_format: got 'hex', expected one of float, base64",
+        ),
         (b'{"images": [3]}', "image 0: not a string"),
         (b'{"images": ["http://127.0.0.1:1/cat.png"]}', "image 0: a URL is not fetched; send the image itself"),
         (b'{"images": ["https://127.0.0.1:1/a,b.png"]}', "image 0: expected base64, or data:image/...;base64"),

@@ -15,17 +15,16 @@ import numpy as np
 import pytest
 
 from lookalike.index import Filters, FrameIndex, StoredFrame, open_index
-from lookalike.index.engine import Engine
 from serving.inference.pipeline import Pipeline
-from serving.recordings.library import Library, recordings
+from serving.recordings.library import Library, group_frames
 from tests.index.circle import SPEC as CIRCLE
 from tests.index.circle import frame
 from tests.serving.recordings import FRAMES, SECONDS
 from tests.tiny import SPEC
 
 
-def test_it_lists_each_recording(gallery: httpx.Client, shown_folder: Path) -> None:
-    answer = gallery.get("/library").raise_for_status().json()
+def test_it_lists_each_recording(recordings: httpx.Client, shown_folder: Path) -> None:
+    answer = recordings.get("/library").raise_for_status().json()
     assert (answer["space"], answer["frames"]) == (SPEC.space, sum(FRAMES.values()))
     by_name = {one["name"]: one for one in answer["recordings"]}
     assert {name: one["frames"] for name, one in by_name.items()} == FRAMES
@@ -51,31 +50,31 @@ def stored(source: str, time_s: float, captured_at: datetime | None = None, remo
 
 
 def test_what_was_named_over_http_and_streams_are_not_served() -> None:
-    assert not recordings([stored("/etc/hostname", 0, remote=True)])["a"].served
-    assert not recordings([stored("rtsp://camera/stream", 0)])["a"].served
-    found = recordings([stored("/etc/hostname", 0, remote=True), stored("gate.mp4", 1)])["a"]
+    assert not group_frames([stored("/etc/hostname", 0, remote=True)])["a"].served
+    assert not group_frames([stored("rtsp://camera/stream", 0)])["a"].served
+    found = group_frames([stored("/etc/hostname", 0, remote=True), stored("gate.mp4", 1)])["a"]
     assert (found.source, found.served, found.frames) == ("gate.mp4", True, 2)
 
 
 def test_a_recording_began_before_its_first_stored_frame() -> None:
-    found = recordings([stored("gate.mp4", 90.5, datetime(2026, 1, 5, 8, 1, 30, 500_000, UTC))])["a"]
+    found = group_frames([stored("gate.mp4", 90.5, datetime(2026, 1, 5, 8, 1, 30, 500_000, UTC))])["a"]
     assert (found.began_at, found.length_s) == ("2026-01-05T08:00:00Z", 90.5)
 
 
 def test_an_empty_index_has_an_empty_library() -> None:
-    assert recordings([]) == {}
+    assert group_frames([]) == {}
 
 
 def test_what_was_forgotten_is_not_served_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def ask_three_times(index: FrameIndex) -> list[bool]:
-        async def ask(question: Callable[[Engine], object]) -> object:
-            return question(index.engine)
+        async def ask(question: Callable[[FrameIndex], object]) -> object:
+            return question(index)
 
         library = Library(cast(Pipeline, SimpleNamespace(ask=ask)))
         known = [set((await library.holdings()).recordings) == {"one"}]
         index.forget(Filters())
         known.append(await library.recording("one") is not None)
-        monkeypatch.setattr("serving.recordings.library.KEPT_S", 0.0)
+        monkeypatch.setattr("serving.recordings.library.VALID_S", 0.0)
         monkeypatch.setattr("serving.recordings.library.SHARE", 0)
         known.append(await library.recording("one") is not None)
         return known

@@ -25,10 +25,10 @@ def path_of(stored: Stored, name: str) -> str:
     return f"/recordings/{stored[name][0].source_id}"
 
 
-def prepared(gallery: httpx.Client, path: str) -> dict[str, Any]:
+def prepared(recordings: httpx.Client, path: str) -> dict[str, Any]:
     """What is said of a recording when its proxy is done."""
     deadline = time.monotonic() + START_S
-    while (about := gallery.get(path).raise_for_status().json())["media"] == "preparing":
+    while (about := recordings.get(path).raise_for_status().json())["media"] == "preparing":
         assert time.monotonic() < deadline, about
         assert 0 <= about["progress"] <= 1
         time.sleep(0.05)
@@ -40,53 +40,53 @@ def shown(data: bytes) -> list[tuple[float, int]]:
         return [(frame.time, number_of(frame.to_ndarray(format="rgb24"))) for frame in container.decode(video=0)]
 
 
-def test_what_browsers_play_is_the_file_itself(gallery: httpx.Client, stored: Stored, shown_folder: Path) -> None:
-    about = gallery.get(path_of(stored, "gate.mp4")).json()
+def test_what_browsers_play_is_the_file_itself(recordings: httpx.Client, stored: Stored, shown_folder: Path) -> None:
+    about = recordings.get(path_of(stored, "gate.mp4")).json()
     assert (about["name"], about["media"], about["reason"]) == ("gate.mp4", "ready", None)
     assert (about["width"], about["height"], about["fps"], about["offset_s"]) == (64, 48, pytest.approx(1, 0.1), 0)
-    answer = gallery.get(path_of(stored, "gate.mp4") + "/media")
+    answer = recordings.get(path_of(stored, "gate.mp4") + "/media")
     assert answer.content == (shown_folder / "recordings" / "gate.mp4").read_bytes()
     assert answer.headers["content-type"] == "video/mp4"
     assert answer.headers["accept-ranges"] == "bytes"
 
 
-def test_ranges(gallery: httpx.Client, stored: Stored, shown_folder: Path) -> None:
+def test_ranges(recordings: httpx.Client, stored: Stored, shown_folder: Path) -> None:
     path, data = path_of(stored, "gate.mp4") + "/media", (shown_folder / "recordings" / "gate.mp4").read_bytes()
     size = len(data)
     for asked, start, end in (("0-", 0, size), ("0-1", 0, 2), ("100-", 100, size), ("-10", size - 10, size)):
-        answer = gallery.get(path, headers={"Range": f"bytes={asked}"})
+        answer = recordings.get(path, headers={"Range": f"bytes={asked}"})
         assert (answer.status_code, answer.content) == (206, data[start:end])
         assert answer.headers["content-range"] == f"bytes {start}-{end - 1}/{size}"
-    beyond = gallery.get(path, headers={"Range": f"bytes={size}-"})
+    beyond = recordings.get(path, headers={"Range": f"bytes={size}-"})
     assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{size}")
-    etag = gallery.head(path).headers["etag"]
+    etag = recordings.head(path).headers["etag"]
     for known, status in ((etag, 206), ('"another"', 200)):
-        assert gallery.get(path, headers={"Range": "bytes=0-1", "If-Range": known}).status_code == status
+        assert recordings.get(path, headers={"Range": "bytes=0-1", "If-Range": known}).status_code == status
 
 
 @pytest.mark.parametrize("name", ["late.mkv", "old.avi"])
-def test_a_proxy_is_made_of_the_rest(gallery: httpx.Client, stored: Stored, name: str) -> None:
-    about = prepared(gallery, path_of(stored, name))
+def test_a_proxy_is_made_of_the_rest(recordings: httpx.Client, stored: Stored, name: str) -> None:
+    about = prepared(recordings, path_of(stored, name))
     assert (about["media"], about["offset_s"], about["progress"]) == ("ready", 0, 1)
-    answer = gallery.get(path_of(stored, name) + "/media")
+    answer = recordings.get(path_of(stored, name) + "/media")
     assert answer.headers["content-type"] == "video/mp4"
     assert shown(answer.content) == [(number, number) for number in range(SECONDS)]
-    part = gallery.get(path_of(stored, name) + "/media", headers={"Range": "bytes=10-19"})
+    part = recordings.get(path_of(stored, name) + "/media", headers={"Range": "bytes=10-19"})
     assert (part.status_code, part.content) == (206, answer.content[10:20])
     assert part.headers["etag"] == answer.headers["etag"]
 
 
-def test_requests_at_the_same_time_make_one_proxy(gallery: httpx.Client, stored: Stored, shown_folder: Path) -> None:
+def test_requests_at_the_same_time_make_one_proxy(recordings: httpx.Client, stored: Stored, shown_folder: Path) -> None:
     """Of a recording that no other test asks for; while it is made it is a 503, and never served half-made."""
     path = path_of(stored, "third.avi")
 
     def ask(_: int) -> httpx.Response:
-        answer = gallery.get(f"{path}/media")
+        answer = recordings.get(f"{path}/media")
         if answer.status_code == 503:
             assert answer.headers["retry-after"] == "1"
             assert "being made playable" in answer.json()["error"]["message"]
-            prepared(gallery, path)
-            answer = gallery.get(f"{path}/media")
+            prepared(recordings, path)
+            answer = recordings.get(f"{path}/media")
         return answer
 
     with ThreadPoolExecutor(6) as threads:
@@ -102,18 +102,18 @@ def test_requests_at_the_same_time_make_one_proxy(gallery: httpx.Client, stored:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("1.png", "a picture, of which nothing is played"),
+        ("1.png", "a picture, which cannot be played"),
         ("gone.mp4", "no such file; it was moved or removed after it was indexed"),
         ("other.mp4", "another file than the one that was indexed; index it again"),
     ],
 )
-def test_where_there_is_none_it_says_why(gallery: httpx.Client, stored: Stored, name: str, reason: str) -> None:
-    about = gallery.get(path_of(stored, name)).json()
+def test_where_there_is_none_it_says_why(recordings: httpx.Client, stored: Stored, name: str, reason: str) -> None:
+    about = recordings.get(path_of(stored, name)).json()
     assert (about["media"], about["reason"]) == ("none", f"{stored[name][0].source}: {reason}")
-    assert refused(gallery.get(path_of(stored, name) + "/media"), 410) == about["reason"]
+    assert refused(recordings.get(path_of(stored, name) + "/media"), 410) == about["reason"]
 
 
-def test_an_unknown_recording_is_404(gallery: httpx.Client) -> None:
+def test_an_unknown_recording_is_404(recordings: httpx.Client) -> None:
     for source_id in ("0" * 64, "gate.mp4", "..%5Cgate.mp4"):
-        refused(gallery.get(f"/recordings/{source_id}"), 404)
-        refused(gallery.get(f"/recordings/{source_id}/media"), 404)
+        refused(recordings.get(f"/recordings/{source_id}"), 404)
+        refused(recordings.get(f"/recordings/{source_id}/media"), 404)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving.http.limits import MAX_HELD_PIXELS, MAX_IMAGES, MAX_PIXELS, MAX_QUEUED_IMAGES
+from serving.http.limits import MAX_CONCURRENT_PIXELS, MAX_IMAGES, MAX_PIXELS, MAX_QUEUED_IMAGES
 from tests.serving.conftest import encoded
 
 REQUESTS = 2 * MAX_QUEUED_IMAGES // MAX_IMAGES
@@ -22,7 +22,9 @@ def slow_picture() -> bytes:
     """A small file, so that it is sent in no time, which takes two processors some ten milliseconds to decode, and
     more of them, which decode more at a time, as much longer: else they would be done before the queue is full."""
     processors = min(max(os.cpu_count() or 1, 2), 32)
-    side = min(MAX_PIXELS // MAX_IMAGES, MAX_HELD_PIXELS // MAX_QUEUED_IMAGES) // 1500  # the bound is that of images
+    side = (
+        min(MAX_PIXELS // MAX_IMAGES, MAX_CONCURRENT_PIXELS // MAX_QUEUED_IMAGES) // 1500
+    )  # the bound is that of images
     return encoded(np.asarray(Image.new("RGB", (1500, min(500 * processors, side)), "teal")))
 
 

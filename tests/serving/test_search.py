@@ -143,7 +143,7 @@ def test_hits_are_at_least_as_near_as_asked_for(
 def test_an_unknown_id_is_404(service: httpx.Client, frame_id: str) -> None:
     answer = service.post("/search", json={"id": frame_id})
     assert answer.status_code == 404
-    assert answer.json()["error"]["message"] == f"no frame has the id '{frame_id}'; take one from a search hit"
+    assert answer.json()["error"]["message"] == f"no frame has the id '{frame_id}'; take an id of a search hit"
 
 
 @pytest.mark.parametrize(

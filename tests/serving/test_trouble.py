@@ -27,6 +27,7 @@ from tests.serving.conftest import Shown
 from tests.tiny import SPEC
 
 Run = Callable[[np.ndarray], np.ndarray]
+ROUTES = [endpoint.route() for endpoint in (*embed.ENDPOINTS, *search.ENDPOINTS)]
 
 
 def running(encoder: Encoder, run: Run) -> Encoder:
@@ -47,11 +48,11 @@ def post(
     """Ask the routes in this process, over a pipeline with this `run`, `capacity` and `index`."""
 
     async def ask() -> httpx.Response:
-        app = Starlette(routes=[*embed.ROUTES, *search.ROUTES], exception_handlers=HANDLERS)
+        app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
         with (
             tempfile.TemporaryDirectory() as cache,
             closing(Pipeline(running(encoder, run), index, capacity)) as app.state.pipeline,
-            closing(Recordings(app.state.pipeline, Path(cache))) as app.state.gallery,
+            closing(Recordings(app.state.pipeline, Path(cache))) as app.state.recordings,
         ):
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
                 return await client.post(path, files=files)
@@ -102,7 +103,7 @@ def test_past_its_time_a_request_is_504_and_what_of_it_waits_is_dropped(
         return encoder.embed(pixels)
 
     async def ask() -> list[httpx.Response]:
-        app = Starlette(routes=[*embed.ROUTES, *search.ROUTES], exception_handlers=HANDLERS)
+        app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
         with closing(Pipeline(running(encoder, held), None)) as app.state.pipeline:
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
                 first = asyncio.create_task(client.post("/embed", files={"images": footage[0].png}))

@@ -1,4 +1,4 @@
-/** The library, for someone who does not yet know what to look for: cameras and days, and what stands out. */
+/** The library: recordings by camera and day, outliers, duplicates and clusters. */
 
 /** @import { Cluster, Duplicate, Found, Moment, Outlier, Recording } from "../core/api.js" */
 
@@ -16,16 +16,10 @@ import { cameras, load, recordingOf, stored } from "./library.js"
 const VIEWS = {
   cameras: ["Cameras", ""],
   outliers: ["Outliers", "Moments that least resemble what their camera usually shows, the most unusual first."],
-  duplicates: [
-    "Duplicates",
-    "Footage that is stored twice: spans of two recordings that go through the same changes at the same time.",
-  ],
-  clusters: [
-    "Clusters",
-    "What there is in the main: groups of frames that resemble each other, each with a few that are typical.",
-  ],
+  duplicates: ["Duplicates", "Spans of two recordings that show the same footage."],
+  clusters: ["Clusters", "Groups of frames that resemble each other, each with typical moments."],
 }
-const FIRST_RECORDINGS = 12 // of a camera, before all of them are asked for
+const FIRST_RECORDINGS = 12 // of a camera, until all of them are requested
 
 /** @type {(moment: Moment) => void} */
 let open
@@ -60,7 +54,7 @@ export function begin(openMoment) {
   )
 }
 
-/** The moments that the view lists, for those who go from one to the next. */
+/** The moments of the view, for the next and previous buttons of the viewer. */
 export const shown = () => moments
 
 function view() {
@@ -74,7 +68,9 @@ const isView = name => Object.hasOwn(VIEWS, name)
 export function render() {
   if (!current().browse) return stop()
   const kind = view()
-  all(by("browse"), "[data-kind]").forEach(one => one.setAttribute("aria-pressed", String(one.dataset.kind === kind)))
+  all(by("browse"), "[data-kind]").forEach(button =>
+    button.setAttribute("aria-pressed", String(button.dataset.kind === kind))
+  )
   by("browse-note").textContent = VIEWS[kind][1]
   moments = []
   if (kind === "cameras") stop()
@@ -86,8 +82,7 @@ function libraryParts() {
   const { recordings, failure, loaded } = stored()
   if (failure) return [problem(failure.message, () => load())]
   if (!loaded) return [grid(skeletons(8))]
-  if (!recordings.length)
-    return [problem("Nothing is stored yet: fill the index with `lookalike index`, then load this page again.")]
+  if (!recordings.length) return [problem("The index is empty: run `lookalike index`, then reload this page.")]
   const names = cameras()
   return [cameraChoices(names), ...names.filter(name => !chosenCamera || name === chosenCamera).map(cameraPart)]
 }
@@ -140,22 +135,24 @@ function cameraChoices(names) {
 /** @param {string} name */
 function cameraPart(name) {
   const own = stored()
-    .recordings.filter(one => one.camera === name)
+    .recordings.filter(recording => recording.camera === name)
     .sort((a, b) => (b.began_at ?? "").localeCompare(a.began_at ?? "") || a.name.localeCompare(b.name))
-  const some = whole.has(name) || chosenCamera === name ? own : own.slice(0, FIRST_RECORDINGS)
-  const frames = own.reduce((sum, one) => sum + one.frames, 0)
+  const visible = whole.has(name) || chosenCamera === name ? own : own.slice(0, FIRST_RECORDINGS)
+  const frames = own.reduce((sum, recording) => sum + recording.frames, 0)
   const about = [
     format.count(own.length, "recording"),
     format.count(frames, "frame"),
-    dates(own.map(one => one.began_at)) || "without a date",
+    dates(own.map(recording => recording.began_at)) || "without a date",
   ].join(", ")
   const more = () => [whole.add(name), render()]
   return element(
     "section",
     { className: "camera-part", "data-camera": name },
     element("div", { className: "part-head" }, element("h2", {}, name), element("span", { className: "note" }, about)),
-    element("div", { className: "days" }, ...byDay(some).map(([day, recordings]) => dayPart(day, recordings))),
-    some.length < own.length ? element("button", { className: "plain", onclick: more }, `Show all ${own.length}`) : null
+    element("div", { className: "days" }, ...byDay(visible).map(([day, recordings]) => dayPart(day, recordings))),
+    visible.length < own.length
+      ? element("button", { className: "plain", onclick: more }, `Show all ${own.length}`)
+      : null
   )
 }
 
@@ -171,9 +168,9 @@ function dates(times) {
 function byDay(recordings) {
   /** @type {Map<string, Recording[]>} */
   const days = new Map()
-  for (const one of recordings) {
-    const day = one.began_at ? wall(new Date(one.began_at)).slice(0, 10) : ""
-    days.set(day, [...(days.get(day) ?? []), one])
+  for (const recording of recordings) {
+    const day = recording.began_at ? wall(new Date(recording.began_at)).slice(0, 10) : ""
+    days.set(day, [...(days.get(day) ?? []), recording])
   }
   return [...days]
 }
@@ -185,12 +182,12 @@ function dayPart(day, recordings) {
   return element("div", { className: "day-part" }, element("h3", {}, name), grid(recordings.map(recordingCard)))
 }
 
-/** A recording is shown by its middle. @param {Recording} one */
-function recordingCard(one) {
-  const moment = listed(momentIn(one, one.length_s / 2))
-  const title = one.began_at ? format.time(new Date(one.began_at), false) : one.name
-  const note = one.kind === "picture" ? "picture" : format.length(one.length_s)
-  const about = one.served ? (one.began_at ? one.name : "") : "indexed elsewhere: no pictures"
+/** A recording is shown by its middle. @param {Recording} recording */
+function recordingCard(recording) {
+  const moment = listed(momentIn(recording, recording.length_s / 2))
+  const title = recording.began_at ? format.time(new Date(recording.began_at), false) : recording.name
+  const note = recording.kind === "picture" ? "picture" : format.length(recording.length_s)
+  const about = recording.served ? (recording.began_at ? recording.name : "") : "indexed elsewhere: no pictures"
   return card(moment, { open, test: "recording", title, note, about })
 }
 
@@ -218,10 +215,10 @@ function exploredParts(kind) {
 const EXPLORED_PARTS = { outliers: outlierParts, duplicates: duplicateParts, clusters: clusterParts }
 
 const NOTHING = {
-  outliers: "Nothing stands out: too little is stored.",
+  outliers: "No outliers: too few frames are stored.",
   duplicates:
-    "No footage is stored twice. Copies are found from 5 s on, where something moves, with 4 or more frames indexed of each second.",
-  clusters: "There is nothing to put into groups yet.",
+    "No duplicates. Copies of at least 5 s are found if something moves and at least 4 frames per second are indexed.",
+  clusters: "Too few frames are stored to form groups.",
 }
 
 /** @param {number|null} [progress] @param {string} [doing] */
@@ -233,18 +230,18 @@ const waiting = (progress, doing) =>
     element("progress", { "aria-label": "Progress", ...(progress == null ? {} : { max: 1, value: progress }) })
   )
 
-/** @param {Outlier[]} found */
-function outlierParts(found) {
-  /** @param {Outlier} one */
-  const about = one => `more unusual than ${one.percentile.toFixed(1)} % of this camera`
+/** @param {Outlier[]} outliers */
+function outlierParts(outliers) {
+  /** @param {Outlier} outlier */
+  const about = outlier => `more unusual than ${outlier.percentile.toFixed(1)} % of this camera`
   return [
     grid(
-      found.map(one =>
-        card(listed(one), {
+      outliers.map(outlier =>
+        card(listed(outlier), {
           open,
           test: "outlier",
-          note: one.distance.toFixed(3),
-          noteTitle: `Distance ${one.distance.toFixed(3)}: ${about(one)}`,
+          note: outlier.distance.toFixed(3),
+          noteTitle: `Distance ${outlier.distance.toFixed(3)}: ${about(outlier)}`,
         })
       ),
       "outliers"
@@ -252,29 +249,29 @@ function outlierParts(found) {
   ]
 }
 
-/** @param {Duplicate[]} found */
-function duplicateParts(found) {
-  return [element("ul", { className: "pairs" }, ...found.map(pair))]
+/** @param {Duplicate[]} duplicates */
+function duplicateParts(duplicates) {
+  return [element("ul", { className: "pairs" }, ...duplicates.map(pair))]
 }
 
-/** @param {Duplicate} one */
-function pair(one) {
+/** @param {Duplicate} duplicate */
+function pair(duplicate) {
   const sides = [
-    side(one.source_id, one.source, one.camera, one.span_s),
-    side(one.other_source_id, one.other_source, one.other_camera, one.other_span_s),
+    side(duplicate.source_id, duplicate.source, duplicate.camera, duplicate.span_s),
+    side(duplicate.other_source_id, duplicate.other_source, duplicate.other_camera, duplicate.other_span_s),
   ]
   const list = element("ul", { className: "pair" })
   walkable(list)
   fill(list, sides)
   const offset =
-    Math.abs(one.offset_s) < 0.05
+    Math.abs(duplicate.offset_s) < 0.05
       ? "at the same time of both"
-      : `${format.length(Math.abs(one.offset_s))} ${one.offset_s > 0 ? "later" : "earlier"} in the second`
+      : `${format.length(Math.abs(duplicate.offset_s))} ${duplicate.offset_s > 0 ? "later" : "earlier"} in the second`
   return element(
     "li",
     {},
     list,
-    element("p", { className: "note" }, `The same, ${offset}. Similarity ${format.score(one.similarity)}.`)
+    element("p", { className: "note" }, `The same, ${offset}. Similarity ${format.score(duplicate.similarity)}.`)
   )
 }
 
@@ -291,28 +288,28 @@ function side(source_id, source, camera, span_s) {
   return card(moment, { open, test: "duplicate", note, about: format.fileName(source) })
 }
 
-/** @param {Cluster[]} found */
-function clusterParts(found) {
-  return found.map(one =>
+/** @param {Cluster[]} clusters */
+function clusterParts(clusters) {
+  return clusters.map(cluster =>
     element(
       "section",
       { className: "camera-part", "data-test": "cluster" },
       element(
         "div",
         { className: "part-head" },
-        element("h2", {}, `Group ${one.number}`),
-        element("span", { className: "note" }, aboutCluster(one))
+        element("h2", {}, `Group ${cluster.number}`),
+        element("span", { className: "note" }, aboutCluster(cluster))
       ),
-      grid(one.representatives.map(hit => card(listed(hit), { open, test: "representative" })))
+      grid(cluster.representatives.map(hit => card(listed(hit), { open, test: "representative" })))
     )
   )
 }
 
-/** @param {Cluster} one */
-function aboutCluster(one) {
-  const some = Object.entries(one.cameras).sort((a, b) => b[1] - a[1])
-  const names = some.slice(0, 4).map(([name, frames]) => `${name} ${frames.toLocaleString()}`)
-  const rest = some.length > 4 ? `${some.length - 4} more cameras` : ""
-  const days = dates([one.first, one.last])
-  return `${format.count(one.frames, "frame")}: ${[...names, rest, days].filter(Boolean).join(", ")}`
+/** @param {Cluster} cluster */
+function aboutCluster(cluster) {
+  const counts = Object.entries(cluster.cameras).sort((a, b) => b[1] - a[1])
+  const names = counts.slice(0, 4).map(([name, frames]) => `${name} ${frames.toLocaleString()}`)
+  const rest = counts.length > 4 ? `${counts.length - 4} more cameras` : ""
+  const days = dates([cluster.first, cluster.last])
+  return `${format.count(cluster.frames, "frame")}: ${[...names, rest, days].filter(Boolean).join(", ")}`
 }

@@ -1,4 +1,4 @@
-/** What stands out in the index: worked out by the service when it is first wanted, and waited for here. */
+/** Explorations of the index: the service computes each on the first request, and this polls until it is done. */
 
 /** @import { Explored, Found } from "../core/api.js" */
 
@@ -7,7 +7,7 @@ import { explore } from "../core/api.js"
 const POLL_MS = 1000
 
 /**
- * What is known of a kind.
+ * The state of an exploration.
  * @template {keyof Found} Kind
  * @typedef {Explored<Kind> & {error?: Error}} Known
  */
@@ -22,7 +22,7 @@ let onMore = () => {}
 export const onExplored = listener => (onMore = listener)
 
 /**
- * What is known of it now; the listener is called when that is more.
+ * The current state of an exploration; the listener is called on a change.
  * @template {keyof Found} Kind
  * @param {Kind} kind
  * @param {boolean} [isRetry]

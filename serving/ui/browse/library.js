@@ -1,4 +1,4 @@
-/** What is stored: fetched once, and again when asked to. */
+/** The library: fetched once, and again on request. */
 
 /** @import { Library, Recording } from "../core/api.js" */
 
@@ -34,18 +34,20 @@ export async function load() {
 }
 
 /** @param {string} id */
-export const recordingOf = id => recordings.find(one => one.source_id === id)
+export const recordingOf = id => recordings.find(recording => recording.source_id === id)
 
 export const cameras = () =>
-  [...new Set(recordings.map(one => one.camera))].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }))
+  [...new Set(recordings.map(recording => recording.camera))].sort((a, b) =>
+    a.localeCompare(b, undefined, { numeric: true })
+  )
 
 /**
  * From the first moment to the last, in ms; null for a recording without a date.
- * @param {Recording} one
+ * @param {Recording} recording
  * @returns {[number, number]|null}
  */
-export function extent(one) {
-  if (!one.began_at) return null
-  const from = Date.parse(one.began_at)
-  return [from, from + one.length_s * 1000]
+export function extent(recording) {
+  if (!recording.began_at) return null
+  const from = Date.parse(recording.began_at)
+  return [from, from + recording.length_s * 1000]
 }

@@ -1,4 +1,4 @@
-/** Before anything is searched for: moments of the library to begin with. */
+/** Moments of the library, shown before the first search. */
 
 /** @import { Moment, Recording } from "../core/api.js" */
 
@@ -23,7 +23,7 @@ export function begin(openMoment) {
   walkable(by("suggestions-list"))
 }
 
-/** For those who go from one to the next. */
+/** For the next and previous buttons of the viewer. */
 export const shown = () => moments
 
 export function render() {
@@ -32,37 +32,39 @@ export function render() {
   const { recordings, frames, failure, loaded } = stored()
   by("suggestions-note").textContent = note(recordings, frames, failure, loaded)
   by("suggestions-head").textContent = current().unlike.length
-    ? "Add what to look for: what to keep away from is not enough"
-    : "Or begin with a moment of the library"
+    ? "Add an example of what to look for: unlike alone is not enough"
+    : "Or start with a moment of the library"
   by("suggestions-head").hidden = Boolean(failure) || (loaded && !recordings.length)
-  moments = sample(recordings).map(one => momentIn(one, one.length_s / 2))
-  fill(by("suggestions-list"), loaded ? moments.map(one => card(one, { open, test: "suggestion" })) : skeletons(8))
+  moments = sample(recordings).map(recording => momentIn(recording, recording.length_s / 2))
+  fill(
+    by("suggestions-list"),
+    loaded ? moments.map(recording => card(recording, { open, test: "suggestion" })) : skeletons(8)
+  )
 }
 
 /** @param {Recording[]} recordings @param {number} frames @param {Error|null} failure @param {boolean} loaded */
 function note(recordings, frames, failure, loaded) {
   if (failure) return failure.message
   if (!loaded) return ""
-  if (!recordings.length)
-    return "Nothing is stored yet: fill the index with `lookalike index`, then load this page again."
+  if (!recordings.length) return "The index is empty: run `lookalike index`, then reload this page."
   const [counted, from] = [format.count(recordings.length, "recording"), format.count(cameras().length, "camera")]
   return `${format.count(frames, "frame")} of ${counted} from ${from}.`
 }
 
-/** The latest of each camera in turn, so that all are seen. @param {Recording[]} recordings */
+/** The latest recordings, one camera after the other, so that each camera is shown. @param {Recording[]} recordings */
 function sample(recordings) {
   const latestFirst = [...recordings]
-    .filter(one => one.served)
+    .filter(recording => recording.served)
     .sort((a, b) => (b.began_at ?? "").localeCompare(a.began_at ?? ""))
   /** @type {Map<string, number>} */
   const turns = new Map()
-  const ranked = latestFirst.map(one => {
-    const turn = (turns.get(one.camera) ?? 0) + 1
-    turns.set(one.camera, turn)
-    return { turn, one }
+  const ranked = latestFirst.map(recording => {
+    const turn = (turns.get(recording.camera) ?? 0) + 1
+    turns.set(recording.camera, turn)
+    return { turn, recording }
   })
   return ranked
     .sort((a, b) => a.turn - b.turn)
     .slice(0, SHOWN)
-    .map(({ one }) => one)
+    .map(({ recording }) => recording)
 }

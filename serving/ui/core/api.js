@@ -1,9 +1,9 @@
-/** What the service answers. Addresses are relative, so that a proxy may serve it under any path. */
+/** Requests to the service. URLs are relative, so that a proxy may serve it under any path. */
 
 /**
- * A frame that was found, or a time of a recording.
+ * A frame that matched, or a time of a recording.
  * @typedef {Object} Moment
- * @property {string} [id] of a frame; a moment of a recording that was not searched for has none
+ * @property {string} [id] of a frame; absent for a time of a recording
  * @property {string} source_id
  * @property {string} source
  * @property {string} camera
@@ -11,11 +11,11 @@
  * @property {[number, number]} span_s
  * @property {string|null} captured_at
  * @property {string|null} [region]
- * @property {string|null} [asked] the part of the query that found it, or "difference"
+ * @property {string|null} [asked] the region of the query that matched, or "difference"
  * @property {number} [score]
  * @property {number} [percentile] of the score among the other frames of its camera
  *
- * A moment that was found.
+ * A moment that matched.
  * @typedef {Moment & {id: string, score: number}} Hit
  *
  * @typedef {Object} Recording
@@ -27,7 +27,7 @@
  * @property {number} length_s
  * @property {number} frames
  * @property {"video"|"picture"} kind
- * @property {boolean} served whether its pictures can be had here
+ * @property {boolean} served whether the service has its pictures
  *
  * How a recording plays.
  * @typedef {Object} Media
@@ -39,14 +39,14 @@
  * @property {string|null} reason why it does not play
  * @property {number} offset_s from times of the recording to those of its media
  *
- * What colour and layout count, 0 to 1.
+ * The weights of colour and layout, 0 to 1.
  * @typedef {{colour: number, layout: number}} Weights
  *
  * @typedef {Object} Library
  * @property {string} space
  * @property {number} frames
  * @property {Recording[]} recordings
- * @property {string[]} parts of an embedding, none if it is one piece
+ * @property {string[]} parts of an embedding; empty if it has one
  * @property {{crop: Weights, frame: Weights}|null} weights
  *
  * @typedef {Moment & {id: string, distance: number, percentile: number}} Outlier
@@ -76,12 +76,12 @@
  */
 
 /**
- * What the service has for a kind: `found` when it is done.
+ * The response to an exploration: `found` when it is done.
  * @template {keyof Found} Kind
  * @typedef {{found?: Found[Kind], progress?: number|null, doing?: string}} Explored
  */
 
-/** A refusal of the service, with its reason; status 0: it did not answer. */
+/** An error of the service, with its reason; status 0: no response. */
 export class ServiceError extends Error {
   /** @param {number} status @param {string} message */
   constructor(status, message) {
@@ -101,11 +101,11 @@ async function request(path, options = {}) {
     response = await fetch(path, options)
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error
-    throw new ServiceError(0, "The service does not answer. See whether it still runs, then try again.")
+    throw new ServiceError(0, "The service does not answer. Check that it is running, then try again.")
   }
   const body = await response.json().catch(() => null)
   if (!response.ok) throw new ServiceError(response.status, reason(body) || `${response.status} ${response.statusText}`)
-  if (body === null) throw new ServiceError(response.status, "The service answered with something that is no JSON.")
+  if (body === null) throw new ServiceError(response.status, "The response of the service is not JSON.")
   return body
 }
 

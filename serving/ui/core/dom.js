@@ -33,7 +33,7 @@
 /**
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
- * @param {Given} [given] `onclick: f` listens, what the element knows is set, all else is an attribute
+ * @param {Given} [given] `onclick: f` listens, properties of the element are set, the rest are attributes
  * @param {...(Node|string|null|undefined|false)} children
  * @returns {HTMLElementTagNameMap[Tag]}
  */
@@ -48,7 +48,7 @@ export function element(tag, given = {}, ...children) {
 function give(node, name, value) {
   if (value == null || value === false) return
   if (name.startsWith("on")) node.addEventListener(name.slice(2), value)
-  else if (name === "style") Object.entries(value).forEach(([key, one]) => node.style.setProperty(key, one))
+  else if (name === "style") Object.entries(value).forEach(([key, text]) => node.style.setProperty(key, text))
   else if (name in node && !name.includes("-")) Object.assign(node, { [name]: value })
   else node.setAttribute(name, value === true ? "" : value)
 }
@@ -61,10 +61,10 @@ function give(node, name, value) {
  */
 export const by = id => /** @type {any} */ (document.getElementById(id))
 
-/** The input, or the choice, that an event is about. @param {Event} event */
+/** The input of an event. @param {Event} event */
 export const inputOf = event => /** @type {HTMLInputElement} */ (event.target)
 
-/** What has the focus. */
+/** The focused element. */
 export const focused = () => /** @type {HTMLElement|null} */ (document.activeElement)
 
 /**
@@ -73,7 +73,8 @@ export const focused = () => /** @type {HTMLElement|null} */ (document.activeEle
  * @param {string} selector
  * @returns {HTMLElement[]}
  */
-export const all = (root, selector) => [...root.querySelectorAll(selector)].map(one => /** @type {HTMLElement} */ (one))
+export const all = (root, selector) =>
+  [...root.querySelectorAll(selector)].map(node => /** @type {HTMLElement} */ (node))
 
 /**
  * The first of them.
@@ -91,11 +92,11 @@ export const first = (root, selector) => root.querySelector(selector)
  */
 export const around = (target, selector) => (target instanceof Element ? target.closest(selector) : null)
 
-/** Text for those who hear the page. @param {string} text */
+/** Text for screen readers. @param {string} text */
 export const spoken = text => element("span", { className: "spoken" }, text)
 
 /**
- * Arrow keys go through nodes, of which one is in the tab order. Returns the step that a key means, or 0.
+ * Arrow keys go through nodes; a single node is in the tab order. Returns: the step of a key, or 0.
  * @param {KeyboardEvent} event
  */
 export function arrowStep(event, perRow = 1) {
@@ -104,7 +105,7 @@ export function arrowStep(event, perRow = 1) {
 }
 
 /**
- * What a table has for a key, such as that of a keyboard event.
+ * The value of a key in a table, such as the key of a keyboard event.
  * @template Value
  * @param {Record<string, Value>} table
  * @param {string} key

@@ -33,7 +33,7 @@ export function day(date, { weekday = true } = {}) {
 const formats = new Map()
 
 /**
- * Kept, as making one takes longer than a thousand uses of it.
+ * Cached: making a format takes longer than using it a thousand times.
  * @param {string} timeZone
  * @param {"short"|undefined} weekday
  * @param {"numeric"|undefined} year
@@ -75,8 +75,9 @@ export const percentile = ({ camera, percentile: share }) =>
     ? ""
     : `More similar than ${share >= 99.95 && share < 100 ? share.toFixed(2) : share.toFixed(1)} % of the other frames of ${camera}`
 
-/** @param {number} number @param {string} one @param {string} [many] the word for several */
-export const count = (number, one, many = `${one}s`) => `${number.toLocaleString()} ${number === 1 ? one : many}`
+/** @param {number} number @param {string} singular @param {string} [many] the word for several */
+export const count = (number, singular, many = `${singular}s`) =>
+  `${number.toLocaleString()} ${number === 1 ? singular : many}`
 
 /** @param {string} source */
 export const fileName = source => source.split(/[/\\]/).pop() ?? ""

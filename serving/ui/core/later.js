@@ -1,10 +1,10 @@
-/** Work that may wait until what was drawn before it is on the screen. */
+/** Work that waits until the previous drawing is on the screen. */
 
 /** Requests of an animation frame, by the name of their work. @type {Map<string, number>} */
 const waiting = new Map()
 
 /**
- * Once the next frame is painted; of several with one name only the latest is done.
+ * Run work after the next frame is painted; of several with one name, only the latest runs.
  * @param {string} name
  * @param {() => void} work
  */

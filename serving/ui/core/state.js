@@ -16,7 +16,7 @@ export const TOP = 48 // moments asked for at first, and more with each "show mo
  * @property {string} min least similarity shown
  * @property {number} top
  * @property {string} view grid or timeline
- * @property {string} look a frame, or SOURCE_ID@SECONDS
+ * @property {string} moment in the viewer: a frame, or SOURCE_ID@SECONDS
  * @property {string} browse cameras, outliers, duplicates or clusters; "" while searching
  */
 
@@ -33,7 +33,7 @@ const USUAL = {
   layout: "",
   top: TOP,
   view: "grid",
-  look: "",
+  moment: "",
   browse: "",
 }
 const RESTS = /** @type {(keyof typeof USUAL)[]} */ (Object.keys(USUAL))
@@ -58,14 +58,14 @@ export function change(patch, { replace = false } = {}) {
   const address = write(state)
   if (address === write(before)) return
   if (replace) history.replaceState(history.state, "", address)
-  else history.pushState({ opensViewer: Boolean(state.look && !before.look) }, "", address)
+  else history.pushState({ opensViewer: Boolean(state.moment && !before.moment) }, "", address)
   listeners.forEach(listener => listener(state, before))
 }
 
 /** Close what is looked at: by going back to where it was opened from, if that was here. */
 export function closeViewer() {
   if (history.state?.opensViewer) history.back()
-  else change({ look: "" })
+  else change({ moment: "" })
 }
 
 /** Call once, when all listen. */
@@ -78,11 +78,11 @@ export function begin() {
   listeners.forEach(listener => listener(state, read("")))
 }
 
-/** Did any of these change? @param {State} one @param {State} other @param {...keyof State} names */
-export const differs = (one, other, ...names) => names.some(name => String(one[name]) !== String(other[name]))
+/** Did any of these change? @param {State} state @param {State} before @param {...keyof State} names */
+export const differs = (state, before, ...names) => names.some(name => String(state[name]) !== String(before[name]))
 
-/** @param {State} one */
-export const hasFilters = one => Boolean(one.camera.length || one.since || one.until || one.time_of_day)
+/** @param {State} state */
+export const hasFilters = state => Boolean(state.camera.length || state.since || state.until || state.time_of_day)
 
 /** @type {Partial<State>} */
 export const NO_FILTERS = { camera: [], since: "", until: "", time_of_day: "", min: "" }
@@ -96,11 +96,11 @@ function read(query) {
   return Object.freeze({ ...Object.fromEntries([...lists, ...rest]), top })
 }
 
-/** @param {State} one */
-function write(one) {
+/** @param {State} state */
+function write(state) {
   const query = new URLSearchParams()
-  for (const name of LISTS) one[name].forEach(value => query.append(name, value))
-  for (const name of RESTS) if (one[name] !== USUAL[name]) query.set(name, String(one[name]))
+  for (const name of LISTS) state[name].forEach(value => query.append(name, value))
+  for (const name of RESTS) if (state[name] !== USUAL[name]) query.set(name, String(state[name]))
   // What needs no escape in a query is left readable: a person will see this address.
   const text = String(query).replace(/%3A/g, ":").replace(/%40/g, "@").replace(/%2C/g, ",")
   return text ? `?${text}` : location.pathname

@@ -14,12 +14,12 @@ const TAP_PX = 4 // a pointer that went less far drew nothing
 
 /**
  * Whom a box tells.
- * @typedef {Object} Told
+ * @typedef {Object} Handlers
  * @property {() => void} [onDraw] a pointer begins
  * @property {(region: Region|null) => void} onChange the box is another; not for each step of a drag
  * @property {() => void} [onTap] a pointer drew nothing
  *
- * @typedef {{surface: HTMLElement, told: Told, region: Region|null, frame: HTMLElement}} Box
+ * @typedef {{surface: HTMLElement, handlers: Handlers, region: Region|null, frame: HTMLElement}} Box
  * @typedef {{x: number, y: number}} Point in shares of the picture
  *
  * held: "new", "move", or the edges by their points of the compass.
@@ -34,12 +34,12 @@ const TAP_PX = 4 // a pointer that went less far drew nothing
 
 /**
  * @param {HTMLElement} surface lies exactly over the picture
- * @param {Told} told
+ * @param {Handlers} handlers
  * @returns {BoxHandle}
  */
-export function makeBox(surface, told) {
+export function makeBox(surface, handlers) {
   /** @type {Box} */
-  const box = { surface, told, region: null, frame: element("div", { className: "box-frame", hidden: true }) }
+  const box = { surface, handlers, region: null, frame: element("div", { className: "box-frame", hidden: true }) }
   surface.append(box.frame)
   surface.addEventListener("pointerdown", event => beginDrag(box, event))
   surface.addEventListener("pointermove", event => event.buttons || (surface.style.cursor = cursor(grip(box, event))))
@@ -55,7 +55,7 @@ export function makeBox(surface, told) {
 /** @param {Box} box @param {Region|null} region */
 function set(box, region) {
   show(box, region)
-  box.told.onChange(region)
+  box.handlers.onChange(region)
 }
 
 /** @param {Box} box @param {Region|null} region */
@@ -80,10 +80,11 @@ function grip(box, event) {
   if (!box.region) return "new"
   const { width, height } = box.surface.getBoundingClientRect()
   const [point, { x, y, w, h }] = [at(box, event), box.region]
-  /** @param {number} one @param {number} other @param {number} side */
-  const near = (one, other, side) => Math.abs(one - other) * side <= EDGE_PX
-  /** @param {number} one @param {number} from @param {number} extent @param {number} side */
-  const within = (one, from, extent, side) => one >= from - EDGE_PX / side && one <= from + extent + EDGE_PX / side
+  /** @param {number} edge @param {number} position @param {number} side */
+  const near = (edge, position, side) => Math.abs(edge - position) * side <= EDGE_PX
+  /** @param {number} position @param {number} from @param {number} extent @param {number} side */
+  const within = (position, from, extent, side) =>
+    position >= from - EDGE_PX / side && position <= from + extent + EDGE_PX / side
   if (!within(point.x, x, w, width) || !within(point.y, y, h, height)) return "new"
   const down = near(point.y, y, height) ? "n" : near(point.y, y + h, height) ? "s" : ""
   const across = near(point.x, x, width) ? "w" : near(point.x, x + w, width) ? "e" : ""
@@ -101,7 +102,7 @@ function beginDrag(box, event) {
   box.surface.setPointerCapture(event.pointerId)
   const drag = { held: grip(box, event), from: at(box, event), before: box.region, event }
   /** @param {PointerEvent} next */
-  const move = next => moved(event, next) && (box.told.onDraw?.(), show(box, dragged(drag, at(box, next))))
+  const move = next => moved(event, next) && (box.handlers.onDraw?.(), show(box, dragged(drag, at(box, next))))
   /** @param {PointerEvent} next */
   const end = next => {
     box.surface.removeEventListener("pointermove", move)
@@ -117,7 +118,7 @@ function beginDrag(box, event) {
 /** @param {Box} box @param {Drag} drag @param {PointerEvent} event */
 function endDrag(box, drag, event) {
   if (event.type === "pointercancel") return show(box, drag.before)
-  if (!moved(drag.event, event)) return box.told.onTap?.()
+  if (!moved(drag.event, event)) return box.handlers.onTap?.()
   const region = dragged(drag, at(box, event))
   if (region.w < LEAST || region.h < LEAST) return show(box, drag.before)
   set(box, region)
@@ -139,12 +140,12 @@ function dragged({ held, from, before }, to) {
   return between(corner, { x, y })
 }
 
-/** @param {Point} one @param {Point} other @returns {Region} */
-const between = (one, other) => ({
-  x: Math.min(one.x, other.x),
-  y: Math.min(one.y, other.y),
-  w: Math.abs(one.x - other.x),
-  h: Math.abs(one.y - other.y),
+/** @param {Point} start @param {Point} end @returns {Region} */
+const between = (start, end) => ({
+  x: Math.min(start.x, end.x),
+  y: Math.min(start.y, end.y),
+  w: Math.abs(start.x - end.x),
+  h: Math.abs(start.y - end.y),
 })
 
 /** @param {Region} region @param {number} x @param {number} y */

@@ -1,5 +1,5 @@
 /**
- * What to look for, or to keep away from, as /search takes it: `FRAME`, `picture:ID` or `SOURCE@SECONDS`, each with
+ * Examples of a search, as /search takes them: `FRAME`, `picture:ID` or `SOURCE@SECONDS`, each with
  * `#x,y,w,h`.
  */
 
@@ -41,10 +41,10 @@ export const withRegion = (text, region) => write({ ...parse(text), region })
 export const moment = (id, time_s) => write({ kind: "moment", id, time_s, region: null })
 
 /**
- * The example that a hit is: its frame, with the vector that is stored for it. A recording's moment has no id.
- * @param {Moment} one
+ * A moment as an example: its frame, or else a time of its recording.
+ * @param {Moment} hit
  */
-export const ofMoment = one => one.id ?? moment(one.source_id, one.time_s)
+export const ofMoment = hit => hit.id ?? moment(hit.source_id, hit.time_s)
 
 /** @param {string} text @returns {Region} */
 export function readRegion(text) {

@@ -1,4 +1,4 @@
-/** Which footage counts: cameras, a range of time, hours of the day; beside each choice, how much it would leave. */
+/** The filters: cameras, a range of time, hours of the day; next to each choice, its number of hits. */
 
 /** @import { Hit } from "../core/api.js" */
 /** @import { Bin, Chosen } from "./histogram.js" */
@@ -52,11 +52,11 @@ function counts(of) {
 }
 
 function renderCameras() {
-  const found = counts(hit => hit.camera)
-  const names = [...new Set([...cameras(), ...found.keys(), ...current().camera])]
+  const totals = counts(hit => hit.camera)
+  const names = [...new Set([...cameras(), ...totals.keys(), ...current().camera])]
   const active = document.activeElement
   const focused = active instanceof HTMLInputElement && active.dataset.test === "facet-camera" ? active.value : ""
-  by("cameras").replaceChildren(...names.map(name => cameraChoice(name, found.get(name) ?? 0)))
+  by("cameras").replaceChildren(...names.map(name => cameraChoice(name, totals.get(name) ?? 0)))
   if (focused) first(by("cameras"), `input[value="${CSS.escape(focused)}"]`)?.focus()
 }
 
@@ -65,7 +65,7 @@ function cameraChoice(name, number) {
   const { camera } = current()
   /** @param {Event} event */
   const choose = event =>
-    change({ camera: inputOf(event).checked ? [...camera, name] : camera.filter(one => one !== name) })
+    change({ camera: inputOf(event).checked ? [...camera, name] : camera.filter(chosen => chosen !== name) })
   const input = element("input", {
     type: "checkbox",
     value: name,
@@ -85,9 +85,9 @@ function cameraChoice(name, number) {
 /** By date, unless no footage has one, or seconds were set. */
 function isByDate() {
   const bounds = [current().since, current().until]
-  if (bounds.some(text => /^\d{4}-/.test(text))) return true // whatever is known of the library yet
+  if (bounds.some(text => /^\d{4}-/.test(text))) return true // even if the library is not loaded yet
   if (bounds.some(text => text !== "" && Number.isFinite(Number(text)))) return false
-  return stored().recordings.some(one => one.began_at) || latest().unfiltered.some(hit => hit.captured_at)
+  return stored().recordings.some(recording => recording.began_at) || latest().unfiltered.some(hit => hit.captured_at)
 }
 
 function renderTime() {
@@ -95,7 +95,7 @@ function renderTime() {
   for (const id of BOUNDS) renderBound(id, byDate)
   by("time-kind").textContent = byDate ? "" : "seconds into the recording"
   byDate ? renderDays() : renderSeconds()
-  const undated = byDate ? stored().recordings.filter(one => !one.began_at).length : 0
+  const undated = byDate ? stored().recordings.filter(recording => !recording.began_at).length : 0
   by("undated").textContent = undated
     ? `${format.count(undated, "recording")} without a date: a range leaves ${undated === 1 ? "it" : "them"} out.`
     : ""
@@ -130,9 +130,9 @@ function fromInput(input) {
 }
 
 function renderDays() {
-  const found = counts(hit => (hit.captured_at ? wall(new Date(hit.captured_at)).slice(0, 10) : ""))
-  found.delete("")
-  const bins = grouped([...new Set([...daysStored(), ...found.keys()])].sort(), found)
+  const totals = counts(hit => (hit.captured_at ? wall(new Date(hit.captured_at)).slice(0, 10) : ""))
+  totals.delete("")
+  const bins = grouped([...new Set([...daysStored(), ...totals.keys()])].sort(), totals)
   const chosen = range(
     bins,
     bin => midnight(bin.from).getTime(),
@@ -163,8 +163,8 @@ const dayName = text => format.day(midnight(text), { weekday: false })
 /** Days of which there is footage. @returns {Set<string>} */
 function daysStored() {
   const days = new Set()
-  for (const one of stored().recordings) {
-    const [from, to] = extent(one) ?? [0, -1]
+  for (const recording of stored().recordings) {
+    const [from, to] = extent(recording) ?? [0, -1]
     for (let at = from; at <= to; at += 86_400_000) days.add(wall(new Date(at)).slice(0, 10))
     if (to >= from) days.add(wall(new Date(to)).slice(0, 10))
   }
@@ -172,20 +172,20 @@ function daysStored() {
 }
 
 /**
- * Too many days for a bar each share one with their neighbours.
+ * If there are too many days, neighbouring days share a bar.
  * @param {string[]} days
- * @param {Map<string, number>} found
+ * @param {Map<string, number>} totals
  * @returns {DayBin[]}
  */
-function grouped(days, found) {
+function grouped(days, totals) {
   const each = Math.ceil(days.length / MOST_BARS)
   /** @type {DayBin[]} */
   const bins = []
   for (let n = 0; n < days.length; n += each) {
-    const some = days.slice(n, n + each)
-    const [from, to] = [some[0], some[some.length - 1]]
+    const group = days.slice(n, n + each)
+    const [from, to] = [group[0], group[group.length - 1]]
     const label = from === to ? dayName(from) : `${dayName(from)} to ${dayName(to)}`
-    bins.push({ from, to, label, count: some.reduce((sum, one) => sum + (found.get(one) ?? 0), 0) })
+    bins.push({ from, to, label, count: group.reduce((sum, day) => sum + (totals.get(day) ?? 0), 0) })
   }
   return bins
 }
@@ -193,11 +193,11 @@ function grouped(days, found) {
 function renderSeconds() {
   const most = Math.max(
     1,
-    ...stored().recordings.map(one => one.length_s),
+    ...stored().recordings.map(recording => recording.length_s),
     ...latest().unfiltered.map(hit => hit.time_s)
   )
   const each = most / SECONDS_BARS
-  const found = counts(hit => Math.min(SECONDS_BARS - 1, Math.floor(hit.time_s / each)))
+  const totals = counts(hit => Math.min(SECONDS_BARS - 1, Math.floor(hit.time_s / each)))
   /** @param {number} n */
   const edge = n => Math.round(n * each * 10) / 10
   /** @type {SecondsBin[]} */
@@ -205,7 +205,7 @@ function renderSeconds() {
     from: edge(n),
     to: edge(n + 1),
     label: `${format.clip(edge(n))} to ${format.clip(edge(n + 1))}`,
-    count: found.get(n) ?? 0,
+    count: totals.get(n) ?? 0,
   }))
   const chosen = range(
     bins,
@@ -243,10 +243,10 @@ function range(bins, begin, end, read) {
 
 function renderHours() {
   by("hours-part").hidden = !isByDate()
-  const found = counts(hit => (hit.captured_at ? Number(wall(new Date(hit.captured_at)).slice(11, 13)) : -1))
+  const totals = counts(hit => (hit.captured_at ? Number(wall(new Date(hit.captured_at)).slice(11, 13)) : -1))
   const bins = Array.from({ length: 24 }, (_, hour) => ({
     label: `${hour}:00 to ${hour + 1}:00`,
-    count: found.get(hour) ?? 0,
+    count: totals.get(hour) ?? 0,
   }))
   /** @param {number} hour */
   const text = hour => `${String(hour).padStart(2, "0")}:00`
@@ -262,8 +262,8 @@ function renderHours() {
 
 /** @returns {Chosen} */
 function chosenHours() {
-  const found = /^(\d\d?):(\d\d)-(\d\d?):(\d\d)$/.exec(current().time_of_day)
-  if (!found) return null
-  const [, from, , to, minutes] = found.map(Number)
+  const match = /^(\d\d?):(\d\d)-(\d\d?):(\d\d)$/.exec(current().time_of_day)
+  if (!match) return null
+  const [, from, , to, minutes] = match.map(Number)
   return [from, (to - (minutes ? 0 : 1) + 24) % 24]
 }

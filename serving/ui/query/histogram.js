@@ -1,4 +1,4 @@
-/** Counts as bars; a click takes one, a drag takes a run of them. The inputs beside it do the same for the keyboard. */
+/** Counts as bars; a click selects a bar, a drag selects several. Inputs next to it do the same by keyboard. */
 
 import { element } from "../core/dom.js"
 
@@ -13,7 +13,7 @@ import { element } from "../core/dom.js"
  * @param {Bin[]} bins
  * @param {Chosen} chosen
  * @param {OnChoose} onChoose
- * @param {() => void} onClear the one bin that was chosen is clicked again
+ * @param {() => void} onClear the only selected bin is clicked again
  */
 export function histogram(root, bins, chosen, onChoose, onClear) {
   const most = Math.max(1, ...bins.map(bin => bin.count))

@@ -1,4 +1,4 @@
-/** What to search for: pictures that are dropped, pasted or picked, a region of one, and what to keep away from. */
+/** The query: pictures that are dropped, pasted or picked, a region of one, and pictures to avoid. */
 
 /** @import { State } from "../core/state.js" */
 /** @import { BoxHandle } from "./box.js" */
@@ -14,21 +14,21 @@ import { makeBox } from "./box.js"
 import { exampleThumb, inset, parse, readRegion, withRegion } from "./examples.js"
 import { askedDifference, askedParts } from "./search.js"
 
-const BOX_WAIT_MS = 250 // a box that is moved by keys is searched for when it rests
+const BOX_WAIT_MS = 250 // after the last move of a box by keys, until it is searched by
 
 /** @typedef {"like"|"unlike"} Side */
-/** @typedef {"new"|Side} How what becomes of a picture: a search of its own, or an example of one */
+/** @typedef {"new"|Side} How whether a picture starts a new search, or is an example of the current one */
 /** @typedef {{url: string, name: string}} Picture */
-/** @typedef {(error: Error|null) => void} OnFailure null: all is well again */
+/** @typedef {(error: Error|null) => void} OnFailure null: no error */
 
 /** @type {Record<Side, Side>} */
 const OTHER = { like: "unlike", unlike: "like" }
 
-/** Pictures of this visit, by id: shown from here, before the service has them. @type {Map<string, Picture>} */
+/** Pictures of this visit, by id: shown without the service. @type {Map<string, Picture>} */
 const own = new Map()
-let onStage = "" // the example that is shown large
+let onStage = "" // the example that is enlarged
 /** @type {Picture|null} */
-let pending = null // a picture that is on its way
+let pending = null // a picture that is being uploaded
 let sending = new AbortController()
 /** @type {BoxHandle} */
 let box
@@ -53,7 +53,7 @@ export function onState(state, before) {
   if (differs(state, before, "like", "unlike")) toTop()
 }
 
-/** Another search is shown from its beginning, and its results from the best. */
+/** Scroll to the top for a new search. */
 function toTop() {
   const side = by("query-panel").parentElement
   if (side) side.scrollTop = 0
@@ -66,17 +66,17 @@ export function add(side, example) {
   if (these.includes(example)) return
   change({
     [side]: [...these, example],
-    [OTHER[side]]: others.filter(one => one !== example),
+    [OTHER[side]]: others.filter(listed => listed !== example),
     browse: "",
-    look: "",
+    moment: "",
     min: "",
   })
 }
 
-/** Search for this alone, with the filters that are set. @param {string} example */
+/** Search by this example alone, with the current filters. @param {string} example */
 export function only(example) {
   onStage = example
-  change({ like: [example], unlike: [], browse: "", look: "", min: "" })
+  change({ like: [example], unlike: [], browse: "", moment: "", min: "" })
 }
 
 /** @param {HTMLInputElement} input @param {How} how @param {OnFailure} onFailure */
@@ -87,7 +87,7 @@ function takeFiles(input, how, onFailure) {
 
 /** @param {FileList|null|undefined} files @param {How} how @param {OnFailure} onFailure */
 async function take(files, how, onFailure) {
-  const file = [...(files ?? [])].find(one => one.type.startsWith("image/")) ?? files?.[0]
+  const file = [...(files ?? [])].find(each => each.type.startsWith("image/")) ?? files?.[0]
   if (!file) return
   const picture = { url: URL.createObjectURL(file), name: file.name || "pasted picture" }
   pending = picture
@@ -104,7 +104,7 @@ async function take(files, how, onFailure) {
   } catch (error) {
     if (signal.aborted) return
     pending = null
-    change({ browse: "", look: "" }) // where the reason is seen
+    change({ browse: "", moment: "" }) // the error is shown there
     const { message } = /** @type {Error} */ (error)
     onFailure(new Error(message.includes(picture.name) ? message : `${picture.name}: ${message}`))
   }
@@ -140,7 +140,7 @@ function boxed(region) {
     if (onStage !== example) return
     const next = withRegion(example, region)
     /** @param {string[]} list */
-    const swap = list => list.map(one => (one === example ? next : one))
+    const swap = list => list.map(listed => (listed === example ? next : listed))
     const patch = { like: swap(current().like), unlike: swap(current().unlike), min: "" }
     onStage = next
     change(patch)
@@ -153,8 +153,8 @@ export function render() {
   if (!all.includes(onStage)) onStage = all[0] ?? ""
   by("query-panel").dataset.state = pending || onStage ? "asked" : "empty"
   renderStage()
-  by("likes").replaceChildren(...like.map(one => chip("like", one)))
-  by("unlikes").replaceChildren(...unlike.map(one => chip("unlike", one)))
+  by("likes").replaceChildren(...like.map(example => chip("like", example)))
+  by("unlikes").replaceChildren(...unlike.map(example => chip("unlike", example)))
   by("chips").hidden = !all.length
   by("unlike-part").toggleAttribute("data-empty", !unlike.length)
 }
@@ -168,15 +168,15 @@ function renderStage() {
   by("stage").dataset.busy = String(Boolean(pending))
   box.show(region)
   by("whole").hidden = !region
-  const found = onStage && !pending && !region ? foundRegion(onStage) : null
-  by("stage-found").hidden = !found
-  if (found) Object.assign(by("stage-found").style, inset(found))
+  const matched = onStage && !pending && !region ? foundRegion(onStage) : null
+  by("stage-found").hidden = !matched
+  if (matched) Object.assign(by("stage-found").style, inset(matched))
   by("stage-name").textContent = pending ? `Sending ${pending.name} …` : onStage ? name(onStage) : ""
   if (onStage && !pending) learnName(onStage)
   renderAsked()
 }
 
-/** What was searched by: the regions of the one example in which something moves; a box that is drawn is another. */
+/** The regions that the search compared, if it has one example and no box. */
 export function renderAsked() {
   const { like } = current()
   const isShown = like.length === 1 && onStage === like[0] && !pending
@@ -190,7 +190,7 @@ export function renderAsked() {
   by("difference-note").hidden = !isShown || !askedDifference()
 }
 
-/** The part of a stored frame that stands for it, where that is not all of it. @param {string} example */
+/** The region that a stored example is of; null for a whole frame. @param {string} example */
 function foundRegion(example) {
   const { kind, id } = parse(example)
   const region = kind === "frame" ? knownMoment(id)?.region : null
@@ -210,7 +210,7 @@ function name(example) {
   return part + (moment ? `${moment.camera}, ${format.when(moment)}` : "a frame")
 }
 
-/** A frame that came with the address is not known by name yet. @param {string} example */
+/** Fetch the name of a frame of the address. @param {string} example */
 async function learnName(example) {
   const { kind, id } = parse(example)
   if (kind !== "frame" || knownMoment(id)) return
@@ -221,7 +221,7 @@ async function learnName(example) {
 /** @param {Side} side @param {string} example */
 function chip(side, example) {
   const [what, region] = [name(example), parse(example).region ?? foundRegion(example)]
-  const remove = () => change({ [side]: current()[side].filter(one => one !== example), min: "" })
+  const remove = () => change({ [side]: current()[side].filter(listed => listed !== example), min: "" })
   const flip = () => add(OTHER[side], example)
   const image = element("img", { src: address(example, 160), alt: "", loading: "lazy" })
   const mark = region && element("span", { className: "found", style: inset(region) })

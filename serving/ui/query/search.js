@@ -1,4 +1,4 @@
-/** The search that the address names, put to the service; those who show results listen. */
+/** Runs the search of the address, and calls listeners with the results. */
 
 /** @import { Field, Hit } from "../core/api.js" */
 /** @import { State } from "../core/state.js" */
@@ -8,7 +8,7 @@ import { current, differs, hasFilters } from "../core/state.js"
 import { zone } from "../core/zone.js"
 import { remember } from "../results/moments.js"
 
-const COUNTED = 100 // moments, of the search without filters, that the counts next to filters are made from
+const COUNTED = 100 // moments of the search without filters: the counts next to filters are made from them
 
 /**
  * @typedef {Object} Results
@@ -31,13 +31,13 @@ export const onResults = listener => listeners.push(listener)
 
 export const latest = () => results
 
-/** Best first, without those below the similarity that was set. */
+/** Best first, without hits below the similarity of the slider. */
 export function shown() {
   const least = current().min === "" ? -1 : Number(current().min)
   return results.hits.filter(hit => hit.score >= least)
 }
 
-/** Are there perhaps more than were asked for? */
+/** Whether there may be more hits than were requested. */
 export const mayHaveMore = () =>
   results.hits.length >= current().top && current().top < 1000 && shown().length === results.hits.length
 
@@ -50,7 +50,7 @@ export function onState(state, before) {
   if (zoneCounts || differs(state, before, ...SEARCHED_BY)) searchAgain()
 }
 
-/** Search for what the address names; an earlier search that runs still is dropped. */
+/** Run the search of the address; a search that still runs is aborted. */
 export async function searchAgain() {
   running.abort()
   running = new AbortController()
@@ -61,15 +61,15 @@ export async function searchAgain() {
   const searching = hasFilters(state) ? searchBoth(state, signal) : searchOnce(state, signal)
   publish({ ...results, phase: "searching", error: null })
   try {
-    const found = await searching
-    if (!signal.aborted) publish({ phase: "done", error: null, ...found })
+    const responses = await searching
+    if (!signal.aborted) publish({ phase: "done", error: null, ...responses })
   } catch (error) {
     if (signal.aborted) return
     publish({ phase: "failed", hits: [], unfiltered: results.unfiltered, error: /** @type {Error} */ (error) })
   }
 }
 
-/** Without filters, one response is both. @param {State} state @param {AbortSignal} signal */
+/** Without filters, one response has both. @param {State} state @param {AbortSignal} signal */
 async function searchOnce(state, signal) {
   const unfiltered = await countedHits(state, signal)
   return { hits: unfiltered.slice(0, state.top), unfiltered }
@@ -122,7 +122,7 @@ const DIFFERENCE = "difference" // from the usual view of the camera that took t
 const askedBy = () =>
   results.phase === "done" ? [...new Set(results.unfiltered.flatMap(hit => (hit.asked ? [hit.asked] : [])))] : []
 
-/** The parts of the picture that the hits were found by, as x,y,w,h; none where all of it was searched for. */
+/** The regions of the picture that the hits match, as x,y,w,h; empty if the search was by the whole picture. */
 export const askedParts = () => askedBy().filter(part => part !== DIFFERENCE)
 
 /** Was the search by what the picture shows beyond the usual view of its camera? */

@@ -16,7 +16,7 @@ export function begin() {
   by("weights-usual").onclick = () => change({ colour: "", layout: "", min: "" }, { replace: true })
 }
 
-/** A slider that was not moved stands where the encoder has it for what is asked. */
+/** A slider that was not moved is at the encoder's default for the query. */
 export function render() {
   const { parts, weights } = stored()
   const there = NAMES.filter(name => parts.length > 1 && parts.includes(name))
@@ -30,5 +30,5 @@ export function render() {
   by("weights-usual").hidden = !NAMES.some(name => current()[name])
 }
 
-/** Are all that is liked parts of pictures? */
-const isPart = () => current().like.every(one => parse(one).region || knownMoment(parse(one).id)?.region)
+/** Whether all examples are regions of pictures. */
+const isPart = () => current().like.every(example => parse(example).region || knownMoment(parse(example).id)?.region)

@@ -91,7 +91,7 @@ function lasts(moment) {
 }
 
 /**
- * The frame, whole, in a box of fixed shape, with what was found in it outlined.
+ * The whole frame, in a box of fixed shape, with an outline of the region that matched.
  * @param {Moment} moment
  * @param {number} px
  */
@@ -126,7 +126,7 @@ function outline(region, shape) {
 }
 
 /**
- * Only one card is in the tab order; arrows, Home and End go on to the others, + and - take one as an example.
+ * Only one card is in the tab order; arrows, Home and End go to other cards, + and - add a card as an example.
  * @param {HTMLElement} list
  */
 export function walkable(list) {
@@ -135,33 +135,33 @@ export function walkable(list) {
 }
 
 /**
- * Put these cards into the list; who was at one of them stays there.
+ * Put these cards into the list; the focus stays at its card.
  * @param {HTMLElement} list
  * @param {HTMLElement[]} cards
  */
 export function fill(list, cards) {
   const before = list.contains(focused()) ? around(focused(), ".card")?.dataset.id : ""
   list.replaceChildren(...cards)
-  const again = cards.find(one => one.dataset.id && one.dataset.id === before)
+  const again = cards.find(card => card.dataset.id && card.dataset.id === before)
   enter(list, again ?? cards[0] ?? null)
   if (again) first(again, "button")?.focus({ preventScroll: true })
 }
 
 /** Put more cards after those of the list. @param {HTMLElement} list @param {HTMLElement[]} cards */
 export function extend(list, cards) {
-  for (const one of cards) for (const button of all(one, "button")) button.tabIndex = -1
+  for (const item of cards) for (const button of all(item, "button")) button.tabIndex = -1
   list.append(...cards)
 }
 
 /** @param {HTMLElement} list @param {Element|null} chosen */
 function enter(list, chosen) {
-  for (const one of list.children) for (const button of all(one, "button")) button.tabIndex = one === chosen ? 0 : -1
+  for (const item of list.children) for (const button of all(item, "button")) button.tabIndex = item === chosen ? 0 : -1
 }
 
 /** @param {HTMLElement} list @param {KeyboardEvent} event */
 function onKey(list, event) {
   const cards = /** @type {HTMLElement[]} */ ([...list.children])
-  const place = cards.findIndex(one => one === around(event.target, ".card"))
+  const place = cards.findIndex(item => item === around(event.target, ".card"))
   if (place < 0) return
   const press = pick({ "+": "hit-like", "-": "hit-unlike" }, event.key)
   if (press) return first(cards[place], `[data-test=${press}]`)?.click()
@@ -173,7 +173,7 @@ function onKey(list, event) {
 }
 
 /** @param {HTMLElement[]} cards */
-const perRow = cards => Math.max(1, cards.filter(one => one.offsetTop === cards[0].offsetTop).length)
+const perRow = cards => Math.max(1, cards.filter(item => item.offsetTop === cards[0].offsetTop).length)
 
 /** @param {number} number */
 export const skeletons = number =>

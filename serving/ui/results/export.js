@@ -1,4 +1,4 @@
-/** What was found, to take along: a table made here, and pictures made by the service. */
+/** Downloads: a table, made here, and pictures, made by the service. */
 
 /** @import { Hit } from "../core/api.js" */
 
@@ -20,16 +20,16 @@ export const MOST_FRAMES = 200 // of one request
 
 /** @param {Hit[]} hits */
 export function csv(hits) {
-  const rows = hits.map(one => [
-    one.id,
-    one.camera,
-    one.captured_at,
-    one.source,
-    one.time_s,
-    ...one.span_s,
-    one.score,
-    one.percentile,
-    one.region,
+  const rows = hits.map(hit => [
+    hit.id,
+    hit.camera,
+    hit.captured_at,
+    hit.source,
+    hit.time_s,
+    ...hit.span_s,
+    hit.score,
+    hit.percentile,
+    hit.region,
   ])
   return [COLUMNS, ...rows].map(row => row.map(cell).join(",")).join("\r\n") + "\r\n"
 }
@@ -54,9 +54,9 @@ export function saveCsv(hits) {
  */
 export function saveFrames(hits, onFailure) {
   const target = element("iframe", { name: "export", hidden: true, title: "Export" })
-  const ids = hits.slice(0, MOST_FRAMES).map(one => element("input", { type: "hidden", name: "id", value: one.id }))
+  const ids = hits.slice(0, MOST_FRAMES).map(hit => element("input", { type: "hidden", name: "id", value: hit.id }))
   const form = element("form", { action: "export", method: "post", target: "export", hidden: true }, ...ids)
-  document.querySelectorAll("iframe[name=export], form[action=export]").forEach(one => one.remove())
+  document.querySelectorAll("iframe[name=export], form[action=export]").forEach(node => node.remove())
   document.body.append(target, form)
   target.addEventListener("load", () => onFailure(refusal(target)))
   form.submit()
@@ -64,12 +64,12 @@ export function saveFrames(hits, onFailure) {
 
 /** What was saved leaves the frame empty; what it shows is a refusal. @param {HTMLIFrameElement} target */
 function refusal(target) {
-  const page = target.contentDocument // browsers show JSON as a <pre>, some with things of their own around it
+  const page = target.contentDocument // browsers show JSON as a <pre>, some with further elements
   const text = (page?.querySelector("pre") ?? page?.body)?.textContent?.trim()
   if (!text) return null
   try {
     return new Error(`No frames were saved: ${JSON.parse(text).error.message}`)
   } catch {
-    return new Error("No frames were saved: the service does not answer as expected.")
+    return new Error("No frames were saved: unexpected response of the service.")
   }
 }

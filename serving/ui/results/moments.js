@@ -9,7 +9,7 @@ import { about, recording } from "../core/api.js"
 const known = new Map()
 
 /** @param {Moment[]} moments */
-export const remember = moments => moments.forEach(one => one.id && known.set(one.id, one))
+export const remember = moments => moments.forEach(moment => moment.id && known.set(moment.id, moment))
 
 /** @param {string} id */
 export const knownMoment = id => known.get(id)
@@ -23,28 +23,28 @@ export async function momentOf(id, signal) {
 
 /**
  * A time of a recording.
- * @param {Pick<Recording, "source_id"|"source"|"camera"|"began_at">} one
+ * @param {Pick<Recording, "source_id"|"source"|"camera"|"began_at">} recording
  * @param {number} time_s
  * @returns {Moment}
  */
-export function momentIn(one, time_s) {
-  const captured_at = one.began_at ? new Date(Date.parse(one.began_at) + time_s * 1000).toISOString() : null
+export function momentIn(recording, time_s) {
+  const captured_at = recording.began_at ? new Date(Date.parse(recording.began_at) + time_s * 1000).toISOString() : null
   return {
-    source_id: one.source_id,
-    source: one.source,
-    camera: one.camera,
+    source_id: recording.source_id,
+    source: recording.source,
+    camera: recording.camera,
     time_s,
     span_s: [time_s, time_s],
     captured_at,
   }
 }
 
-/** What `look` in the address names: a frame, or SOURCE_ID@SECONDS. @param {string} text @param {AbortSignal} signal */
+/** The moment that the address names: a frame, or SOURCE_ID@SECONDS. @param {string} text @param {AbortSignal} signal */
 export async function readMoment(text, signal) {
   const [id, time] = text.split("@")
   if (time === undefined) return momentOf(id, signal)
   return momentIn(recordingOf(id) ?? (await recording(id, signal)), Number(time) || 0)
 }
 
-/** @param {Moment} one */
-export const writeMoment = one => one.id ?? `${one.source_id}@${Math.round(one.time_s * 1000) / 1000}`
+/** @param {Moment} moment */
+export const writeMoment = moment => moment.id ?? `${moment.source_id}@${Math.round(moment.time_s * 1000) / 1000}`

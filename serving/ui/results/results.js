@@ -1,4 +1,4 @@
-/** What was found: the line that says how much, the grid, and what to do where there is nothing. */
+/** The results: the status line, the grid, and a remedy if there are none. */
 
 /** @import { Hit, Moment } from "../core/api.js" */
 /** @import { State } from "../core/state.js" */
@@ -13,12 +13,12 @@ import { searchAgain, latest, mayHaveMore, shown } from "../query/search.js"
 import { card, extend, fill, skeletons, walkable } from "./cards.js"
 import { MOST_FRAMES, saveCsv, saveFrames } from "./export.js"
 
-const FIRST = 12 // cards of new results that are drawn at once; the others come a frame later
+const FIRST = 12 // cards of new results that are drawn at once; the others follow one frame later
 
 /** @type {(moment: Moment) => void} */
 let open
 /**
- * Cards of the results shown: pictures that are there need not come again.
+ * Cards of the current results, so that pictures need not be loaded again.
  * @type {{hits: Hit[]|null, zone: string, cards: Map<Hit, HTMLElement>}}
  */
 let made = { hits: null, zone: "", cards: new Map() }
@@ -36,7 +36,7 @@ export function begin(openMoment) {
   by("export-frames").onclick = () => saveFrames(shown(), fail)
 }
 
-/** Say why something that was asked for did not come to be; null: all is well again. @param {Error|null} error */
+/** Show an error; null hides it. @param {Error|null} error */
 export function fail(error) {
   by("error").hidden = !error
   by("error").textContent = error?.message ?? ""
@@ -45,27 +45,27 @@ export function fail(error) {
 
 export function render() {
   const { phase, hits, error } = latest()
-  const [found, isDone] = [shown(), phase === "done"]
+  const [listed, isDone] = [shown(), phase === "done"]
   const isFirst = phase === "searching" && !hits.length
   by("results").setAttribute("aria-busy", String(phase === "searching"))
   by("results").dataset.phase = isFirst ? "first" : phase
   if (phase !== "idle") fail(error)
-  by("status").textContent = status(phase, hits, found)
-  by("retry").hidden = phase !== "failed" || isRefused(error)
-  renderView(isFirst, found)
+  by("status").textContent = status(phase, hits, listed)
+  by("retry").hidden = phase !== "failed" || isPermanent(error)
+  renderView(isFirst, listed)
   renderSlider(hits)
   by("export-frames").title =
-    `Save ${found.length > MOST_FRAMES ? `the best ${MOST_FRAMES} of these` : "these"} frames as pictures, in a zip`
-  by("export-csv").disabled = by("export-frames").disabled = !found.length
-  if (phase !== "searching") by("more").hidden = !(isDone && mayHaveMore()) // stays meanwhile: who pressed it is at it
-  renderNothing(isDone && !found.length)
+    `Save ${listed.length > MOST_FRAMES ? `the best ${MOST_FRAMES} of these` : "these"} frames as pictures, in a zip`
+  by("export-csv").disabled = by("export-frames").disabled = !listed.length
+  if (phase !== "searching") by("more").hidden = !(isDone && mayHaveMore()) // stays while more are loaded
+  renderNothing(isDone && !listed.length)
 }
 
-/** Would the service say the same again? @param {Error|null} error */
-const isRefused = error => error instanceof ServiceError && error.status >= 400 && error.status < 500
+/** Whether the service would respond with the same error again. @param {Error|null} error */
+const isPermanent = error => error instanceof ServiceError && error.status >= 400 && error.status < 500
 
-/** @param {boolean} isFirst @param {Hit[]} found */
-function renderView(isFirst, found) {
+/** @param {boolean} isFirst @param {Hit[]} listed */
+function renderView(isFirst, listed) {
   const { view } = current()
   const isTimeline = view === "timeline"
   by("view-grid").setAttribute("aria-pressed", String(!isTimeline))
@@ -75,20 +75,20 @@ function renderView(isFirst, found) {
   cancel("grid")
   if (isTimeline) return
   if (isFirst) fill(by("grid"), skeletons(FIRST))
-  else renderCards(found)
+  else renderCards(listed)
 }
 
-/** @param {Hit[]} found */
-function renderCards(found) {
+/** @param {Hit[]} listed */
+function renderCards(listed) {
   const grid = by("grid")
   // Fewer cards would move a page that is scrolled.
   const isNew = made.hits !== latest().hits && !scrollY && !grid.contains(document.activeElement)
-  const atOnce = isNew ? FIRST : found.length
-  fill(grid, found.slice(0, atOnce).map(cardOf))
-  if (found.length <= atOnce) return
+  const atOnce = isNew ? FIRST : listed.length
+  fill(grid, listed.slice(0, atOnce).map(cardOf))
+  if (listed.length <= atOnce) return
   by("results").setAttribute("aria-busy", "true")
   afterPaint("grid", () => {
-    extend(grid, found.slice(atOnce).map(cardOf))
+    extend(grid, listed.slice(atOnce).map(cardOf))
     by("results").setAttribute("aria-busy", "false")
   })
 }
@@ -97,23 +97,23 @@ function renderCards(found) {
 function cardOf(hit) {
   const { hits } = latest()
   if (made.hits !== hits || made.zone !== current().zone) made = { hits, zone: current().zone, cards: new Map() }
-  const found = made.cards.get(hit) ?? card(hit, { open })
-  made.cards.set(hit, found)
-  return found
+  const node = made.cards.get(hit) ?? card(hit, { open })
+  made.cards.set(hit, node)
+  return node
 }
 
-/** @param {Results["phase"]} phase @param {Hit[]} hits @param {Hit[]} found */
-function status(phase, hits, found) {
+/** @param {Results["phase"]} phase @param {Hit[]} hits @param {Hit[]} listed */
+function status(phase, hits, listed) {
   if (phase === "searching") return "Searching \u2026"
-  if (phase === "failed") return "No answer."
+  if (phase === "failed") return "No response."
   if (phase === "idle" || !hits.length) return ""
-  const hidden = hits.length - found.length
+  const hidden = hits.length - listed.length
   return hidden
-    ? `${found.length} of ${format.count(hits.length, "moment")} are similar enough`
+    ? `${listed.length} of ${format.count(hits.length, "moment")} are similar enough`
     : `${format.count(hits.length, "moment")}, best first`
 }
 
-/** From the least to the greatest similarity found: between them is what can be told apart. @param {Hit[]} hits */
+/** From the smallest to the largest similarity of the hits. @param {Hit[]} hits */
 function renderSlider(hits) {
   const slider = by("min")
   slider.disabled = hits.length < 2
@@ -133,10 +133,10 @@ function renderNothing(isNothing) {
   /** @type {[why: string, remedy: string, patch: Partial<State>]} */
   const [why, remedy, patch] =
     state.min && latest().hits.length
-      ? ["Nothing is similar enough.", "Show what there is", { min: "" }]
+      ? ["No moment is similar enough.", "Show all", { min: "" }]
       : hasFilters(state)
-        ? ["Nothing like it where the filters let a search look.", "Search without filters", NO_FILTERS]
-        : ["Nothing is stored that could be found. Index some footage, then search again.", "", {}]
+        ? ["No moment passes the filters.", "Search without filters", NO_FILTERS]
+        : ["The index is empty. Index some footage, then search again.", "", {}]
   by("nothing").replaceChildren(
     element("p", {}, why),
     remedy && element("button", { className: "plain", onclick: () => change(patch) }, remedy)

@@ -22,11 +22,11 @@ export function makeAxis(intervals, [from, to]) {
   return {
     pieces,
     place: time => {
-      const piece = firstWhere(pieces, one => time <= one.to)
+      const piece = firstWhere(pieces, candidate => time <= candidate.to)
       return piece.at + piece.width * clamp((time - piece.from) / (piece.to - piece.from || 1))
     },
     time: share => {
-      const piece = firstWhere(pieces, one => share <= one.at + one.width)
+      const piece = firstWhere(pieces, candidate => share <= candidate.at + candidate.width)
       return piece.from + (piece.to - piece.from) * clamp((share - piece.at) / (piece.width || 1))
     },
   }
@@ -43,7 +43,7 @@ function firstWhere(pieces, isMet) {
   return pieces[low]
 }
 
-/** Sorted, and those that meet, or are as near as this, made one. @param {Interval[]} intervals */
+/** Sort intervals, and merge those that meet or are nearer than this. @param {Interval[]} intervals */
 export function merged(intervals, near = 0) {
   /** @type {Interval[]} */
   const runs = []
@@ -66,7 +66,7 @@ function laidOut(footage) {
     if (last) pieces.push({ from: last.to, to: from, isFootage: false, width: Math.min(from - last.to, widest) })
     pieces.push({ from, to, isFootage: true, width: to - from })
   }
-  const total = pieces.reduce((sum, one) => sum + one.width, 0) || 1
+  const total = pieces.reduce((sum, piece) => sum + piece.width, 0) || 1
   let at = 0
   return pieces.map(piece => {
     const placed = { ...piece, at: at / total, width: piece.width / total }
@@ -89,7 +89,7 @@ export function ticks(axis, wanted, apart) {
     const at = axis.place(time)
     const isLeft = at + apart > 1
     const from = isLeft ? at - apart : at
-    if (taken.every(one => Math.abs(one.from - from) >= apart)) taken.push({ at, text, isLeft, from })
+    if (taken.every(tick => Math.abs(tick.from - from) >= apart)) taken.push({ at, text, isLeft, from })
   }
   return taken
 }
@@ -103,8 +103,8 @@ export function ticks(axis, wanted, apart) {
  */
 export function roundTimes(axis, many, second, shift = 0) {
   const footage = axis.pieces.filter(piece => piece.isFootage)
-  const length = footage.reduce((sum, one) => sum + one.to - one.from, 0)
-  const step = second * (STEPS.find(one => length / (one * second) <= many) ?? Math.ceil(length / second / many))
+  const length = footage.reduce((sum, span) => sum + span.to - span.from, 0)
+  const step = second * (STEPS.find(step => length / (step * second) <= many) ?? Math.ceil(length / second / many))
   return footage.flatMap(({ from, to }) => {
     const [first, last] = [Math.ceil((from + shift) / step), Math.floor((to + shift) / step)]
     return Array.from({ length: Math.max(0, last - first + 1) }, (_, n) => (first + n) * step - shift)

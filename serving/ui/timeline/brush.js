@@ -88,7 +88,8 @@ function tap(section, axis, event, share, open) {
   if (!around(event.target, ".footage")) return
   const [time, camera] = [axis.time(share), around(event.target, ".lane")?.dataset.camera]
   const recording = section.recordings.find(
-    one => one.camera === camera && section.extent(one)[0] <= time && time <= section.extent(one)[1]
+    recording =>
+      recording.camera === camera && section.extent(recording)[0] <= time && time <= section.extent(recording)[1]
   )
   if (recording) open(momentIn(recording, section.within(recording, time)))
 }

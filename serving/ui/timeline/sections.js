@@ -1,4 +1,4 @@
-/** What a timeline has on one axis: the footage that has dates, and by seconds the footage that has none. */
+/** The sections of a timeline, each with its axis: footage with dates, and by seconds footage without dates. */
 
 /** @import { Hit, Recording } from "../core/api.js" */
 /** @import { Axis, Interval } from "./axis.js" */
@@ -18,31 +18,31 @@ const MARGIN = 0.04 // of the time between bounds that were set, shown beyond th
  * @property {string} title
  * @property {Recording[]} recordings
  * @property {Hit[]} hits
- * @property {(one: Recording) => Interval} extent
+ * @property {(recording: Recording) => Interval} extent
  * @property {(hit: Hit) => number} time of a moment
- * @property {(text: string) => number} read a bound, NaN if it is of the other kind
+ * @property {(text: string) => number} read a bound, NaN if it belongs to the other section
  * @property {(time: number) => string} write a bound
  * @property {(axis: Axis) => {time: number, text: string}[]} labels
- * @property {(one: Recording, time: number) => number} within seconds in the recording
+ * @property {(recording: Recording, time: number) => number} within seconds in the recording
  */
 
-/** @param {Recording} one */
-const isChosen = one => !current().camera.length || current().camera.includes(one.camera)
+/** @param {Recording} recording */
+const isChosen = recording => !current().camera.length || current().camera.includes(recording.camera)
 
 /** @returns {Section} */
 export function datedSection() {
-  /** @param {Recording} one */
-  const began = one => Date.parse(one.began_at ?? "")
+  /** @param {Recording} recording */
+  const began = recording => Date.parse(recording.began_at ?? "")
   return {
     title: "By date",
-    recordings: stored().recordings.filter(one => one.began_at && isChosen(one)),
+    recordings: stored().recordings.filter(recording => recording.began_at && isChosen(recording)),
     hits: shown().filter(hit => hit.captured_at),
-    extent: one => [began(one), began(one) + one.length_s * 1000],
+    extent: recording => [began(recording), began(recording) + recording.length_s * 1000],
     time: hit => Date.parse(hit.captured_at ?? ""),
     read: text => (/^\d{4}-/.test(text) ? Date.parse(text) : NaN),
     write: time => `${new Date(time).toISOString().slice(0, 19)}Z`,
     labels: dateLabels,
-    within: (one, time) => (time - began(one)) / 1000,
+    within: (recording, time) => (time - began(recording)) / 1000,
   }
 }
 
@@ -50,9 +50,9 @@ export function datedSection() {
 export function secondsSection() {
   return {
     title: "Without a date: seconds within the recording",
-    recordings: stored().recordings.filter(one => !one.began_at && isChosen(one)),
+    recordings: stored().recordings.filter(recording => !recording.began_at && isChosen(recording)),
     hits: shown().filter(hit => !hit.captured_at),
-    extent: one => [0, one.length_s],
+    extent: recording => [0, recording.length_s],
     time: hit => hit.time_s,
     read: text => (text === "" || /^\d{4}-/.test(text) ? NaN : Number(text)),
     write: time => String(Math.round(time * 10) / 10),
@@ -94,7 +94,10 @@ export function extents(section) {
     ...section.recordings.map(section.extent),
     ...times.map(time => /** @type {Interval} */ ([time, time])),
   ]
-  const [from, to] = [Math.min(...intervals.map(one => one[0])), Math.max(...intervals.map(one => one[1]))]
+  const [from, to] = [
+    Math.min(...intervals.map(interval => interval[0])),
+    Math.max(...intervals.map(interval => interval[1])),
+  ]
   const [since, until] = [section.read(current().since), section.read(current().until)]
   const [first, last] = [Number.isNaN(since) ? from : since, Number.isNaN(until) ? to : until]
   const isNarrow = first > from || last < to

@@ -17,7 +17,7 @@ import { brush } from "./brush.js"
 import { datedSection, extents, secondsSection } from "./sections.js"
 
 const TICK_PX = 92
-const SEEN = 0.001 // of the line: bars that are nearer than this are drawn as one
+const SEEN = 0.001 // of the line: bars that are nearer than this are merged
 
 /** @type {(moment: Moment) => void} */
 let open
@@ -50,7 +50,7 @@ export function render() {
 function sectionElement(section, isTitled, isFirst) {
   const { intervals, bounds, isNarrow } = extents(section)
   const axis = makeAxis(intervals, bounds)
-  const scores = shown().map(one => one.score)
+  const scores = shown().map(hit => hit.score)
   /** @type {[number, number]} */
   const range = [Math.min(...scores), Math.max(...scores)]
   const lanes = laneNames(section).map(name => lane(section, axis, name, range))
@@ -71,7 +71,7 @@ function sectionElement(section, isTitled, isFirst) {
 
 /** @param {Section} section */
 function laneNames(section) {
-  const own = new Set([...section.recordings, ...section.hits].map(one => one.camera))
+  const own = new Set([...section.recordings, ...section.hits].map(item => item.camera))
   return [...new Set([...cameras(), ...own])].filter(name => own.has(name))
 }
 
@@ -99,7 +99,7 @@ const percent = share => `${share * 100}%`
  */
 function lane(section, axis, name, scores) {
   const hits = section.hits.filter(hit => hit.camera === name)
-  const own = section.recordings.filter(one => one.camera === name).map(section.extent)
+  const own = section.recordings.filter(recording => recording.camera === name).map(section.extent)
   const bars = merged(
     own.map(([from, to]) => [axis.place(from), axis.place(to)]),
     SEEN
@@ -150,7 +150,7 @@ function mark(section, axis, hit, [least, most], isFirst) {
 
 /** @param {HTMLElement|null} chosen mark */
 function showPeek(chosen) {
-  const hit = chosen && shown().find(one => one.id === chosen.dataset.id)
+  const hit = chosen && shown().find(listed => listed.id === chosen.dataset.id)
   peek.hidden = !hit
   if (!hit) return
   peek.replaceChildren(
@@ -170,13 +170,13 @@ function showPeek(chosen) {
 }
 
 /**
- * Left and right go along a lane, up and down to the nearest mark of another; + and - take one as an example.
+ * Left and right go along a lane, up and down to the nearest mark of the next lane; + and - add a mark as an example.
  * @param {KeyboardEvent} event
  */
 function onKey(event) {
   const from = around(event.target, ".mark")
   if (!from || event.altKey || event.ctrlKey || event.metaKey) return
-  const hit = shown().find(one => one.id === from.dataset.id)
+  const hit = shown().find(listed => listed.id === from.dataset.id)
   if (hit && event.key === "+") return add("like", ofMoment(hit))
   if (hit && event.key === "-") return add("unlike", ofMoment(hit))
   const to =
@@ -184,7 +184,7 @@ function onKey(event) {
     across(from, pick({ ArrowUp: -1, ArrowDown: 1 }, event.key))
   if (!to) return
   event.preventDefault()
-  laneMarks(to).forEach(one => (one.tabIndex = one === to ? 0 : -1))
+  laneMarks(to).forEach(mark => (mark.tabIndex = mark === to ? 0 : -1))
   to.focus()
 }
 
@@ -199,9 +199,9 @@ function along(from, step) {
 
 /** @param {HTMLElement} from @param {number} [step] @returns {HTMLElement|undefined} */
 function across(from, step) {
-  const lanes = all(by("timeline"), ".lane").filter(one => first(one, ".mark"))
-  const lane = step && lanes[lanes.findIndex(one => one.contains(from)) + step]
-  /** @param {HTMLElement} one */
-  const left = one => Math.abs(parseFloat(one.style.left) - parseFloat(from.style.left))
-  return lane ? all(lane, ".mark").reduce((best, one) => (left(one) < left(best) ? one : best)) : undefined
+  const lanes = all(by("timeline"), ".lane").filter(lane => first(lane, ".mark"))
+  const lane = step && lanes[lanes.findIndex(lane => lane.contains(from)) + step]
+  /** @param {HTMLElement} mark */
+  const left = mark => Math.abs(parseFloat(mark.style.left) - parseFloat(from.style.left))
+  return lane ? all(lane, ".mark").reduce((best, mark) => (left(mark) < left(best) ? mark : best)) : undefined
 }

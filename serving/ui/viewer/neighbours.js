@@ -1,4 +1,4 @@
-/** What was just before and after a moment, and what else was found in its recording. */
+/** Frames before and after a moment, and other hits of its recording. */
 
 /** @import { Moment, Recording } from "../core/api.js" */
 
@@ -9,7 +9,7 @@ import * as format from "../core/format.js"
 const EACH_SIDE = 4
 const MOST_OTHERS = 12
 
-/** Seconds from one neighbour to the next: short recordings are looked at closely. @param {number} length_s */
+/** Seconds between neighbours: fewer in short recordings. @param {number} length_s */
 const apart = length_s => (length_s <= 20 ? 1 : length_s <= 600 ? 5 : 15)
 
 /**
@@ -48,20 +48,20 @@ function neighbour(moment, time_s, onChoose) {
   )
 }
 
-/** The nearest neighbour is the one that is seen. @param {HTMLElement} list @param {number} time_s */
+/** Mark the neighbour that is nearest to a time. @param {HTMLElement} list @param {number} time_s */
 export function markTime(list, time_s) {
   const buttons = all(list, "[data-time]")
-  const distances = buttons.map(one => Math.abs(Number(one.dataset.time) - time_s))
+  const distances = buttons.map(button => Math.abs(Number(button.dataset.time) - time_s))
   const nearest = buttons[distances.indexOf(Math.min(...distances))]
-  buttons.forEach(one =>
-    one === nearest ? one.setAttribute("aria-current", "true") : one.removeAttribute("aria-current")
+  buttons.forEach(button =>
+    button === nearest ? button.setAttribute("aria-current", "true") : button.removeAttribute("aria-current")
   )
 }
 
 /** @param {Moment} moment @param {Moment[]} moments @param {(moment: Moment) => void} onOpen */
 export function others(moment, moments, onOpen) {
   const same = moments
-    .filter(one => one.source_id === moment.source_id && one.id !== moment.id)
+    .filter(hit => hit.source_id === moment.source_id && hit.id !== moment.id)
     .slice(0, MOST_OTHERS)
     .sort((a, b) => a.time_s - b.time_s)
   if (!same.length) return null
@@ -69,12 +69,12 @@ export function others(moment, moments, onOpen) {
     "section",
     {},
     element("h3", {}, "Also in this recording"),
-    element("ul", { className: "others" }, ...same.map(one => other(one, onOpen)))
+    element("ul", { className: "others" }, ...same.map(hit => hitButton(hit, onOpen)))
   )
 }
 
 /** @param {Moment} moment @param {(moment: Moment) => void} onOpen */
-function other(moment, onOpen) {
+function hitButton(moment, onOpen) {
   const at = format.clip(moment.time_s)
   const label = moment.score == null ? `At ${at}` : `At ${at}, similarity ${format.score(moment.score)}`
   return element(

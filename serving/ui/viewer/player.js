@@ -1,4 +1,4 @@
-/** A recording that plays from a moment, or stands still at one of its frames. Times are seconds within it. */
+/** Plays a recording from a moment, or shows a frame of it. Times are seconds within the recording. */
 
 /** @import { Media, Recording } from "../core/api.js" */
 
@@ -7,11 +7,11 @@ import { element, inputOf } from "../core/dom.js"
 import * as format from "../core/format.js"
 
 const USUAL_FPS = 25 // where the service does not know
-const WITHIN_S = 0.001 // a seek to where a frame begins must not show the one before
+const WITHIN_S = 0.001 // a seek to the begin of a frame must not show the previous frame
 
 /**
  * Whom a player tells.
- * @typedef {Object} Told
+ * @typedef {Object} Handlers
  * @property {(time_s: number) => void} onTime
  * @property {(reason: string) => void} onFailure
  *
@@ -22,7 +22,7 @@ const WITHIN_S = 0.001 // a seek to where a frame begins must not show the one b
  * @property {HTMLSelectElement} rate
  *
  * info: of what is loaded; null where nothing is.
- * @typedef {{video: HTMLVideoElement, told: Told, info: (Recording & Media)|null, controls: Controls}} Player
+ * @typedef {{video: HTMLVideoElement, handlers: Handlers, info: (Recording & Media)|null, controls: Controls}} Player
  *
  * @typedef {Object} PlayerHandle
  * @property {HTMLVideoElement} video
@@ -37,8 +37,8 @@ const WITHIN_S = 0.001 // a seek to where a frame begins must not show the one b
  * @property {() => void} pause
  */
 
-/** @param {Told} told @returns {PlayerHandle} */
-export function makePlayer(told) {
+/** @param {Handlers} handlers @returns {PlayerHandle} */
+export function makePlayer(handlers) {
   const video = element("video", {
     playsInline: true,
     muted: true,
@@ -47,11 +47,11 @@ export function makePlayer(told) {
     tabIndex: -1,
   })
   /** @type {Player} */
-  const player = { video, told, info: null, controls: makeControls(() => player) }
+  const player = { video, handlers, info: null, controls: makeControls(() => player) }
   video.addEventListener("timeupdate", () => showTime(player))
   video.addEventListener("seeked", () => showTime(player))
   for (const name of ["play", "pause"]) video.addEventListener(name, () => showPlaying(player))
-  video.addEventListener("error", () => video.hasAttribute("src") && told.onFailure(reason(video.error)))
+  video.addEventListener("error", () => video.hasAttribute("src") && handlers.onFailure(reason(video.error)))
   return {
     video,
     bar: makeBar(player),
@@ -69,7 +69,7 @@ export function makePlayer(told) {
 /** @param {MediaError|null} error */
 const reason = error =>
   error?.code === 2
-    ? "The recording stopped coming; see whether the service still runs."
+    ? "The recording stopped loading; check that the service is running."
     : "The browser cannot play this recording."
 
 /** @param {() => Player} player that they are of @returns {Controls} */
@@ -116,8 +116,8 @@ function makeBar(player) {
     element("button", {
       className: "icon",
       "data-icon": "on",
-      "aria-label": "One frame on",
-      title: "One frame on (\u2192)",
+      "aria-label": "One frame forward",
+      title: "One frame forward (\u2192)",
       onclick: () => step(player, 1),
     }),
     element(
@@ -171,13 +171,13 @@ function toggle({ video, info }) {
 
 /** @param {Player} player */
 function showTime(player) {
-  const { controls, info, told } = player
+  const { controls, info, handlers } = player
   if (!info) return
   const time_s = timeOf(player)
   controls.seek.value = String(time_s)
   controls.seek.setAttribute("aria-valuetext", format.clip(time_s, 2))
   controls.time.textContent = `${format.clip(time_s, 2)} / ${format.clip(info.length_s, 0)}`
-  told.onTime(time_s)
+  handlers.onTime(time_s)
 }
 
 /** @param {Player} player */

@@ -19,7 +19,7 @@ import { markTime, others, strip } from "./neighbours.js"
 import { makePlayer } from "./player.js"
 
 const POLL_MS = 1000
-const SAME_S = 0.05 // as near as this, the paused frame is the one that was found
+const SAME_S = 0.05 // within this, the paused frame is the frame that matched
 
 /**
  * What the dialog is made of.
@@ -40,7 +40,7 @@ const SAME_S = 0.05 // as near as this, the paused frame is the one that was fou
  */
 
 /** @type {() => Moment[]} */
-let list // the moments that next and previous go through
+let list // the moments of `next` and `previous`
 /** @type {PlayerHandle} */
 let player
 /** @type {BoxHandle} */
@@ -60,17 +60,17 @@ export function begin(shownMoments) {
     event.preventDefault()
     closeViewer()
   })
-  by("viewer").addEventListener("close", () => current().look && closeViewer())
+  by("viewer").addEventListener("close", () => current().moment && closeViewer())
   by("viewer").addEventListener("click", event => event.target === by("viewer") && closeViewer())
   by("viewer").addEventListener("keydown", onKey)
 }
 
 /** @param {State} state @param {State} before */
 export function onState(state, before) {
-  if (state.look === before.look && state.zone === before.zone) return
+  if (state.moment === before.moment && state.zone === before.zone) return
   running.abort()
   running = new AbortController()
-  if (state.look) show(state.look, running.signal)
+  if (state.moment) show(state.moment, running.signal)
   else hide()
 }
 
@@ -118,9 +118,9 @@ function body() {
     "data-test": "viewer-box",
     tabIndex: 0,
     role: "application",
-    "aria-label": "Part of the frame to search for",
+    "aria-label": "Region of the frame to search by",
     "aria-description":
-      "Draw a box, or press r for one. Arrows move it, shift and arrows size it, Escape takes it away.",
+      "Draw a box, or press r for one. Arrows move it, Shift and arrows resize it, Escape removes it.",
   })
   part.found = element("span", { className: "found", hidden: true })
   part.frame = element("div", { className: "viewer-frame" }, player.video, part.image, part.found, part.box)
@@ -142,7 +142,7 @@ function body() {
   )
 }
 
-/** @param {string} text what `look` in the address names @param {AbortSignal} signal */
+/** @param {string} text `moment` of the address @param {AbortSignal} signal */
 async function show(text, signal) {
   try {
     const next = await readMoment(text, signal)
@@ -161,7 +161,7 @@ function hide() {
   if (by("viewer").open) by("viewer").close()
   player.unload()
   moment = null
-  const opener = `.card[data-id="${last}"] .card-open, .mark[data-id="${last}"]` // where next and previous led to
+  const opener = `.card[data-id="${last}"] .card-open, .mark[data-id="${last}"]` // of the last moment shown
   if (last) first(document, opener)?.focus()
 }
 
@@ -179,7 +179,7 @@ function render(moment) {
   nameSearch(null)
   part.title.replaceChildren(element("b", {}, moment.camera), ` ${format.when(moment)}`)
   note("")
-  showStill(moment)
+  showPicture(moment)
   showPlace()
   part.strip.replaceChildren()
   part.others = element("div", {}, others(moment, list(), open))
@@ -198,13 +198,13 @@ function renderFailure(error) {
   openDialog()
 }
 
-/** The frame as a picture: until the recording plays, and where it does not. @param {Moment} moment */
-function showStill(moment) {
-  part.frame.dataset.media = "still"
+/** Show the frame as a picture until the recording plays, or if it cannot play. @param {Moment} moment */
+function showPicture(moment) {
+  part.frame.dataset.media = "picture"
   part.image.alt = `${moment.camera}, ${format.when(moment)}`
   part.image.src = moment.id ? frameFull(moment.id) : recordingThumb(moment.source_id, moment.time_s, 640)
   part.image.onload = () => setShape(part.image.naturalWidth, part.image.naturalHeight)
-  part.image.onerror = () => part.frame.dataset.media === "still" && (part.frame.dataset.media = "none")
+  part.image.onerror = () => part.frame.dataset.media === "picture" && (part.frame.dataset.media = "none")
   part.found.hidden = !moment.region
   if (moment.region) Object.assign(part.found.style, inset(readRegion(moment.region)))
 }
@@ -213,7 +213,7 @@ function showStill(moment) {
 const setShape = (width, height) => width && height && part.frame.style.setProperty("--shape", String(width / height))
 
 /**
- * Play it if it can be played; while a copy that can is being made, say how far that is.
+ * Play the recording. While a playable copy is being made, show the progress.
  * @param {Moment} moment
  * @param {AbortSignal} signal
  * @returns {Promise<void>}
@@ -248,7 +248,7 @@ function note(text) {
   part.note.hidden = !text
 }
 
-/** Only the bar changes from one time to the next: the words are read out once. @param {number|null} progress */
+/** Later calls change the bar only, so that the text is read out once. @param {number|null} progress */
 function preparing(progress) {
   const bar =
     part.note.querySelector("progress") ?? element("progress", { max: 1, "aria-label": "Preparing the recording" })
@@ -265,20 +265,20 @@ function showTime(time_s) {
 }
 
 /**
- * To another time of this recording: there, or as another moment where it does not play.
+ * Go to another time of this recording; if it does not play, as another moment.
  * @param {Moment} moment
  * @param {number} time_s
  */
 function goTo(moment, time_s) {
   box.clear()
   if (player.isLoaded()) player.seek(time_s)
-  else change({ look: `${moment.source_id}@${Math.round(time_s * 1000) / 1000}` }, { replace: true })
+  else change({ moment: `${moment.source_id}@${Math.round(time_s * 1000) / 1000}` }, { replace: true })
 }
 
 /** @param {Moment} next */
-const open = next => change({ look: writeMoment(next) }, { replace: true })
+const open = next => change({ moment: writeMoment(next) }, { replace: true })
 
-const place = () => list().findIndex(one => writeMoment(one) === current().look)
+const place = () => list().findIndex(listed => writeMoment(listed) === current().moment)
 
 /** @param {number} step */
 function go(step) {
@@ -286,7 +286,7 @@ function go(step) {
   if (next) open(next)
 }
 
-/** The list has changed, or came only now. */
+/** The list has changed. */
 export function renderList() {
   if (!moment) return
   showPlace()
@@ -321,7 +321,7 @@ function nameSearch(region) {
 }
 
 /**
- * What is seen, as an example: the frame that was found, or where its recording stands now; with the box on it, if any.
+ * The current view as an example: the frame that matched, or the current time of its recording; with the box, if any.
  * @param {Moment} moment
  */
 function seen(moment) {
@@ -343,7 +343,7 @@ function onKey(event) {
 }
 
 /**
- * What keys do, by their names: those that a slider or a button knows are left to it.
+ * The actions of keys, by key. A slider or a button keeps its own keys.
  * @param {Moment} moment
  * @param {KeyboardEvent} event
  * @returns {Record<string, () => void>}

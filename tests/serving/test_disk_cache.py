@@ -1,4 +1,4 @@
-"""What is kept in the cache's folder, and what goes."""
+"""The cache on disk: what it keeps, and what it removes."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from serving.recordings.disk_cache import ABANDONED_S, DiskCache, open_cache
 
 
 def test_what_was_not_asked_for_the_longest_goes_first(tmp_path: Path) -> None:
-    kept = DiskCache(tmp_path, limit_bytes=1600)  # room for 15 of 100 bytes, as a sixteenth is left free
+    cache = DiskCache(tmp_path, limit_bytes=1600)  # room for 15 of 100 bytes, as a sixteenth is left free
     for number in range(15):
-        path = kept.put(f"{number:02}", bytes(100))
+        path = cache.put(f"{number:02}", bytes(100))
         assert path
         os.utime(path, (number, number))
-    assert kept.read("00") == bytes(100)  # asked for just now
-    kept.put("15", bytes(100))
-    kept.put("16", bytes(1))  # what was written since the last count makes it count anew
+    assert cache.read("00") == bytes(100)  # asked for just now
+    cache.put("15", bytes(100))
+    cache.put("16", bytes(1))  # what was written since the last count makes it count anew
     assert sorted(path.name for path in tmp_path.iterdir()) == ["00", *(f"{number:02}" for number in range(3, 17))]
 
 
 def test_a_half_written_file_never_has_its_name(tmp_path: Path) -> None:
-    kept = DiskCache(tmp_path, limit_bytes=1000)
-    with suppress(KeyboardInterrupt), kept.writing("a") as part:
+    cache = DiskCache(tmp_path, limit_bytes=1000)
+    with suppress(KeyboardInterrupt), cache.writing("a") as part:
         part.write_bytes(b"half")
-        assert kept.find("a") is None
+        assert cache.find("a") is None
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 
@@ -48,10 +48,10 @@ def test_a_folder_that_cannot_be_written_is_said_once(tmp_path: Path, caplog: py
     (tmp_path / "taken").write_bytes(b"")
     with caplog.at_level(logging.WARNING, "bentoml.lookalike"):
         other = open_cache(tmp_path / "taken")
-        kept = DiskCache(tmp_path / "taken" / "thumbs", limit_bytes=1000)
-        assert [kept.put("a", b"a"), kept.put("b", b"b"), kept.read("a")] == [None, None, None]
+        cache = DiskCache(tmp_path / "taken" / "thumbs", limit_bytes=1000)
+        assert [cache.put("a", b"a"), cache.put("b", b"b"), cache.read("a")] == [None, None, None]
     assert other.is_dir()
     assert [record.message.split(": ", 1)[1].split(" (")[0] for record in caplog.records] == [
         "cannot be written",
-        "nothing can be kept there",
+        "cannot be cached",
     ]

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from lookalike.pixels import MAX_PIXELS
-from serving.http.limits import MAX_BODY_BYTES, MAX_HELD_PIXELS, MAX_IMAGE_BYTES, MAX_IMAGES
+from serving.http.limits import MAX_BODY_BYTES, MAX_CONCURRENT_PIXELS, MAX_IMAGE_BYTES, MAX_IMAGES
 from tests.conftest import SHARED_DATA
 from tests.serving.conftest import Shown, encoded, picture
 
@@ -132,7 +132,7 @@ def test_pixels_of_one_request_are_bounded_from_the_headers(service: httpx.Clien
 
 
 def test_pixels_of_all_requests_are_bounded_and_given_back(service: httpx.Client) -> None:
-    body, requests = large(2), 2 * MAX_HELD_PIXELS // 98_000_000  # twice what fits
+    body, requests = large(2), 2 * MAX_CONCURRENT_PIXELS // 98_000_000  # twice what fits
     with ThreadPoolExecutor(requests) as pool:
         answers = list(pool.map(lambda _: service.post("/embed", files=body), range(requests)))
     assert {one.status_code for one in answers} == {200, 503}
