@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from starlette.datastructures import State
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving.http.limits import RETRY_AFTER_S
 from serving.http.responses import json_response
 from serving.inference.pipeline import Pipeline
 
@@ -19,5 +21,12 @@ class Readiness:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != "/readyz":
             return await self._app(scope, receive, send)
-        pipeline: Pipeline = self._state.pipeline
-        await json_response(pipeline.about())(scope, receive, send)
+        await _readiness(self._state.pipeline)(scope, receive, send)
+
+
+def _readiness(pipeline: Pipeline) -> Response:
+    """200 and what runs; 503 and the same, with the reason, while the index does not answer or cannot be written."""
+    if (trouble := pipeline.trouble()) is None:
+        return json_response(pipeline.about())
+    error = {"type": "index_unavailable", "message": trouble}
+    return json_response(pipeline.about() | {"error": error}, {"Retry-After": str(RETRY_AFTER_S)}, 503)

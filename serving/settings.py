@@ -10,6 +10,9 @@ from typing import cast, get_args
 
 from lookalike.contract import RunDevice
 from lookalike.errors import DeviceError, IndexStoreError, LookalikeError
+from lookalike.index.disk_space import MIN_FREE_MB, read_min_free
+from lookalike.index.disk_space import VARIABLE as MIN_FREE
+from serving.http.limits import MAX_WAIT_S, TIMEOUT_S
 
 DEFAULT_ENCODER = Path(__file__).resolve().parents[1] / "encoder.onnx"  # next to this package, as in a bento
 
@@ -21,6 +24,8 @@ class Settings:
     workers: processes that serve, which share the cores. writable: clients may add and remove frames.
     cache: the folder of thumbnails, proxies and uploaded pictures.
     url: of the service, noted in an embedded index for processes that find it in use; empty if unknown.
+    max_wait_s: how long a request may wait for its turn. min_free_mb: room on the disk of an embedded index, MiB, below
+    which nothing is written to it.
     """
 
     encoder: Path
@@ -30,6 +35,8 @@ class Settings:
     writable: bool = False
     cache: Path = field(default_factory=lambda: default_cache(os.environ))
     url: str = ""
+    max_wait_s: float = MAX_WAIT_S
+    min_free_mb: int = MIN_FREE_MB
 
     @property
     def embedded(self) -> bool:
@@ -43,10 +50,11 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
-        """Read LOOKALIKE_ENCODER, _INDEX, _DEVICE, _WORKERS, _WRITABLE (1 or 0), _CACHE, _URL; empty counts as not set.
+        """Read LOOKALIKE_ENCODER, _INDEX, _DEVICE, _WORKERS, _WRITABLE (1 or 0), _CACHE, _URL,
+        _MAX_WAIT_S, _MIN_FREE_MB; empty counts as not set.
 
         Raises: DeviceError for an unknown device; IndexStoreError for workers that cannot share the index, or an index
-        that the service cannot write; LookalikeError for an invalid number of workers, or an invalid yes or no.
+        that the service cannot write; LookalikeError for an invalid number, or an invalid yes or no.
         """
         device = env.get("LOOKALIKE_DEVICE") or "auto"
         if device not in get_args(RunDevice):
@@ -59,6 +67,8 @@ class Settings:
             _read_writable(env),
             Path(env.get("LOOKALIKE_CACHE") or default_cache(env)),
             env.get("LOOKALIKE_URL") or "",
+            _read_wait(env),
+            read_min_free(env),
         )
         settings.check()
         return settings
@@ -87,6 +97,8 @@ class Settings:
             "LOOKALIKE_WRITABLE": str(int(self.writable)),
             "LOOKALIKE_CACHE": str(self.cache.absolute()),
             "LOOKALIKE_URL": self.url,
+            "LOOKALIKE_MAX_WAIT_S": str(self.max_wait_s),
+            MIN_FREE: str(self.min_free_mb),
         }
 
 
@@ -100,6 +112,17 @@ def _read_writable(env: Mapping[str, str]) -> bool:
     if text not in ("0", "1"):
         raise LookalikeError(f"LOOKALIKE_WRITABLE is {text!r}, expected 1 or 0")
     return text == "1"
+
+
+def _read_wait(env: Mapping[str, str]) -> float:
+    text = env.get("LOOKALIKE_MAX_WAIT_S") or str(MAX_WAIT_S)
+    try:
+        wait_s = float(text)
+    except ValueError:
+        wait_s = 0.0
+    if not 0 < wait_s < TIMEOUT_S:
+        raise LookalikeError(f"LOOKALIKE_MAX_WAIT_S is {text!r}, expected seconds above 0 and below {TIMEOUT_S}")
+    return wait_s
 
 
 def read_workers(env: Mapping[str, str] = os.environ) -> int:

@@ -15,35 +15,35 @@ from lookalike.errors import DiskFull, IndexStoreError, LookalikeError
 MIB = 1024 * 1024
 VARIABLE = "LOOKALIKE_MIN_FREE_MB"
 MIN_FREE_MB = 256  # the engine's files grow by up to 32 MiB at once, and others write to the same disk
-GRAPH = 1.0  # of the size of a shard: room for the same frames again, while a graph over them is built
+GIVES_BACK = 0.5  # of the margin, for changes that may free room later, such as deletes
 
 
-def min_free_bytes(env: Mapping[str, str] = os.environ) -> int:
-    """Read LOOKALIKE_MIN_FREE_MB; MIN_FREE_MB if it is not set.
+def read_min_free(env: Mapping[str, str] = os.environ) -> int:
+    """Read LOOKALIKE_MIN_FREE_MB, MiB; MIN_FREE_MB if it is not set.
 
     Raises: LookalikeError if it is not a whole number from 0.
     """
     text = env.get(VARIABLE) or str(MIN_FREE_MB)
     if not text.isascii() or not text.isdecimal() or len(text) > 9:
         raise LookalikeError(f"{VARIABLE} is {text!r}, expected a whole number of MiB from 0")
-    return int(text) * MIB
+    return int(text)
 
 
 class Room:
     """The room for an index in a folder. May be used from any thread."""
 
     def __init__(self, folder: Path) -> None:
-        """folder: it exists. Raises: LookalikeError as `min_free_bytes`."""
-        self._folder, self._min_free = folder, min_free_bytes()
+        """folder: it exists. Raises: LookalikeError as `read_min_free`."""
+        self._folder, self._min_free = folder, read_min_free() * MIB
         self._identity = _identity(folder)
 
     def check(self, share: float = 1.0, more_bytes: int = 0) -> None:
-        """Call it before a write. share: of the margin, below 1 for writes that may give room back, such as deletes.
+        """Call it before a write. share: of the margin. more_bytes: that the write takes.
 
-        more_bytes: that the write takes. Raises: DiskFull; IndexStoreError if the folder was removed or replaced.
+        Raises: DiskFull; IndexStoreError if the folder was removed, replaced, or cannot be written.
         """
         if (trouble := self.trouble()) is not None:
-            raise IndexStoreError(trouble)
+            raise IndexStoreError(f"{self._folder}: {trouble}")
         free, needed = shutil.disk_usage(self._folder).free, int(self._min_free * share) + more_bytes
         if free < needed:
             raise DiskFull(
@@ -51,16 +51,16 @@ class Room:
                 " make room, or lower --min-free-mb"
             )
 
-    def check_graph(self, shard: Path) -> None:
-        """Call it before a graph is built. Raises: as `check`, where the frames of a shard do not fit a second time."""
-        self.check(more_bytes=int(GRAPH * size_bytes(shard)))
+    def check_graph(self, shard: Path, copies: int) -> None:
+        """Call it before a graph is built. copies: of the shard, that there are meanwhile. Raises: as `check`."""
+        self.check(more_bytes=copies * size_bytes(shard))
 
-    def trouble(self) -> str | None:
-        """Why the folder cannot be written any more, in one line; None if it can be."""
+    def trouble(self, writes: bool = True) -> str | None:
+        """Why the folder is not what it was, in one line; None if it is. writes: whether it must be writable."""
         if _identity(self._folder) != self._identity:
-            return f"{self._folder}: the folder of the index was removed or replaced; start again"
-        if not os.access(self._folder, os.W_OK):
-            return f"{self._folder}: the folder of the index cannot be written"
+            return "the folder of the index was removed or replaced; start again"
+        if writes and not os.access(self._folder, os.W_OK):
+            return "the folder of the index cannot be written"
         return None
 
 

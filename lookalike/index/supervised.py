@@ -99,8 +99,8 @@ class SupervisedShard:
                 return self._process
             if self._ended.is_set():
                 raise IndexStoreError(f"{self.folder}: is closed")
-            self.trouble = f"{self.folder}: its process has ended, and is started again"
-            logger.error(self.trouble)
+            self.trouble = "the process of the index has ended, and is started again"
+            logger.error("%s: %s", self.folder, self.trouble)
             dead.kill()
             fresh = ShardProcess(self.folder, *self._how)
             try:

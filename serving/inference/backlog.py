@@ -14,6 +14,11 @@ class Busy(Exception):
     """More concurrent work than the service does in the time that a request may wait."""
 
 
+def waited_too_long(max_wait_s: float) -> Busy:
+    """The error of accepted work that could not begin in time: it takes longer than the pace let expect."""
+    return Busy(f"too many concurrent requests: this one waited more than {max_wait_s:g} s")
+
+
 class Backlog:
     """The accepted work, and the pace at which it is done. Use it in the event loop that serves the requests.
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
+
+from serving.inference.backlog import waited_too_long
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -18,9 +25,12 @@ class _Task:
 class FairThreads:
     """Runs the first task of each owner, then the second of each, and so on."""
 
-    def __init__(self, threads: int, name: str) -> None:
-        """All but one thread may run heavy tasks, so that a light one starts at once. threads: at least 2."""
-        self._pool = ThreadPoolExecutor(threads, name)
+    def __init__(self, threads: int, name: str, max_wait_s: float) -> None:
+        """All but one thread may run heavy tasks, so that a light one starts at once.
+
+        threads: at least 2. max_wait_s: how long `run` waits for its turn.
+        """
+        self._pool, self._max_wait_s = ThreadPoolExecutor(threads, name), max_wait_s
         self._free_heavy = threads - 1
         self._lock = threading.Lock()
         self._waiting: OrderedDict[Hashable, deque[_Task]] = OrderedDict()  # by owner, whose turn is next first
@@ -34,6 +44,23 @@ class FairThreads:
         with self._lock:
             self._waiting.setdefault(owner, deque()).append(_Task(work, heavy))
         self._pool.submit(self._run_next)
+
+    async def run(self, work: Callable[[], T], heavy: bool = False) -> T:
+        """Run one task of an owner of its own. Raises: what it raises; Busy if its turn does not come in time."""
+        future, due_s = Future[T](), time.monotonic() + self._max_wait_s
+
+        def settle() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                if time.monotonic() > due_s:
+                    raise waited_too_long(self._max_wait_s)
+                future.set_result(work())
+            except BaseException as error:  # noqa: BLE001 (passed on to who waits; a panic is a BaseException)
+                future.set_exception(error)
+
+        self.submit(future, settle, heavy)
+        return await asyncio.wrap_future(future)
 
     def shutdown(self) -> None:
         """Wait for all tasks."""

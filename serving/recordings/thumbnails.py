@@ -16,7 +16,7 @@ from PIL import Image
 from lookalike.errors import FootageError
 from lookalike.footage.still import pictures_of
 from serving.http.limits import MAX_QUEUED_THUMBNAILS, THUMBNAIL_THREADS
-from serving.inference.batching import Busy
+from serving.inference.backlog import Busy
 from serving.recordings.source_verifier import SourceVerifier
 
 NICE = 5  # a search comes first

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lookalike.errors import DiskFull, IndexStoreError, LookalikeError
-from lookalike.index.disk_space import MIB, MIN_FREE_MB, VARIABLE, Room, min_free_bytes, size_bytes
+from lookalike.index.disk_space import MIB, MIN_FREE_MB, VARIABLE, Room, read_min_free, size_bytes
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -36,17 +36,17 @@ def test_writes_need_the_margin(tmp_path: Path, free: Callable[[int], None]) -> 
     room.check(share=0.5)
 
 
-def test_a_graph_needs_room_for_the_frames_again(tmp_path: Path, free: Callable[[int], None]) -> None:
+def test_a_graph_needs_room_for_copies_of_the_shard(tmp_path: Path, free: Callable[[int], None]) -> None:
     shard = tmp_path / "shard"
     shard.mkdir()
     (shard / "vectors").write_bytes(bytes(3 * MIB))
     room = Room(tmp_path)
     assert size_bytes(shard) == 3 * MIB
-    free(MIN_FREE_MB + 3)
-    room.check_graph(shard)
-    free(MIN_FREE_MB + 2)
-    with pytest.raises(DiskFull, match=f"expected at least {MIN_FREE_MB + 3}"):
-        room.check_graph(shard)
+    free(MIN_FREE_MB + 6)
+    room.check_graph(shard, 2)
+    free(MIN_FREE_MB + 5)
+    with pytest.raises(DiskFull, match=f"expected at least {MIN_FREE_MB + 6}"):
+        room.check_graph(shard, 2)
 
 
 def test_the_margin_is_a_setting(tmp_path: Path, free: Callable[[int], None], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def test_the_margin_is_a_setting(tmp_path: Path, free: Callable[[int], None], mo
 @pytest.mark.parametrize("text", ["-1", "1.5", "much", "1e3", "9999999999"])
 def test_a_margin_that_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(LookalikeError, match="expected a whole number of MiB from 0"):
-        min_free_bytes({VARIABLE: text})
+        read_min_free({VARIABLE: text})
 
 
 def test_holes_take_no_room(tmp_path: Path) -> None:

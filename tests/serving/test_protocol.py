@@ -166,7 +166,7 @@ def test_an_earlier_request_is_answered_before_the_connection_is_refused(
     connection = connect()
     connection.sendall(GET.replace(b"/ ", b"/waits ", 1) + b"\r\n")
     with suppress(ConnectionError):
-        connection.sendall(head_of(MAX_HEAD_BYTES + 1))
+        connection.sendall(head_of(10 * MAX_HEAD_BYTES))
     threading.Timer(0.2, release.set).start()
     response = read(connection)
     assert response.startswith(b"HTTP/1.1 200 OK")
