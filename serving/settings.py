@@ -67,7 +67,7 @@ class Settings:
             _read_writable(env),
             Path(env.get("LOOKALIKE_CACHE") or default_cache(env)),
             env.get("LOOKALIKE_URL") or "",
-            _read_wait(env),
+            read_wait(env),
             read_min_free(env),
         )
         settings.check()
@@ -114,7 +114,11 @@ def _read_writable(env: Mapping[str, str]) -> bool:
     return text == "1"
 
 
-def _read_wait(env: Mapping[str, str]) -> float:
+def read_wait(env: Mapping[str, str] = os.environ) -> float:
+    """Read LOOKALIKE_MAX_WAIT_S; MAX_WAIT_S if it is not set.
+
+    Raises: LookalikeError if it is not a time that a request can wait.
+    """
     text = env.get("LOOKALIKE_MAX_WAIT_S") or str(MAX_WAIT_S)
     try:
         wait_s = float(text)

@@ -11,7 +11,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from lookalike.cli.extras import require
-from lookalike.cli.flags import EncoderFile, RunOn, app, fail
+from lookalike.cli.flags import EncoderFile, MinFree, RunOn, app, fail, set_min_free
 
 
 @app.command(help_epilogue="Example: `lookalike serve --encoder encoder.onnx --index index/ --port 3000`")
@@ -42,15 +42,30 @@ def serve(
         Path | None,
         Parameter(help="Folder for thumbnails, proxies and such, up to 9 GB; else LOOKALIKE_CACHE, else ~/.cache."),
     ] = None,
+    max_wait_s: Annotated[
+        float | None,
+        Parameter(
+            help="Seconds that a request may wait for its turn; one that would wait longer is refused with 503;"
+            " else LOOKALIKE_MAX_WAIT_S, else 2."
+        ),
+    ] = None,
+    min_free_mb: MinFree = None,
 ) -> None:
     """Serve POST /embed and POST /search over HTTP, with a page at /ui."""
-    from serving.settings import Settings, default_cache
+    from lookalike.index.disk_space import read_min_free
+    from serving.http.limits import TIMEOUT_S
+    from serving.settings import Settings, default_cache, read_wait
 
     require("bentoml")
     if workers < 1:
         fail(f"--workers is {workers}, expected at least 1", code=2)
     cache = cache or Path(os.environ.get("LOOKALIKE_CACHE") or default_cache(os.environ))
-    settings = Settings(encoder, index or None, device, workers, writable, cache, _url(host, port))
+    set_min_free(min_free_mb)
+    max_wait_s = read_wait() if max_wait_s is None else max_wait_s
+    if not 0 < max_wait_s < TIMEOUT_S:
+        fail(f"--max-wait-s is {max_wait_s:g}, expected above 0 and below {TIMEOUT_S}", code=2)
+    where = _url(host, port)
+    settings = Settings(encoder, index or None, device, workers, writable, cache, where, max_wait_s, read_min_free())
     settings.check()
     _check_free(host, port)
     command = [

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lookalike.errors import DiskFull, IndexStoreError, LookalikeError
@@ -15,6 +16,7 @@ from lookalike.errors import DiskFull, IndexStoreError, LookalikeError
 MIB = 1024 * 1024
 VARIABLE = "LOOKALIKE_MIN_FREE_MB"
 MIN_FREE_MB = 256  # the engine's files grow by up to 32 MiB at once, and others write to the same disk
+HOLES_VALID_S = 1.0  # what was counted: to look at all files takes as long as to store some frames
 GIVES_BACK = 0.5  # of the margin, for changes that may free room later, such as deletes
 
 
@@ -36,6 +38,7 @@ class Room:
         """folder: it exists. Raises: LookalikeError as `read_min_free`."""
         self._folder, self._min_free = folder, read_min_free() * MIB
         self._identity = _identity(folder)
+        self._holes, self._holes_until_s = 0, 0.0
 
     def check(self, share: float = 1.0, more_bytes: int = 0) -> None:
         """Call it before a write. share: of the margin. more_bytes: that the write takes.
@@ -51,6 +54,25 @@ class Room:
                 " make room, or lower --min-free-mb"
             )
 
+    def check_write(self, shard: Path, share: float = 1.0) -> None:
+        """Call it before frames of a shard are written: there must be room to open it again afterwards, too.
+
+        Raises: as `check`.
+        """
+        if time.monotonic() >= self._holes_until_s:
+            self._holes, self._holes_until_s = hole_bytes(shard), time.monotonic() + HOLES_VALID_S
+        self.check(share, self._holes)
+
+    def check_open(self, shard: Path) -> None:
+        """Call it before a shard is opened, or made: the engine fills the holes of its files as it opens them.
+
+        Raises: as `check`.
+        """
+        if not shard.exists():
+            self.check()
+        elif os.access(self._folder, os.W_OK):  # a file system that may only be read has no room, and needs none
+            self.check(share=0.0, more_bytes=hole_bytes(shard))
+
     def check_graph(self, shard: Path, copies: int) -> None:
         """Call it before a graph is built. copies: of the shard, that there are meanwhile. Raises: as `check`."""
         self.check(more_bytes=copies * size_bytes(shard))
@@ -65,16 +87,24 @@ class Room:
 
 
 def size_bytes(folder: Path) -> int:
-    """What the files below a folder take on the disk, holes left out; files that go away meanwhile are skipped."""
-    total = 0
+    """What the files below a folder take on the disk, holes left out."""
+    return sum(taken for taken, _ in _files(folder))
+
+
+def hole_bytes(folder: Path) -> int:
+    """What the holes in the files below a folder would take on the disk."""
+    return sum(max(length - taken, 0) for taken, length in _files(folder))
+
+
+def _files(folder: Path) -> Iterator[tuple[int, int]]:
+    """Yields: of each file below a folder, the bytes on the disk and its length. Files that go away are skipped."""
     for parent, _, names in os.walk(folder):
         for name in names:
             try:
                 status = os.stat(os.path.join(parent, name))
             except OSError:
                 continue
-            total += getattr(status, "st_blocks", status.st_size // 512) * 512
-    return total
+            yield getattr(status, "st_blocks", status.st_size // 512) * 512, status.st_size
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

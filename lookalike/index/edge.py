@@ -135,8 +135,7 @@ class EdgeEngine(WithLedger, Shard):
     def __init__(self, folder: Path, space: str, dim: int) -> None:
         """Open the index in `folder`, or create it. Raises: IndexStoreError as `Shard`, `Ledger` and `Room`."""
         self._room, self._at = Room(folder), current_shard(folder)
-        if not self._at.exists():
-            self._room.check()
+        self._room.check_open(self._at)
         self._ledger = Ledger(folder / LEDGER)  # first: the shard stays open for as long as it is held
         try:
             super().__init__(self._at, space, dim)
@@ -146,15 +145,15 @@ class EdgeEngine(WithLedger, Shard):
         remove_others(folder)
 
     def upsert(self, frames: Sequence[StoredFrame], vectors: np.ndarray) -> None:
-        self._room.check()
+        self._room.check_write(self._at)
         super().upsert(frames, vectors)
 
     def delete(self, filters: Filters) -> None:
-        self._room.check(GIVES_BACK)
+        self._room.check_write(self._at, GIVES_BACK)
         super().delete(filters)
 
     def rename(self, source_id: str, source: str, camera: str, remote: bool | None = None) -> None:
-        self._room.check(GIVES_BACK)
+        self._room.check_write(self._at, GIVES_BACK)
         super().rename(source_id, source, camera, remote)
 
     def optimize(self) -> None:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from lookalike.index.ledger import Ledger, WithLedger
 from lookalike.index.operations import OPERATIONS, Asked
 from lookalike.index.paging import Page, Paged
 from lookalike.index.record import StoredFrame
-from lookalike.index.shard_process import LOW_PRIORITY
+from lookalike.index.shard_process import LOW_PRIORITY, ShardProcess
 from lookalike.index.shards import current_shard, make_durable, new_shard, remove_others, use_shard
 from lookalike.index.supervised import SupervisedShard
 
@@ -42,8 +42,7 @@ class LiveEngine(WithLedger, Paged, Asked):
         """Open the index in `folder`, or create it. Raises: IndexStoreError as `edge.EdgeEngine`."""
         self._folder, self._space, self._dim = folder, space, dim
         self._room = Room(folder)
-        if not current_shard(folder).exists():
-            self._room.check()
+        self._room.check_open(current_shard(folder))
         self._ledger = Ledger(folder / "ledger.sqlite")
         try:
             self._shard = SupervisedShard(current_shard(folder), space, dim)
@@ -55,7 +54,7 @@ class LiveEngine(WithLedger, Paged, Asked):
         self._changes: Changes | None = None  # since the copy was made that is being built
         self._changed: int = self._shard.ask("unindexed")
         self._builder: threading.Thread | None = None
-        self._building: SupervisedShard | None = None
+        self._building: ShardProcess | SupervisedShard | None = None
         self._wanted = self._closing = False
 
     def upsert(self, frames: Sequence[StoredFrame], vectors: np.ndarray) -> None:
@@ -109,7 +108,7 @@ class LiveEngine(WithLedger, Paged, Asked):
 
     def _change(self, operation: str, *arguments: Any) -> None:
         with self._writing:
-            self._room.check(1.0 if operation == "upsert" else GIVES_BACK)
+            self._room.check_write(self._shard.folder, 1.0 if operation == "upsert" else GIVES_BACK)
             self._shard.ask(operation, *arguments)
             self._changed += len(arguments[0]) if operation == "upsert" else 0
             if self._changes:
@@ -150,7 +149,7 @@ class LiveEngine(WithLedger, Paged, Asked):
             self._copy(copy)
             self._open(copy, LOW_PRIORITY).ask("optimize")
             self._closed()
-            self._switch(self._open(copy))
+            self._switch(cast(SupervisedShard, self._open(copy)))
         except BaseException:
             with self._writing:
                 self._changes = None
@@ -170,11 +169,12 @@ class LiveEngine(WithLedger, Paged, Asked):
             shutil.copytree(self._shard.folder, copy)
             self._changes, self._changed = Changes(), 0
 
-    def _open(self, copy: Path, nice: int = 0) -> SupervisedShard:
+    def _open(self, copy: Path, nice: int = 0) -> ShardProcess | SupervisedShard:
         with self._writing:
             if self._closing:
                 raise IndexStoreError(f"{self._folder}: being closed")
-            self._building = SupervisedShard(copy, self._space, self._dim, nice)
+            kind = ShardProcess if nice else SupervisedShard  # a build that dies is not begun again
+            self._building = kind(copy, self._space, self._dim, nice)
             return self._building
 
     def _closed(self) -> None:

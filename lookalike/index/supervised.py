@@ -9,6 +9,7 @@ from typing import Any
 
 from lookalike.errors import IndexStoreError
 from lookalike.index.changes import Changes
+from lookalike.index.disk_space import Room
 from lookalike.index.operations import OPERATIONS
 from lookalike.index.shard_process import ShardEnded, ShardProcess
 
@@ -102,6 +103,7 @@ class SupervisedShard:
             self.trouble = "the process of the index has ended, and is started again"
             logger.error("%s: %s", self.folder, self.trouble)
             dead.kill()
+            Room(self.folder.parent).check_open(self.folder)
             fresh = ShardProcess(self.folder, *self._how)
             try:
                 for operation, arguments in self._unflushed.all():

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -15,7 +16,7 @@ from serving.http.limits import MAX_BODY_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, MAX
 from serving.http.media_types import BINARY, JSON, MULTIPART
 from serving.inference.backlog import Busy
 
-PIECES = 8  # of the data of parts, for each part and each chunk that is received; two are usual
+MAX_BOUNDARIES = 2000  # in a form: far more than it may have files and fields
 
 
 @dataclass(frozen=True)
@@ -112,28 +113,22 @@ async def _stream(request: Request, reserve: Callable[[int], None], limit: int) 
 class _WholeFormParser(MultiPartParser):
     """Records whether the form is complete: of a truncated one the last image would be lost silently.
 
-    Counts the pieces in which the data of parts comes: a body full of near-boundaries is cut at each of them.
+    Counts the boundaries before they are parsed: each costs the parser far more than its bytes, inside a part as well.
     """
 
-    ended, spare_pieces = False, 0
+    ended = False
 
     def __init__(self, headers: Headers, stream: AsyncGenerator[bytes, None], max_part_size: int) -> None:
         super().__init__(headers, self._counted(stream), max_part_size=max_part_size)
 
     async def _counted(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        boundary = parse_options_header(self.headers["Content-Type"])[1].get(b"boundary", b"")
+        count = 0
         async for chunk in stream:
-            self.spare_pieces += PIECES
+            count += chunk.count(b"--" + boundary)
+            if count > MAX_BOUNDARIES:
+                raise MultiPartException(f"more than {MAX_BOUNDARIES:,} boundaries")
             yield chunk
-
-    def on_part_begin(self) -> None:
-        self.spare_pieces += PIECES
-        super().on_part_begin()
-
-    def on_part_data(self, data: bytes, start: int, end: int) -> None:
-        self.spare_pieces -= 1
-        if self.spare_pieces < 0:
-            raise MultiPartException("its parts contain the boundary; choose another boundary")
-        super().on_part_data(data, start, end)
 
     def on_end(self) -> None:
         self.ended = True

@@ -65,6 +65,33 @@ def test_a_margin_that_is_no_number_is_refused(text: str) -> None:
         read_min_free({VARIABLE: text})
 
 
+def test_a_shard_is_opened_where_its_holes_can_be_filled(tmp_path: Path, free: Callable[[int], None]) -> None:
+    shard, room = tmp_path / "shard", Room(tmp_path)
+    free(MIN_FREE_MB - 1)
+    with pytest.raises(DiskFull):
+        room.check_open(shard)  # would be made
+    shard.mkdir()
+    with (shard / "sparse").open("wb") as file:
+        file.truncate(20 * MIB)
+    free(20)
+    room.check_open(shard)
+    free(19)
+    with pytest.raises(DiskFull, match="19 MiB are free on its disk, expected at least 20"):
+        room.check_open(shard)
+
+
+def test_a_write_leaves_room_to_open_the_shard_again(tmp_path: Path, free: Callable[[int], None]) -> None:
+    shard, room = tmp_path / "shard", Room(tmp_path)
+    shard.mkdir()
+    with (shard / "sparse").open("wb") as file:
+        file.truncate(20 * MIB)
+    free(MIN_FREE_MB + 20)
+    room.check_write(shard)
+    free(MIN_FREE_MB + 19)
+    with pytest.raises(DiskFull):
+        room.check_write(shard)
+
+
 def test_holes_take_no_room(tmp_path: Path) -> None:
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(100 * MIB)

@@ -76,11 +76,11 @@ def encoder(tiny_encoder: Path) -> Encoder:
 def test_a_wait_past_the_limit_is_503_with_retry_after(
     encoder: Encoder, footage: list[Shown], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Backlog, "wait_s", lambda self: MAX_WAIT_S + 0.1)
+    monkeypatch.setattr(Backlog, "wait_s", lambda self, work: MAX_WAIT_S + 0.1)
     answer = post(encoder, "/embed", [("images", footage[0].png)], encoder.embed)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert answer.json()["error"]["type"] == "busy"
-    monkeypatch.setattr(Backlog, "wait_s", lambda self: MAX_WAIT_S)
+    monkeypatch.setattr(Backlog, "wait_s", lambda self, work: MAX_WAIT_S)
     assert post(encoder, "/embed", [("images", footage[0].png)], encoder.embed).status_code == 200
 
 
