@@ -12,7 +12,7 @@ from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
 from lookalike.errors import FootageError
-from lookalike.footage.playable import WIDEST_PX, judge, make_playable
+from lookalike.footage.playable import WIDEST_PX, How, judge, make_playable
 from tests.clips import MILLISECONDS, RED, SIZE_PX, number_of, picture, turn, write_clip
 
 VARIABLE_MS = [0, 40, 120, 160, 1160, 1200, 1240, 3000]
@@ -205,3 +205,24 @@ def test_frames_of_equal_times_are_all_played(tmp_path: Path) -> None:
         tmp_path / "a.mkv", [0, 3, 400, 800], None, Fraction(1, 10_000), codec="mpeg4", codec_options=options
     )
     assert [number for _, number in made(path, tmp_path / "out.mp4")] == [0, 1, 2, 3]
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("how", ["rewrapped", "encoded"])
+def test_a_proxy_can_be_stopped_at_every_frame_of_a_file_that_states_no_length(tmp_path: Path, how: How) -> None:
+    path = tmp_path / "live.mkv"
+    write_clip(path, range(0, 400, 40), options={"live": "1"})
+    with av.open(str(path)) as container:
+        assert not container.duration
+    shares: list[float] = []
+    make_playable(str(path), tmp_path / "whole.mp4", how, shares.append)
+    assert shares == [0.0] * 10
+    stopped: list[float] = []
+
+    def stop(share: float) -> None:
+        stopped.append(share)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_playable(str(path), tmp_path / "part.mp4", how, stop)
+    assert len(stopped) == 1
