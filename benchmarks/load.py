@@ -46,12 +46,8 @@ async def _client(
 ) -> tuple[list[float], int]:
     reader, writer = await asyncio.open_connection(host, port)
     latencies, errors = [], 0
-    while time.perf_counter() < until:
-        if (asked := next(due)) is None:
-            asked = time.perf_counter()
-        elif asked >= until:
-            break
-        elif (wait_s := asked - time.perf_counter()) > 0:
+    while (asked := next(due) or time.perf_counter()) < until:
+        if (wait_s := asked - time.perf_counter()) > 0:
             await asyncio.sleep(wait_s)
         writer.write(next(turns))
         head = await reader.readuntil(b"\r\n\r\n")

@@ -14,7 +14,7 @@ from lookalike.index.disk_space import VARIABLE
 from tests.index.circle import at
 
 ROOT = Path(__file__).resolve().parents[2]
-DISK_MB, MIN_FREE_MB = 240, 32
+DISK_MB, MIN_FREE_MB = 300, 64
 FILL = """
 import sys
 from lookalike.errors import DiskFull
@@ -36,7 +36,7 @@ with open_index(sys.argv[1], SPEC, create=True, live=live) as index:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 240 MiB."""
+    """A file system of 300 MiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(folder)]
