@@ -34,7 +34,8 @@ from lookalike.encoder import Encoder
 from lookalike.footage import Frame, Source, find_sources, read_frames, read_source
 from lookalike.footage.decode import video_stream
 from lookalike.index import open_index
-from lookalike.ingest import BATCH, index_footage
+from lookalike.ingest.index import index_footage
+from lookalike.ingest.settings import USUAL, WHOLE_FRAMES, IngestSettings
 from lookalike.sampling import ALL, Sampling
 from training.train import pick_device
 
@@ -85,7 +86,7 @@ def main(encoder: Path, *sources: str, rounds: int = 3, loop: bool = True, hour:
 
 def by_key_frames(long: Path, model: Encoder, rounds: int, folder: Path) -> None:
     """Print how fast the key frames of a long video are indexed, to decoding them alone."""
-    only, sources = Sampling(keyframes=True), find_sources([long])
+    only, sources = IngestSettings(Sampling(keyframes=True)), find_sources([long])
     ratios: list[float] = []
     for _ in range(rounds):
         (frames, alone), (_, indexed) = decode(sources, keyframes=True), index(sources, model, folder, only)
@@ -146,7 +147,7 @@ def read(sources: Sequence[Source], model: Encoder) -> Timed:
 
 def encode(sources: Sequence[Source], model: Encoder) -> Timed:
     """The first batch again and again, for RUNS times."""
-    images = [frame.image for frame, _ in zip(read_frames(sources), range(BATCH), strict=False)]
+    images = [frame.image for frame, _ in zip(read_frames(sources), range(USUAL.batch_frames), strict=False)]
     batch = np.stack([pixels.fit(image, model.spec.input_px) for image in images])
     started = time.perf_counter()
     for _ in range(RUNS):
@@ -154,10 +155,10 @@ def encode(sources: Sequence[Source], model: Encoder) -> Timed:
     return RUNS * len(batch), time.perf_counter() - started
 
 
-def index(sources: Sequence[Source], model: Encoder, folder: Path, sampling: Sampling = ALL) -> Timed:
+def index(sources: Sequence[Source], model: Encoder, folder: Path, settings: IngestSettings = WHOLE_FRAMES) -> Timed:
     started = time.perf_counter()
     with open_index(folder / str(uuid.uuid4()), model.spec, create=True) as store:
-        summary = index_footage(sources, model, store, sampling, lambda frames: None)
+        summary = index_footage(sources, model, store, settings)
     return summary.frames, time.perf_counter() - started
 
 

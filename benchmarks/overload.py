@@ -1,4 +1,4 @@
-"""Measure the service past what it can do: throughput, waits and refusals, in a closed and in an open loop.
+"""Measure the service past what it can do: throughput, waits and errors, in a closed and in an open loop.
 
     python -m benchmarks.overload encoder.onnx recordings/ --seconds 60
 

@@ -36,11 +36,13 @@ from lookalike.console import say
 from lookalike.encoder import Encoder
 from lookalike.footage import Frame, Source, find_sources, read_source
 from lookalike.index import FrameIndex, open_index
-from lookalike.ingest import BATCH, embed_small
+from lookalike.ingest.batches import embed_small
+from lookalike.ingest.settings import USUAL
 from lookalike.sampling import Sampling
 from tests.browser.chromium import chromium
 from training.train import pick_device
 
+BATCH = USUAL.batch_frames
 AIM_MS, FPS, WARM_UP, PORT = 300, 2.0, 3, 4150
 BEGAN = datetime(2026, 1, 5, 8, tzinfo=UTC)
 WAIT_MS = 30_000

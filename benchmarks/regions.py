@@ -18,7 +18,8 @@ from benchmarks.machine import describe
 from lookalike.encoder import Encoder
 from lookalike.footage import Source, find_sources
 from lookalike.index import open_index
-from lookalike.ingest import index_footage
+from lookalike.ingest.index import index_footage
+from lookalike.ingest.settings import IngestSettings
 from lookalike.sampling import Regions, Sampling
 from training.train import pick_device
 
@@ -48,7 +49,7 @@ def cost(sources: Sequence[Source], encoder: Path, sampling: Sampling) -> tuple[
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         with open_index(Path(folder, "index"), model.spec, create=True) as index:
-            summary = index_footage(sources, model, index, sampling, lambda frames: None)
+            summary = index_footage(sources, model, index, IngestSettings(sampling))
             points = index.count()
         seconds = time.perf_counter() - started
         size = sum(path.stat().st_blocks * 512 for path in Path(folder).rglob("*") if path.is_file())

@@ -28,7 +28,8 @@ from lookalike.demo.schedule import CAMERAS, Camera, scene_events
 from lookalike.encoder import Encoder
 from lookalike.footage import find_sources, frame_at
 from lookalike.index import open_index
-from lookalike.ingest import index_footage
+from lookalike.ingest.index import index_footage
+from lookalike.ingest.settings import IngestSettings
 from lookalike.sampling import Sampling
 from tests.browser.chromium import chromium
 from tests.browser.person import drop, hook, search
@@ -62,7 +63,7 @@ def main(encoder: Path, out: Path) -> None:
         folder = Path(name)
         pictures = write_recordings(folder / "recordings")
         with open_index(folder / "index", (model := Encoder(encoder, "cpu")).spec, create=True) as index:
-            index_footage(find_sources([folder / "recordings"]), model, index, Sampling(fps=4), lambda batch: None)
+            index_footage(find_sources([folder / "recordings"]), model, index, IngestSettings(Sampling(fps=4)))
         flags = ["--encoder", str(encoder), "--index", str(folder / "index"), "--cache", str(folder / "cache")]
         command = [sys.executable, "-m", "lookalike", "serve", *flags, "--device", "cpu", "--port", str(PORT)]
         with server(command, PORT), chromium() as browser:
@@ -84,7 +85,7 @@ def report(page: Path, out: Path) -> None:
 
 
 def write_recordings(folder: Path) -> Pictures:
-    """Four cameras on four days, and a part of one recording again, encoded anew."""
+    """Four cameras on four days, and a part of one recording again, encoded again."""
     for camera in CAMERAS:
         (folder / camera.name).mkdir(parents=True)
         for day in range(DAYS):

@@ -26,7 +26,7 @@ from lookalike.index import FrameIndex, open_index
 from lookalike.index.ask import EmbeddedRequest, Moving, QueryExample, questions_of
 from lookalike.index.calibration import ScoreCalibrator
 from lookalike.index.schema import DIFFERENCE, Hit
-from lookalike.ingest import embed_small
+from lookalike.ingest.batches import embed_small
 from lookalike.sampling import Sampling
 from lookalike.search_fields import SearchOptions
 from training.evaluation.labels import EMPTY, Event, read_events

@@ -13,7 +13,7 @@ from lookalike.search import Example
 
 
 def search(picture: Path, encoder: Encoder, location: str, top: int = 5) -> list[Hit]:
-    """The `top` moments that look most like a picture, best first. location: folder or URL of the index."""
+    """Find the `top` moments that look most like a picture, best first. location: folder or URL of the index."""
     request = SearchRequest((Example(str(picture)),), options=SearchOptions(top))
     with open_index(location, encoder.spec) as index:
         return Searcher(encoder, index).search(request)

@@ -1,34 +1,40 @@
-"""Embed a folder of footage into a table, a row for each frame.
+"""Embed a folder of footage into a table, with one row per frame.
 
 python examples/to_dataframe.py recordings/ --encoder encoder.onnx
 
-The table is Arrow's, which Lookalike needs anyway: `table.to_pandas()` makes a pandas DataFrame of it, and
-`polars.from_arrow(table)` one of Polars.
+The table is an Arrow table, since Lookalike depends on Arrow. `table.to_pandas()` converts it to pandas, and
+`polars.from_arrow(table)` to Polars.
 """
 
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from lookalike import Encoder, find_sources
-from lookalike.embed import Job, embed_rows
+from lookalike.ingest.settings import IngestSettings
+from lookalike.ingest.to_file import embed_rows
 from lookalike.sampling import Sampling
 
 
 def embed_folder(folder: str, encoder: Encoder, fps: float | None = 1.0) -> pa.Table:
-    """Columns: id, source, camera, time_s (s), embedding (D float32). fps: frames of each second; None for all."""
-    sampling = Sampling(fps, regions=None)  # whole frames, not what moves in them
-    rows = embed_rows(find_sources([folder]), Job(encoder, sampling))
+    """Embed a folder. fps: frames of each second; None for all.
+
+    Returns: columns id, source, camera, time_s (s), embedding (D float32).
+    """
+    sampling = Sampling(fps, regions=None)  # whole frames only
+    rows: list[dict[str, Any]] = []
+    embed_rows(find_sources([folder]), encoder, rows.append, IngestSettings(sampling))
     embedding = pa.list_(pa.float32(), encoder.spec.dim)
     text = [(name, pa.string()) for name in ("id", "source", "camera")]
-    return pa.Table.from_pylist(list(rows), pa.schema([*text, ("time_s", pa.float64()), ("embedding", embedding)]))
+    return pa.Table.from_pylist(rows, pa.schema([*text, ("time_s", pa.float64()), ("embedding", embedding)]))
 
 
 def vectors(table: pa.Table) -> np.ndarray:
-    """The embeddings as one array, float32 (N, D), each of length 1: their dot products are cosine similarities."""
+    """Return the embeddings, float32 (N, D), of length 1 each, so that dot products are cosine similarities."""
     column = table["embedding"].combine_chunks()
     return column.flatten().to_numpy().reshape(len(table), -1)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 
 import onnx
 import torch
 from torch import Tensor, nn
 
-from lookalike.contract import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, EncoderSpec
+from lookalike.contract import DIGEST_KEY, INPUT_NAME, METADATA_KEY, OUTPUT_NAME, EncoderSpec
 from training.graph import trace
 from training.head import EncoderWithHead, with_fused_encoder
 
@@ -73,6 +74,7 @@ def to_onnx(encoder: EncoderWithHead, spec: EncoderSpec) -> onnx.ModelProto:
     return model
 
 
-def write_spec(model: onnx.ModelProto, spec: EncoderSpec) -> None:
-    """Write the spec into the model's metadata, replacing it."""
-    onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+def write_spec(model: onnx.ModelProto, spec: EncoderSpec, sealed: bool = False) -> None:
+    """Write the spec into the model's metadata, replacing it. sealed: with the digest of the graph, which is final."""
+    digest = {DIGEST_KEY: hashlib.sha256(model.graph.SerializeToString()).hexdigest()} if sealed else {}
+    onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json(), **digest})

@@ -183,7 +183,7 @@ def _finish(path: Path, spec: EncoderSpec, parity: Parity) -> EncoderSpec:
     if spec.precision == "int8":
         spec = dataclasses.replace(spec, weights_sha256=constants_digest(model.graph))
     spec = dataclasses.replace(spec, parity=parity.to_dict())
-    write_spec(model, spec)
+    write_spec(model, spec, sealed=True)
     onnx.save(model, path)
     return spec
 

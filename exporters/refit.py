@@ -124,7 +124,7 @@ def _write(
 
     def make(folder: Path) -> tuple[Path, str]:
         path = folder / "encoder.onnx"
-        write_spec(model, spec)
+        write_spec(model, spec, sealed=True)
         onnx.save(model, path)
         return path, ""
 

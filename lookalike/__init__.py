@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lookalike.errors import LookalikeError
     from lookalike.footage import Frame, find_sources
     from lookalike.index import Filters, FrameIndex, Hit, open_index
-    from lookalike.ingest import index_footage
+    from lookalike.ingest.index import index_footage
     from lookalike.search import Searcher, SearchRequest
     from lookalike.search_fields import SearchOptions
 
@@ -55,7 +55,7 @@ _MODULES = {  # where each name of __all__ is from, as above
     "SearchRequest": "lookalike.search",
     "Searcher": "lookalike.search",
     "find_sources": "lookalike.footage",
-    "index_footage": "lookalike.ingest",
+    "index_footage": "lookalike.ingest.index",
     "open_index": "lookalike.index",
 }
 

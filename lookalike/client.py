@@ -1,10 +1,10 @@
-"""A client of the service: images in, embeddings or hits out. One connection is kept; a busy service is asked again.
+"""A client of the service: images in, embeddings or hits out. It keeps one connection, and retries while it is busy.
 
     with Client("http://127.0.0.1:3000") as client:
         vectors = client.embed(["a.jpg", "b.jpg"])
         hits = client.search("crop.jpg", top=5, camera=["gate"])
 
-`AsyncClient` has the same methods, to be awaited. What may go wrong is a LookalikeError: see `lookalike.errors`.
+`AsyncClient` has the same methods, with `await`. Errors are LookalikeErrors, see `lookalike.errors`.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from lookalike.search import SearchRequest
 from lookalike.search.fields import read_values, write_values
 
 Picture = bytes | str | Path | np.ndarray
-Got = httpx.Response | httpx.TransportError  # what came of one attempt
-BATCH = 64  # images of one request, at most: what the service takes
+Got = httpx.Response | httpx.TransportError  # the result of one attempt
+BATCH = 64  # images of one request, the service's limit
 ATTEMPTS = 6
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 8.0  # between attempts, doubled each time; of it, a random part is waited
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 8.0  # upper bounds of the random wait between attempts, doubled each time
 BUSY = 503
 RAW = "application/octet-stream"
 
 
 class Client:
-    """Asks a service. Use as a context manager, or close it; from one thread."""
+    """A client of one service. Use as a context manager, or close it; from one thread."""
 
     def __init__(self, url: str, timeout_s: float = 90.0, token: str | None = None) -> None:
-        """url: of the service, as http://127.0.0.1:3000. timeout_s: for each step of a request.
+        """url: of the service, such as http://127.0.0.1:3000. timeout_s: for each step of a request.
 
-        token: sent with each request; a service that was started with LOOKALIKE_TOKEN wants it for its index.
+        token: sent with each request; a service with LOOKALIKE_TOKEN needs it for operations of its index.
         """
         self._http = httpx.Client(base_url=url, timeout=timeout_s, headers=_headers(token))
 
@@ -61,8 +61,7 @@ class Client:
         """Embed pictures: files by path, bytes of a file, or uint8 (H, W, 3) arrays.
 
         batch: pictures of one request. Returns: float32 (N, D), rows of length 1; N of 0 gives (0, 0).
-        Raises: ServiceError that says what the service refused, or that it could not be reached; FootageError for a
-        file that cannot be read.
+        Raises: ServiceError if the service refuses or cannot be reached; FootageError for a file that cannot be read.
         """
         parts = [_rows(self.post("/embed", **request)) for request in _embed_requests(pictures, batch)]
         return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
@@ -71,17 +70,17 @@ class Client:
         """Find where else something appears.
 
         asked: a picture; or a whole request, whose examples are ids, `SOURCE@SECONDS` or `picture:ID`.
-        fields: of a request, as over HTTP: id, at, region, like, unlike, and those of `lookalike.search_fields`, as
-        `top=5, camera=["gate"]`. Without `asked`, one of id, at and like.
+        fields: of a request, as over HTTP: id, at, region, like, unlike, and those of `lookalike.search_fields`, such
+        as `top=5, camera=["gate"]`. Without `asked`, one of id, at and like.
         Returns: hits, best first.
-        Raises: as `embed`; ValueError that names a field which is wrong, before anything is sent.
+        Raises: as `embed`; ValueError that names an invalid field, before anything is sent.
         """
         return _hits(self.post("/search", **_search_request(asked, fields)))
 
     def post(self, path: str, **request: Any) -> httpx.Response:
-        """Send one POST request; again while the service is busy or not reached.
+        """Send one POST request; retry while the service is busy or cannot be reached.
 
-        request: as httpx takes it: json, files, data, headers. Raises: ServiceError.
+        request: arguments of httpx: json, files, data, headers. Raises: ServiceError.
         """
         for attempt in count(1):
             try:
@@ -94,9 +93,9 @@ class Client:
         raise AssertionError("counting does not end")
 
     def lines(self, path: str, **request: Any) -> Iterator[str]:
-        """Send one POST request, once, and yield the lines of the response as they come.
+        """Send one POST request, without retries, and yield the lines of the response as they arrive.
 
-        Raises: ServiceError, also when the response breaks off.
+        Raises: ServiceError, also if the response breaks off.
         """
         try:
             with self._http.stream("POST", path, **request) as response:
@@ -164,7 +163,7 @@ def _headers(token: str | None) -> dict[str, str]:
 
 
 def _embed_requests(pictures: Iterable[Picture], batch: int) -> Iterator[dict[str, Any]]:
-    """What to post, a batch at a time; files are read as they are sent."""
+    """Yield a request for each batch; files are read as they are sent."""
     left = iter(pictures)
     while part := list(islice(left, min(batch, BATCH))):
         yield {"files": [("images", _named(picture)) for picture in part], "headers": {"Accept": RAW}}
@@ -180,11 +179,11 @@ def _search_request(asked: Picture | SearchRequest | None, fields: dict[str, Any
 
 
 def _hits(response: httpx.Response) -> list[Hit]:
-    return [Hit.from_dict(found) for found in response.json()["hits"]]
+    return [Hit.from_dict(hit) for hit in response.json()["hits"]]
 
 
 def _named(picture: Picture) -> tuple[str, bytes]:
-    """(file name, bytes) of a picture; arrays are sent without loss. Raises: FootageError if a file is not readable."""
+    """Return (file name, bytes) of a picture; arrays become PNGs. Raises: FootageError if a file is not readable."""
     if isinstance(picture, bytes):
         return "image", picture
     if isinstance(picture, np.ndarray):
@@ -204,7 +203,7 @@ def _rows(answer: httpx.Response) -> np.ndarray:
 
 
 def _settle(got: Got, attempt: int) -> httpx.Response | float:
-    """The answer, or seconds to wait before the next attempt. attempt: from 1. Raises: ServiceError."""
+    """Return the response, or the seconds to wait before the next attempt. attempt: from 1. Raises: ServiceError."""
     if isinstance(got, httpx.Response) and got.is_success:
         return got
     if isinstance(got, httpx.Response) and got.status_code != BUSY:
@@ -212,7 +211,7 @@ def _settle(got: Got, attempt: int) -> httpx.Response | float:
     if attempt == ATTEMPTS:
         busy = isinstance(got, httpx.Response)
         reason = _reason(got) if busy else f"{type(got).__name__}: {got}"
-        raise ServiceError(f"{got.request.url}: {reason}; asked {ATTEMPTS} times", BUSY if busy else None)
+        raise ServiceError(f"{got.request.url}: {reason}; {ATTEMPTS} attempts failed", BUSY if busy else None)
     return _wait_s(attempt, got)
 
 
@@ -232,7 +231,7 @@ def _reason(answer: httpx.Response) -> str:
 
 
 def _wait_s(attempt: int, last: Got) -> float:
-    """Full jitter, so that clients who were refused together do not come back together; never before Retry-After.
+    """Return seconds to wait with full jitter, so that clients do not retry together; at least Retry-After.
 
     Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     """

@@ -1,4 +1,4 @@
-"""All that an encoder says about itself: one JSON entry in its ONNX file's metadata."""
+"""The spec of an encoder: one JSON entry in the metadata of its ONNX file."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ from lookalike.parts import CROP, FRAME, Part, Weights
 
 Device = Literal["auto", "cpu", "cuda"]  # where torch runs; auto takes a GPU when there is one
 RunDevice = Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]  # where an exported encoder runs, see runtime.py
-Precision = Literal["fp32", "fp16", "int8"]  # what the network computes in; pixels come and vectors go as ever
+Precision = Literal["fp32", "fp16", "int8"]  # what the network computes in; input and output are the same for all
 
 METADATA_KEY = "lookalike"
+DIGEST_KEY = "lookalike_graph_sha256"  # of the graph as it is written: a file that was damaged is not taken
 FORMAT_VERSION = 1
 INPUT_NAME = "pixels"  # uint8 (N, S, S, 3) RGB
 OUTPUT_NAME = "embedding"  # float32 (N, D), unit length
-# The whole picture, to a square, antialiased, whole pixels first; a JPEG decoded at twice that or more: see pixels.py.
+# Squash the whole picture to a square, antialiased, averaging whole pixels first; decode a JPEG at twice the side or
+# more: see pixels.py.
 RESIZE_RULE = "squash-bilinear-gap3-jpeg2"
 
 
 @dataclass(frozen=True)
 class EncoderSpec:
-    """What a served encoder is, and how pictures must be prepared for it.
+    """What an exported encoder is, and how pictures must be prepared for it.
 
     input_px: side S of the square input, pixels. dim: length D of an embedding.
     weights_sha256: hex digest of the weights. steps, frames: what it was trained on.
     precision: what its network computes in; for int8, the digest is of the quantised weights.
-    arch, light, whitened: what it was built from, as training.config has it; empty for an encoder from elsewhere.
-    parts: of an embedding, in order; none if it is one piece. crop, frame: how they are weighed, if a search does not
-    say, for a part of a picture and for a whole one. fitted_to: the footage that its head was fitted to, in words.
+    arch, light, whitened: what it was built from, as in training.config; empty for an encoder from elsewhere.
+    parts: of an embedding, in order; empty if it has no parts. crop, frame: their default weights in a search by a
+    region and by a whole picture. fitted_to: the footage that its head was fitted to, in words.
     parity: how well it agreed with the PyTorch encoder when it was exported, see exporters.parity.
     """
 
@@ -56,16 +58,16 @@ class EncoderSpec:
 
     @property
     def space(self) -> str:
-        """Name of the vector space: equal only where embeddings can be compared.
+        """Name of the vector space. Embeddings can be compared only if it is equal.
 
-        Made from the weights' digest, the preprocessing and the precision, so an index
-        refuses queries from any other encoder.
+        Made from the weights' digest, the preprocessing and the precision, so an index refuses queries from other
+        encoders.
         """
         identity = f"{self.weights_sha256}|{self.input_px}|{self.resize}|{self.precision}"
         return f"{self.name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
     def _check(self) -> None:
-        """Raises: ValueError, TypeError for a value that no export writes."""
+        """Check the values. Raises: ValueError, TypeError for a value that no export writes."""
         bounds = {"input_px": (1, 4096), "dim": (1, 65_536), "steps": (0, 2**53), "frames": (0, 2**53)}
         for name, (least, most) in bounds.items():
             value = getattr(self, name)

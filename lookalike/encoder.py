@@ -1,4 +1,4 @@
-"""The ONNX session: uint8 (N, S, S, 3) -> unit float32 (N, D)."""
+"""Run an exported encoder: uint8 (N, S, S, 3) -> unit float32 (N, D)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Encoder:
         """Load and check an encoder.
 
         threads: cores for one run; None takes all.
-        Raises: EncoderError if the file is not a Lookalike encoder, or asks for too much, see graph_check;
-        DeviceError if `device` is not there.
+        Raises: EncoderError if the file is not a Lookalike encoder, or needs too much memory, see graph_check;
+        DeviceError if `device` is missing.
         """
         self.path = Path(path)
         _check_is_file(self.path)
@@ -32,7 +32,7 @@ class Encoder:
             self._session = open_session(self.path, device, threads)
         except EncoderError:
             raise
-        except Exception as error:  # onnxruntime raises a family of its own, not exported by name
+        except Exception as error:  # onnxruntime's exceptions are not exported by name
             raise EncoderError(f"{self.path}: not a readable ONNX file ({_first_line(error)})") from error
         self.provider = self._session.get_providers()[0]
         self.spec = _parse_spec(_metadata_of(self._session, self.path), self.path)
@@ -56,7 +56,7 @@ class Encoder:
 
 
 def read_spec(path: Path | str) -> EncoderSpec:
-    """Read what an encoder says about itself from the bytes of its file: nothing is loaded to run.
+    """Read the spec of an encoder from its file, without loading the encoder.
 
     Raises: EncoderError if the file is missing, broken, or not a Lookalike encoder.
     """

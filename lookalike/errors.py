@@ -1,18 +1,19 @@
-"""Every error that a user can meet, and nothing else.
+"""Every error that a user can see.
 
 LookalikeError                one line for the user: what, where, got, expected, next step
 ├── FootageError              a source cannot be read
-│   └── ImageError            bytes are not an image that we accept; carries the HTTP status
+│   └── ImageError            bytes are not a supported image; carries the HTTP status
 │       └── ImageTooLarge     more pixels or bytes than allowed
-├── EncoderError              an ONNX file is missing, broken, or not one of ours
-│   └── DeviceError           the device asked for is not there
+├── EncoderError              an ONNX file is missing, broken, or not from Lookalike
+│   └── DeviceError           the requested device is missing
 ├── IndexStoreError           an index is missing, in use, or broken
 │   ├── SpaceMismatch         the index was filled by another encoder
 │   ├── DiskFull              too little room on the disk of an embedded index; nothing was written
+│   ├── IndexUnavailable      the server of an index does not answer for now
 │   └── IndexInUse            another process has the embedded index open
-├── QueryError                a search asks for something that cannot be answered
+├── QueryError                a search cannot be answered
 ├── ServiceError              the service refused, or was not reached; carries the HTTP status
-├── TrainingError             a run cannot start, go on, or be read
+├── TrainingError             a run cannot start, continue, or be read
 └── ExportError               the exported file does not agree with the trained encoder
 """
 
@@ -26,7 +27,7 @@ class FootageError(LookalikeError):
 
 
 class ImageError(FootageError):
-    """Bytes are not an image that we accept."""
+    """Bytes are not a supported image."""
 
     http_status = 400
 
@@ -42,7 +43,7 @@ class EncoderError(LookalikeError):
 
 
 class DeviceError(EncoderError):
-    """The device asked for is not there."""
+    """The requested device is missing."""
 
 
 class IndexStoreError(LookalikeError):
@@ -57,12 +58,16 @@ class DiskFull(IndexStoreError):
     """Too little room on the disk of an embedded index; nothing was written."""
 
 
+class IndexUnavailable(IndexStoreError):
+    """The server of an index does not answer for now; the same request may succeed later."""
+
+
 class IndexInUse(IndexStoreError):
     """Another process has the embedded index open."""
 
 
 class QueryError(LookalikeError):
-    """A search asks for something that cannot be answered, such as examples that cancel out."""
+    """A search cannot be answered, for example since its examples cancel out."""
 
 
 class ServiceError(LookalikeError):
@@ -74,7 +79,7 @@ class ServiceError(LookalikeError):
 
 
 class TrainingError(LookalikeError):
-    """A run cannot start, go on, or be read."""
+    """A run cannot start, continue, or be read."""
 
 
 class ExportError(LookalikeError):

@@ -1,10 +1,11 @@
-"""Whether an ONNX file may be opened: a few hundred bytes can state a graph that takes all memory, or name other files.
+"""Check an ONNX file before it is opened: a few hundred bytes can take all memory, or name other files.
 
-Read without the `onnx` package, which a machine that only serves lacks. Source of field numbers: onnx.proto, ONNX 1.20.
+Works without the `onnx` package, which is not installed for serving. Source of field numbers: onnx.proto, ONNX 1.20.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,11 +13,11 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-from lookalike.contract import INPUT_NAME
+from lookalike.contract import DIGEST_KEY, INPUT_NAME
 from lookalike.errors import EncoderError
 
-MAX_FILE_BYTES = 2**31 - 1  # what a protobuf can have
-MAX_HELD_BYTES = 2**28  # at a time while one picture is computed, of a batch of 64; ResNet-50 at 224 px holds 10 MB
+MAX_FILE_BYTES = 2**31 - 1  # the limit of protobuf
+MAX_HELD_BYTES = 2**28  # memory for one picture, of a batch of 64; ResNet-50 at 224 px needs 10 MB
 STANDARD = ("", "ai.onnx")  # domains of operators
 BYTES = {"float": 4, "float16": 2, "bfloat16": 2, "double": 8, "int8": 1, "uint8": 1, "bool": 1, "int16": 2, "int32": 4}
 EXTERNAL = 1  # TensorProto.DataLocation
@@ -33,22 +34,24 @@ class _Node:
 
 @dataclass(frozen=True)
 class _Seen:
-    """nodes: in the order in which they run. free: names of dimensions of inputs that the file leaves open."""
+    """What was read of a graph. nodes: in the order in which they run. free: names of variable input dimensions."""
 
     nodes: list[_Node] = field(default_factory=list)
     free: set[str] = field(default_factory=set)
 
 
 def check_graph(path: Path) -> None:
-    """Raises: EncoderError, in one line, if a file is larger than an encoder may be, names other files, has operators
-    of its own or subgraphs, takes anything but pictures, or holds more than MAX_HELD_BYTES while one is computed.
+    """Check an encoder's file.
 
-    Raises: OSError; what onnxruntime raises on a broken file.
+    Raises: EncoderError if it is too large, names other files, has custom operators or subgraphs, has another input
+    than pictures, needs more than MAX_HELD_BYTES for one picture, or does not have the digest that it states; OSError;
+    onnxruntime's errors for a broken file.
     """
     _check_size(path)
     data = path.read_bytes()
     try:
         seen = _look(memoryview(data))
+        _check_digest(memoryview(data))
     except _Refused as error:
         raise EncoderError(f"{path}: {error}") from error
     except (IndexError, ValueError) as error:
@@ -58,16 +61,28 @@ def check_graph(path: Path) -> None:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Entries of the metadata of an ONNX file. Raises: EncoderError if it is too large, or not readable."""
+    """Read the metadata entries of an ONNX file. Raises: EncoderError if it is too large, or not readable."""
     _check_size(path)
     try:
-        found = _below(memoryview(path.read_bytes()), (14,))
-        entries = [dict(_fields(entry)) for entry in found if isinstance(entry, memoryview)]
-        return {_text(entry.get(1, 0)): _text(entry.get(2, 0)) for entry in entries}
+        return _metadata(memoryview(path.read_bytes()))
     except UnicodeDecodeError as error:
         raise EncoderError(f"{path}: unreadable encoder metadata (not UTF-8); export it again") from error
     except (IndexError, ValueError) as error:
         raise EncoderError(f"{path}: not a readable ONNX file") from error
+
+
+def _metadata(model: memoryview) -> dict[str, str]:
+    entries = [dict(_fields(entry)) for entry in _below(model, (14,)) if isinstance(entry, memoryview)]
+    return {_text(entry.get(1, 0)): _text(entry.get(2, 0)) for entry in entries}
+
+
+def _check_digest(model: memoryview) -> None:
+    """Files that were exported elsewhere state none."""
+    digest = hashlib.sha256()
+    for graph in _below(model, (7,)):
+        digest.update(graph if isinstance(graph, memoryview) else b"")
+    if _metadata(model).get(DIGEST_KEY, digest.hexdigest()) != digest.hexdigest():
+        raise _Refused("its graph is not the one that was exported (SHA-256 differs); copy or export it again")
 
 
 def _check_size(path: Path) -> None:
@@ -76,14 +91,14 @@ def _check_size(path: Path) -> None:
 
 
 class _Refused(Exception):
-    """What a graph has that an encoder has not."""
+    """A graph has something that an encoder must not have."""
 
 
 def _look(model: memoryview) -> _Seen:
     seen = _Seen()
     for number, value in _fields(model):
         if number == 25:
-            raise _Refused("has functions of its own, expected standard operators only")
+            raise _Refused("has custom functions, expected standard operators only")
         if number == 20:
             raise _Refused("has a training graph, expected an encoder; export it again")
         if number == 7 and isinstance(value, memoryview):
@@ -129,7 +144,7 @@ def _look_at_attribute(attribute: memoryview, file_bytes: int) -> None:
 
 
 def _look_at_tensor(tensor: memoryview, file_bytes: int) -> None:
-    """Values are as many as its shape says, so that it cannot be larger than the file: two of 4 bits are a byte."""
+    """Check that a tensor's shape states no more values than the file can hold, at 4 bits each."""
     dims: list[int] = []
     for number, value in _fields(tensor):
         if number == 13 or (number == 14 and value == EXTERNAL):
@@ -141,7 +156,7 @@ def _look_at_tensor(tensor: memoryview, file_bytes: int) -> None:
 
 
 def _below(message: memoryview, path: tuple[int, ...]) -> Iterator[Value]:
-    """Yield the fields at a path of numbers: of an input, type, tensor, shape, dimension, name."""
+    """Yield the fields at a path of field numbers."""
     for number, value in _fields(message):
         if number == path[0] and len(path) == 1:
             yield value
@@ -150,7 +165,7 @@ def _below(message: memoryview, path: tuple[int, ...]) -> Iterator[Value]:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
-    """Yield number and value of each field. Raises: IndexError, ValueError if the bytes are no protobuf."""
+    """Yield number and value of each field. Raises: IndexError, ValueError if the bytes are not a protobuf."""
     at, end = 0, len(message)
     while at < end:
         key, at = _varint(message, at)
@@ -172,7 +187,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """Returns: the number at a place, and where it ends."""
+    """Read a number. Returns: the number, and where it ends."""
     value = 0
     for shift in range(0, 70, 7):
         byte = message[at]
@@ -195,9 +210,9 @@ def _text(value: Value) -> str:
 
 
 def _held_bytes(data: bytes, seen: _Seen, path: Path) -> int:
-    """The most that is held at a time while one picture is computed, node by node; weights are left out.
+    """Return the peak memory for one picture, computed node by node, without weights.
 
-    Raises: EncoderError if a size is not known before a run.
+    Raises: EncoderError if a size is unknown before a run.
     """
     sizes = _sizes(data, seen, path)
     last_use = {name: row for row, node in enumerate(seen.nodes) for name in (*node.outputs, *node.inputs)}
@@ -210,43 +225,43 @@ def _held_bytes(data: bytes, seen: _Seen, path: Path) -> int:
 
 
 def _sizes(data: bytes, seen: _Seen, path: Path) -> dict[str, int]:
-    """Bytes of what each node gives of one picture, by the shapes that onnxruntime infers; nothing is run."""
+    """Return the bytes of each node's outputs for one picture, by the shapes that onnxruntime infers, without a run."""
     names = [name for name in dict.fromkeys(name for node in seen.nodes for name in node.outputs) if name]
-    # Two protobuf messages one after the other are one that has the fields of both: here, more outputs.
-    asked = data + _message(7, b"".join(_message(12, _message(1, name.encode())) for name in names))
-    session = ort.InferenceSession(asked, _options(seen.free), providers=["CPUExecutionProvider"])
-    taken = [(one.name, one.type, one.shape) for one in session.get_inputs()]
-    if len(taken) != 1 or taken[0][:2] != (INPUT_NAME, "tensor(uint8)") or not _is_picture(taken[0][2]):
+    # Concatenated protobuf messages are one message with the fields of both: here, with more outputs.
+    extended = data + _message(7, b"".join(_message(12, _message(1, name.encode())) for name in names))
+    session = ort.InferenceSession(extended, _options(seen.free), providers=["CPUExecutionProvider"])
+    inputs = [(argument.name, argument.type, argument.shape) for argument in session.get_inputs()]
+    if len(inputs) != 1 or inputs[0][:2] != (INPUT_NAME, "tensor(uint8)") or not _is_picture(inputs[0][2]):
         expected = f"{INPUT_NAME}, uint8 (N, S, S, 3)"
-        raise EncoderError(f"{path}: takes {str(taken)[:100]}, expected {expected}; export it again")
-    return {one.name: _size(one, seen.free, path) for one in session.get_outputs()}
+        raise EncoderError(f"{path}: takes {str(inputs)[:100]}, expected {expected}; export it again")
+    return {output.name: _size(output, seen.free, path) for output in session.get_outputs()}
 
 
 def _is_picture(shape: list[int | str | None]) -> bool:
-    """Whether it is that of one picture; only how many there are may be left open."""
+    """Whether a shape is that of one picture; only the number of pictures may be variable."""
     return len(shape) == 4 and shape[0] == 1 and shape[1] == shape[2] and isinstance(shape[1], int) and shape[3] == 3
 
 
 def _size(output: ort.NodeArg, free: set[str], path: Path) -> int:
-    dims = [1 if one in free else one for one in output.shape]
-    if not all(isinstance(one, int) and one >= 0 for one in dims):
-        raise EncoderError(f"{path}: the size of {output.name[:50]!r} is not known before it runs; export it again")
+    dims = [1 if dim in free else dim for dim in output.shape]
+    if not all(isinstance(dim, int) and dim >= 0 for dim in dims):
+        raise EncoderError(f"{path}: the size of {output.name[:50]!r} is unknown before it runs; export it again")
     return math.prod(dims) * BYTES.get(output.type.removeprefix("tensor(").removesuffix(")"), 8)
 
 
 def _options(free: set[str]) -> ort.SessionOptions:
-    """Nothing is computed while the file is opened. free: dimensions of inputs that are 1 of one picture."""
+    """Return options with which opening the file computes nothing. free: input dimensions to set to 1."""
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.add_session_config_entry("session.strict_shape_type_inference", "1")  # else what a file states counts
+    options.add_session_config_entry("session.strict_shape_type_inference", "1")  # else stated shapes count
     for name in free:
         options.add_free_dimension_override_by_name(name, 1)
     return options
 
 
 def _message(number: int, content: bytes) -> bytes:
-    """A field of bytes."""
+    """Write a field of bytes."""
     return _number(number << 3 | _LENGTH) + _number(len(content)) + content
 
 

@@ -1,7 +1,7 @@
 """The parts of an embedding, and how much each counts in a search.
 
-An embedding is its parts, each of length 1, side by side and scaled to length 1 together: it is stored once. A search
-scales the parts of what it asks by, so that the score, a dot product, is the weighted mean of the parts' cosines.
+An embedding is its parts, each of length 1, concatenated and scaled to length 1. It is stored once. A search scales the
+parts of the query, so that the score, a dot product, is the weighted mean of the parts' cosines.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Literal
 import numpy as np
 
 PartName = Literal["content", "layout", "colour"]
-SMALLEST = 1e-6  # length of a part below which it says nothing
+SMALLEST = 1e-6  # length below which a part has no direction
 
 
 @dataclass(frozen=True)
 class Part:
-    """content: what is shown. layout: what is shown where. colour: in which colours. dim: its length."""
+    """One part. content: what is shown. layout: what is shown where. colour: in which colours. dim: its length."""
 
     name: PartName
     dim: int
@@ -26,11 +26,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Weights:
-    """What counts in a search.
+    """The weights of the parts in a search.
 
-    colour: the share of the score that colour has, 0 to 1. layout: the share of the rest that the position in the
-    picture has, 0 to 1; content has what remains.
-    Raises: ValueError for a share that is out of range.
+    colour: the share of colour in the score, 0 to 1. layout: the share of layout in the rest, 0 to 1; content has the
+    remaining share.
+    Raises: ValueError for a share out of range.
     """
 
     colour: float
@@ -42,9 +42,9 @@ class Weights:
                 raise ValueError(f"invalid {name}: got {getattr(self, name):g}, expected a share from 0 to 1")
 
     def shares(self, parts: Sequence[Part]) -> list[float]:
-        """Each part's share of the score, summing to 1 over the parts that there are.
+        """Return each part's share of the score; they sum to 1.
 
-        Raises: ValueError if those have none.
+        Raises: ValueError if all given parts have the share 0.
         """
         rest = 1 - self.colour
         of = {"content": rest * (1 - self.layout), "layout": rest * self.layout, "colour": self.colour}
@@ -52,7 +52,7 @@ class Weights:
         total = sum(given)
         if total <= 0:
             names = " and ".join(part.name for part in parts)
-            raise ValueError(f"nothing to compare by: the encoder has {names}, got a weight of 0 for that")
+            raise ValueError(f"nothing to compare: the encoder has {names}, got a weight of 0 for that")
         return [share / total for share in given]
 
 
@@ -63,12 +63,12 @@ LAYOUT = Weights(colour=0.0, layout=1.0)  # whether the same camera took it
 
 
 def join(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Parts, unit float32 (N, D_i) each -> embeddings, unit float32 (N, sum of D_i)."""
+    """Join parts, unit float32 (N, D_i) each, to embeddings, unit float32 (N, sum of D_i)."""
     return np.concatenate(list(parts), 1) / np.float32(len(parts) ** 0.5)
 
 
 def split(embedding: np.ndarray, parts: Sequence[Part]) -> list[np.ndarray]:
-    """An embedding, float32 (D,) -> its parts, each brought to length 1; one that says nothing stays zero."""
+    """Split an embedding, float32 (D,), into its parts, each scaled to length 1; an empty part stays zero."""
     ends = np.cumsum([part.dim for part in parts])[:-1]
     lengths = [float(np.linalg.norm(piece)) for piece in np.split(embedding, ends)]
     return [
@@ -78,18 +78,18 @@ def split(embedding: np.ndarray, parts: Sequence[Part]) -> list[np.ndarray]:
 
 
 def span(parts: Sequence[Part], name: PartName) -> slice:
-    """Where a part is in an embedding; all of it, if the encoder does not have that part."""
+    """Return where a part is in an embedding; all of the embedding, if the encoder does not have that part."""
     ends = np.cumsum([part.dim for part in parts]).tolist()
-    found = [slice(end - part.dim, end) for part, end in zip(parts, ends, strict=True) if part.name == name]
-    return found[0] if found else slice(None)
+    spans = (slice(end - part.dim, end) for part, end in zip(parts, ends, strict=True) if part.name == name)
+    return next(spans, slice(None))
 
 
 def weigh(embedding: np.ndarray, parts: Sequence[Part], weights: Weights) -> np.ndarray:
-    """What to search by: the dot product with a stored embedding is the weighted mean of the parts' cosines.
+    """Weight a query so that its dot product with a stored embedding is the weighted mean of the parts' cosines.
 
-    embedding: float32 (D,), of what is asked for; of any length. parts: of the encoder; none or one are left as is.
+    embedding: float32 (D,), of the query, of any length. parts: of the encoder; with none or one, it is returned as is.
     Returns: float32 (D,), not of length 1.
-    Raises: ValueError if the weights are all of parts that the encoder does not have.
+    Raises: ValueError if all weights are of parts that the encoder does not have.
     """
     if len(parts) < 2:
         return embedding

@@ -17,15 +17,15 @@ from lookalike.samples import check_planes, describe_tiff, grey_of, is_scaled
 
 MAX_PIXELS = 64_000_000  # checked from the header, before anything is allocated
 DETAIL = 2  # times the input's side: what a JPEG is decoded at, at least, where it may be decoded smaller
-GAP = 3  # times the input's side: what a larger picture is averaged down to, at least; with 2, embeddings move too much
+GAP = 3  # a large picture is averaged down to at least this many times the input's side; 2 changes embeddings too much
 FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
-# How files of these formats begin, also where no more of them can be read. Source: each format's specification.
+# How files of these formats begin, also if the rest cannot be read. Source: each format's specification.
 BEGINNINGS = (
     *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
     *(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
 )
 BRANDS = {b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"hevc", b"hevx"}  # after `ftyp`
-ANIMATED = ("AVIF", "GIF", "PNG", "WEBP")  # of the others, further pictures are pages, thumbnails or depths
+ANIMATED = ("AVIF", "GIF", "PNG", "WEBP")  # in other formats, further pictures are pages, thumbnails or depths
 
 pillow_heif.register_heif_opener(
     thumbnails=False, depth_images=False, aux_images=False
@@ -36,7 +36,7 @@ ImageFile.LOAD_TRUNCATED_IMAGES = False  # a grey tail would be embedded as if i
 def decode(data: bytes, name: str = "image") -> np.ndarray:
     """Decode a still image; of an animation, its first frame.
 
-    EXIF orientation is applied, transparency is laid over white, samples that are no bytes are scaled: see `samples`.
+    EXIF orientation is applied, transparency is composited over white, other samples than bytes are scaled: `samples`.
     Returns: uint8 (H, W, 3) RGB.
     Raises: ImageError if the bytes are not a whole image; ImageTooLarge above MAX_PIXELS.
     """
@@ -44,9 +44,9 @@ def decode(data: bytes, name: str = "image") -> np.ndarray:
 
 
 def decode_to_fit(data: bytes, size_px: int, name: str = "image") -> np.ndarray:
-    """As `fit` of `decode`, at a fraction of the cost: a large JPEG is decoded at a half, quarter or eighth.
+    """Decode and `fit` at a fraction of the cost: a large JPEG is decoded at a half, quarter or eighth.
 
-    Never below DETAIL times the input, so that the resize that follows decides what is seen.
+    It is never decoded below DETAIL times the input, so that the resize determines the result.
     Returns: uint8 (size_px, size_px, 3). Raises: as `decode`.
     """
     image = _decode(data, name, DETAIL * size_px)
@@ -54,7 +54,7 @@ def decode_to_fit(data: bytes, size_px: int, name: str = "image") -> np.ndarray:
 
 
 def decode_within(data: bytes, longest_px: int, name: str = "image") -> np.ndarray:
-    """As `decode`, made small enough that no side is longer than `longest_px`, for people to look at.
+    """Decode an image, and reduce it so that no side is longer than `longest_px`, for display.
 
     Returns: uint8 (H, W, 3) RGB. Raises: as `decode`.
     """
@@ -65,7 +65,7 @@ def decode_within(data: bytes, longest_px: int, name: str = "image") -> np.ndarr
 
 
 def decoding_cost(data: bytes) -> int:
-    """Estimate, from its header, how many pixels an image costs to decode; 0 for what `decode` refuses.
+    """Estimate from its header how many pixels an image costs to decode; 0 for an image that `decode` refuses.
 
     A JPEG is decoded at a fraction and counts an eighth, unless it is progressive; samples of 16 bits count twice.
     """
@@ -79,12 +79,12 @@ def decoding_cost(data: bytes) -> int:
                 if image.format == "JPEG" and not image.info.get("progressive"):
                     return pixels // 8
                 return pixels * 2 if image.mode[0] in "IF" else pixels
-    except Exception:  # noqa: BLE001 (whatever it is, decoding says so)
+    except Exception:  # noqa: BLE001 (decoding reports the error)
         return 0
 
 
 def begins_as_image(data: bytes) -> bool:
-    """Whether the first bytes, 16 or more, are those of a format that is read; of WebP and BMP it is not asked."""
+    """Whether the first bytes, 16 or more, are those of a supported format, except WebP and BMP."""
     return data.startswith(BEGINNINGS) or (data[4:8] == b"ftyp" and data[8:12] in BRANDS)
 
 
@@ -93,12 +93,12 @@ def is_animation(data: bytes) -> bool:
     try:
         with Image.open(io.BytesIO(data), formats=ANIMATED) as image:
             return bool(getattr(image, "is_animated", False))
-    except Exception:  # noqa: BLE001 - of another format; or what is broken is behind the first frame
+    except Exception:  # noqa: BLE001 - another format, or broken after the first frame
         return False
 
 
 def _decode(data: bytes, name: str, least_px: int | None) -> Image.Image:
-    """least_px: a side that is enough; a JPEG decoder can leave out detail beyond it. Source: Pillow, Image.draft."""
+    """Decode to upright RGB. least_px: a sufficient side, beyond which a JPEG may lose detail. Source: Image.draft."""
     if not data:
         raise ImageError(f"{name}: empty file, expected an image")
     try:
@@ -137,10 +137,10 @@ def fit(rgb: np.ndarray, size_px: int) -> np.ndarray:
 
 
 def _squash(image: Image.Image, size_px: int) -> Image.Image:
-    """Antialiased: Pillow's filters span the scale.
+    """Resize to a square, antialiased, as Pillow's filters are.
 
-    A large picture comes to GAP times the square, or more, by averages of whole pixels, and then by the filter: twice
-    as fast. Source: Pillow, Image.resize, reducing_gap.
+    A large picture is first averaged down to at least GAP times the square, which is twice as fast. Source: Pillow,
+    Image.resize, reducing_gap.
     """
     return image.resize((size_px, size_px), Image.Resampling.BILINEAR, reducing_gap=GAP)
 
@@ -152,9 +152,9 @@ def _check_size(image: Image.Image, name: str) -> None:
 
 
 def _check_whole_boxes(data: bytes) -> None:
-    """Of a HEIF that was cut off, libheif gives the tiles that are missing in green. Source: ISO 14496-12, boxes.
+    """Refuse a truncated HEIF, whose missing tiles libheif fills with green. Source: ISO 14496-12, boxes.
 
-    Raises: ValueError if a box at the top ends after the file.
+    Raises: ValueError if a top-level box ends after the file.
     """
     at = 0
     while at + 8 <= len(data):
@@ -169,9 +169,9 @@ def _check_whole_boxes(data: bytes) -> None:
 
 def _upright(image: Image.Image) -> Image.Image:
     """Apply the EXIF orientation."""
-    image.getexif()  # read here, and kept by Pillow
+    image.getexif()  # Pillow keeps it
     for entry in ("exif", "Raw profile type exif"):
-        image.info.pop(entry, None)  # else Pillow writes it anew, and fails on tags of an unexpected type
+        image.info.pop(entry, None)  # else Pillow rewrites it, and fails on tags of an unexpected type
     ImageOps.exif_transpose(image, in_place=True)
     return image
 

@@ -1,4 +1,4 @@
-"""A part of a picture."""
+"""A region of a picture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lookalike.errors import FootageError
 
 @dataclass(frozen=True)
 class Region:
-    """A part of a picture: its left upper corner, width and height. In pixels, or in shares if none is above 1."""
+    """A region of a picture: upper left corner, width and height. In shares if all are at most 1, else in pixels."""
 
     x: float
     y: float
@@ -19,26 +19,26 @@ class Region:
     h: float
 
     def __str__(self) -> str:
-        """`x,y,w,h`, which `parse` reads back."""
+        """Write `x,y,w,h`, which `parse` reads back."""
         return ",".join(f"{part:g}" for part in (self.x, self.y, self.w, self.h))
 
     @classmethod
     def parse(cls, text: str) -> Region:
-        """Read `x,y,w,h`. Raises: ValueError if it is none."""
+        """Read `x,y,w,h`. Raises: ValueError for other texts."""
         try:
             x, y, w, h = (float(part) for part in text.split(","))
         except ValueError:
             raise ValueError(
-                f"{text!r} is no region; expected x,y,w,h in pixels, or in shares such as .5,0,.5,1"
+                f"invalid region {text!r}: expected x,y,w,h in pixels, or in shares such as .5,0,.5,1"
             ) from None
         if not (x >= 0 and y >= 0 and 0 < w < np.inf and 0 < h < np.inf):
-            raise ValueError(f"{text!r} is no region; expected x and y from 0, and w and h above 0")
+            raise ValueError(f"invalid region {text!r}: expected x and y from 0, and w and h above 0")
         return cls(x, y, w, h)
 
     def crop(self, rgb: np.ndarray) -> np.ndarray:
-        """rgb: uint8 (H, W, 3). Returns: the part of it that the region covers, at least one pixel.
+        """Cut the region from a picture. rgb: uint8 (H, W, 3). Returns: at least one pixel, a view.
 
-        Raises: FootageError if the region begins outside.
+        Raises: FootageError if the region begins outside of the picture.
         """
         height, width = rgb.shape[:2]
         across, down = (width, height) if max(self.x, self.y, self.w, self.h) <= 1 else (1, 1)

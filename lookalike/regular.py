@@ -1,4 +1,4 @@
-"""Only regular files are opened: a named pipe would be waited for without an end, and /dev/zero has none."""
+"""Open only regular files: a named pipe would block forever, and /dev/zero has no end."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _SPECIAL = (
 
 
 def special(mode: int) -> str | None:
-    """What a file is, in words, if it is not a regular one. mode: `st_mode`, links followed."""
+    """Describe a file that is not regular; None for a regular file. mode: `st_mode`, links followed."""
     if stat.S_ISREG(mode):
         return None
     return next((what for test, what in _SPECIAL if test(mode)), "a special file")
 
 
 def check_regular(path: str | Path) -> None:
-    """Raises: FootageError if there is something else than a regular file; if nothing is there, the opener will say."""
+    """Refuse anything but a regular file. A missing path passes: opening it reports it. Raises: FootageError."""
     try:
         what = special(os.stat(path).st_mode)
     except OSError:
@@ -36,17 +36,17 @@ def check_regular(path: str | Path) -> None:
 
 
 def open_regular(path: str | Path) -> BinaryIO:
-    """Open a file to read its bytes, without waiting. Raises: FootageError if it is not a regular one; OSError."""
+    """Open a file to read its bytes, without blocking. Raises: FootageError if it is not a regular file; OSError."""
     check_regular(path)
     file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - the caller closes it
-    if what := special(os.fstat(file.fileno()).st_mode):  # it was put there since
+    if what := special(os.fstat(file.fileno()).st_mode):  # it was replaced in the meantime
         file.close()
         raise FootageError(f"{path}: {what}, expected a file")
     return file
 
 
 def read_regular(path: str | Path) -> bytes:
-    """All bytes of a file. Raises: as `open_regular`."""
+    """Read all bytes of a file. Raises: as `open_regular`."""
     with open_regular(path) as file:
         return file.read()
 

@@ -1,4 +1,4 @@
-"""Samples of still images that are no bytes: what is black, and what is white."""
+"""Scale samples of still images that are not unsigned bytes: find their black and white."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ MAX_SAMPLE_VALUE, PLANES = 281, 284  # tags of TIFF
 UNSIGNED, SIGNED = 1, 2  # kinds of samples of TIFF
 STRIP = 1_000_000  # samples converted at a time
 TAILS = (0.1, 99.9)  # percentiles: what is beyond them is dead and hot pixels
-SAMPLES = 1_000_000  # looked at for them
-NARROW = 4  # a range that begins so far up is of counts with an offset, as of thermal cameras: less than 1/4 of its top
-OFFSET = 1024  # and begins here at least: below, it is a dark picture
-FAINT = 64  # a range is taken as at least this share of its top, so that noise stays faint
+SAMPLES = 1_000_000  # that the percentiles are computed from
+NARROW = 4  # a range narrower than 1/4 of its top is of counts with an offset, as from thermal cameras ...
+OFFSET = 1024  # ... if it begins here or above; below, it is a dark picture
+FAINT = 64  # a range is at least 1/64 of its top, so that noise stays faint
 BEYOND_ONE = 0.5  # samples of 0 to 1 may overshoot, where a picture was resized or sharpened
 
 
 def is_scaled(image: Image.Image) -> bool:
-    """Whether the samples of an image are no bytes, or are bytes with a sign, as of a TIFF."""
+    """Whether an image has other samples than unsigned bytes; signed bytes occur in TIFF."""
     return image.mode.startswith("I") or image.mode == "F" or _layout(image) == (SIGNED, 8)
 
 
 def check_planes(image: Image.Image) -> None:
-    """Raises: ValueError for a TIFF whose colours lie in planes of 16 bits: Pillow takes them for bytes."""
+    """Refuse a TIFF whose colours are in planes of 16 bits, which Pillow reads as bytes. Raises: ValueError."""
     tags = getattr(image, "tag_v2", {})
     if tags.get(PLANES) == 2 and image.mode in ("RGB", "RGBA", "RGBX", "CMYK") and _layout(image)[1] > 8:
-        raise ValueError("a TIFF with each colour of 16 bits in a plane of its own; save it with interleaved colours")
+        raise ValueError("a TIFF with 16-bit colours in separate planes; save it with interleaved colours")
 
 
 def grey_of(image: Image.Image) -> np.ndarray:
-    """The grey picture of an image that `is_scaled`.
+    """Scale an image that `is_scaled` to grey.
 
-    PNG and HEIF say that their samples fill 16 bits. Those of other formats are taken to fill the fewest bits that hold
-    them (or what TIFF's MaxSampleValue says), floats 0 to 1 or 0 to 255. Counts with an offset, negative and larger
-    samples are scaled by their own range. NaN is black. Filters TIFF says that zero is white, the picture is inverted.
-    Returns: uint8 (H, W). Raises: ValueError if there is no number at all.
+    Samples of PNG and HEIF fill 16 bits. In other formats they fill the fewest bits that hold them (or TIFF's
+    MaxSampleValue), floats 0 to 1 or 0 to 255. Counts with an offset, negative and larger samples are scaled by their
+    own range. NaN is black. If a TIFF states that zero is white, the picture is inverted.
+    Returns: uint8 (H, W). Raises: ValueError if no sample is a number.
     """
     samples, tags = _samples(image), getattr(image, "tag_v2", {})
     if image.format in ("PNG", "HEIF"):  # libheif scales
@@ -53,15 +53,15 @@ def grey_of(image: Image.Image) -> np.ndarray:
 
 
 def _samples(image: Image.Image) -> np.ndarray:
-    """The numbers of a grey image, (H, W), with the sign that its TIFF states."""
+    """Return the samples of a grey image, (H, W), with the sign that its TIFF states."""
     samples, layout = np.asarray(image), _layout(image)
-    if layout == (SIGNED, 8):  # Pillow has no mode for it, and gives bytes
+    if layout == (SIGNED, 8):  # Pillow has no mode for it, and returns bytes
         return samples.view(np.int8)
     return samples.view(np.uint32) if layout == (UNSIGNED, 32) and image.mode == "I" else samples
 
 
 def _layout(image: Image.Image) -> tuple[int, int]:
-    """Kind and bits of the first samples of a TIFF; zeros of another format."""
+    """Return kind and bits of the first samples of a TIFF; zeros for other formats."""
     tags = getattr(image, "tag_v2", None)
     if not tags:
         return 0, 0
@@ -69,9 +69,9 @@ def _layout(image: Image.Image) -> tuple[int, int]:
 
 
 def describe_tiff(data: bytes) -> str | None:
-    """The samples of a TIFF that is not read, as `3 x float32`.
+    """Describe the samples of a TIFF that cannot be read, such as `3 x float32`.
 
-    None if it is no TIFF, its list of tags is cut off, or samples of this kind are read.
+    None for other files, if the list of tags is cut off, and for samples that can be read.
     """
     if data[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return None
@@ -97,7 +97,7 @@ def describe_tiff(data: bytes) -> str | None:
 
 
 def _is_whole(data: bytes, at: int, is_big: bool) -> bool:
-    """Whether the list of tags that begins at some byte of a TIFF ends within it. Source: TIFF 6.0; BigTIFF."""
+    """Whether the list of tags at byte `at` of a TIFF ends within the file. Source: TIFF 6.0; BigTIFF."""
     count_bytes, entry_bytes = (8, 20) if is_big else (2, 12)
     order = "little" if data[:1] == b"I" else "big"
     count = int.from_bytes(data[at : at + count_bytes], order)
@@ -105,7 +105,7 @@ def _is_whole(data: bytes, at: int, is_big: bool) -> bool:
 
 
 def _float_range(samples: np.ndarray) -> tuple[float, float]:
-    """What is black and white among floats."""
+    """Return black and white of floats."""
     low, high = _range(samples)
     if low >= -BEYOND_ONE and high <= 1 + BEYOND_ONE:
         return 0.0, 1.0
@@ -115,7 +115,7 @@ def _float_range(samples: np.ndarray) -> tuple[float, float]:
 
 
 def _count_range(samples: np.ndarray, stated: float) -> tuple[float, float]:
-    """What is black and white among whole numbers. stated: the largest that there can be; 0 if that is not said."""
+    """Return black and white of integers. stated: the largest possible value; 0 if it is not stated."""
     low, high = _range(samples)
     if stated >= high > 0 and low >= 0:
         return 0.0, stated
@@ -137,7 +137,7 @@ def _own(low: float, high: float) -> tuple[float, float]:
 
 
 def _range(samples: np.ndarray) -> tuple[float, float]:
-    """Where the samples begin and end, the TAILS aside. Raises: ValueError if none is a number."""
+    """Return the range of the samples without the TAILS. Raises: ValueError if no sample is a number."""
     seen = samples.reshape(-1)[:: max(samples.size // SAMPLES, 1)]
     seen = seen[np.isfinite(seen)]
     if not seen.size:
@@ -147,7 +147,7 @@ def _range(samples: np.ndarray) -> tuple[float, float]:
 
 
 def _scaled(samples: np.ndarray, black: float, white: float) -> np.ndarray:
-    """uint8 of the same shape. Of 16 bits by a table; of others in strips, which need no memory."""
+    """Scale to uint8 of the same shape: 16 bits by a table, others in strips, to save memory."""
     if samples.dtype.kind == "u" and samples.dtype.itemsize == 2:
         return _scaled_strip(np.arange(1 << 16, dtype=np.float32), black, white)[samples]
     grey = np.empty(samples.shape, np.uint8)
@@ -158,6 +158,6 @@ def _scaled(samples: np.ndarray, black: float, white: float) -> np.ndarray:
 
 
 def _scaled_strip(samples: np.ndarray, black: float, white: float) -> np.ndarray:
-    """samples: float32 of any shape. Returns: uint8 of the same shape."""
+    """Scale one strip. samples: float32 of any shape. Returns: uint8 of the same shape."""
     grey = ((samples - np.float32(black)) * np.float32(255 / (white - black))).round().clip(0, 255)
     return np.nan_to_num(grey, nan=0.0).astype(np.uint8)

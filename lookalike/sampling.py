@@ -24,7 +24,7 @@ class Sampling:
     keyframes: Annotated[bool, Parameter(negative="")] = False
     """Take only frames that the recording holds whole, which are quick to decode."""
     scene_cuts: Annotated[bool, Parameter(negative="")] = False
-    """Take the first frame of each scene; beside what --fps takes, if that is given."""
+    """Take the first frame of each scene; in addition to what --fps takes, if given."""
     motion: float | None = None
     """Of those, take only frames where at least this share of the picture moves, such as .01."""
     dedupe: float | None = None
@@ -36,7 +36,7 @@ class Sampling:
     whole frames only."""
 
     def __post_init__(self) -> None:
-        """`auto` is none where regions cannot be had: between key frames, and of a frame that stands for many."""
+        """Let `auto` store no regions between key frames, and none of a frame that stands for many."""
         if self.regions == "auto" and (self.keyframes or self.dedupe):
             object.__setattr__(self, "regions", None)
 
@@ -68,7 +68,7 @@ class Sampling:
         for part in [] if text == "all" else text.split(","):
             name, _, value = part.partition("=")
             if name not in kinds:
-                raise ValueError(f"{text!r} is no sampling; {name!r} is none of {', '.join(kinds)}")
+                raise ValueError(f"invalid sampling {text!r}: got {name!r}, expected some of {', '.join(kinds)}")
             settings[name] = (value if name == "regions" else float(value)) if value else True
         sampling = cls(**settings)  # pyright: ignore[reportArgumentType]
         sampling.check()

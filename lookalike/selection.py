@@ -47,5 +47,5 @@ class Selection:
 
 
 def is_system(name: str) -> bool:
-    """Whether an entry of this name is no file of the user's."""
+    """Return whether an entry of this name was made by the system."""
     return name.startswith(".") or name.lower() in _SYSTEM

@@ -1,4 +1,4 @@
-"""How a new collection of a Qdrant server is made."""
+"""Options of a new collection on a Qdrant server."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """The fields' docstrings are the help texts of the flags."""
+    """Sharding of a collection. The fields' docstrings are the help texts of the flags."""
 
     shards: int = 1
-    """Parts that the collection is made of, over the nodes of a cluster."""
+    """Shards of a new collection on a Qdrant server, distributed over the nodes of a cluster."""
     replication: int = 1
-    """Nodes that hold each part."""
+    """Nodes that hold each shard."""
 
     def check(self) -> None:
-        """Raises: ValueError that names the flag, what it is and what was expected."""
+        """Check the flags. Raises: ValueError that names the flag, its value and what was expected."""
         for flag, value in (("--shards", self.shards), ("--replication", self.replication)):
             if value < 1:
                 raise ValueError(f"{flag} is {value}, expected at least 1")

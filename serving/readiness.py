@@ -6,6 +6,7 @@ from starlette.datastructures import State
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving.http.errors import ApiError
 from serving.http.limits import RETRY_AFTER_S
 from serving.http.responses import json_response
 from serving.inference.pipeline import Pipeline
@@ -25,8 +26,10 @@ class Readiness:
 
 
 def _readiness(pipeline: Pipeline) -> Response:
-    """200 and what runs; 503 and the same, with the reason, while the index does not answer or cannot be written."""
-    if (trouble := pipeline.trouble()) is None:
-        return json_response(pipeline.about())
-    error = {"type": "index_unavailable", "message": trouble}
-    return json_response(pipeline.about() | {"error": error}, {"Retry-After": str(RETRY_AFTER_S)}, 503)
+    """Return 200 and what runs; with the reason 503 while the index does not answer or cannot be written."""
+    try:
+        pipeline.check_index()
+    except ApiError as error:
+        content = pipeline.about() | {"error": {"type": error.kind, "message": str(error)}}
+        return json_response(content, {"Retry-After": str(RETRY_AFTER_S)}, error.status)
+    return json_response(pipeline.about())

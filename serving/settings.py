@@ -74,12 +74,9 @@ class Settings:
         return settings
 
     def check(self) -> None:
-        """Raises: IndexStoreError for several workers with an embedded index, or a writable service without one."""
-        if self.writable and not self.embedded:
-            raise IndexStoreError(
-                f"{self.index or 'no index'}: a writable service needs the folder of an embedded index;"
-                " frames go to a Qdrant server by its own URL"
-            )
+        """Raises: IndexStoreError for several workers with an embedded index, or a writable service without any."""
+        if self.writable and self.index is None:
+            raise IndexStoreError("a writable service needs an index: a folder, or the URL of a Qdrant server")
         if self.workers > 1 and self.embedded:
             raise IndexStoreError(
                 f"{self.index}: an embedded index belongs to one process, got {self.workers} workers;"

@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
 
 from lookalike.encoder import Encoder
+from tests.schedule import ByUnit, place_of
 from tests.tiny import write_parts_encoder, write_tiny_encoder
 from tests.two_clips import write_two_clips
 
@@ -21,6 +23,8 @@ SET_ELSEWHERE = {"FORCE_COLOR", "NO_COLOR", "COLUMNS", "TTY_COMPATIBLE", "WORLD_
 def _forget_the_shell() -> None:
     """Whatever the shell says of services, terminals, torchrun and proxies decides no test, nor what tests start."""
     for name in list(os.environ):
+        if name.startswith("LOOKALIKE_TEST_"):
+            continue  # meant for the tests; other processes of pytest read it after this one
         if name.startswith(("LOOKALIKE_", "QDRANT_")) or name in SET_ELSEWHERE:
             del os.environ[name]
     for name in ("NO_PROXY", "no_proxy"):  # Chromium may have to be fetched through one
@@ -28,6 +32,15 @@ def _forget_the_shell() -> None:
 
 
 _forget_the_shell()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The same in each worker, and stable: within a file the order stays."""
+    items.sort(key=lambda item: place_of(item.nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByUnit | None:
+    return ByUnit(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

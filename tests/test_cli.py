@@ -53,7 +53,7 @@ def test_ctrl_c_is_one_line_that_says_what_is_kept(
 
     monkeypatch.setattr("lookalike.footage.find_sources", stopped)
     code, lines = refused(capfd, "index", "x", "--encoder", "e.onnx", "--index", "index")
-    assert (code, lines) == (1, [f"lookalike: interrupted{said}; what was done is kept, run it again to go on"])
+    assert (code, lines) == (1, [f"lookalike: interrupted{said}; finished work is kept, run it again to resume"])
 
 
 def test_without_opencv_no_regions_are_stored_and_that_is_said(

@@ -27,7 +27,7 @@ def test_a_line_is_neither_wrapped_nor_taken_as_markup(capsys):
     assert capsys.readouterr().err == line + "\n"
 
 
-def test_a_skipped_source_is_told_with_what_was_read_before(capsys):
+def test_a_skipped_source_is_reported_with_what_was_read_before(capsys):
     warn_skipped(Skipped("a.mp4", "empty file", 0))
     warn_skipped(Skipped("b.mp4", "ends early", 44))
     assert capsys.readouterr().err == "skipped a.mp4: empty file\nread 44 frames of b.mp4: ends early\n"

@@ -142,26 +142,26 @@ def test_a_device_without_its_provider_is_an_error_that_names_what_is_missing(
 ):
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
     said = refusal(tiny_encoder, device, DeviceError)
-    assert said.startswith(f"asked for {device}: onnxruntime has CPUExecutionProvider; it takes ")
+    assert said.startswith(f"asked for {device}: onnxruntime has CPUExecutionProvider; it needs ")
     assert missing in said
 
 
 @pytest.mark.parametrize("device", ["cuda", "tensorrt"])
 def test_an_nvidia_device_without_a_driver_is_an_error(tiny_encoder, monkeypatch, device):
     monkeypatch.setattr(ort, "get_available_providers", lambda: list(runtime.PROVIDERS.values()))
-    monkeypatch.setattr(runtime, "_nvidia_driver_present", lambda: False)
-    assert f"asked for {device}: no NVIDIA driver is loaded; it takes" in refusal(tiny_encoder, device, DeviceError)
+    monkeypatch.setattr(runtime, "has_nvidia_driver", lambda: False)
+    assert f"asked for {device}: no NVIDIA driver is loaded; it needs" in refusal(tiny_encoder, device, DeviceError)
 
 
 def test_a_device_that_onnxruntime_silently_leaves_is_an_error(tiny_encoder, monkeypatch):
     """What onnxruntime does when CUDA's libraries do not load: it warns, and takes the CPU."""
     monkeypatch.setattr(ort, "get_available_providers", lambda: list(runtime.PROVIDERS.values()))
-    monkeypatch.setattr(runtime, "_nvidia_driver_present", lambda: True)
+    monkeypatch.setattr(runtime, "has_nvidia_driver", lambda: True)
     monkeypatch.setattr(runtime, "_providers", lambda device: ["CPUExecutionProvider"])
-    says = "asked for cuda, onnxruntime gave CPUExecutionProvider: it takes onnxruntime-gpu"
+    says = "asked for cuda, onnxruntime gave CPUExecutionProvider: it needs onnxruntime-gpu"
     assert refusal(tiny_encoder, "cuda", DeviceError).startswith(says)
 
 
 def test_auto_without_a_driver_takes_the_cpu(tiny_encoder, monkeypatch):
-    monkeypatch.setattr(runtime, "_nvidia_driver_present", lambda: False)
+    monkeypatch.setattr(runtime, "has_nvidia_driver", lambda: False)
     assert Encoder(tiny_encoder, "auto").provider == "CPUExecutionProvider"

@@ -14,6 +14,7 @@ from PIL import Image
 
 from lookalike import Encoder, find_sources, index_footage, open_index
 from lookalike.footage import frame_at
+from lookalike.ingest.settings import IngestSettings
 from lookalike.sampling import Sampling
 from tests.tiny import SPEC
 from tests.two_clips import write_two_clips
@@ -33,7 +34,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
     encoder = Encoder(home / "encoder.onnx", "cpu")
     with open_index(home / "index", encoder.spec, create=True) as index:
         sources = find_sources([home / "recordings"])
-        assert index_footage(sources, encoder, index, Sampling(FPS, regions=None)).added == 2 * FRAMES
+        assert index_footage(sources, encoder, index, IngestSettings(Sampling(FPS, regions=None))).added == 2 * FRAMES
     Image.fromarray(frame_at(str(home / "recordings" / "c.mp4"), 0.4)).save(home / "crop.png")
     return home
 

@@ -86,9 +86,10 @@ def test_every_package_of_an_extra_has_its_modules_listed(extra):
     assert wanted <= listed
 
 
-def test_what_the_readme_installs_is_a_form_that_pip_takes():
-    """`"lookalike[serve] @ ."` is not: what follows the @ has to be a URL."""
-    printed = re.findall(r"pip install ([^`\n]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+def test_the_manuals_install_in_a_form_that_pip_takes():
+    """`"lookalike[serve] @ ."` is not one: pip expects a URL after the @."""
+    manuals = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    printed = [words for path in manuals for words in re.findall(r"pip install ([^`\n]+)", path.read_text("utf-8"))]
     extras = [re.fullmatch(r'"(?:\.|lookalike)\[(\w+)\]"', words) for words in printed]
     assert extras
     assert {extra and extra[1] for extra in extras} <= set(metadata("lookalike").get_all("Provides-Extra", []))

@@ -66,7 +66,7 @@ def test_the_composition_root_reaches_up_only_inside_its_verbs():
     assert above == {"training.config", "training.evaluation.perturb"}
 
 
-@pytest.mark.parametrize("module", ["lookalike.cli", "lookalike.ingest", "lookalike.index", "lookalike.encoder"])
+@pytest.mark.parametrize("module", ["lookalike.cli", "lookalike.ingest.index", "lookalike.index", "lookalike.encoder"])
 def test_the_core_is_loaded_without_torch_and_bentoml(module):
     script = f"import sys, {module}; print(sorted({{'torch', 'bentoml'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -49,7 +49,7 @@ def test_a_time_that_the_clocks_skip_or_repeat_is_still_one_time() -> None:
     ("flags", "said"),
     [
         (NamingFlags(captured_at="yesterday"), "--captured-at is 'yesterday', expected a date and time"),
-        (NamingFlags(name_pattern="(?P<camera>"), "--name-pattern is .* no regular expression"),
+        (NamingFlags(name_pattern="(?P<camera>"), "--name-pattern is .* expected a regular expression"),
         (NamingFlags(name_pattern=r"(?P<cam>\w+)"), "expected a group such as"),
         (NamingFlags(zone="Mars/Olympus"), "--zone is 'Mars/Olympus', expected one such as Europe/Zurich"),
     ],

@@ -69,7 +69,7 @@ def test_every_exif_orientation_comes_out_upright(orientation, kind):
     np.testing.assert_array_equal(pixels.decode(encoded(STORED[orientation], kind, exif=exif)), UPRIGHT)
 
 
-def test_orientation_is_applied_beside_exif_that_cannot_be_written_anew():
+def test_orientation_is_applied_next_to_exif_that_cannot_be_written_again():
     """Tag 257, the height, is a number; some cameras write text there, and Pillow cannot write that back."""
     height = struct.pack("<HHI4s", 257, 2, 4, b"big\0")
     orientation = struct.pack("<HHIHH", ORIENTATION, 3, 1, 6, 0)

@@ -164,7 +164,7 @@ def test_planes_of_sixteen_bits_are_refused_and_those_of_bytes_are_read() -> Non
     """Pillow reads the former as bytes, two of which are a sample."""
     planes = np.stack([ramp(0, 255, np.uint8)] * 3) // np.array([[[1]], [[2]], [[4]]], np.uint8)
     assert (pixels.decode(tiff_of(planes)) == planes.transpose(1, 2, 0)).all()
-    with pytest.raises(ImageError, match=r"each colour of 16 bits in a plane of its own"):
+    with pytest.raises(ImageError, match=r"16-bit colours in separate planes"):
         pixels.decode(tiff_of(planes.astype(np.uint16) * 257))
 
 

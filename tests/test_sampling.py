@@ -42,7 +42,7 @@ def test_what_makes_no_sense_is_named(sampling: Sampling, said: str) -> None:
 
 
 def test_what_is_no_sampling_is_not_read() -> None:
-    with pytest.raises(ValueError, match="'every' is none of fps"):
+    with pytest.raises(ValueError, match="got 'every', expected some of fps"):
         Sampling.parse("every=3")
 
 

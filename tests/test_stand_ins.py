@@ -90,8 +90,8 @@ def test_the_encoder_that_stands_in_is_used(
     ("written", "said"),
     [
         ('encodr = "e.onnx"', "unknown key 'encodr', expected encoder or index"),
-        ("index = 3", "index is '3', expected text that is not empty"),
-        ('index = ""', "index is '', expected text that is not empty"),
+        ("index = 3", "index is '3', expected a text that is not empty"),
+        ('index = ""', "index is '', expected a text that is not empty"),
         ("[stats]\nindex = 'file'", "unknown key 'stats', expected encoder or index"),
         ("index = file", "cannot be read ("),
         ('index = "a\nb"', "cannot be read ("),
@@ -114,7 +114,7 @@ def test_a_folder_of_that_name_is_one_line_too(capfd: pytest.CaptureFixture[str]
     assert (code, line.startswith("lookalike: lookalike.toml: cannot be read (")) == (2, True)
 
 
-def test_what_excludes_an_encoder_is_not_disturbed_by_one_that_stands_in(
+def test_what_excludes_an_encoder_is_not_changed_by_a_default(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOOKALIKE_ENCODER", "e.onnx")

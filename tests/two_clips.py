@@ -7,9 +7,10 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lookalike.ingest import BATCH
+from lookalike.ingest.settings import USUAL
 from tests.clips import picture, write_clip
 
+BATCH = USUAL.batch_frames
 FRAMES = 2 * BATCH - 4  # two batches each
 RECORDED = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 

@@ -1,11 +1,11 @@
-"""The command line: one verb, one function. Heavy imports stay inside the verb that needs them."""
+"""The command line: one function per verb. Heavy imports stay inside the verbs that need them."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from lookalike.cli import evaluate, explore, frames, maintenance, renew, search, serve, snapshot, train  # noqa: F401
+from lookalike.cli import doctor, evaluate, explore, frames, maintenance, renew, search, serve, snapshot, train  # noqa: F401
 from lookalike.cli.extras import advice
 from lookalike.cli.flags import app, fail
 from lookalike.errors import LookalikeError
@@ -23,8 +23,8 @@ def main(arguments: list[str] | None = None) -> None:
         fail(line)
     except KeyboardInterrupt as error:
         so_far = f": {error}" if str(error) else ""
-        fail(f"interrupted{so_far}; what was done is kept, run it again to go on")
+        fail(f"interrupted{so_far}; finished work is kept, run it again to resume")
     except BrokenPipeError:
-        # The reader of our output has seen enough; Python would complain again at exit.
+        # The reader closed the pipe; Python would report it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

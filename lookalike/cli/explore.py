@@ -1,4 +1,4 @@
-"""The verbs that look through an index without a question: outliers, duplicates, cluster."""
+"""The verbs that explore an index without a query: outliers, duplicates, cluster."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SheetFile = Annotated[
     Path | None,
-    Parameter(help="HTML file to write as well: the moments as pictures, on a page that needs nothing else."),
+    Parameter(help="Also write the moments as pictures to this HTML file, which needs no other files."),
 ]
 
 
@@ -36,9 +36,9 @@ def outliers(
     *,
     index: IndexAt,
     encoder: StoredEncoder = None,
-    top: Annotated[int, Parameter(help="How many moments to answer.")] = 20,
+    top: Annotated[int, Parameter(help="How many moments to return.")] = 20,
     usual: Annotated[
-        float, Parameter(help="A view that its camera shows for this share of its time, or more, is usual.")
+        float, Parameter(help="A view is usual if its camera shows it for at least this share of its time.")
     ] = 0.1,
     sheet: SheetFile = None,
     which: WhichFrames = EVERY_FRAME,
@@ -46,7 +46,7 @@ def outliers(
 ) -> None:
     """Find the moments that least resemble what their camera usually shows.
 
-    Ranked by percentile among all frames of the camera, then by distance: 1 - cosine similarity to what is usual.
+    Ranked by percentile among all frames of the camera, then by distance: 1 - cosine similarity to usual views.
     """
     from lookalike.console import print_data, step_bar
     from lookalike.explore.outliers import outliers
@@ -61,14 +61,15 @@ def outliers(
     with open_stored(index, encoder) as store:
         frames = cameras(store, filters)
         with step_bar("comparing frames", frames.total()) as update:
-            found = outliers(store, filters, sorted(frames), top, usual, update)
+            unusual = outliers(store, filters, sorted(frames), top, usual, update)
         if sheet:
-            _write(outlier_sheet(found), sheet, store)
+            _write(outlier_sheet(unusual), sheet, store)
     if not json_:
         print_data(f"{'pct':>6}  {'dist':>5}  {'time':>9}  {'span':>15}  camera  source")
-    for one in found:
-        line = f"{one.percentile:6.2f}  {one.distance:5.3f}  {one.time_s:7.1f} s  {span(one.span_s):>15}"
-        print_data(json.dumps(one.to_dict()) if json_ else f"{line}  {one.camera}  {one.source}")
+    for outlier in unusual:
+        numbers = f"{outlier.percentile:6.2f}  {outlier.distance:5.3f}  {outlier.time_s:7.1f} s"
+        line = f"{numbers}  {span(outlier.span_s):>15}  {outlier.camera}  {outlier.source}"
+        print_data(json.dumps(outlier.to_dict()) if json_ else line)
 
 
 @app.command(help_epilogue="Example: `lookalike duplicates --index index/ --sheet duplicates.html`")
@@ -81,10 +82,10 @@ def duplicates(
     which: WhichFrames = EVERY_FRAME,
     json_: Json = False,
 ) -> None:
-    """Find footage that is stored twice: spans of two recordings that go through the same changes at the same time.
+    """Find footage that is stored twice: spans of two recordings that change in the same way at the same time.
 
-    Copies are found that were trimmed, scaled or encoded again, of 5 s or more in which something moves. Index 4 frames
-    a second or more: with fewer, those of a copy may lie too far from those of the other.
+    Finds copies of 5 s or more in which something moves, also if they were trimmed, scaled or encoded again. Index at
+    least 4 frames a second: with fewer, the frames of the two recordings may be too far apart.
     """
     from lookalike.console import print_data, step_bar
     from lookalike.explore.duplicates import duplicates, load_tracks
@@ -96,14 +97,14 @@ def duplicates(
     with open_stored(index, encoder) as store:
         tracks = load_tracks(store, filters)
         with step_bar("comparing pairs", len(tracks) * (len(tracks) - 1) // 2) as update:
-            found = duplicates(tracks, min_score, update)
+            pairs = duplicates(tracks, min_score, update)
         if sheet:
-            _write(duplicate_sheet(found), sheet, store)
+            _write(duplicate_sheet(pairs), sheet, store)
     if not json_:
         print_data(f"{'score':>6}  {'offset':>9}  {'span':>15}  {'other span':>15}  source  other source")
-    for one in found:
-        line = f"{one.similarity:6.3f}  {one.offset_s:7.2f} s  {span(one.span_s):>15}  {span(one.other_span_s):>15}"
-        print_data(json.dumps(one.to_dict()) if json_ else f"{line}  {one.source}  {one.other_source}")
+    for pair in pairs:
+        line = f"{pair.similarity:6.3f}  {pair.offset_s:7.2f} s  {span(pair.span_s):>15}  {span(pair.other_span_s):>15}"
+        print_data(json.dumps(pair.to_dict()) if json_ else f"{line}  {pair.source}  {pair.other_source}")
 
 
 @app.command(help_epilogue="Example: `lookalike cluster --index index/ --clusters 6 --sheet groups.html`")
@@ -111,13 +112,13 @@ def cluster(
     *,
     index: IndexAt,
     encoder: StoredEncoder = None,
-    clusters: Annotated[int, Parameter(help="How many groups of frames to make.")] = 8,
-    each: Annotated[int, Parameter(help="How many moments show each group, at most.")] = 5,
+    clusters: Annotated[int, Parameter(help="How many clusters to make.")] = 8,
+    each: Annotated[int, Parameter(help="How many moments to show of each cluster, at most.")] = 5,
     sheet: SheetFile = None,
     which: WhichFrames = EVERY_FRAME,
     json_: Json = False,
 ) -> None:
-    """Say what an index shows in the main: groups of frames that resemble each other, with a few that are typical."""
+    """Group the frames of an index into clusters that resemble each other, with a few typical moments of each."""
     from lookalike.console import print_data
     from lookalike.explore.cluster import cluster
     from lookalike.explore.sheets import cluster_sheet
@@ -127,19 +128,19 @@ def cluster(
             fail(f"{name} is {value}, expected at least 1", code=2)
     filters = filters_of(which)
     with open_stored(index, encoder) as store:
-        found = cluster(store, filters, clusters, each)
+        groups = cluster(store, filters, clusters, each)
         if sheet:
-            _write(cluster_sheet(found), sheet, store)
+            _write(cluster_sheet(groups), sheet, store)
     if not json_:
         print_data(f"{'cluster':>7}  {'frames':>8}  cameras: frames; typical moments")
-    for one in found:
-        print_data(json.dumps(one.to_dict()) if json_ else f"{one.number:7}  {one.frames:8,}  {_about(one)}")
+    for group in groups:
+        print_data(json.dumps(group.to_dict()) if json_ else f"{group.number:7}  {group.frames:8,}  {_about(group)}")
 
 
 def _about(cluster: Cluster) -> str:
     from lookalike.explore.sheets import cameras
 
-    typical = ", ".join(f"{one.source}@{one.time_s:.1f}" for one in cluster.representatives)
+    typical = ", ".join(f"{hit.source}@{hit.time_s:.1f}" for hit in cluster.representatives)
     return f"{cameras(cluster)}; {typical}"
 
 
@@ -150,8 +151,8 @@ def _write(sheet: Sheet, path: Path, store: FrameIndex) -> None:
 
     may_open = store.read_here(sheet.sources)
     for source in sorted(sheet.sources - may_open):
-        say(f"{source}: named {FROM_ELSEWHERE}, so not opened; index it on this machine to have its pictures")
-    with step_bar("cutting pictures", sheet.shots) as update:
+        say(f"{source}: named {FROM_ELSEWHERE}, so not opened; index it on this machine to get its pictures")
+    with step_bar("reading pictures", sheet.shots) as update:
         write_sheet(sheet, path, may_open, update)
     shots = [shot for strip in sheet.strips for shot in strip.shots if shot.source in may_open]
     say(f"{path}: {len(shots)} pictures")

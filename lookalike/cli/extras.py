@@ -1,4 +1,4 @@
-"""Which extra brings a module that is missing: verbs that train or serve need more than the core."""
+"""Find the extra that installs a missing module: verbs that train or serve need more than the core."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ EXTRAS = {
 
 
 def require(module: str) -> None:
-    """Raises: ModuleNotFoundError if a module is not installed; it is not imported."""
+    """Check that a module is installed, without importing it. Raises: ModuleNotFoundError."""
     if find_spec(module) is None:
         raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
 
 def advice(error: ModuleNotFoundError) -> str | None:
-    """One line that says what to install; None for a module that no extra brings."""
+    """Return one line that says what to install; None for a module that no extra installs."""
     module = (error.name or "").split(".")[0]
     for extra, modules in EXTRAS.items():
         if module in modules:

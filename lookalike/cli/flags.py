@@ -1,4 +1,4 @@
-"""What the verbs share: the app that they belong to, flags that mean the same in each, and how they fail."""
+"""Shared by the verbs: the app, common flags, and how they fail."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ app = App(
     version=__version__,
     help="Turn unlabelled footage into a search engine for it: pretrain, export, index, search, serve.",
     help_format="markdown",
-    help_epilogue="Where --encoder or --index is not given, LOOKALIKE_ENCODER or LOOKALIKE_INDEX stands in for it, else"
-    " `encoder` or `index` in the file lookalike.toml of this folder.",
+    help_epilogue="--encoder and --index default to LOOKALIKE_ENCODER and LOOKALIKE_INDEX, else to `encoder` and"
+    " `index` in the file lookalike.toml of this folder.",
     config=fill_in,
-    suppress_keyboard_interrupt=False,  # main says in one line what is kept
+    suppress_keyboard_interrupt=False,  # main reports in one line what is kept
     error_console=Console(stderr=True, soft_wrap=True),
     error_formatter=lambda error: Text(f"lookalike: {error}"),
 )
@@ -46,15 +46,15 @@ EncoderFile = Annotated[
     Path,
     Parameter(
         name="--encoder",
-        help="ONNX file made by `lookalike export`; else LOOKALIKE_ENCODER, else `encoder` in lookalike.toml.",
+        help="ONNX file made by `lookalike export`. Default: LOOKALIKE_ENCODER, else `encoder` in lookalike.toml.",
     ),
 ]
 StoredEncoder = Annotated[
     Path | None,
     Parameter(
         name="--encoder",
-        help="ONNX file. An index stores the spec of its encoder: this is needed only for one that an earlier version"
-        " filled. One that is given must be the one that filled the index.",
+        help="ONNX file of the encoder that filled the index. Needed only for an index that an earlier version filled,"
+        " which does not store the spec of its encoder.",
     ),
 ]
 IndexAt = Annotated[
@@ -62,14 +62,15 @@ IndexAt = Annotated[
     Parameter(
         name="--index",
         help="Folder of an embedded index, or URL of a running service (http://host:3000)"
-        " or of a Qdrant server (http://host:6333[/collection]); else LOOKALIKE_INDEX, else `index` in lookalike.toml.",
+        " or of a Qdrant server (http://host:6333[/collection]; several nodes with commas)."
+        " Default: LOOKALIKE_INDEX, else `index` in lookalike.toml.",
     ),
 ]
 CameraName = Annotated[
     str | None,
     Parameter(
-        help="Name of the camera; else sub-folders of the SOURCE name their files' camera, and other videos their own,"
-        " however the SOURCE is written."
+        help="Name of the camera. Default: the sub-folder of the SOURCE, else the name of the video. It does not depend"
+        " on how the SOURCE is written."
     ),
 ]
 MinFree = Annotated[
@@ -80,7 +81,7 @@ MinFree = Annotated[
         " else LOOKALIKE_MIN_FREE_MB, else 256.",
     ),
 ]
-RunOn = Annotated[RunDevice, Parameter(help="Where to run the encoder; one that is not there is an error.")]
+RunOn = Annotated[RunDevice, Parameter(help="Device that runs the encoder. A missing device is an error.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON lines.")]
 
 
@@ -101,7 +102,7 @@ EVERY_FRAME = FilterFields()
 
 
 def filters_of(fields: FilterFields) -> Filters:
-    """Exits with 2 if one is not understood."""
+    """Parse the filters. Exits with 2 if one is invalid."""
     from lookalike.search.request import read_filters
 
     try:
@@ -111,7 +112,7 @@ def filters_of(fields: FilterFields) -> Filters:
 
 
 def open_stored(index: str, encoder: Path | None) -> FrameIndex:
-    """Open an index to look at what it holds: by the spec that it stores, or by that of an encoder, which is not run.
+    """Open an index by the spec that it stores, or by the spec of an encoder, which is not loaded.
 
     Raises: as `open_index` and `read_spec`.
     """

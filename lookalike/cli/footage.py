@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from lookalike.naming import Naming
+from lookalike.limits import LIMITS, Limits
+from lookalike.naming import Naming, NamingFlags
 from lookalike.selection import Selection
 
 if TYPE_CHECKING:
@@ -15,11 +17,28 @@ if TYPE_CHECKING:
 
     from lookalike.footage import Source
     from lookalike.footage.sources import LeftOut
-    from lookalike.ingest import Summary
+    from lookalike.ingest.summary import Summary
 
-EVERY_ENTRY, UNNAMED = Selection(), Naming()
+EVERY_ENTRY, UNNAMED, NAMELESS = Selection(), Naming(), NamingFlags()
 WhichFiles = Annotated[Selection, Parameter(name="*", group="Which files")]
 KINDS_SHOWN = 8
+
+
+def _check_naming(type_: type[NamingFlags], naming: NamingFlags) -> None:
+    naming.read()
+
+
+def _check_limits(type_: type[Limits], limits: Limits) -> None:
+    limits.check()
+
+
+@dataclass(frozen=True)
+class FootageFlags:
+    """What a user says of footage that is embedded: where it is from, how much of it is read, and which files."""
+
+    naming: Annotated[NamingFlags, Parameter(name="*", group="Where they are from", validator=_check_naming)] = NAMELESS
+    limits: Annotated[Limits, Parameter(name="*", group="Limits", validator=_check_limits)] = LIMITS
+    selection: WhichFiles = EVERY_ENTRY
 
 
 class Tally:
@@ -38,7 +57,7 @@ class Tally:
     def summary(self) -> Summary:
         """Skipped entries count as sources that could not be read."""
         from lookalike.footage import Skipped
-        from lookalike.ingest import Summary
+        from lookalike.ingest.summary import Summary
 
         counts = {group.replace(" ", "_"): kinds.total() for group, kinds in self._counted.items()}
         skipped = [Skipped(entry.path, entry.reason, 0) for entry in self.skipped]

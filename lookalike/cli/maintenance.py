@@ -14,34 +14,34 @@ from lookalike.cli.flags import IndexAt, Json, StoredEncoder, app, fail, open_st
 
 @app.command(help_epilogue="Example: `lookalike stats --index index/`")
 def stats(*, index: IndexAt, encoder: StoredEncoder = None, json_: Json = False) -> None:
-    """Say what an index holds, camera by camera."""
+    """Print what an index holds, by camera."""
     from lookalike.console import print_data
     from lookalike.index.maintenance import stats
 
     with open_stored(index, encoder) as store:
-        found = stats(store)
+        cameras = stats(store)
     if not json_:
         print_data(f"{'frames':>10}  {'regions':>8}  {'sources':>8}  {'first':>27}  {'last':>27}  camera")
-    for one in found:
-        counts = f"{one.frames:10,}  {one.regions:8,}  {one.sources:8,}"
-        line = f"{counts}  {one.first or '-':>27}  {one.last or '-':>27}  {one.camera}"
-        print_data(json.dumps(one.to_dict()) if json_ else line)
+    for camera in cameras:
+        counts = f"{camera.frames:10,}  {camera.regions:8,}  {camera.sources:8,}"
+        line = f"{counts}  {camera.first or '-':>27}  {camera.last or '-':>27}  {camera.camera}"
+        print_data(json.dumps(camera.to_dict()) if json_ else line)
 
 
 @app.command(help_epilogue="Example: `lookalike verify --index index/`")
 def verify(*, index: IndexAt, encoder: StoredEncoder = None) -> None:
-    """Check that each stored frame still has its source, and that none is missing; prints what it found as JSON."""
+    """Check that the source of each frame exists, and that no frames are missing. Prints the result as JSON."""
     from lookalike.console import print_data, say
     from lookalike.index.maintenance import verify
 
     with open_stored(index, encoder) as store:
-        found = verify(store)
-    print_data(json.dumps(found.to_dict()))
-    for source in found.gone:
-        say(f"gone: {source}; if it is not to come back: lookalike forget --source {source}")
-    for source, stored, said in found.short:
-        say(f"short: {source}: {stored} frames of {said}; forget it and index it again")
-    if not found.good:
+        verdict = verify(store)
+    print_data(json.dumps(verdict.to_dict()))
+    for source in verdict.gone:
+        say(f"gone: {source}; if it was removed on purpose: lookalike forget --source {source}")
+    for source, stored, expected in verdict.short:
+        say(f"short: {source}: {stored} frames of {expected}; forget it and index it again")
+    if not verdict.good:
         sys.exit(1)
 
 
@@ -52,14 +52,14 @@ def forget(
     encoder: StoredEncoder = None,
     before: Annotated[
         str | None,
-        Parameter(help="Frames recorded before this date and time (ISO 8601); those of unknown date are kept."),
+        Parameter(help="Only frames recorded before this date and time (ISO 8601). Frames without a date are kept."),
     ] = None,
     camera: Annotated[tuple[str, ...], Parameter(help="Only these cameras; may be repeated.", negative="")] = (),
     source: Annotated[
         tuple[str, ...], Parameter(help="Only these sources, named as hits name them; may be repeated.", negative="")
     ] = (),
 ) -> None:
-    """Remove frames from an index: those that meet all of the conditions. The recordings are not touched."""
+    """Remove the frames that match all given filters from an index. Recordings are not touched."""
     from lookalike.console import print_data, say
     from lookalike.index import Filters
     from lookalike.index.filters import parse_before
@@ -75,6 +75,6 @@ def forget(
         points = store.count()
     print_data(json.dumps({"index": index, "removed": removed, "points": points}))
     if not removed:
-        say("no frame meets the conditions; cameras are as in `lookalike stats`, sources as in hits")
+        say("no frame matches the filters; cameras are as in `lookalike stats`, sources as in hits")
     if removed and another:
-        say("the index holds a generation of another encoder: forget there as well, or lookalike reindex --discard")
+        say("the index has a generation of another encoder: forget there as well, or lookalike reindex --discard")

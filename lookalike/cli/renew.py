@@ -15,11 +15,11 @@ from lookalike.cli.flags import IndexAt, RunOn, app, fail
 from lookalike.cli.stand_ins import VARIABLES, fill_in
 
 if TYPE_CHECKING:
-    from lookalike.reindex import Outcome
+    from lookalike.ingest.reindex import Outcome
 
 
 def _fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Nothing stands in for --encoder where --back or --discard is given, which exclude it."""
+    """Fill in --encoder and --index; only --index with --back or --discard, which exclude --encoder."""
     others = any(argument.tokens for argument in arguments if argument.name in ("--back", "--discard"))
     fill_in(app, commands, arguments, ("index",) if others else tuple(VARIABLES))
 
@@ -28,31 +28,29 @@ def _fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection)
 def reindex(
     *,
     index: IndexAt,
-    encoder: Annotated[Path | None, Parameter(help="ONNX file of the encoder to change over to.")] = None,
+    encoder: Annotated[Path | None, Parameter(help="ONNX file of the encoder to switch to.")] = None,
     without_missing: Annotated[
-        bool, Parameter(negative="", help="Change over although some of what is indexed cannot be read any more.")
+        bool, Parameter(negative="", help="Switch even if some indexed footage cannot be read any more.")
     ] = False,
-    back: Annotated[
-        bool, Parameter(negative="", help="Instead: change back to the encoder before, which is still there.")
-    ] = False,
+    back: Annotated[bool, Parameter(negative="", help="Instead: switch back to the previous encoder.")] = False,
     discard: Annotated[
-        bool, Parameter(negative="", help="Instead: free the space of all but the current encoder.")
+        bool, Parameter(negative="", help="Instead: remove the generations of all encoders but the current one.")
     ] = False,
     device: RunOn = "auto",
 ) -> None:
-    """Embed all that an index holds with another encoder, then change over to it. Until then it answers as before.
+    """Embed all footage of an index with another encoder, then switch to it. Until then the index answers as before.
 
-    Services that run go on with their encoder; start them with the new one when this is done. Run it again to go on
-    when it was stopped, and to take in what a service indexed meanwhile.
+    Running services continue with their encoder; restart them with the new one afterwards. Run it again to resume, and
+    to include what a service indexed in the meantime.
     """
-    from lookalike.console import print_data
+    from lookalike.console import print_data, say
     from lookalike.index.generations import discard as discard_others
     from lookalike.index.generations import switch_back
     from lookalike.index.open import location_of
 
     if (encoder is not None) + back + discard != 1:
         fail("expected one of --encoder, --back and --discard", code=2)
-    with closing(location_of(index)) as location:
+    with closing(location_of(index, say)) as location:
         if back:
             now = switch_back(location)
             print_data(json.dumps({"index": index, "now": location.space(now.current)}))
@@ -61,7 +59,7 @@ def reindex(
         elif encoder:
             from lookalike.console import footage_bar
             from lookalike.encoder import Encoder
-            from lookalike.reindex import reindex
+            from lookalike.ingest.reindex import reindex
 
             outcome = reindex(location, Encoder(encoder, device), partial(footage_bar, "reindexing"), without_missing)
             print_data(json.dumps({"index": index} | outcome.to_dict()))
@@ -69,7 +67,7 @@ def reindex(
 
 
 def _explain(outcome: Outcome) -> None:
-    """Exits with 1 if the index was not changed over."""
+    """Report the outcome. Exits with 1 if the index was not switched."""
     from lookalike.console import say
 
     for source, why in outcome.missing:
@@ -79,13 +77,13 @@ def _explain(outcome: Outcome) -> None:
     if not outcome.seen:
         say("the index is in use: frames of streams, and of recordings that were not read to the end, are left out")
     if outcome.before == outcome.now:
-        say(f"{outcome.now} answers already; there was nothing to do")
+        say(f"the index already uses {outcome.now}; there was nothing to do")
         return
     if outcome.switched:
-        say(f"{outcome.frames:,} frames of {outcome.sources:,} source(s); {outcome.now} answers now")
+        say(f"{outcome.frames:,} frames of {outcome.sources:,} source(s); the index uses {outcome.now} now")
         return
     if outcome.differing:
-        say("not changed over; forget what differs, and index it again, with the encoder before; then run it again")
+        say("not switched; forget the sources that differ, index them with the previous encoder, and run it again")
     else:
-        say("not changed over; bring back what is missing (in the folder where it was indexed), or --without-missing")
+        say("not switched; restore the missing sources (in the folder where they were indexed), or --without-missing")
     sys.exit(1)

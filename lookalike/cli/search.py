@@ -1,4 +1,4 @@
-"""The verbs that ask: search, locate."""
+"""The verbs that search: search, locate."""
 
 from __future__ import annotations
 
@@ -21,32 +21,33 @@ HowMany = Annotated[SearchOptions, Parameter(name="*")]
     help_epilogue="Example: `lookalike search crop.jpg --encoder encoder.onnx --index index/ --top 5 --camera gate`"
 )
 def search(
-    image: Annotated[Path | None, Parameter(help="Picture to look for.")] = None,
+    image: Annotated[Path | None, Parameter(help="Picture to search by.")] = None,
     *,
     encoder: EncoderFile,
     index: IndexAt,
     id_: Annotated[
-        str | None, Parameter(name="--id", help="Instead of a picture: a stored frame, by the id in a hit.")
+        str | None, Parameter(name="--id", help="Instead of a picture: a stored frame, by the id of a hit.")
     ] = None,
     at: Annotated[
-        str | None, Parameter(help="Instead of a picture: a moment of a recording, as gate.mp4@12.5, seconds.")
+        str | None, Parameter(help="Instead of a picture: a moment of a recording, such as gate.mp4@12.5, seconds.")
     ] = None,
     region: Annotated[
-        str | None, Parameter(help="Look for this part of it only: x,y,w,h in pixels, or in shares as .5,0,.5,1.")
+        str | None,
+        Parameter(help="Search by this region of it: x,y,w,h in pixels, or in shares such as .5,0,.5,1."),
     ] = None,
     like: Annotated[
         tuple[str, ...],
-        Parameter(help="More of what to look for: pictures, ids, moments, each also as FILE#x,y,w,h.", negative=""),
+        Parameter(help="More examples: pictures, ids, moments; each may have a region, FILE#x,y,w,h.", negative=""),
     ] = (),
-    unlike: Annotated[tuple[str, ...], Parameter(help="What not to look for; as --like.", negative="")] = (),
+    unlike: Annotated[tuple[str, ...], Parameter(help="Examples to avoid; as --like.", negative="")] = (),
     options: HowMany = USUAL,
     which: WhichFrames = EVERY_FRAME,
     json_: Json = False,
 ) -> None:
-    """Find the moments that look most like a picture. Neighbouring frames are answered as one hit with its span.
+    """Find the moments that look most like a picture. Neighbouring frames are merged into one hit, with its span.
 
-    A stored frame in which something moves (--id, --at) is asked by that; --region asks by another part of it. A
-    picture of a stored camera, far from the camera's usual view, is asked by what differs from that.
+    A stored frame in which something moves (--id, --at) is searched by its moving regions; --region searches by another
+    region. A picture of a stored camera, far from the camera's usual view, is searched by its difference from it.
     """
     from lookalike.console import print_data, say
     from lookalike.encoder import Encoder
@@ -70,24 +71,24 @@ def search(
     for hit in hits:
         print_data(json.dumps(hit.to_dict()) if json_ else _line(hit))
     if not hits:
-        say("nothing found: no frame meets the conditions; cameras are as in `lookalike stats`, sources as in hits")
+        say("nothing found: no frame matches the filters; cameras are as in `lookalike stats`, sources as in hits")
 
 
 @app.command(help_epilogue="Example: `lookalike locate clip.mp4 --encoder encoder.onnx --index index/`")
 def locate(
-    clip: Annotated[str, Parameter(help="Short video to look for.")],
+    clip: Annotated[str, Parameter(help="Short video to locate.")],
     *,
     encoder: EncoderFile,
     index: IndexAt,
-    fps: Annotated[float, Parameter(help="Frames of it to compare in each second.")] = 5.0,
-    top: Annotated[int, Parameter(help="How many recordings to answer.")] = 5,
-    min_similarity: Annotated[float, Parameter(help="Only recordings whose frames are so much alike.")] = 0.8,
-    min_agreement: Annotated[float, Parameter(help="Only recordings that change in the same way so much.")] = 0.3,
+    fps: Annotated[float, Parameter(help="Frames of the clip to compare in each second.")] = 5.0,
+    top: Annotated[int, Parameter(help="How many recordings to return.")] = 5,
+    min_similarity: Annotated[float, Parameter(help="Only recordings with at least this similarity of frames.")] = 0.8,
+    min_agreement: Annotated[float, Parameter(help="Only recordings with at least this agreement of changes.")] = 0.3,
     which: WhichFrames = EVERY_FRAME,
     json_: Json = False,
 ) -> None:
-    """Find of which recordings a clip is a copy, and where: also if it was trimmed, scaled or encoded again, mirrored,
-    set between bars, given a banner, or is played at 1.25 or .8 times the speed.
+    """Find the recordings that a clip was copied from, and where: also if it was trimmed, scaled, encoded again or
+    mirrored, has bars or a banner, or plays at 1.25 or .8 times the speed.
     """
     from lookalike.console import print_data, say
     from lookalike.encoder import Encoder
@@ -106,10 +107,10 @@ def locate(
     model = Encoder(encoder, "cpu")
     read = read_clip(clip, model, sampling)
     if read.reason:
-        say(f"{clip}: {read.reason}; what was read is looked for")
+        say(f"{clip}: {read.reason}; searching for the part that was read")
     with open_index(index, model.spec) as store:
         copies = find_copies(store, read.times_s, read.versions, top, filters)
-    copies = [one for one in copies if one.similarity >= min_similarity and one.agreement >= min_agreement]
+    copies = [copy for copy in copies if copy.similarity >= min_similarity and copy.agreement >= min_agreement]
     if not json_:
         print_data(
             f"{'agreement':>9}  {'similarity':>10}  {'offset':>9}  {'span':>17}  {'speed':>5}  mirrored  camera  source"
@@ -120,12 +121,12 @@ def locate(
         how = f"{copy.speed:5.2f}  {'yes' if copy.mirrored else 'no':>8}"
         print_data(json.dumps(copy.to_dict()) if json_ else f"{numbers}  {how}  {copy.camera}  {copy.source}")
     if not copies:
-        say("nothing found: no recording agrees with the clip as --min-similarity and --min-agreement ask for")
+        say("nothing found: no recording agrees with the clip by --min-similarity and --min-agreement")
 
 
 def _line(hit: Hit) -> str:
     span = f"{hit.span_s[0]:.1f}-{hit.span_s[1]:.1f} s"
     place = f"{hit.time_s:7.1f} s  {span:>15}  {hit.frames:6}  {hit.camera}  {hit.source}"
     region = f"  region {hit.region}" if hit.region else ""
-    asked = f"  asked by {hit.asked}" if hit.asked else ""
+    asked = f"  searched by {hit.asked}" if hit.asked else ""
     return f"{hit.score:6.3f}  {hit.percentile:5.1f}  {place}{region}{asked}"

@@ -1,4 +1,4 @@
-"""The verb that answers over HTTP, and the one that does everything once: serve, demo."""
+"""The verb that serves over HTTP, and the one that runs everything once: serve, demo."""
 
 from __future__ import annotations
 
@@ -21,26 +21,27 @@ def serve(
     index: Annotated[
         str | None,
         Parameter(
-            help="Folder of an embedded index, or URL of a Qdrant server; without one, or if it is empty, only /embed."
+            help="Folder of an embedded index, or URL of a Qdrant server. Without one, or with an empty text, only"
+            " /embed is served."
         ),
     ] = None,
     writable: Annotated[
         bool,
         Parameter(
             negative="",
-            help="Take frames while serving: --index http://HOST:PORT then works in every verb."
-            " Whoever reaches the port may add and remove frames; LOOKALIKE_TOKEN lets only those who know it.",
+            help="Accept frames while serving: --index http://HOST:PORT then works in every verb. Everyone who reaches"
+            " the port can add and remove frames, or with LOOKALIKE_TOKEN, everyone who has the token.",
         ),
     ] = False,
     host: Annotated[str, Parameter(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, Parameter(help="Port to listen on.")] = 3000,
     device: RunOn = "auto",
     workers: Annotated[
-        int, Parameter(help="Processes that serve, sharing the cores; several only without an embedded index.")
+        int, Parameter(help="Processes that share the cores; more than 1 only without an embedded index.")
     ] = 1,
     cache: Annotated[
         Path | None,
-        Parameter(help="Folder for thumbnails, proxies and such, up to 9 GB; else LOOKALIKE_CACHE, else ~/.cache."),
+        Parameter(help="Folder for thumbnails and proxies, up to 9 GB. Default: LOOKALIKE_CACHE, else ~/.cache."),
     ] = None,
     max_wait_s: Annotated[
         float | None,
@@ -79,33 +80,33 @@ def serve(
         "--port",
         str(port),
     ]
-    # BentoML's own process takes this one's place, so that signals and the exit code are its own.
+    # BentoML replaces this process, so that it gets the signals and sets the exit code.
     os.execve(sys.executable, command, {"BENTOML_DO_NOT_TRACK": "True"} | os.environ | settings.to_env())
 
 
 def _url(host: str, port: int) -> str:
-    """Where this machine reaches a service that listens on an address."""
+    """Return the URL at which this machine reaches a service that listens on an address."""
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
 
 def _check_free(host: str, port: int) -> None:
-    """BentoML would say it in a traceback, or, of a port past 65535, not at all."""
+    """Check that the port is free. BentoML would print a traceback, and for a port above 65535 nothing."""
     try:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except (OSError, OverflowError) as error:
-        fail(f"--port {port} of {host} cannot be listened on ({error})", code=1 if isinstance(error, OSError) else 2)
+        fail(f"cannot listen on port {port} of {host} ({error})", code=1 if isinstance(error, OSError) else 2)
 
 
 @app.command(help_epilogue="Example: `lookalike demo --out demo/`")
 def demo(
-    *sources: Annotated[str, Parameter(help="Your own footage; without any, four cameras are rendered.")],
+    *sources: Annotated[str, Parameter(help="Your own footage. Without any, four cameras are rendered.")],
     out: Annotated[Path, Parameter(help="Folder to write encoder.onnx, index/, results.json and report.html to.")],
     steps: Annotated[int, Parameter(help="Training steps.")] = 500,
 ) -> None:
-    """Do all of it once: pretrain, export, index, serve, search, evaluate; and write a report to look at."""
+    """Run everything once: pretrain, export, index, serve, search, evaluate; and write a report."""
     for module in ("torch", "bentoml"):  # before footage is rendered
         require(module)
-    from lookalike.demo.tour import run_demo
+    from lookalike.demo.pipeline import run_demo
 
     run_demo(sources, out, steps)

@@ -1,4 +1,4 @@
-"""The verbs that keep an index safe: snapshot, restore."""
+"""The verbs that back up an index: snapshot, restore."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def snapshot(
     index: IndexAt,
     out: Annotated[Path, Parameter(help="File to write; compressed if its name ends with .gz.")],
 ) -> None:
-    """Write an embedded index to one file. It has its name when it is whole; `restore` checks it by hash."""
+    """Write an embedded index to one file. The file appears when it is complete; `restore` checks it by hash."""
     from lookalike.console import print_data
     from lookalike.index.folder import FolderLocation
     from lookalike.index.open import location_of
@@ -27,24 +27,25 @@ def snapshot(
     location = location_of(index)
     if not isinstance(location, FolderLocation):
         raise IndexStoreError(
-            f"{location}: on a Qdrant server, whose own snapshots hold it: POST /collections/NAME/snapshots for the"
+            f"{location}: on a Qdrant server; use the server's own snapshots: POST /collections/NAME/snapshots for the"
             " collection and for the one whose name ends with -ledger"
         )
-    made = snapshot(location, out)
-    told = {"out": str(out), "space": made.spec["space"], "points": made.points, "sources": made.sources}
-    print_data(json.dumps(told | {"members": len(made.members), "bytes": out.stat().st_size}))
+    manifest = snapshot(location, out)
+    summary = {"out": str(out), "space": manifest.spec["space"], "points": manifest.points}
+    summary |= {"sources": manifest.sources, "members": len(manifest.members), "bytes": out.stat().st_size}
+    print_data(json.dumps(summary))
 
 
 @app.command(help_epilogue="Example: `lookalike restore index.tar --index restored/`")
 def restore(
     archive: Annotated[Path, Parameter(help="File that `lookalike snapshot` wrote.")],
     *,
-    index: Annotated[Path, Parameter(name="--index", help="Folder to make the index in: a new one, or an empty one.")],
+    index: Annotated[Path, Parameter(name="--index", help="Folder to restore to, new or empty.")],
 ) -> None:
-    """Make an embedded index of a snapshot. All of it is checked first; a file that was altered changes nothing."""
+    """Restore an embedded index from a snapshot. Every part is checked first; an altered file restores nothing."""
     from lookalike.console import print_data
     from lookalike.index.snapshot import restore
 
-    made = restore(archive, index)
-    told = {"index": str(index), "space": made.spec["space"], "points": made.points, "sources": made.sources}
-    print_data(json.dumps(told))
+    manifest = restore(archive, index)
+    summary = {"index": str(index), "space": manifest.spec["space"], "points": manifest.points}
+    print_data(json.dumps(summary | {"sources": manifest.sources}))

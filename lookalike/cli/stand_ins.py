@@ -1,4 +1,4 @@
-"""What stands in for --encoder and --index where a verb is not given them: the environment, else lookalike.toml."""
+"""Defaults of --encoder and --index: the environment, else lookalike.toml."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Token
 
 from lookalike.printable import printable
 
-FILE = Path("lookalike.toml")  # in the working directory, which its paths are relative to
+FILE = Path("lookalike.toml")  # in the working directory; its paths are relative to that
 VARIABLES = {"encoder": "LOOKALIKE_ENCODER", "index": "LOOKALIKE_INDEX"}
 
 
 def fill_in(
     app: App, commands: tuple[str, ...], arguments: ArgumentCollection, names: Sequence[str] = tuple(VARIABLES)
 ) -> None:
-    """Give a verb what its command line lacks; called by cyclopts.
+    """Fill in flags that the command line lacks; called by cyclopts.
 
-    names: of the flags that something may stand in for.
-    Raises: CycloptsError, which exits with 2, if lookalike.toml cannot be read, or has another key.
+    names: of the flags that have such defaults.
+    Raises: CycloptsError, which exits with 2, if lookalike.toml cannot be read, or has an unknown key.
     """
     flags = {name: argument for argument in arguments for name in names if f"--{name}" in argument.names}
     lacking = {name: argument for name, argument in flags.items() if not argument.tokens}
-    found = (_read_file() if lacking else {}) | _read_environment()
+    defaults = (_read_file() if lacking else {}) | _read_environment()
     for name, argument in lacking.items():
-        if name in found:
-            value, source = found[name]
+        if name in defaults:
+            value, source = defaults[name]
             argument.append(Token(keyword=source, value=value, source=source))
 
 
 def _read_environment() -> dict[str, tuple[str, str]]:
-    """Values, and where each is from; a variable that is empty counts as not set."""
+    """Read values and where each is from; an empty variable counts as not set."""
     given = ((name, variable, os.environ.get(variable)) for name, variable in VARIABLES.items())
     return {name: (value, variable) for name, variable, value in given if value}
 
@@ -49,7 +49,7 @@ def _read_file() -> dict[str, tuple[str, str]]:
         if name not in VARIABLES:
             raise _error(f"unknown key {name!r}, expected {' or '.join(VARIABLES)}")
         if not isinstance(value, str) or not value:
-            raise _error(f"{name} is {str(value)[:50]!r}, expected text that is not empty")
+            raise _error(f"{name} is {str(value)[:50]!r}, expected a text that is not empty")
     return {name: (value, str(FILE)) for name, value in entries.items()}
 
 

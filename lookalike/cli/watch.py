@@ -9,18 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike.cli.flags import fail
-from lookalike.cli.footage import Tally
-from lookalike.limits import LIMITS, Limits
+from lookalike.cli.footage import FootageFlags, Tally
 
 if TYPE_CHECKING:
     from lookalike.encoder import Encoder
     from lookalike.footage import Source
     from lookalike.index import FrameIndex
-    from lookalike.ingest import Summary
-    from lookalike.naming import Naming
-    from lookalike.sampling import Sampling
-    from lookalike.selection import Selection
-    from lookalike.watch import TakenIn
+    from lookalike.ingest.settings import IngestSettings
+    from lookalike.ingest.summary import Summary
+    from lookalike.ingest.watch import TakenIn
 
 
 def check_watch(folders: tuple[str, ...], settle_s: float) -> None:
@@ -35,28 +32,29 @@ def check_watch(folders: tuple[str, ...], settle_s: float) -> None:
 
 def watch_folders(
     folders: tuple[str, ...],
-    naming: Naming,
-    selection: Selection,
+    flags: FootageFlags,
     encoder: Encoder,
     index: FrameIndex,
-    sampling: Sampling,
+    settings: IngestSettings,
     settle_s: float,
-    limits: Limits = LIMITS,
 ) -> Summary:
     """Returns: what was taken in, when SIGINT or SIGTERM ended it: that is how a watch ends."""
     from lookalike.console import say
     from lookalike.footage.sources import LeftOut, find_in_folders
-    from lookalike.ingest import Summary, index_footage
-    from lookalike.watch import watch
+    from lookalike.ingest.index import index_footage
+    from lookalike.ingest.summary import Summary
+    from lookalike.ingest.watch import watch
+
+    naming = flags.naming.read()
 
     def take(sources: Sequence[Source]) -> Summary:
-        bounded = [replace(source, limits=limits) for source in sources]
-        return index_footage(bounded, encoder, index, sampling, lambda frames: None)
+        bounded = [replace(source, limits=flags.limits) for source in sources]
+        return index_footage(bounded, encoder, index, settings)
 
     def find() -> list[Source]:
         nonlocal tally
         tally = Tally()
-        found = list(find_in_folders(folders, naming, tally.add, selection))
+        found = list(find_in_folders(folders, naming, tally.add, flags.selection))
         for entry in tally.skipped:
             if entry not in told:
                 told.add(entry)

@@ -121,7 +121,7 @@ def benchmark_frames(camera: Camera, duration_s: float, fps: int, seed: int, siz
 
 
 def _passes(rounds: Sequence[Round]) -> list[Pass]:
-    return [passing for one in rounds for passing in one.passes]
+    return [passing for round_ in rounds for passing in round_.passes]
 
 
 def plan_rounds(camera: Camera, duration_s: float, seed: int) -> list[Round]:
@@ -173,10 +173,10 @@ def _plan_round(
     return tuple(passes)
 
 
-def _meet(one: Pass, other: Pass) -> bool:
-    """Whether they go opposite ways, so that neither hides the other for long, and not on the same line."""
-    opposite = (one.line[2] > one.line[0]) != (other.line[2] > other.line[0])
-    return opposite and {one.line[1], one.line[3]} != {other.line[1], other.line[3]}
+def _meet(first: Pass, second: Pass) -> bool:
+    """Whether two go opposite ways, so that neither hides the other for long, and on different lines."""
+    opposite = (first.line[2] > first.line[0]) != (second.line[2] > second.line[0])
+    return opposite and {first.line[1], first.line[3]} != {second.line[1], second.line[3]}
 
 
 def gain_over(rounds: Sequence[Round], width_px: int) -> Callable[[float], np.ndarray]:
@@ -184,8 +184,8 @@ def gain_over(rounds: Sequence[Round], width_px: int) -> Callable[[float], np.nd
 
     Returns: time_s -> float32 (1, W, 3).
     """
-    lights = [(np.log(one.light.exposure), one.light.warmth, one.light.tilt) for one in rounds]
-    times_s = [0.0, *itertools.chain(*((one.start_s, one.settled_s) for one in rounds[1:]))]
+    lights = [(np.log(round_.light.exposure), round_.light.warmth, round_.light.tilt) for round_ in rounds]
+    times_s = [0.0, *itertools.chain(*((round_.start_s, round_.settled_s) for round_ in rounds[1:]))]
     values = np.array([lights[0], *itertools.chain(*itertools.pairwise(lights))])
     x = np.linspace(-1, 1, width_px)[None, :, None]
 

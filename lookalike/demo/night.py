@@ -1,4 +1,4 @@
-"""What a camera sees at night: infrared light from a lamp next to its lens, the headlights of vehicles, no colour."""
+"""Render what a camera sees at night: infrared light from its lamp, the headlights of vehicles, no colour."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def infrared(canvas: np.ndarray) -> np.ndarray:
 
 
 def colourless(frame: np.ndarray) -> np.ndarray:
-    """Recorders write no coloured clock into a grey picture either. frame: uint8 (H, W, 3), as is the return value."""
+    """Remove colour, also that of the clock. frame: uint8 (H, W, 3). Returns: the same shape."""
     return np.repeat(frame[..., 1:2], 3, axis=2)
 
 
 @lru_cache(maxsize=1)
 def lamp(size_px: tuple[int, int]) -> np.ndarray:
-    """The light of the camera's own lamp: a pool that fades towards the corners. Returns: float32 (H, W, 1)."""
+    """Render the light of the camera's lamp, which fades towards the corners. Returns: float32 (H, W, 1)."""
     x, y = _grid(size_px)
     squared = ((x - PLANE[0] / 2) / 150) ** 2 + ((y - PLANE[1] * 0.65) / 95) ** 2
     return (0.16 + 0.62 * np.exp(-squared)).astype(np.float32)[..., None]
 
 
 def headlights(camera: Camera, passes: Sequence[Pass], time_s: float, size_px: tuple[int, int]) -> np.ndarray:
-    """The light that vehicles throw up to HEADLIGHT_M ahead. Returns: float32 (H, W, 1), 0 where there is none."""
+    """Render the light of vehicles up to HEADLIGHT_M ahead. Returns: float32 (H, W, 1), 0 elsewhere."""
     light = np.zeros((size_px[1], size_px[0]), np.float32)
     for passing in passes:
         box = box_at(camera, passing, time_s)

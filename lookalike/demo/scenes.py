@@ -68,7 +68,7 @@ def render_scenes(
 
 
 def frame_count(duration_s: float, fps: int, size_px: Size) -> int:
-    """How many frames a clip has. Raises: ValueError if that is none, or a side is odd (yuv420p halves both)."""
+    """Return the number of frames of a clip. Raises: ValueError if it is 0, or a side is odd (yuv420p halves both)."""
     count = round(duration_s * fps)
     if count < 1 or min(size_px) < 2 or size_px[0] % 2 or size_px[1] % 2:
         raise ValueError(f"{duration_s} s at {fps} fps, {size_px} px; expected at least one frame and even sides")

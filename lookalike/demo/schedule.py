@@ -210,14 +210,14 @@ def shown_at(camera: Camera, passes: Sequence[Pass], time_s: float) -> dict[int,
     boxes = {number: box_at(camera, passing, time_s) for number, passing in enumerate(passes)}
     inside = {number: box for number, box in boxes.items() if box is not None and _share_in_view(box) > 0}
     return {
-        number: _shown(box, [other for other in inside.values() if other[3] > box[3]]) for number, box in inside.items()
+        number: _shown(box, [near for near in inside.values() if near[3] > box[3]]) for number, box in inside.items()
     }
 
 
 def _shown(box: Box, nearer: Sequence[Box]) -> Shown:
     left, top, right, bottom = box
     clipped = max(0.0, left), max(0.0, top), min(float(PLANE[0]), right), min(float(PLANE[1]), bottom)
-    hidden = sum(_overlap(clipped, other) for other in nearer) / ((right - left) * (bottom - top))
+    hidden = sum(_overlap(clipped, near) for near in nearer) / ((right - left) * (bottom - top))
     return Shown(clipped, max(0.0, _share_in_view(box) - hidden))
 
 
@@ -225,10 +225,10 @@ def _share_in_view(box: Box | None) -> float:
     return 0.0 if box is None else _overlap(box, (0, 0, *PLANE)) / ((box[2] - box[0]) * (box[3] - box[1]))
 
 
-def _overlap(one: Box, other: Box) -> float:
+def _overlap(first: Box, second: Box) -> float:
     """The area that two boxes share."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
     return max(0.0, width) * max(0.0, height)
 
 

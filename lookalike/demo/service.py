@@ -1,4 +1,4 @@
-"""Ask the real service, over HTTP, where else the most eventful frames appear."""
+"""Search through the real service, over HTTP, for the most eventful frames."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ START_TIMEOUT_S = 90.0
 def ask_service(
     sources: Sequence[str], folder: Path, at_index: Sequence[str], fps: float
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Start `lookalike serve`, POST frames to /embed and /search, stop it again.
+    """Start `lookalike serve`, POST frames to /embed and /search, and stop it.
 
-    folder: the query pictures are kept here. Returns: what was measured, and each search with its hits.
+    folder: for the query pictures. Returns: measurements, and each search with its hits.
     Raises: LookalikeError if the service does not start or does not answer.
     """
     queries = _write_queries(sources, folder, fps)
@@ -41,22 +41,22 @@ def ask_service(
         uploads = [("images", (path.name, path.read_bytes(), "image/png")) for path, _ in queries]
         embedded = _checked(client.post("/embed", files=uploads)).json()
         embed_s = time.perf_counter() - started
-        found = []
+        searches = []
         for path, about in queries:
             upload = {"image": (path.name, path.read_bytes(), "image/png")}
             answer = _checked(client.post("/search", files=upload, data={"top": str(HITS)})).json()
-            found.append({"query": str(path), **about, "hits": answer["hits"]})
+            searches.append({"query": str(path), **about, "hits": answer["hits"]})
     measured = {
         "space": embedded["space"],
         "embedded": len(embedded["embeddings"]),
         "embed_s": round(embed_s, 3),
-        "searches": len(found),
+        "searches": len(searches),
     }
-    return measured, found
+    return measured, searches
 
 
 def _write_queries(sources: Sequence[str], folder: Path, fps: float) -> list[tuple[Path, dict[str, Any]]]:
-    """Save the pictures to search for, with where they are from."""
+    """Save the pictures to search by. Returns: their paths, and where they are from."""
     folder.mkdir(parents=True, exist_ok=True)
     written: list[tuple[Path, dict[str, Any]]] = []
     for number, (source, camera, time_s) in enumerate(_eventful(sources, fps), start=1):
@@ -69,7 +69,7 @@ def _write_queries(sources: Sequence[str], folder: Path, fps: float) -> list[tup
 
 
 def _eventful(sources: Sequence[str], fps: float) -> list[tuple[str, str, float]]:
-    """The moments that differ most from what their camera usually shows: (source, camera, time_s), QUERIES at most."""
+    """Return the moments that differ most from their camera's usual view: (source, camera, time_s), at most QUERIES."""
     seen: dict[str, list[tuple[str, float, np.ndarray]]] = {}
     for frame in read_frames(find_sources(sources), fps):
         small = pixels.fit(frame.image, 32).astype(np.int16)
@@ -81,11 +81,11 @@ def _eventful(sources: Sequence[str], fps: float) -> list[tuple[str, str, float]
         frames.sort(key=lambda frame: -float(np.abs(frame[2] - usual).mean()))
         kept: list[tuple[str, float]] = []
         for source, time_s, _ in frames:
-            near = any(source == other and abs(time_s - other_s) < APART_S for other, other_s in kept)
+            near = any(source == kept_source and abs(time_s - kept_s) < APART_S for kept_source, kept_s in kept)
             if len(kept) < each and not near:
                 kept.append((source, time_s))
         chosen += [(rank, source, camera, time_s) for rank, (source, time_s) in enumerate(kept)]
-    chosen.sort(key=lambda one: one[0])  # stable: the best of every camera comes before any camera's second
+    chosen.sort(key=lambda moment: moment[0])  # stable: the best of every camera comes before any camera's second
     return [(source, camera, time_s) for _, source, camera, time_s in chosen[:QUERIES]]
 
 

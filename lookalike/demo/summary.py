@@ -101,7 +101,7 @@ def named_sources(given: Sequence[str]) -> Sources:
 
 
 def compare(examples: list[Results], sources: Sources) -> list[Comparison]:
-    """Cut the pictures of an evaluation's examples; those with a file that is not known for sure are left out."""
+    """Read the pictures of an evaluation's examples; those with a file that is not known for sure are left out."""
     comparisons: list[Comparison] = []
     for example in examples:
         places = [example, *(hit for row in example["rows"] for hit in row["hits"])]

@@ -1,4 +1,4 @@
-"""Where each thing is shown in each frame: true tracks, as `tracks.csv` next to rendered recordings."""
+"""True tracks of rendered recordings, in `tracks.csv`: the region of each thing in each frame."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def write_tracks(path: Path, tracks: Iterable[TrackedRegion]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for one in tracks:
-            box = (one.region.x, one.region.y, one.region.w, one.region.h)
-            shares = (f"{share:.10g}" for share in (*box, one.visible))
-            writer.writerow((one.clip, f"{one.time_s:.10g}", one.pass_id, one.label, *shares))
+        for track in tracks:
+            box = (track.region.x, track.region.y, track.region.w, track.region.h)
+            shares = (f"{share:.10g}" for share in (*box, track.visible))
+            writer.writerow((track.clip, f"{track.time_s:.10g}", track.pass_id, track.label, *shares))
 
 
 def read_tracks(path: Path) -> list[TrackedRegion]:

@@ -1,4 +1,4 @@
-"""What was laid around a clip's picture, or over its edge: bars of one colour, and banners that stand still."""
+"""Find what was added to a clip's picture: bars of one colour around it, and a static banner over its edge."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-FLAT = 24  # levels between the darkest and the brightest of a bar, over all frames: encoding leaves that much
+FLAT = 24  # levels between the darkest and the brightest pixel of a bar, over all frames: compression causes as much
 STILL = 24  # levels that most pixels of a banner change by over the clip, at most
-MOST = (2, 98)  # percentiles of a row that stand for all of it: edges ring at a few pixels
-LEAST_BAR = 0.04  # of the height or the width; less hardly moves an embedding
-LEAST_LEFT = 0.4  # of the height and the width that is left when bars are trimmed
-ENOUGH_PX = 400  # of a row or a column are looked at
+MOST = (2, 98)  # percentiles of a row that represent it: edges ring at a few pixels
+LEAST_BAR = 0.04  # of the height or the width; smaller bars hardly change an embedding
+LEAST_LEFT = 0.4  # of the height and the width that must remain without bars
+ENOUGH_PX = 400  # pixels of a row or a column that are compared
 BANNER = (0.06, 0.22)  # of the height
 EDGE = 8  # levels of the step where a banner begins ...
 ACROSS = 25  # ... that this percentile of a row makes: letters make a step in part of it only
-STILL_ACROSS = 60  # the percentile of a row that must stand still: letters flicker when they are encoded badly
+STILL_ACROSS = 60  # the percentile of a row that must be static: badly compressed letters flicker
 
 
 @dataclass(frozen=True)
 class Box:
-    """A part of a picture, in pixels: from `top` and `left` up to, not including, `bottom` and `right`."""
+    """A rectangle in pixels: from `top` and `left` up to, but excluding, `bottom` and `right`."""
 
     top: int
     bottom: int
@@ -33,49 +33,49 @@ class Box:
         return self.bottom - self.top, self.right - self.left
 
     def flipped(self, height: int) -> Box:
-        """The same of a picture of this height that stands on its head."""
+        """Return the box for the picture, of this height, turned upside down."""
         return replace(self, top=height - self.bottom, bottom=height - self.top)
 
     def crop(self, rgb: np.ndarray) -> np.ndarray:
-        """rgb: uint8 (H, W, 3). Returns: that part of it, which shares its memory."""
+        """Cut the box from a picture, uint8 (H, W, 3). Returns: a view."""
         return rgb[self.top : self.bottom, self.left : self.right]
 
 
 @dataclass(frozen=True)
 class Borders:
-    """What was found. whole: the picture as it is. picture: within the bars; the same as `whole` if there are none.
+    """The borders of a clip. whole: the full picture. picture: within the bars; `whole` if there are no bars.
 
-    under_banner: all that one banner is laid over; beside_banner: what it leaves free. None if there is no banner.
+    under_banner: the picture that a banner covers a part of. free: the part that it does not cover. None without one.
     """
 
     whole: Box
     picture: Box
     under_banner: Box | None = None
-    beside_banner: Box | None = None
+    free: Box | None = None
 
     def views(self) -> list[Callable[[np.ndarray], np.ndarray]]:
-        """What makes the picture as it may have been before: without its bars, with its banner filled. None, if none.
+        """Return functions that undo alterations: remove the bars, fill the banner. Empty if there are none.
 
-        Each takes uint8 (H, W, 3) and gives as much or a part of it; a picture of another size is given back as it is.
+        Each takes uint8 (H, W, 3) and returns it, or a part of it; pictures of another size are returned unchanged.
         """
         return [self._trim] * (self.picture != self.whole) + [self._fill] * (self.under_banner is not None)
 
     def flipped(self, height: int) -> Borders:
-        """The same of a picture of this height that stands on its head."""
-        under, beside = (box and box.flipped(height) for box in (self.under_banner, self.beside_banner))
-        return Borders(self.whole.flipped(height), self.picture.flipped(height), under, beside)
+        """Return the borders for the picture, of this height, turned upside down."""
+        under, free = (box and box.flipped(height) for box in (self.under_banner, self.free))
+        return Borders(self.whole.flipped(height), self.picture.flipped(height), under, free)
 
     def _trim(self, rgb: np.ndarray) -> np.ndarray:
         return self.picture.crop(rgb) if rgb.shape[:2] == self.whole.shape else rgb
 
     def _fill(self, rgb: np.ndarray) -> np.ndarray:
-        """The rows of the banner show those that lie next to it, in reverse: nearer to what was there than any colour.
+        """Fill the banner with the rows next to it, mirrored, which are closer to the original than any colour.
 
-        What was there still weighs in an embedding, so it must be of its size: cutting the banner off finds less.
+        The picture must keep its size: cutting the banner off finds fewer copies.
         """
-        if self.under_banner is None or self.beside_banner is None or rgb.shape[:2] != self.whole.shape:
+        if self.under_banner is None or self.free is None or rgb.shape[:2] != self.whole.shape:
             return rgb
-        under, free = self.under_banner, self.beside_banner
+        under, free = self.under_banner, self.free
         rows = np.arange(under.top, under.bottom)
         rows = np.where(rows < free.top, 2 * free.top - 1 - rows, rows)
         rows = np.where(rows >= free.bottom, 2 * free.bottom - 1 - rows, rows)
@@ -83,7 +83,7 @@ class Borders:
 
 
 class Watch:
-    """Looks at all frames of a clip, one after the other: how dark and how bright each pixel gets, and its mean."""
+    """Collects the minimum, the maximum and the mean of each pixel over all frames of a clip."""
 
     def __init__(self) -> None:
         self._frames = 0
@@ -91,7 +91,7 @@ class Watch:
         self._sum = np.empty((0, 0, 3), np.float32)
 
     def look(self, rgb: np.ndarray) -> None:
-        """rgb: uint8 (H, W, 3); all of the size of the first, others are not looked at."""
+        """Add a frame, uint8 (H, W, 3). Frames of another size than the first are ignored."""
         if not self._frames:
             self._darkest, self._brightest, self._sum = rgb.copy(), rgb.copy(), np.zeros(rgb.shape, np.float32)
         if rgb.shape == self._darkest.shape:
@@ -101,7 +101,7 @@ class Watch:
             self._frames += 1
 
     def borders(self) -> Borders:
-        """Raises: ValueError if nothing was looked at."""
+        """Find the borders. Raises: ValueError if there was no frame."""
         if not self._frames:
             raise ValueError("no frame was looked at")
         height, width = self._darkest.shape[:2]
@@ -116,7 +116,7 @@ class Watch:
 
 
 def _bars(darkest: np.ndarray, brightest: np.ndarray) -> tuple[int, int]:
-    """The rows between two bars; all of them if there are none. darkest, brightest: uint8 (H, W, 3)."""
+    """Return the rows between two bars; all rows if there are no bars. darkest, brightest: uint8 (H, W, 3)."""
     step = max(darkest.shape[1] // ENOUGH_PX, 1)
     low = np.percentile(darkest[:, ::step], MOST[0], axis=1)  # (H, 3)
     high = np.percentile(brightest[:, ::step], MOST[1], axis=1)
@@ -126,16 +126,16 @@ def _bars(darkest: np.ndarray, brightest: np.ndarray) -> tuple[int, int]:
 
 
 def _bar(low: np.ndarray, high: np.ndarray) -> int:
-    """How many rows from the first on are of one colour; 0 if that is too few for a bar. low, high: (H, 3)."""
+    """Count the rows of one colour from the first on; 0 if they are too few for a bar. low, high: (H, 3)."""
     differ = (np.maximum.accumulate(high) - np.minimum.accumulate(low)).max(1) > FLAT
     count = int(differ.argmax()) if differ.any() else len(differ)
     return count if count >= LEAST_BAR * len(differ) else 0
 
 
 def _with_banner(whole: Box, picture: Box, change: np.ndarray, mean: np.ndarray) -> Borders:
-    """Whichever begins more sharply, at the bottom or at the top.
+    """Find a banner at the bottom or at the top, where its edge is sharper.
 
-    change: how much each pixel changes over the clip, (H, W). mean: of all frames, float (H, W, 3).
+    change: of each pixel over the clip, (H, W). mean: of all frames, float (H, W, 3).
     """
     height = len(change)
     still = np.percentile(change, STILL_ACROSS, axis=1) <= STILL
@@ -159,9 +159,9 @@ def _with_banner(whole: Box, picture: Box, change: np.ndarray, mean: np.ndarray)
 
 
 def _banner(still: np.ndarray, mean: np.ndarray) -> tuple[int, float]:
-    """How many rows from the first on a banner covers, and the step where it ends, which spreads over two rows or so.
+    """Return how many rows from the first on a banner covers, and the step at its edge, which covers about two rows.
 
-    0 and 0 if there is no step that stands out from those between all rows.
+    0 and 0 if no step stands out from those between all rows.
     """
     rows = len(still)
     stands = int(still.argmin()) if not still.all() else rows

@@ -1,4 +1,4 @@
-"""A short video, embedded as it is and in the versions that it may have been before somebody altered it."""
+"""Embed a short video as it is, and in versions that undo possible alterations."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.explore.borders import Watch
 from lookalike.footage import Ended, Frame, Source, find_sources, read_source
-from lookalike.ingest import BATCH, QUEUE_FRAMES
-from lookalike.prefetch import prefetch
+from lookalike.ingest.prefetch import prefetch
+from lookalike.ingest.settings import USUAL
 from lookalike.sampling import Sampling
 
 View = Callable[[np.ndarray], np.ndarray]  # uint8 (H, W, 3) -> uint8 (H', W', 3)
@@ -23,7 +23,7 @@ _Small = tuple[float, np.ndarray]  # time in seconds; uint8 (views, S, S, 3)
 
 @dataclass(frozen=True, eq=False)
 class Version:
-    """vectors: float32 (N, D), of the clip's frames. mirrored: whether left and right were exchanged for it."""
+    """One version of a clip. vectors: float32 (N, D), of its frames. mirrored: whether the frames were mirrored."""
 
     vectors: np.ndarray
     mirrored: bool = False
@@ -31,8 +31,10 @@ class Version:
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """times_s: of the frames, (N,), ascending, at least two. versions: as it is first. reason: why there are no more
-    frames, if something is wrong."""
+    """An embedded clip. times_s: of its frames, (N,), ascending. versions: the clip as it is first.
+
+    reason: why it ended early, if so.
+    """
 
     times_s: np.ndarray
     versions: tuple[Version, ...]
@@ -40,10 +42,10 @@ class Clip:
 
 
 def read_clip(path: str, encoder: Encoder, sampling: Sampling) -> Clip:
-    """Embed all of a short video: as it is; without its bars, if it has any; with its banner filled, if it has one;
-    and each of these mirrored. Bars and banners cost a second reading, so those of a stream are not looked for.
+    """Embed a short video: as it is; if it has bars, without them; if it has a banner, with the banner filled; and each
+    of these mirrored. Bars and banners need a second reading, so they are ignored in streams.
 
-    Raises: FootageError if there are not two frames to be compared over time.
+    Raises: FootageError if there are fewer than two frames.
     """
     source, *more = find_sources([path])
     if more:
@@ -52,14 +54,14 @@ def read_clip(path: str, encoder: Encoder, sampling: Sampling) -> Clip:
     watch, sampling = Watch(), replace(sampling, regions=None)  # copies are compared as wholes
     clip = _embed(source, encoder, sampling, [lambda rgb: rgb], watch.look)
     if len(clip.times_s) < 2:
-        what = clip.reason or f"{len(clip.times_s)} frame(s)"
-        raise FootageError(f"{path}: {what}, expected a video of two frames or more")
+        problem = clip.reason or f"{len(clip.times_s)} frame(s)"
+        raise FootageError(f"{path}: {problem}, expected a video of two frames or more")
     views = watch.borders().views() if source.kind != "stream" else []
     if not views:
         return clip
     altered = _embed(source, encoder, sampling, views)
     if not np.array_equal(altered.times_s, clip.times_s):
-        raise FootageError(f"{path}: it changed while it was read; try again")
+        raise FootageError(f"{path}: the file changed while it was read; try again")
     return replace(clip, versions=clip.versions + altered.versions)
 
 
@@ -70,11 +72,11 @@ def _embed(
     views: Sequence[View],
     look: Callable[[np.ndarray], None] = lambda rgb: None,
 ) -> Clip:
-    """Read a video once: each view of it, and each mirrored. look: called with each picture, uint8 (H, W, 3)."""
+    """Read a video once, and embed each view, also mirrored. look: called with each picture, uint8 (H, W, 3)."""
     times_s: list[float] = []
     embedded: list[list[np.ndarray]] = [[] for _ in range(2 * len(views))]
     ended: list[Ended] = []
-    items = prefetch(_small(source, sampling, views, encoder.spec.input_px, look), QUEUE_FRAMES)
+    items = prefetch(_small(source, sampling, views, encoder.spec.input_px, look), USUAL.queue_frames)
     for batch in _batches(_until_end(items, source, ended)):
         times_s += [time_s for time_s, _ in batch]
         seen = np.stack([small for _, small in batch])  # (N, views, S, S, 3)
@@ -89,7 +91,7 @@ def _embed(
 def _small(
     source: Source, sampling: Sampling, views: Sequence[View], size_px: int, look: Callable[[np.ndarray], None]
 ) -> Iterator[_Small | Ended]:
-    """The frames, each made small in each view: uint8 (views, S, S, 3)."""
+    """Yield the frames, each reduced in each view: uint8 (views, S, S, 3)."""
     for item in read_source(source, sampling):
         if isinstance(item, Frame):
             look(item.image)
@@ -100,7 +102,7 @@ def _small(
 
 
 def _until_end(items: Iterable[_Small | Ended], source: Source, ended: list[Ended]) -> Iterator[_Small]:
-    """The frames; how the source ended goes to `ended`. Ctrl-C ends a stream, which has no other end."""
+    """Yield the frames, and append how the source ended to `ended`. Ctrl-C ends a stream."""
     try:
         for item in items:
             if isinstance(item, Ended):
@@ -113,5 +115,5 @@ def _until_end(items: Iterable[_Small | Ended], source: Source, ended: list[Ende
 
 
 def _batches(items: Iterator[_Small]) -> Iterator[list[_Small]]:
-    while batch := list(itertools.islice(items, BATCH)):
+    while batch := list(itertools.islice(items, USUAL.batch_frames)):
         yield batch

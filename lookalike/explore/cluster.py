@@ -1,4 +1,4 @@
-"""What an index shows in the main: groups of frames that resemble each other, each with a few that are typical."""
+"""Group the frames of an index into clusters that resemble each other, each with a few typical moments."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from lookalike.index import Filters, FrameIndex, StoredFrame
 from lookalike.index.moments import collapse
 from lookalike.index.schema import Hit, Scored
 
-SAMPLE = 20_000  # frames that the centres are found with; then all frames are assigned
-KEPT = 100  # of each cluster, for each frame that represents it: neighbours are one moment
+SAMPLE = 20_000  # frames for k-means; then all frames are assigned
+KEPT = 100  # frames to keep per representative, since neighbouring frames are one moment
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """frames: how many. cameras: how many of each, most first. first, last: wall-clock times where known, RFC 3339 UTC.
+    """One cluster. frames: how many. cameras: frames of each, most first. first, last: RFC 3339 UTC, if known.
 
-    representatives: nearest to the centre first, each of another moment; `score` is their cosine to the centre.
+    representatives: nearest to the centre first, each of another moment; `score` is the cosine to the centre.
     """
 
     number: int
@@ -36,8 +36,8 @@ class Cluster:
 
     def to_dict(self) -> dict[str, Any]:
         shown = [
-            {name: value for name, value in one.to_dict().items() if name not in ("moments", "percentile", "region")}
-            for one in self.representatives
+            {name: value for name, value in hit.to_dict().items() if name not in ("moments", "percentile", "region")}
+            for hit in self.representatives
         ]
         return asdict(self) | {"representatives": shown}
 
@@ -59,7 +59,7 @@ class _Members:
 
 
 def cluster(index: FrameIndex, filters: Filters, clusters: int, each: int) -> list[Cluster]:
-    """k-means of the frames that meet the conditions, the largest cluster first.
+    """Cluster the frames that match with k-means, the largest cluster first.
 
     each: representatives of a cluster, at most. The same index gives the same clusters.
     Raises: LookalikeError if scikit-learn is missing, or if there are fewer frames than clusters.
@@ -71,24 +71,24 @@ def cluster(index: FrameIndex, filters: Filters, clusters: int, each: int) -> li
         nearest = similar.argmax(axis=1)
         for frame, number, row in zip(frames, nearest, similar, strict=True):
             members[number].take(frame, float(row[number]))
-        for one in members:
-            one.near = nlargest(each * KEPT, one.near, key=lambda scored: scored.score)
-    members = sorted((one for one in members if one.frames), key=lambda one: -one.frames)
+        for member in members:
+            member.near = nlargest(each * KEPT, member.near, key=lambda scored: scored.score)
+    members = sorted((member for member in members if member.frames), key=lambda member: -member.frames)
     return [
         Cluster(
             number,
-            one.frames,
-            dict(one.cameras.most_common()),
-            one.times[0] if one.times else None,
-            one.times[-1] if one.times else None,
-            collapse(one.near)[:each],
+            member.frames,
+            dict(member.cameras.most_common()),
+            member.times[0] if member.times else None,
+            member.times[-1] if member.times else None,
+            collapse(member.near)[:each],
         )
-        for number, one in enumerate(members, start=1)
+        for number, member in enumerate(members, start=1)
     ]
 
 
 def _centres(index: FrameIndex, filters: Filters, clusters: int) -> np.ndarray:
-    """float32 (K, D), of length 1."""
+    """Find the cluster centres, float32 (K, D), of length 1."""
     try:
         from sklearn.cluster import MiniBatchKMeans
     except ImportError as error:

@@ -1,4 +1,10 @@
-"""Where a short clip is in the archive: its frames must agree on one offset in time with those of a recording."""
+"""Find a short clip in the archive: its frames must agree on one offset in time with those of a recording.
+
+`align` finds one offset for a whole clip, to FINE_S, at several speeds, and interpolates between stored frames.
+`tracks.matches` finds every span that two recordings share, at whatever offset, and its threshold is for a window of a
+few seconds. So they are two: the best offset of a whole recording would hide the spans, and windows would miss clips
+that are shorter than one, or play at another speed.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +18,26 @@ from lookalike.explore.clip import Version
 from lookalike.index import Filters, FrameIndex, StoredFrame
 from lookalike.search_fields import SearchOptions
 
-COARSE_S, FINE_S = 0.5, 0.1  # between the offsets that are tried: all over the recording, then around the best ones
-PEAKS = 5  # how many of those are looked at closely
+COARSE_S, FINE_S = 0.5, 0.1  # between the offsets that are tried: over the whole recording, then around the best
+PEAKS = 5  # coarse offsets that are refined
 LEAST_OVERLAP_S = 2.0  # of the clip with the recording, or half of the shorter one
-NEAR = 0.2  # a frame agrees if its cosine is no less than that of the clip's typical frame, minus this
-GAP_S = 1.0  # that a matched span may bridge
-ASKED = 12  # frames of the clip, evenly spaced, by which recordings are found to align it with
-CANDIDATES = 12  # recordings that each version of it is aligned with
+NEAR = 0.2  # a frame agrees if its cosine is at least that of the clip's median frame, minus this
+GAP_S = 1.0  # longest gap within a matched span
+ASKED = 12  # frames of the clip, evenly spaced, by which candidates are found
+CANDIDATES = 12  # recordings that each version is aligned with
 SPEEDS = (1.0, 1.25, 0.8)  # at which the clip may be played; the first is preferred
-LEAST_SPEED_S = 5.0  # a shorter clip says too little of its speed: with more tries, any gesture agrees with another
+LEAST_SPEED_S = 5.0  # a shorter clip does not determine its speed: with more tries, any gesture agrees with another
 PLAINER, STEADIER = 0.03, 0.005  # by how much an altered picture, and another speed, must score better
-BLOCK = 1_000_000  # similarities that are looked up at a time
+BLOCK = 1_000_000  # similarities that are computed at a time
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """offset_s: where in the recording the clip begins, which may be before its start.
+    """How a clip fits a recording. offset_s: where in the recording the clip begins; may be negative.
 
-    agreement: how well what sets their frames apart from the recording's usual goes together, -1 to 1. similarity: mean
-    cosine of the frames. span_s: of the clip, where its frames agree, in seconds of the recording. speed: seconds of
-    the recording that go by in one of the clip.
+    agreement: correlation of the frames' differences from the recording's mean, -1 to 1. similarity: mean cosine of the
+    frames. span_s: where the frames agree, in seconds of the recording minus the offset. speed: seconds of the
+    recording per second of the clip.
     """
 
     offset_s: float
@@ -47,7 +53,7 @@ class Alignment:
 
 @dataclass(frozen=True)
 class Copy:
-    """A recording that a clip agrees with, and where. span_s: of the recording; else as in `Alignment`.
+    """A recording that a clip was copied from, and where. span_s: in the recording; others as in `Alignment`.
 
     source_id: SHA-256 of its bytes. mirrored: whether left and right are exchanged.
     """
@@ -69,29 +75,30 @@ class Copy:
 def find_copies(
     index: FrameIndex, clip_s: np.ndarray, versions: Sequence[Version], top: int, filters: Filters
 ) -> list[Copy]:
-    """The recordings that a clip agrees with best, by agreement times similarity; at most CANDIDATES for each version.
+    """Find the recordings that a clip agrees with best, by agreement times similarity.
 
-    clip_s: times of its frames, (N,), ascending, at least two. versions: what it may have been before it was altered,
-    the clip as it is first. Of each recording the version and the speed that agree best are answered.
+    clip_s: times of its frames, (N,), ascending, at least two. versions: the clip as it is, then undoing possible
+    alterations. At most CANDIDATES recordings are compared for each version.
+    Returns: each recording with the version and the speed that agree best.
     """
     wanted: dict[str, list[int]] = {}  # the versions that a source is a candidate of
     for number, version in enumerate(versions):
         for source in _candidates(index, version.vectors, filters):
             wanted.setdefault(source, []).append(number)
     speeds = SPEEDS if clip_s[-1] - clip_s[0] >= LEAST_SPEED_S else SPEEDS[:1]
-    found: list[tuple[float, Copy]] = []
+    scored: list[tuple[float, Copy]] = []
     for source, numbers in wanted.items():
         times_s, vectors, first = _recording(index, source, filters)
         if len(times_s) < 2:
             continue  # a picture has no time to agree on
         tried = [(number, align(clip_s, versions[number].vectors, times_s, vectors, speeds)) for number in numbers]
-        number, best = max(tried, key=lambda one: one[1].score - PLAINER * (one[0] > 0))
-        found.append((best.score, _copy(first, best, versions[number].mirrored, float(times_s[-1]))))
-    return [copy for _, copy in sorted(found, key=lambda one: -one[0])[:top]]
+        number, best = max(tried, key=lambda result: result[1].score - PLAINER * (result[0] > 0))
+        scored.append((best.score, _copy(first, best, versions[number].mirrored, float(times_s[-1]))))
+    return [copy for _, copy in sorted(scored, key=lambda pair: -pair[0])[:top]]
 
 
 def _copy(frame: StoredFrame, best: Alignment, mirrored: bool, end_s: float) -> Copy:
-    """frame: any of the recording. end_s: of the recording."""
+    """Make a copy of an alignment. frame: any of the recording. end_s: of the recording."""
     start_s, stop_s = (round(best.offset_s + bound, 3) for bound in best.span_s)
     return Copy(
         source=frame.source,
@@ -113,18 +120,18 @@ def align(
     recording: np.ndarray,
     speeds: Sequence[float] = SPEEDS[:1],
 ) -> Alignment:
-    """The offset, and the speed, at which a clip agrees best with a recording.
+    """Find the offset, and the speed, at which a clip agrees best with a recording.
 
     clip_s, recording_s: times of frames, (N,) and (M,), ascending, at least two. clip, recording: their embeddings,
-    float32 (N, D) and (M, D). The recording's mean is taken off both: what stands still says nothing of time. What the
-    clip has beyond the recording's ends counts as disagreement. Between stored frames, similarities are interpolated.
-    speeds: those that are tried; the first is preferred.
+    float32 (N, D) and (M, D). The recording's mean is subtracted from both, since static content does not depend on
+    time. Frames of the clip beyond the recording's ends count as disagreement. Between stored frames, similarities are
+    interpolated. speeds: to try; the first is preferred. See the module for how this differs from `tracks.matches`.
     """
     mean = recording.mean(0)
     moved, stored = clip - mean, recording - mean
     agree = _Agreement(recording_s, moved @ stored.T, (stored**2).sum(1), float((moved**2).sum()))
     tried = [(speed, *_best_offset(agree, clip_s * speed)) for speed in speeds]
-    speed, offset_s, agreement = max(tried, key=lambda one: one[2] - STEADIER * (one[0] != speeds[0]))
+    speed, offset_s, agreement = max(tried, key=lambda result: result[2] - STEADIER * (result[0] != speeds[0]))
     played_s = clip_s * speed
     inside, left, share = _between(played_s + offset_s, recording_s)
     inside = np.flatnonzero(inside)
@@ -135,10 +142,10 @@ def align(
 
 @dataclass(frozen=True, eq=False)
 class _Agreement:
-    """Of a clip with a recording, by offset.
+    """Computes the agreement of a clip with a recording, by offset.
 
-    times_s: of the recording, (M,). products: of the clip's frames with it, (N, M). norms: squared, of its frames,
-    (M,). energy: sum of those of the clip's.
+    times_s: of the recording, (M,). products: dot products of the clip's frames with its frames, (N, M). norms: squared
+    norms of its frames, (M,). energy: sum of the squared norms of the clip's frames.
     """
 
     times_s: np.ndarray
@@ -147,7 +154,7 @@ class _Agreement:
     energy: float
 
     def at(self, clip_s: np.ndarray, offsets_s: np.ndarray) -> np.ndarray:
-        """Agreement at each offset, (K,)."""
+        """Return the agreement at each offset, (K,)."""
         block = max(BLOCK // len(clip_s), 1)
         parts = [offsets_s[start : start + block] for start in range(0, len(offsets_s), block)]
         return np.concatenate([self._at(clip_s, part) for part in parts])
@@ -160,7 +167,7 @@ class _Agreement:
 
 
 def _best_offset(agree: _Agreement, clip_s: np.ndarray) -> tuple[float, float]:
-    """Returns: the offset at which a clip agrees best, and its agreement there."""
+    """Return the offset at which a clip agrees best, and the agreement there."""
     coarse = _offsets(clip_s, agree.times_s)
     peaks = coarse[np.argsort(-agree.at(clip_s, coarse), kind="stable")[:PEAKS]]
     fine = np.unique(np.round([peak + step for peak in peaks for step in np.arange(-COARSE_S, COARSE_S, FINE_S)], 3))
@@ -170,7 +177,7 @@ def _best_offset(agree: _Agreement, clip_s: np.ndarray) -> tuple[float, float]:
 
 
 def _candidates(index: FrameIndex, clip: np.ndarray, filters: Filters) -> list[str]:
-    """The sources in which frames of the clip have the nearest neighbours, nearest first."""
+    """Return the sources in which frames of the clip have the nearest neighbours, nearest first."""
     total: dict[str, float] = {}
     for row in np.unique(np.linspace(0, len(clip) - 1, ASKED).round().astype(int)):
         for hit in index.search(clip[row], filters, SearchOptions(CANDIDATES, by="clip")):
@@ -179,9 +186,10 @@ def _candidates(index: FrameIndex, clip: np.ndarray, filters: Filters) -> list[s
 
 
 def _recording(index: FrameIndex, source: str, filters: Filters) -> tuple[np.ndarray, np.ndarray, StoredFrame]:
-    """Times, (M,), and embeddings, (M, D), of one source in order; a segment counts at its start and its end.
+    """Return the times, (M,), and embeddings, (M, D), of one source in order, and one of its frames.
 
-    And one of its frames."""
+    A segment counts at its start and at its end.
+    """
     pages = list(index.vectors(replace(filters, sources=(source,), whole=True)))
     frames = [frame for page, _ in pages for frame in page]
     vectors = np.concatenate([page for _, page in pages])
@@ -199,8 +207,11 @@ def _offsets(clip_s: np.ndarray, recording_s: np.ndarray) -> np.ndarray:
 
 
 def _between(at: np.ndarray, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """at: moments, of any shape. Returns, of this shape: which of them are within `times_s`, bool; the place of the
-    stored frame before; and the share of the way to the one after."""
+    """Locate times of any shape between stored frames.
+
+    Returns, of the same shape: whether they are within `times_s`; the index of the stored frame before; and the
+    position between that frame and the next, 0 to 1.
+    """
     inside = (at >= times_s[0] - FINE_S) & (at <= times_s[-1] + FINE_S)
     left = np.clip(np.searchsorted(times_s, at, "right") - 1, 0, len(times_s) - 2)
     gap = np.maximum(times_s[left + 1] - times_s[left], 1e-6)
@@ -208,12 +219,12 @@ def _between(at: np.ndarray, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _mixed(products: np.ndarray, rows: np.ndarray, left: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """products: (N, M). Its rows, each read between columns `left` and `left` + 1; rows, left, share: broadcast."""
+    """Interpolate rows of products, (N, M), between columns `left` and `left` + 1; rows, left, share: broadcast."""
     return (1 - share) * products[rows, left] + share * products[rows, left + 1]
 
 
 def _longest(times_s: np.ndarray) -> tuple[float, float]:
-    """The longest stretch without a gap of more than GAP_S."""
+    """Return the longest stretch without a gap of more than GAP_S."""
     parts = np.split(times_s, np.flatnonzero(np.diff(times_s) > GAP_S) + 1)
     longest = max(parts, key=lambda part: part[-1] - part[0])
     return float(longest[0]), float(longest[-1])

@@ -1,4 +1,4 @@
-"""The same footage stored twice: spans of two recordings that show the same, at one offset in time."""
+"""Find footage that is stored twice: spans of two recordings with the same content, at one offset in time."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from lookalike.explore.stored import load
 from lookalike.explore.tracks import Match, Track, matches
 from lookalike.index import Filters, FrameIndex
 
-SIMILAR = 0.92  # mean cosine of copies at half the size is .95 or more; of similar events of one camera up to .9
-GLIMPSE_S, GLIMPSE = 2.0, 0.7  # recordings of which no frames, this far apart, are as similar, are not compared
+SIMILAR = 0.92  # copies at half the size have a mean cosine of .95 or more, similar events of one camera up to .9
+GLIMPSE_S, GLIMPSE = 2.0, 0.7  # two recordings are compared if frames, sampled this far apart, are this similar
 
 
 @dataclass(frozen=True)
 class Duplicate:
-    """A span of one source that is in another, too. offset_s: from a time in the first to the same in the other.
+    """A span of one source that is also in another. offset_s: from a time in the first to the same in the other.
 
-    similarity: mean cosine of their frames. agreement: correlation of what changes in them, at best.
+    similarity: mean cosine of their frames. agreement: best correlation of their changes.
     """
 
     source: str
@@ -43,24 +43,25 @@ class Duplicate:
 def duplicates(
     tracks: Sequence[Track], min_score: float = SIMILAR, on_pair: Callable[[int, str], None] = lambda *_: None
 ) -> list[Duplicate]:
-    """Compare each two sources; the longest spans first. Images, and what stands still, are left out: see `matches`.
+    """Compare each pair of sources. Images and static scenes never match: see `matches`.
 
-    on_pair: told how many pairs are done, and of which source the last was.
+    on_pair: called with the number of pairs done, and the first source of the last pair.
+    Returns: duplicates, the longest spans first.
     """
-    found: list[Duplicate] = []
-    for done, (one, other) in enumerate(combinations(tracks, 2), start=1):
-        if _glimpse(one, other) >= GLIMPSE:
-            both = (_duplicate(one, other, match) for match in matches(one, other))
-            found += [duplicate for duplicate in both if duplicate.similarity >= min_score]
-        on_pair(done, one.source)
-    return sorted(found, key=lambda one: one.span_s[0] - one.span_s[1])
+    pairs: list[Duplicate] = []
+    for done, (track, other) in enumerate(combinations(tracks, 2), start=1):
+        if _glimpse(track, other) >= GLIMPSE:
+            candidates = (_duplicate(track, other, match) for match in matches(track, other))
+            pairs += [duplicate for duplicate in candidates if duplicate.similarity >= min_score]
+        on_pair(done, track.source)
+    return sorted(pairs, key=lambda pair: pair.span_s[0] - pair.span_s[1])
 
 
-def _duplicate(one: Track, other: Track, match: Match) -> Duplicate:
+def _duplicate(track: Track, other: Track, match: Match) -> Duplicate:
     return Duplicate(
-        one.source,
-        one.source_id,
-        one.camera,
+        track.source,
+        track.source_id,
+        track.camera,
         match.span_s,
         other.source,
         other.source_id,
@@ -73,7 +74,7 @@ def _duplicate(one: Track, other: Track, match: Match) -> Duplicate:
 
 
 def load_tracks(index: FrameIndex, filters: Filters) -> list[Track]:
-    """The sources of the frames that meet the conditions, by name. All vectors are held: 200 MB for 200,000 of 256."""
+    """Load the sources of the frames that match, by name. All vectors are held: 200 MB for 200,000 of 256."""
     stored = load(index, filters)
     numbers: dict[str, list[int]] = {}
     times_s, ends_s = stored.times_s, stored.ends_s
@@ -81,13 +82,13 @@ def load_tracks(index: FrameIndex, filters: Filters) -> list[Track]:
         numbers.setdefault(stored.frames[number].source_id, []).append(int(number))
     firsts = ((stored.frames[rows[0]], rows) for rows in numbers.values())
     tracks = [
-        Track(one.source, one.source_id, one.camera, times_s[rows], ends_s[rows], stored.vectors[rows])
-        for one, rows in firsts
+        Track(frame.source, frame.source_id, frame.camera, times_s[rows], ends_s[rows], stored.vectors[rows])
+        for frame, rows in firsts
     ]
     return sorted(tracks, key=lambda track: track.source)
 
 
-def _glimpse(one: Track, other: Track) -> float:
-    """How similar the two ever are, of frames GLIMPSE_S apart."""
-    first, second = (track.at_steps(max(GLIMPSE_S, track.spacing_s)) for track in (one, other))
+def _glimpse(track: Track, other: Track) -> float:
+    """Return the highest similarity of frames that are sampled GLIMPSE_S apart."""
+    first, second = (source.at_steps(max(GLIMPSE_S, source.spacing_s)) for source in (track, other))
     return float((first @ second.T).max())

@@ -1,4 +1,4 @@
-"""Frames that least resemble what their camera usually shows."""
+"""Find frames that least resemble what their camera usually shows."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ STILL_UNUSUAL = 0.5  # share of the distance at best that belongs to the same mo
 
 @dataclass(frozen=True)
 class Outlier:
-    """The most unusual frame of a moment. span_s: how long it stays at least half as unusual.
+    """The most unusual frame of a moment. span_s: while it stays at least half as unusual.
 
-    distance: 1 - cosine similarity to what is usual. percentile: the share of its camera's frames that are nearer; of
-    those that were asked about.
+    distance: 1 - cosine similarity to usual views. percentile: the share of its camera's frames, among those that match
+    the filters, that are less unusual.
     """
 
     id: str
@@ -48,13 +48,13 @@ def outliers(
     usual: float = USUAL,
     on_frames: Callable[[int, str], None] = lambda *_: None,
 ) -> list[Outlier]:
-    """The `top` moments, most unusual first: by percentile within their camera, then by distance.
+    """Find the `top` moments, most unusual first: by percentile within their camera, then by distance.
 
-    cameras: of which frames meet the conditions. usual: a view that a camera shows for this share of its time is usual.
-    What counts for that is all that is stored of the camera, whatever `where` says.
-    on_frames: told how many are done, and of which camera the last were. One camera's vectors are held at a time.
+    cameras: to compare. usual: a view is usual if the camera shows it for this share of its time, in all of its stored
+    frames, whether or not they match the filters.
+    on_frames: called with the number of frames done, and the camera of the last. The vectors of one camera are held.
     """
-    found: list[Outlier] = []
+    moments: list[Outlier] = []
     done = 0
     for camera in cameras:
         stored, sample = load(index, replace(filters, cameras=(camera,))), load(index, Filters((camera,)), SAMPLE)
@@ -64,16 +64,16 @@ def outliers(
             distances.append(unusualness(block, sample, usual))
             done += len(block.frames)
             on_frames(done, camera)
-        found += _moments(stored, np.concatenate([np.empty(0), *distances]), top)
-    return sorted(found, key=lambda one: (-one.percentile, -one.distance))[:top]
+        moments += _moments(stored, np.concatenate([np.empty(0), *distances]), top)
+    return sorted(moments, key=lambda outlier: (-outlier.percentile, -outlier.distance))[:top]
 
 
 def unusualness(stored: Stored, sample: Stored, usual: float) -> np.ndarray:
-    """1 - the cosine similarity that this share of the camera's frames, `usual`, have to a frame at least.
+    """Return the distance of each frame to its k-th nearest neighbour, where k is the share `usual` of the camera.
 
-    stored: N frames of one camera. sample: of the same camera; those of a frame's own moment do not count for it.
-    Returns: (N,), 0 to 2; 0 where no other frame is known. A distance to the k-th nearest neighbour, with k a share: a
-    mean would take for unusual each of several views that share the camera's time.
+    stored: N frames of one camera. sample: of the same camera; frames of a frame's own moment are excluded.
+    Returns: (N,), 0 to 2; 0 if there is no other frame. With a mean instead, all views would be unusual for a camera
+    that alternates between several.
     Source: Ramaswamy, Rastogi and Shim, "Efficient Algorithms for Mining Outliers from Large Data Sets", 2000.
     """
     sources, others = _numbered(stored, sample)
@@ -85,7 +85,7 @@ def unusualness(stored: Stored, sample: Stored, usual: float) -> np.ndarray:
 
 
 def _similarity_of_share(similar: np.ndarray, weights: np.ndarray, share: float) -> np.ndarray:
-    """similar, weights: (N, M). Returns: (N,), what `share` of the weight has at least; 1 where there is none."""
+    """Return the similarity that `share` of the weight has at least, (N,); 1 without any weight. Arguments: (N, M)."""
     order = np.argsort(-similar, axis=1)
     reached = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
     needed = share * reached[:, -1:]
@@ -102,21 +102,21 @@ def _numbered(*parts: Stored) -> list[np.ndarray]:
 
 
 def _moments(stored: Stored, distances: np.ndarray, top: int) -> list[Outlier]:
-    """The most unusual moments of one camera; frames within MOMENT_S of one belong to it."""
-    order = np.lexsort((stored.times_s, _numbered(stored)[0]))  # as they were recorded
+    """Return the most unusual moments of one camera; frames within MOMENT_S of a moment belong to it."""
+    order = np.lexsort((stored.times_s, _numbered(stored)[0]))  # in order of recording
     stored = Stored([stored.frames[number] for number in order], stored.vectors[order])
     distances, times_s, (sources,) = distances[order], stored.times_s, _numbered(stored)
-    free, found = np.ones(len(order), bool), []
+    free, moments = np.ones(len(order), bool), list[Outlier]()
     percentiles = 100 * np.searchsorted(np.sort(distances), distances) / max(len(distances), 1)
-    while free.any() and len(found) < top:
+    while free.any() and len(moments) < top:
         best = int(np.where(free, distances, -np.inf).argmax())
         alike = (sources == sources[best]) & (distances >= STILL_UNUSUAL * distances[best])
-        first, last = _run(alike, best)
+        first, last = _stretch(alike, best)
         span_s = float(times_s[first]), float(stored.frames[last].end_s)
         near = (sources == sources[best]) & (times_s >= span_s[0] - MOMENT_S) & (times_s <= span_s[1] + MOMENT_S)
         free &= ~near
-        found.append(_outlier(stored.frames[best], span_s, float(distances[best]), float(percentiles[best])))
-    return found
+        moments.append(_outlier(stored.frames[best], span_s, float(distances[best]), float(percentiles[best])))
+    return moments
 
 
 def _outlier(frame: StoredFrame, span_s: tuple[float, float], distance: float, percentile: float) -> Outlier:
@@ -133,8 +133,8 @@ def _outlier(frame: StoredFrame, span_s: tuple[float, float], distance: float, p
     )
 
 
-def _run(alike: np.ndarray, at: int) -> tuple[int, int]:
-    """The first and last place of the run of true values around `at`."""
+def _stretch(alike: np.ndarray, at: int) -> tuple[int, int]:
+    """Return the first and last index of the consecutive true values around `at`."""
     others = np.flatnonzero(~alike)
     before, after = others[others < at], others[others > at]
     return int(before[-1] + 1) if len(before) else 0, int(after[0] - 1) if len(after) else len(alike) - 1

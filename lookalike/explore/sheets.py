@@ -1,4 +1,4 @@
-"""What was found, as contact sheets."""
+"""Make contact sheets of outliers, duplicates and clusters."""
 
 from __future__ import annotations
 
@@ -10,39 +10,46 @@ from lookalike.explore.outliers import Outlier
 from lookalike.report.sheet import Sheet, Shot, Strip
 
 
-def outlier_sheet(found: Sequence[Outlier]) -> Sheet:
+def outlier_sheet(outliers: Sequence[Outlier]) -> Sheet:
     note = "The moments that least resemble what their camera usually shows, most unusual first, with their distance."
     shots = [
-        Shot(one.source, one.camera, one.time_s, one.distance, f"{span(one.span_s)}, above {one.percentile:.1f} %")
-        for one in found
+        Shot(
+            outlier.source,
+            outlier.camera,
+            outlier.time_s,
+            outlier.distance,
+            f"{span(outlier.span_s)}, above {outlier.percentile:.1f} %",
+        )
+        for outlier in outliers
     ]
     return Sheet("Outliers", note, [Strip("", "", shots)])
 
 
-def duplicate_sheet(found: Sequence[Duplicate]) -> Sheet:
-    note = "Spans of two recordings that show the same, the longest first: the one above, the other below."
+def duplicate_sheet(pairs: Sequence[Duplicate]) -> Sheet:
+    note = "Spans of two recordings with the same content, the longest first: the first above, the second below."
     strips = [
         Strip(
-            f"{one.source}, {span(one.span_s)}",
-            f"{one.other_source}, {span(one.other_span_s)}; offset {one.offset_s:+.2f} s, cosine {one.similarity:.3f}",
+            f"{pair.source}, {span(pair.span_s)}",
+            f"{pair.other_source}, {span(pair.other_span_s)};"
+            f" offset {pair.offset_s:+.2f} s, cosine {pair.similarity:.3f}",
             [
-                *_through(one.source, one.camera, one.span_s),
-                *_through(one.other_source, one.other_camera, one.other_span_s),
+                *_through(pair.source, pair.camera, pair.span_s),
+                *_through(pair.other_source, pair.other_camera, pair.other_span_s),
             ],
             columns=4,
         )
-        for one in found
+        for pair in pairs
     ]
     return Sheet("Duplicates", note, strips)
 
 
-def cluster_sheet(found: Sequence[Cluster]) -> Sheet:
+def cluster_sheet(clusters: Sequence[Cluster]) -> Sheet:
     note = "Groups of frames that resemble each other, the largest first, with moments nearest to the middle of each."
-    return Sheet("Clusters", note, [_cluster_strip(one) for one in found])
+    return Sheet("Clusters", note, [_cluster_strip(cluster) for cluster in clusters])
 
 
 def cameras(cluster: Cluster) -> str:
-    """How many frames of which camera, in words."""
+    """Write the number of frames of each camera."""
     return ", ".join(f"{camera}: {frames:,}" for camera, frames in cluster.cameras.items())
 
 
@@ -50,18 +57,18 @@ def span(span_s: tuple[float, float]) -> str:
     return f"{span_s[0]:.1f}-{span_s[1]:.1f} s"
 
 
-def _cluster_strip(one: Cluster) -> Strip:
-    dates = f"; {_date(one.first)} to {_date(one.last)} UTC" if one.first and one.last else ""
-    shots = [Shot(hit.source, hit.camera, hit.time_s, hit.score) for hit in one.representatives]
-    return Strip(f"{one.frames:,} frames", cameras(one) + dates, shots)
+def _cluster_strip(cluster: Cluster) -> Strip:
+    dates = f"; {_date(cluster.first)} to {_date(cluster.last)} UTC" if cluster.first and cluster.last else ""
+    shots = [Shot(hit.source, hit.camera, hit.time_s, hit.score) for hit in cluster.representatives]
+    return Strip(f"{cluster.frames:,} frames", cameras(cluster) + dates, shots)
 
 
 def _date(moment: str) -> str:
-    """To the second."""
+    """Write a date to the second."""
     return moment[:19].replace("T", " ")
 
 
 def _through(source: str, camera: str, span_s: tuple[float, float]) -> list[Shot]:
-    """Four moments of a span, its ends aside."""
+    """Return four evenly spaced moments of a span, without its ends."""
     start_s, length_s = span_s[0], span_s[1] - span_s[0]
     return [Shot(source, camera, start_s + length_s * part / 8) for part in (1, 3, 5, 7)]

@@ -1,4 +1,4 @@
-"""What an index holds, as arrays."""
+"""Load stored frames as arrays."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ class Stored:
 
     @property
     def stand_for(self) -> np.ndarray:
-        """float (N,): how many frames each of them is."""
+        """float (N,): how many frames each stands for."""
         return np.array([frame.stands_for for frame in self.frames], float)
 
 
 def load(index: FrameIndex, filters: Filters, most: int | None = None) -> Stored:
-    """All whole frames that meet the conditions; or of them a random sample, the same each time: ids are hashes.
+    """Load all whole frames that match, or a random sample of them, which is always the same, since ids are hashes.
 
-    most: how many are sampled.
+    most: size of the sample; None for all.
     """
     frames: list[StoredFrame] = []
     pages: list[np.ndarray] = []
-    for some, vectors in index.vectors(replace(filters, whole=True)):
-        frames += some
+    for page, vectors in index.vectors(replace(filters, whole=True)):
+        frames += page
         pages.append(vectors)
         if most and len(frames) >= most:
             break
@@ -50,5 +50,5 @@ def load(index: FrameIndex, filters: Filters, most: int | None = None) -> Stored
 
 
 def cameras(index: FrameIndex, filters: Filters) -> Counter[str]:
-    """How many whole frames of each camera meet the conditions."""
+    """Count the whole frames of each camera that match."""
     return Counter(frame.camera for frame in index.frames(replace(filters, whole=True)))

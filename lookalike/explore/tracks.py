@@ -1,4 +1,7 @@
-"""Recordings as vectors at even steps of time, and where two of them go through the same changes."""
+"""Resample recordings at even time steps, and find where two of them change in the same way.
+
+This is for spans of recordings of any length; `copies` has why a short clip is aligned in another way.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-STEP_S = 0.25  # finer than most indexes; where frames lie further apart, their spacing counts
-WINDOW_S = 5.0  # that long the changes must agree
+STEP_S = 0.25  # finer than most indexes; if frames are further apart, their spacing is the step
+WINDOW_S = 5.0  # in which the changes must agree
 LEAST_STEPS = 8  # of a window
-AGREEMENT = 0.7  # correlation of the changes, from -1 to 1; of copies .8 to 1, where something moves
-MARGIN = 0.1  # how much better than at any other time
-STILL = 1e-4  # less change than that, mean squared distance from the window's mean, is none
+AGREEMENT = 0.7  # least correlation of the changes, -1 to 1; copies have .8 to 1 if something moves
+MARGIN = 0.1  # by which it must exceed the correlation at any other time
+STILL = 1e-4  # least change of a window: mean squared distance from its mean
 BLOCK = 512  # windows compared at a time
 
 
@@ -32,11 +35,11 @@ class Track:
 
     @property
     def spacing_s(self) -> float:
-        """Between neighbouring frames, usually."""
+        """Median time between neighbouring frames."""
         return float(np.median(np.diff(self.times_s))) if len(self.times_s) > 1 else 0.0
 
     def at_steps(self, step_s: float) -> np.ndarray:
-        """float32 (M, D): what is seen each `step_s` from the first frame on, by the frame nearest in time."""
+        """Resample to steps of `step_s` from the first frame on, by the frame nearest in time: float32 (M, D)."""
         moments = np.arange(self.times_s[0], self.ends_s[-1] + step_s / 2, step_s)
         before = np.maximum(np.searchsorted(self.times_s, moments + 1e-6, side="right") - 1, 0)
         after = np.minimum(before + 1, len(self.times_s) - 1)
@@ -46,7 +49,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Match:
-    """Two spans that show the same. similarity: mean cosine of their frames. agreement: of their changes, at best."""
+    """Two spans with the same content. similarity: mean cosine of their frames. agreement: best of their windows."""
 
     span_s: tuple[float, float]
     other_span_s: tuple[float, float]
@@ -59,45 +62,46 @@ class Match:
 
     @property
     def offset_s(self) -> float:
-        """What to add to a time of the first to have that of the other."""
+        """The difference between a time in the other recording and the same time in the first."""
         return self.other_span_s[0] - self.span_s[0]
 
 
-def matches(one: Track, other: Track) -> list[Match]:
+def matches(track: Track, other: Track) -> list[Match]:
     """Find spans of at least WINDOW_S in which two recordings change in the same way at the same time.
 
-    What stands still says nothing: one background in two recordings is no match, and neither is a still copy. Only the
-    changes within a window are compared, so that light, compression and scale, which are the same throughout, do not
-    count; and a window must agree with one time far better than with any other: windows of the shorter are looked for
-    in the longer, so that there are others.
+    Static content does not count: the same background in two recordings does not match, and neither does a still copy.
+    Only the changes within a window are compared, so that constant light, compression and scale have no effect. A
+    window must agree with one time far better than with any other. Windows of the shorter recording are searched in the
+    longer one, so that there are other times.
     """
-    if len(one.times_s) > len(other.times_s):
-        return [Match(match.other_span_s, match.span_s, *match.measures) for match in matches(other, one)]
-    step_s = max(STEP_S, one.spacing_s, other.spacing_s)
+    if len(track.times_s) > len(other.times_s):
+        return [Match(match.other_span_s, match.span_s, *match.measures) for match in matches(other, track)]
+    step_s = max(STEP_S, track.spacing_s, other.spacing_s)
     window = max(round(WINDOW_S / step_s), LEAST_STEPS)
-    first, second = one.at_steps(step_s), other.at_steps(step_s)
+    first, second = track.at_steps(step_s), other.at_steps(step_s)
     if min(len(first), len(second)) < window:
         return []
     starts, offsets, agreements = _agreeing(first, second, window)
-    found: list[Match] = []
+    spans_found: list[Match] = []
     while len(starts):
         offset = int(np.bincount(offsets - offsets.min()).argmax() + offsets.min())
         same = np.abs(offsets - offset) <= 1
         if same.sum() * step_s >= WINDOW_S / 5:
             low, high, similarity = _extent(first, second, starts[same], offset, window)
             spans = [
-                (float(track.times_s[0] + low * step_s + shift), float(track.times_s[0] + high * step_s + shift))
-                for track, shift in ((one, 0.0), (other, offset * step_s))
+                (float(source.times_s[0] + low * step_s + shift), float(source.times_s[0] + high * step_s + shift))
+                for source, shift in ((track, 0.0), (other, offset * step_s))
             ]
-            found.append(Match(spans[0], spans[1], similarity, min(float(agreements[same].max()), 1.0)))
+            spans_found.append(Match(spans[0], spans[1], similarity, min(float(agreements[same].max()), 1.0)))
         starts, offsets, agreements = starts[~same], offsets[~same], agreements[~same]
-    return found
+    return spans_found
 
 
 def _agreeing(first: np.ndarray, second: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Windows of the first that agree with one of the second: their starts, how much later that one starts, how well.
+    """Find windows of the first recording that agree with a window of the second.
 
-    first, second: float32 (N, D) and (M, D), steps of time.
+    first, second: float32 (N, D) and (M, D), by time steps. Returns: the windows' starts, the offsets of the windows in
+    the second, and the agreements.
     """
     starts: list[np.ndarray] = []
     offsets: list[np.ndarray] = []
@@ -116,9 +120,9 @@ def _agreeing(first: np.ndarray, second: np.ndarray, window: int) -> tuple[np.nd
 
 
 def _correlations(first: np.ndarray, second: np.ndarray, window: int) -> Iterator[tuple[int, np.ndarray]]:
-    """The correlation over time of each window of the first with each of the second, in blocks of rows.
+    """Yield the correlation over time of each window of the first with each of the second, in blocks of rows.
 
-    Zero-normalised: the windows' means are taken off, and their lengths divided by.
+    Zero-normalised: the windows' means are subtracted, and the result is divided by their norms.
     """
     means, changes = _moments(second, window)
     for begin in range(0, len(first) - window + 1, BLOCK):
@@ -133,7 +137,7 @@ def _correlations(first: np.ndarray, second: np.ndarray, window: int) -> Iterato
 
 
 def _moments(vectors: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of each window of `vectors`, float32 (N, D), of length 1: mean, (M, D), and squared change in all, (M,)."""
+    """Return the mean, (M, D), and the total squared change, (M,), of each window of unit vectors, float32 (N, D)."""
     sums = np.cumsum(
         np.vstack([np.zeros((1, vectors.shape[1])), vectors]), axis=0
     )  # float64: differences of large sums
@@ -144,9 +148,9 @@ def _moments(vectors: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
 def _extent(
     first: np.ndarray, second: np.ndarray, starts: np.ndarray, offset: int, window: int
 ) -> tuple[int, int, float]:
-    """From the first to the last step that show the same, and how similar they are in the mean.
+    """Return the first and the last step with the same content, and their mean similarity.
 
-    Beyond the windows that agree it goes on for as long as the two are as similar as they are at worst within.
+    The span extends beyond the agreeing windows for as long as the similarity is at least its minimum within them.
     """
     begin, end = max(0, -offset), min(len(first), len(second) - offset)
     cosines = (first[begin:end] * second[begin + offset : end + offset]).sum(axis=1)

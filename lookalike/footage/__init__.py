@@ -1,4 +1,4 @@
-"""A folder, an image, a video or a stream -> `Frame`s, lazily."""
+"""Read a folder, an image, a video or a stream as `Frame`s, lazily."""
 
 from lookalike.footage.frame import Frame
 from lookalike.footage.read import Ended, Skipped, duration_s, read_frames, read_source

@@ -1,4 +1,4 @@
-"""Pictures inside a zip, named as if the zip were a folder: pictures.zip/gate/0001.jpg."""
+"""Read pictures inside a zip, named as if the zip were a folder: pictures.zip/gate/0001.jpg."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lookalike.limits import LIMITS, MIB
 from lookalike.regular import check_regular, open_regular
 
 PART_BYTES = MIB  # inflated at a time
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of others `zipfile` does not bound what one read gives
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # with others, `zipfile` does not bound the size of a read
 TAIL_BYTES = 1 << 17  # of a zip: its end record, a comment of at most 64 KiB, and what zip64 adds
 _BROKEN = (KeyError, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error, zipfile.BadZipFile)
 
 
 def members(archive: Path) -> list[str]:
-    """Names of the files inside, sorted, whatever they are: see `is_below`. Raises: FootageError if it is no zip."""
+    """List the files in a zip, sorted and unchecked: see `is_below`. Raises: FootageError for other files."""
     return sorted(name for name in _opened(archive).namelist() if not name.endswith("/"))
 
 
@@ -31,7 +31,7 @@ def is_below(name: str) -> bool:
 
 
 def inside(path: str) -> tuple[Path, str] | None:
-    """The zip and the member that a path names; None for a path that is in no zip."""
+    """Return the zip and the member that a path names; None for a path outside of zips."""
     for parent in Path(path).parents:
         if parent.suffix.lower() == ".zip" and parent.is_file():
             return parent, Path(path).relative_to(parent).as_posix()
@@ -39,58 +39,58 @@ def inside(path: str) -> tuple[Path, str] | None:
 
 
 def check_member(path: str) -> None:
-    """Raises: FootageError if a path names a member of a zip by a name that leads out of it."""
-    for found in re.finditer("[.]zip/", path, re.IGNORECASE):
-        if not is_below(path[found.end() :]) and Path(path[: found.end() - 1]).is_file():
+    """Refuse a member of a zip whose name leads out of the zip. Raises: FootageError."""
+    for match in re.finditer("[.]zip/", path, re.IGNORECASE):
+        if not is_below(path[match.end() :]) and Path(path[: match.end() - 1]).is_file():
             raise FootageError(f"{path}: its name leads out of the zip; it is not read")
 
 
 def read_bytes(path: str, limit: int = LIMITS.image_bytes) -> bytes:
-    """The bytes of a file, or of a member of a zip.
+    """Read a file, or a member of a zip.
 
-    Raises: FootageError, also if there are more than `limit`, whatever a header states; OSError.
+    Raises: FootageError, also for more than `limit` bytes, whatever a header states; OSError.
     """
     check_member(path)
-    found = inside(path)
+    member = inside(path)
     try:
-        if found is None:
+        if member is None:
             with open_regular(path) as file:
                 data = file.read(limit + 1)
         else:
-            data = _inflated(*found, limit)
+            data = _inflated(*member, limit)
     except _BROKEN as error:  # RuntimeError: encrypted
         raise FootageError(f"{path}: cannot read it from the zip ({error})") from error
     if len(data) > limit:
-        raise FootageError(f"{path}: more than {limit:,} bytes, the most for an image")
+        raise FootageError(f"{path}: more than {limit:,} bytes, the limit for an image")
     return data
 
 
 def read_head(path: str, count: int) -> bytes:
-    """The first bytes, at most so many, of a file or of a member of a zip. Raises: as `read_bytes`."""
-    found = inside(path)
-    if found is None:
+    """Read at most the first `count` bytes of a file, or of a member of a zip. Raises: as `read_bytes`."""
+    member = inside(path)
+    if member is None:
         with open_regular(path) as file:
             return file.read(count)
     try:
-        return _inflated(*found, count)[:count]
+        return _inflated(*member, count)[:count]
     except _BROKEN as error:
         raise FootageError(f"{path}: cannot read it from the zip ({error})") from error
 
 
 def size_bytes(path: str) -> int:
-    """How many bytes `read_bytes` would give; of a member of a zip, how many its header states."""
-    found = inside(path)
+    """Return the size of a file; for a member of a zip, the size that its header states."""
+    member = inside(path)
     try:
-        if found is None:
+        if member is None:
             check_regular(path)
             return Path(path).stat().st_size
-        return _opened(found[0]).getinfo(found[1]).file_size
+        return _opened(member[0]).getinfo(member[1]).file_size
     except KeyError as error:
         raise FootageError(f"{path}: not in the zip") from error
 
 
 def _inflated(archive: Path, name: str, limit: int) -> bytes:
-    """At most one byte more than the limit. In parts: a header that understates a size has all of it inflated at once.
+    """Inflate at most one byte more than the limit, in parts: a header may understate the size.
 
     Raises: FootageError, any of _BROKEN.
     """
@@ -98,7 +98,7 @@ def _inflated(archive: Path, name: str, limit: int) -> bytes:
     try:
         opened = _opened(archive)
         if (method := opened.getinfo(name).compress_type) not in METHODS:
-            raise FootageError(f"{archive}/{name}: compression method {method}, expected Deflate or none; zip it anew")
+            raise FootageError(f"{archive}/{name}: compression method {method}, expected Deflate or none; zip it again")
         with opened.open(name) as file:
             while left > 0 and (part := file.read(min(left, PART_BYTES))):
                 parts.append(part)
@@ -128,7 +128,7 @@ def _open(archive: Path, changed_ns: int) -> zipfile.ZipFile:
 
 
 def _directory_bytes(archive: Path) -> int:
-    """What a zip states as the size of its list of files, which `ZipFile` reads whole; 0 if it is no zip.
+    """Return the stated size of a zip's list of files, which `ZipFile` reads whole; 0 for other files.
 
     Source: APPNOTE.TXT, 4.3.14 and 4.3.16.
     """

@@ -1,4 +1,4 @@
-"""What changes in a video: where a scene begins, and how much of the picture moves. Needs the extra `explore`."""
+"""Detect where a scene begins in a video, and what moves. Needs the extra `explore`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from lookalike.region import Region
 
 SCENE_THRESHOLD = 27.0  # mean change in hue, saturation and brightness, 0 to 255; PySceneDetect's own default
 SHORTEST_SCENE_MS = 600
-SMALL_PX = (160, 90)  # what is looked at: a change that cannot be seen there is none
+SMALL_PX = (160, 90)  # size at which frames are compared
 
-LEAST, MOST = 0.002, 3  # share of the picture that a moving region takes, and how many there may be
-# A camera is moved while more than this share of the picture is near something that moves, over the last seconds.
-# Measured on five fixed cameras and on the same clips cut from a window that shakes (docs/regions.md).
+LEAST, MOST = 0.002, 3  # least share of the picture of a moving region, and most regions of a frame
+# A camera moves while more than the share UNSTEADY of the picture is within NEAR_PX of motion, over the last seconds.
+# Measured on five fixed cameras and on the same clips cut from a shaking window (docs/regions.md).
 UNSTEADY, NEAR_PX, STEADY_S = 1 / 3, 9, 5.0
-MARGIN, NARROWEST = 0.25, 0.1  # around what moves, as a share of it; and a region's least side, as one of the picture
+MARGIN, NARROWEST = 0.25, 0.1  # added around motion, as a share of it; and the least side, as a share of the picture
 
 Small = np.ndarray  # uint8 (90, 160, 3), BGR
 
 
 def has_opencv() -> bool:
-    """Whether motion can be seen at all."""
+    """Whether OpenCV is installed."""
     try:
         import cv2  # noqa: F401
     except ImportError:
@@ -32,9 +32,10 @@ def has_opencv() -> bool:
 
 
 def scene_starts() -> Callable[[Small, int], bool]:
-    """Whether a scene begins with a frame; told of every frame of one video, in order, with its microseconds.
+    """Return a function that tells whether a scene begins with a frame.
 
-    The first frame begins one. Source: PySceneDetect, ContentDetector.
+    It is called with every frame of one video, in order, and its microseconds. The first frame begins a scene.
+    Source: PySceneDetect, ContentDetector.
     Raises: FootageError if the library is not installed.
     """
     try:
@@ -56,7 +57,7 @@ def scene_starts() -> Callable[[Small, int], bool]:
 
 
 class Motion:
-    """What differs from what a video usually shows. Source: OpenCV, BackgroundSubtractorMOG2."""
+    """Detects what differs from the background of a video. Source: OpenCV, BackgroundSubtractorMOG2."""
 
     def __init__(self) -> None:
         """Raises: FootageError if the library is not installed."""
@@ -67,33 +68,33 @@ class Motion:
         self._cv2 = cv2
         self._subtractor = cv2.createBackgroundSubtractorMOG2(detectShadows=False)
         self._mask: np.ndarray | None = None
-        self._spread, self._looks, self._last_us = 0.0, 0, 0  # over the last seconds: share near what moves
+        self._near, self._looks, self._last_us = 0.0, 0, 0  # near: mean share close to motion, over the last seconds
 
     def look(self, small: Small, pts_us: int) -> None:
-        """Called with every frame of one video, in order, and its microseconds; in the first nothing moves."""
-        # The median takes out single pixels of noise.
+        """Look at the next frame of one video, with its microseconds. Nothing moves in the first."""
+        # The median removes single pixels of noise.
         mask = self._cv2.medianBlur(self._subtractor.apply(small), 3)
         self._mask = np.zeros_like(mask) if self._mask is None else mask
-        if self.share() <= UNSTEADY:  # else the light changes, or something passes close by
+        if self.share() <= UNSTEADY:  # else the light changes, or something passes close to the camera
             near = self._cv2.dilate(self._mask, np.ones((NEAR_PX, NEAR_PX), np.uint8))
             self._looks += 1
             newest = max(1 / self._looks, min((pts_us - self._last_us) / 1e6 / STEADY_S, 1.0))
-            self._spread += newest * (float(np.count_nonzero(near)) / near.size - self._spread)
+            self._near += newest * (float(np.count_nonzero(near)) / near.size - self._near)
         self._last_us = pts_us
 
     def stands_still(self) -> bool:
-        """Whether the camera does: no more than UNSTEADY of the picture moves, now and around it over the last seconds.
+        """Whether the camera stands still: at most UNSTEADY of the picture moves now, or was close to motion recently.
 
-        In a hand-held recording something moves everywhere: every edge does.
+        In a hand-held recording, every edge moves.
         """
-        return self.share() <= UNSTEADY and self._spread <= UNSTEADY
+        return self.share() <= UNSTEADY and self._near <= UNSTEADY
 
     def share(self) -> float:
-        """Of the picture, in the frame that was looked at last."""
+        """Return the share of the picture that moves in the last frame."""
         return 0.0 if self._mask is None else float(np.count_nonzero(self._mask)) / self._mask.size
 
     def regions(self) -> list[Region]:
-        """Up to MOST regions of that frame in which something moves, the largest first, with a margin around it."""
+        """Return up to MOST moving regions of the last frame with a margin, the largest first."""
         if self._mask is None:
             return []
         joined = self._cv2.dilate(self._mask, np.ones((5, 5), np.uint8))  # parts of one thing
@@ -103,7 +104,7 @@ class Motion:
 
 
 def _framed(box: Sequence[int], shape: Sequence[int]) -> Region:
-    """box: x, y, width, height in pixels of a picture of that shape. Returns: it with its margin, in shares."""
+    """Add a margin to a box. box: x, y, width, height in pixels of a picture of that shape. Returns: in shares."""
     sides = []
     for at, length, whole in zip(box[:2], box[2:], (shape[1], shape[0]), strict=True):
         wide = max(length / whole * (1 + MARGIN), NARROWEST)
@@ -114,4 +115,4 @@ def _framed(box: Sequence[int], shape: Sequence[int]) -> Region:
 
 
 def _missing(flag: str) -> FootageError:
-    return FootageError(f'{flag} needs OpenCV and PySceneDetect, which are not here; pip install "lookalike[explore]"')
+    return FootageError(f'{flag} needs OpenCV and PySceneDetect; pip install "lookalike[explore]"')

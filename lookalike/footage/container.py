@@ -1,6 +1,6 @@
-"""The only place where a file is opened as a video: that file alone, whatever its name or its content says.
+"""Open a file as a video: this file only, whatever its name or content says. No other module opens videos.
 
-A playlist's segments are found by `playlist`, and FFmpeg gets their bytes.
+`playlist` finds the segments of a playlist, and FFmpeg gets their bytes.
 """
 
 from __future__ import annotations
@@ -18,23 +18,22 @@ from lookalike.footage.playlist import Joined, is_playlist, read_playlist
 from lookalike.limits import LIMITS
 from lookalike.regular import check_regular
 
-# Formats that hold a recording, of one file. Not among them: scripts and playlists (concat, HLS, DASH, SDP, IMF), which
-# open other files; MLV, which opens its neighbours; image2, lavfi and tty.
-# A format has several names where libavformat has one reader for them.
+# Formats of recordings in one file. Left out: scripts and playlists (concat, HLS, DASH, SDP, IMF), which open other
+# files; MLV, which opens neighbouring files; image2, lavfi and tty. If formats share a reader, all names are listed.
 FORMATS = (
     "3gp,3g2,asf,av1,avi,cavsvideo,cine,dhav,dv,flv,gif,gxf,h261,h263,h264,hevc,hxvs,ivf,ivr,kux,live_flv,lxf,m4a,m4v"
     ",matroska,mj2,mjpeg,mjpeg_2000,mov,mp4,mpeg,mpegts,mpegvideo,mpjpeg,mxf,nsv,nut,nuv,obu,ogg,pva,rm,vc1,vvc,webm"
     ",wtv,yuv4mpegpipe"
 )
-# enable_drefs: tracks of a MOV that lie in other files.
+# enable_drefs: tracks of a MOV in other files.
 ONE_FILE = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "enable_drefs": "0"}
 MAX_PIXELS = {"max_pixels": str(LIMITS.frame_pixels)}  # decoders refuse larger frames before they allocate
 
 
 def open_video(path: str, probe_bytes: int | None = None) -> InputContainer:
-    """Open a file. Its name is only a name, also with a colon in it.
+    """Open a file. Its name is never read as a URL, even with a colon in it.
 
-    probe_bytes: how much of it may be looked at to tell its format, where a quick answer matters.
+    probe_bytes: how much of the file is read to find its format; None for libavformat's default.
     Raises: FFmpegError; OSError; FootageError if it is not a regular file, or its frames are too large.
     """
     check_regular(path)
@@ -48,14 +47,14 @@ def open_video(path: str, probe_bytes: int | None = None) -> InputContainer:
 
 
 def is_known(stream: Stream) -> bool:
-    """Whether there is a decoder for its codec; PyAV makes no codec context for others."""
+    """Whether there is a decoder for a stream's codec; otherwise PyAV makes no codec context."""
     return cast(CodecContext | None, stream.codec_context) is not None
 
 
 def bounded(container: InputContainer, name: str) -> InputContainer:
-    """Let no decoder of a container make larger frames than the limit; a stream may change its size on the way.
+    """Limit the frame size of all decoders of a container; a stream may change its size later.
 
-    name: for messages. Raises: FootageError if its header states larger ones; the container is closed.
+    name: for messages. Raises: FootageError if the header states larger frames; the container is closed then.
     """
     for stream in container.streams.video:
         if not is_known(stream):

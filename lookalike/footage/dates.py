@@ -1,4 +1,4 @@
-"""When a recording began, as its container or its frame headers say."""
+"""Read when a recording began from its container or its frame headers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from av.container import InputContainer
 
 from lookalike.moments import is_set, read_moment
 
-# What says when pictures were recorded comes before what may say when the file was written, as by an export.
+# Keys of the time of recording come before those that may hold the time at which the file was written.
 # Sources: QuickTime metadata keys (Apple); Matroska tags, "Temporal Information"; AVI's IDIT chunk, which libavformat
 # calls creation_time; FLV's creationdate; ©day of QuickTime and ICRD of RIFF, which it calls date.
 KEYS = ("com.apple.quicktime.creationdate", "date_recorded", "date_digitized", "creation_time", "creationdate", "date")
@@ -24,7 +24,7 @@ DHAV_PICTURE = re.compile(rb"DHAV[\xfc\xfd].{11}(.{4})", re.DOTALL)
 
 
 def began_at(container: InputContainer, path: str) -> datetime | None:
-    """When the recording says that it began, with the zone if it states one; None if it does not say.
+    """Return when a recording began, with the zone if one is stated; None if it is not stated.
 
     Raises: OSError.
     """
@@ -33,10 +33,10 @@ def began_at(container: InputContainer, path: str) -> datetime | None:
         tags = _lowered(stream.metadata) | tags
     tags |= _lowered(container.metadata)
     stated = (read_moment(tags[key]) for key in KEYS if key in tags)
-    found = next((moment for moment in stated if moment), None)
-    if found is None and (of_format := {"dhav": _dhav_began, "avi": _avi_digitised}.get(container.format.name)):
+    moment = next(filter(None, stated), None)
+    if moment is None and (of_format := {"dhav": _dhav_began, "avi": _avi_digitised}.get(container.format.name)):
         return of_format(path)
-    return found
+    return moment
 
 
 def _lowered(tags: Mapping[str, str]) -> dict[str, str]:
@@ -44,7 +44,7 @@ def _lowered(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def _avi_digitised(path: str) -> datetime | None:
-    """What the IDIT chunk says; libavformat takes two ways to write a date. Source: its avidec.c."""
+    """Read the IDIT chunk; libavformat reads only two ways to write a date. Source: its avidec.c."""
     head = _head(path)
     at = head.find(b"IDIT")
     length = min(int.from_bytes(head[at + 4 : at + 8], "little"), IDIT_BYTES) if at >= 0 else 0
@@ -52,10 +52,10 @@ def _avi_digitised(path: str) -> datetime | None:
 
 
 def _dhav_began(path: str) -> datetime | None:
-    """The date of the first picture, by the recorder's clock."""
+    """Return the date of the first picture, by the recorder's clock."""
     head = _head(path)
-    for found in DHAV_PICTURE.finditer(head):
-        if moment := _unpacked(int.from_bytes(found[1], "little")):
+    for picture in DHAV_PICTURE.finditer(head):
+        if moment := _unpacked(int.from_bytes(picture[1], "little")):
             return moment
     return None
 
@@ -66,7 +66,7 @@ def _head(path: str) -> bytes:
 
 
 def _unpacked(packed: int) -> datetime | None:
-    """packed: year since 2000 in 6 bits, month 4, day 5, hour 5, minute 6, second 6; the last are the lowest."""
+    """Unpack a date: year since 2000 in 6 bits, month 4, day 5, hour 5, minute 6, second 6; the last are the lowest."""
     widths, parts = (6, 6, 5, 5, 4, 6), list[int]()
     for width in widths:
         parts.append(packed & ((1 << width) - 1))

@@ -1,4 +1,4 @@
-"""A container -> its whole frames, each with its time."""
+"""Decode a container to its undamaged frames, each with its time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lookalike.footage.timeline import TIMELESS, UNORDERED, Timeline
 from lookalike.footage.tracks import film
 
 LONGEST_LEAD_US = 24 * 3_600_000_000  # from a container's start to its first frame; more is an error of the start
-SHORTEST_TOLD_S = 0.05
+SHORTEST_REPORTED_S = 0.05
 UNDECODABLE = (InvalidDataError, PatchWelcomeError)
 WHOLE_DURATION = ("matroska", "flv")
 FIRST_PACKETS = 64  # of which some have no time, if any has none
@@ -27,10 +27,11 @@ MOST_HIDDEN = 4096  # packets to look for the first frame that an edit list does
 
 @dataclass
 class Reading:
-    """What was noticed while a video was read. damaged: positions of what did not decode, or not to a whole frame.
+    """What was noticed while a video was read.
 
-    torn: positions where the file breaks the rules of its format, which decoders may not notice. clock_restarts: how
-    often its clock began anew or was set back. lead_us: how long after the container's start its first frame is shown.
+    damaged: positions of packets that did not decode, or not to a whole frame. torn: positions where the file breaks
+    the rules of its format, which decoders may not notice. clock_restarts: how often its clock restarted or was set
+    back. lead_us: from the container's start to its first frame.
     """
 
     damaged: list[int] = field(default_factory=list)
@@ -40,7 +41,10 @@ class Reading:
 
 
 def video_stream(container: InputContainer, keyframes: bool = False) -> VideoStream:
-    """The recording, decoded in threads. keyframes: nothing else. Raises: FootageError if there is none."""
+    """Return the stream of the recording, decoded in threads. keyframes: decode only these.
+
+    Raises: FootageError if there is no such stream.
+    """
     stream = film(container)
     stream.thread_type = "SLICE" if begins_anew(container) else "AUTO"  # see demux._kept
     if keyframes:
@@ -49,14 +53,14 @@ def video_stream(container: InputContainer, keyframes: bool = False) -> VideoStr
 
 
 def decode(packets: Iterable[Packet], damaged: MutableSequence[int]) -> Iterator[VideoFrame]:
-    """Yield the frames, packet by packet: a broken one loses its own frames, not the rest of the recording.
+    """Yield the frames, packet by packet: a broken packet loses its own frames, not the rest of the recording.
 
-    Frames with damage are among them: they take their time, too. `whole` leaves them out.
-    packets: of one video stream. damaged: told the position of each that did not decode, or not to a whole frame.
+    Damaged frames are included, since they take time as well; `timed` leaves them out.
+    packets: of one video stream. damaged: the position of each packet that did not decode to a whole frame is appended.
     """
     for packet in packets:
         if packet.size == 0 and packet.pts is not None:
-            continue  # Theora repeats a frame so; the decoder would take it for the end
+            continue  # Theora repeats a frame this way; the decoder would take it for the end
         try:
             for frame in packet.decode():
                 if frame.is_corrupt:
@@ -67,10 +71,9 @@ def decode(packets: Iterable[Packet], damaged: MutableSequence[int]) -> Iterator
 
 
 def decode_keys(packets: Iterable[Packet], damaged: MutableSequence[int]) -> Iterator[VideoFrame]:
-    """As `decode`, of a stream that decodes key frames only, which all come, in order.
+    """Yield all key frames in order; otherwise as `decode`. The stream decodes key frames only.
 
-    A decoder that waits for the frames between them, to put them in order, holds key frames back and loses some: it is
-    emptied after each.
+    A decoder that reorders frames holds key frames back and loses some: it is flushed after each.
     """
     for packet in packets:
         codec = packet.stream.codec_context
@@ -88,7 +91,7 @@ def decode_keys(packets: Iterable[Packet], damaged: MutableSequence[int]) -> Ite
 
 
 def stands_alone(packets: Sequence[Packet], stream: VideoStream) -> bool:
-    """Whether a key frame says when it is shown, so that those between need not be decoded for it.
+    """Whether key frames state when they are shown, so that the frames between need not be decoded.
 
     packets: the first of the stream.
     """
@@ -109,9 +112,9 @@ def _is_reordered(packets: Sequence[Packet]) -> bool:
 def timed(
     timeline: Timeline, packets: Iterable[Packet], damaged: MutableSequence[int], keyframes: bool = False
 ) -> Iterator[tuple[VideoFrame, int]]:
-    """Yield the whole frames with their microseconds since the first. damaged, keyframes: as for `decode`."""
+    """Yield the undamaged frames with their microseconds since the first. damaged, keyframes: as for `decode`."""
     decoded = (decode_keys if keyframes else decode)(timeline.packets(packets), damaged)
-    # Before a key frame some decoders make pictures up.
+    # Before a key frame some decoders invent pictures.
     for frame in dropwhile(lambda frame: timeline.makes_up and not frame.key_frame, decoded):
         time_us = timeline.time_us(frame)
         if time_us is not None and not frame.is_corrupt:
@@ -119,7 +122,7 @@ def timed(
 
 
 def _beginning(packets: Iterator[Packet]) -> list[Packet]:
-    """The first packets, so many that some are shown: an edit list hides others, which are decoded for these."""
+    """Return the first packets, enough that some are shown: an edit list may hide the first ones."""
     begin = list(islice(packets, FIRST_PACKETS))
     while begin and begin[-1].is_discard and len(begin) < MOST_HIDDEN:
         begin += islice(packets, FIRST_PACKETS)
@@ -127,18 +130,18 @@ def _beginning(packets: Iterator[Packet]) -> list[Packet]:
 
 
 def _first_shown(begin: Sequence[Packet]) -> int | None:
-    """When the first frame is shown, ticks, where others before it are hidden, key frames also; else None."""
+    """Return when the first frame is shown, ticks, if an edit list hides others before it; else None."""
     decoded = list(dropwhile(lambda packet: not packet.is_keyframe, begin))
     shown = [packet.pts for packet in decoded if packet.pts is not None and not packet.is_discard]
     return min(shown) if shown and any(packet.is_discard for packet in decoded) else None
 
 
 def _truncated(container: InputContainer, stream: VideoStream, end_s: float) -> list[str]:
-    """A recording that ends well before its header says was cut off. end_s: since the stream's start."""
+    """Report a recording that ends well before its header says. end_s: since the stream's start."""
     if stream.duration is not None and stream.time_base is not None:
         stated_s = float(stream.duration * stream.time_base)
     elif container.format.name.startswith(WHOLE_DURATION) and container.duration and len(container.streams) == 1:
-        # These state only the whole file's, counted from zero; beside sound it may not be the pictures'.
+        # These state only the duration of the whole file, counted from zero; with sound it may not be the pictures'.
         stated_s = (container.duration - (container.start_time or 0)) / 1e6
     else:
         return []
@@ -150,10 +153,11 @@ def _truncated(container: InputContainer, stream: VideoStream, end_s: float) -> 
 def recorded(
     container: InputContainer, keyframes: bool = False, reading: Reading | None = None
 ) -> Iterator[tuple[VideoFrame, int]]:
-    """Yield the whole frames of a recording with their microseconds since the first.
+    """Yield the undamaged frames of a recording with their microseconds since the first.
 
-    reading: told what is noticed; its `lead_us` before the first frame comes.
-    Raises: FootageError after the last, if there was none, or the recording lacks its beginning or end or has damage.
+    reading: filled with what is noticed; its `lead_us` before the first frame is yielded.
+    Raises: FootageError after the last frame, if there was no frame, the beginning or end is missing, or there is
+    damage.
     """
     reading, stream, last, extent = reading or Reading(), video_stream(container, keyframes), None, Extent()
     packets = demuxed(container, stream, extent)
@@ -176,7 +180,7 @@ def recorded(
         reading.clock_restarts = timeline.restarts
     if last is None:
         raise FootageError("no frame could be decoded")
-    faults = [f"the first {missing_s:.1f} s have no key frame"] if missing_s >= SHORTEST_TOLD_S else []
+    faults = [f"the first {missing_s:.1f} s have no key frame"] if missing_s >= SHORTEST_REPORTED_S else []
     if not keyframes and not timeline.restarts:  # the last key frame may be long before the end
         end_s += float((last.duration or 0) * (last.time_base or 0))
         faults += _truncated(container, stream, missing_s + end_s)
@@ -193,7 +197,10 @@ def recorded(
 
 
 def _lead_us(container: InputContainer, timeline: Timeline) -> int:
-    """From the container's start to its first frame: pictures may begin after the sound, or lack a key frame."""
+    """Return the microseconds from the container's start to its first frame.
+
+    Pictures may begin after the sound, or without a key frame.
+    """
     if timeline.first is None or container.start_time is None or container.format.name == TIMELESS:
         return round(timeline.missing_s * 1e6)
     lead_us = round(timeline.first * timeline.tick * 1_000_000) - container.start_time

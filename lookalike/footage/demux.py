@@ -1,6 +1,6 @@
-"""A container -> the packets of its recording, up to the end of the file, and what lies behind that if they end before.
+"""Demux a container up to the end of its file, and report what was not read.
 
-libavformat stops without a word where another recording was appended, or where it finds no packet any more.
+libavformat stops without an error where another recording was appended, or where it finds no more packets.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from av.container import InputContainer
@@ -19,8 +20,8 @@ from lookalike.footage.structure import breaks
 from lookalike.footage.transport import lost
 
 MOV = "mov,"
-RESYNC_BYTES = 1024  # libavformat gives up for a moment after 64 KiB of MPEG-TS that hold no packet; fewer elsewhere
-# How a recording begins, of formats of which only the first, or the first two, are read.
+RESYNC_BYTES = 1024  # libavformat raises EAGAIN after 64 KiB of MPEG-TS without a packet, in other formats after fewer
+# How a recording begins, for formats of which libavformat reads only the first recording, or the first two.
 # Source: RFC 9559, 5.1; ISO/IEC 14496-12, 4.3; Adobe Flash Video File Format 10.1, E.2; ASF specification, 10.1.
 BEGINNINGS = {
     "matroska": re.compile(rb"\x1a\x45\xdf\xa3.{1,64}?\x42\x82.(?:matroska|webm)", re.DOTALL),
@@ -30,8 +31,8 @@ BEGINNINGS = {
     "nut": re.compile(rb"nut/multimedia container\0"),
     "avi": re.compile(rb"RIFF.{4}AVI LIST", re.DOTALL),
 }
-SPARSE = "nut"  # of a recording behind the first, the key frames alone are read, and not all
-CLUSTER = re.compile(rb"\x1f\x43\xb6\x75")  # of Matroska: pictures and sound
+SPARSE = "nut"  # libavformat reads only some key frames of a second recording
+CLUSTER = re.compile(rb"\x1f\x43\xb6\x75")  # Matroska element that holds pictures and sound
 SEGMENT_ID = b"\x18\x53\x80\x67"
 CHUNK, LONGEST_BEGINNING = 1 << 20, 128
 DECODE_TIME = re.compile(rb"tfdt[\0\1]\0\0\0.{8}", re.DOTALL)
@@ -39,18 +40,18 @@ DECODE_TIME = re.compile(rb"tfdt[\0\1]\0\0\0.{8}", re.DOTALL)
 
 @dataclass
 class Extent:
-    """How far a file was read. end: where the last packet of any track ends. keys: where key frames begin. Bytes."""
+    """How far a file was read, in bytes. end: where the last packet of any track ends. keys: where key frames begin."""
 
     end: int = 0
     keys: list[int] = field(default_factory=list)
 
 
 def packets_of(container: InputContainer, *streams: Stream) -> Iterator[Packet]:
-    """As `container.demux`, also where another track begins on the way: PyAV has no stream for its packets, and raises.
+    """Yield packets as `container.demux` does, and skip tracks that begin later: PyAV raises IndexError for these.
 
     Raises: FFmpegError.
     """
-    emptied = False  # packets without content come last, one for each track
+    emptied = False  # packets without content come last, one per track
     while True:
         try:
             for packet in container.demux(*streams):
@@ -63,9 +64,9 @@ def packets_of(container: InputContainer, *streams: Stream) -> Iterator[Packet]:
 
 
 def demuxed(container: InputContainer, stream: VideoStream, extent: Extent | None = None) -> Iterator[Packet]:
-    """Yield the packets of a stream of a file, and go on where a stretch of it holds none.
+    """Yield the packets of a stream of a file, and continue after a stretch that holds none.
 
-    extent: told how far the file was read. Raises: FFmpegError.
+    extent: updated with how far the file was read. Raises: FFmpegError.
     """
     extent, patience = extent or Extent(), max(container.size, 0) // RESYNC_BYTES + 16
     while True:
@@ -96,10 +97,10 @@ def _own(container: InputContainer, stream: VideoStream, extent: Extent) -> Iter
 
 
 def _kept(packet: Packet) -> Packet:
-    """The same, to be shown: libavformat hides frames of MP4 fragments that begin anew, up to where it had been.
+    """Copy a packet without its discard flag: libavformat hides the frames of MP4 fragments whose times restart.
 
-    Its bytes are Python's. Decoders with a thread for each frame must not get it: such a thread waits for the GIL to
-    let go of them, and PyAV, which has the GIL, for the thread when it frees the decoder.
+    The copy's bytes belong to Python. Decoders with frame threads must not get it: such a thread waits for the GIL to
+    free the bytes, while PyAV holds the GIL and waits for the thread when it frees the decoder.
     """
     kept = Packet(bytes(packet))
     kept.stream, kept.time_base = packet.stream, packet.time_base
@@ -108,22 +109,28 @@ def _kept(packet: Packet) -> Packet:
 
 
 def file_of(container: InputContainer) -> Path | None:
-    """None if it is not one file: a playlist, or a stream."""
+    """Return the path of a container's file; None for a playlist or a stream."""
     return Path(container.name.removeprefix("file:")) if container.name.startswith("file:") else None
 
 
 def is_fragmented(path: Path | None) -> bool:
-    """Whether an MP4 is made of fragments; without a path it is a playlist's."""
+    """Whether an MP4 is fragmented. path: None for a playlist, whose segments are fragments."""
     return path is None or next(_fragment_times(path), None) is not None
 
 
 def begins_anew(container: InputContainer) -> bool:
-    """Whether it is of MP4 fragments that were joined, whose times begin anew; of a playlist's they may."""
-    path = file_of(container)
+    """Whether a container holds joined MP4 fragments whose times restart; those of a playlist may."""
     if not container.format.name.startswith(MOV):
         return False
-    if path is None:
+    if (path := file_of(container)) is None:
         return True
+    about = path.stat()
+    return _fragments_restart(path, about.st_size, about.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)  # asked by the decoder and by the demuxer of each recording
+def _fragments_restart(path: Path, size_bytes: int, changed_ns: int) -> bool:
+    """size_bytes, changed_ns: of the file, since the result is cached."""
     latest: list[int] = []
     for times in _fragment_times(path):
         if any(time <= before for time, before in zip(times, latest, strict=False)):
@@ -133,7 +140,7 @@ def begins_anew(container: InputContainer) -> bool:
 
 
 def _fragment_times(path: Path) -> Iterator[list[int]]:
-    """Yield when each fragment begins, in ticks, for each of its tracks. Source: ISO/IEC 14496-12, 8.8.4 and 8.8.12."""
+    """Yield the start of each fragment, ticks for each of its tracks. Source: ISO/IEC 14496-12, 8.8.4 and 8.8.12."""
     with path.open("rb") as file:
         at, end = 0, path.stat().st_size
         while at < end:
@@ -145,7 +152,7 @@ def _fragment_times(path: Path) -> Iterator[list[int]]:
                 return
             if head[4:8] == b"moof":
                 file.seek(at)
-                yield [_decode_time(found[0]) for found in DECODE_TIME.finditer(file.read(min(size, CHUNK)))]
+                yield [_decode_time(box[0]) for box in DECODE_TIME.finditer(file.read(min(size, CHUNK)))]
             at += size
 
 
@@ -154,40 +161,40 @@ def _decode_time(box: bytes) -> int:
 
 
 def unread(container: InputContainer, extent: Extent) -> str | None:
-    """What the file holds behind the last packet that was read, in a line; None if that is all right."""
+    """Describe in one line what the file holds after the last packet that was read; None if nothing is missing."""
     path, kind = file_of(container), container.format.name.partition(",")[0]
     if path is None or not extent.end:
         return None
     size = path.stat().st_size
     if kind == "matroska" and (missing := _segment_end(path) - size) > 0:
         return f"cut off: {missing:,} bytes are missing that its header states"
-    told = f"read up to byte {extent.end:,} of {size:,}: "
-    behind = 1 if kind == SPARSE else extent.end
-    if kind in BEGINNINGS and (begins := _find(path, BEGINNINGS[kind], behind)) is not None:
-        return f"{told}another recording begins at byte {begins:,}, which was not read; split the file there"
+    read_up_to = f"read up to byte {extent.end:,} of {size:,}: "
+    start = 1 if kind == SPARSE else extent.end
+    if kind in BEGINNINGS and (begins := _find(path, BEGINNINGS[kind], start)) is not None:
+        return f"{read_up_to}another recording begins at byte {begins:,}, which was not read; split the file there"
     if kind == "matroska" and _find(path, CLUSTER, extent.end) is not None:
-        return f"{told}what follows could not be read"
+        return f"{read_up_to}the rest could not be read"
     return None
 
 
 def broken(container: InputContainer, stream: VideoStream, extent: Extent) -> list[int]:
-    """Where bytes of its file are missing or break the rules of its format, positions."""
+    """Return the positions where bytes of the file are missing, or break the rules of its format."""
     path, kind = file_of(container), container.format.name
     if path is None or (kind.startswith(MOV) and not is_fragmented(path)):
-        return []  # of an MP4 with an index, the index states all frames
+        return []  # the index of an MP4 states all frames
     return lost(path, stream.id, extent.keys) if kind == "mpegts" else list(breaks(path, kind))
 
 
-def _find(path: Path, what: re.Pattern[bytes], start: int) -> int | None:
-    """The position of the first match from a byte on."""
+def _find(path: Path, pattern: re.Pattern[bytes], start: int) -> int | None:
+    """Return the position of the first match from byte `start` on."""
     for at, data in _chunks(path, start):
-        if found := what.search(data):
-            return at + found.start()
+        if match := pattern.search(data):
+            return at + match.start()
     return None
 
 
 def _chunks(path: Path, start: int) -> Iterator[tuple[int, bytes]]:
-    """Yield positions and bytes there, which overlap by as much as a beginning may be long."""
+    """Yield positions and the bytes there; they overlap by LONGEST_BEGINNING."""
     with path.open("rb") as file:
         while True:
             file.seek(start)
@@ -199,7 +206,7 @@ def _chunks(path: Path, start: int) -> Iterator[tuple[int, bytes]]:
 
 
 def segment(path: Path) -> tuple[int, int] | None:
-    """Where the first Segment of a Matroska file begins, and where it ends as it states; None if it does not.
+    """Return where the first Segment of a Matroska file begins, and its stated end; None if no length is stated.
 
     Source: RFC 9559, section 7 (EBML header, then a Segment); RFC 8794, section 4 (IDs, and lengths of 1 to 8 bytes).
     """

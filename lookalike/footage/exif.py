@@ -1,4 +1,4 @@
-"""What a photograph says of itself: its upright size, and when it was taken."""
+"""Read the upright size of a photograph, and when it was taken."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ _MOMENTS = (
 
 
 def taken_at(data: bytes) -> datetime | None:
-    """DateTimeOriginal, else DateTimeDigitized, else DateTime, with its zone where that is stated; else the time of
-    the satellites, which is in UTC. None if there is none that can be read.
+    """Return DateTimeOriginal, else DateTimeDigitized, else DateTime, with its zone if stated; else the GPS time, UTC.
 
-    data: of an image that has been decoded.
+    None if none of them can be read. data: of an image that has been decoded.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
@@ -31,12 +30,12 @@ def taken_at(data: bytes) -> datetime | None:
             tags = {0x0132: exif.get(0x0132), **exif.get_ifd(ExifTags.IFD.Exif)}
             satellites = exif.get_ifd(ExifTags.IFD.GPSInfo)
         return next((moment for tag in _MOMENTS if (moment := _moment(tags, *tag))), None) or _by_satellites(satellites)
-    except Exception:  # noqa: BLE001 - Pillow raises anything over broken metadata, which costs only the time
+    except Exception:  # noqa: BLE001 - Pillow raises any exception for broken metadata, which costs only the date
         return None
 
 
 def size_px(data: bytes) -> tuple[int, int]:
-    """Width and height, upright, of an image that has been decoded."""
+    """Return the upright width and height of an image that has been decoded."""
     with Image.open(io.BytesIO(data)) as image:
         turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
         return (image.height, image.width) if turned else image.size
@@ -53,9 +52,9 @@ def _moment(tags: Mapping[int, Any], when: int, fraction: int, zone: int) -> dat
 
 
 def _by_satellites(tags: Mapping[int, Any]) -> datetime | None:
-    """GPSDateStamp and GPSTimeStamp: hours, minutes and seconds as fractions. Source: Exif 2.32, 4.6.6.
+    """Read GPSDateStamp and GPSTimeStamp: hours, minutes and seconds as fractions. Source: Exif 2.32, 4.6.6.
 
-    Raises: TypeError, ValueError, ZeroDivisionError for numbers that are none.
+    Raises: TypeError, ValueError, ZeroDivisionError for invalid numbers.
     """
     hour, minute, second = (float(part) for part in tags[ExifTags.GPS.GPSTimeStamp])
     day = read_moment(f"{_text(tags, ExifTags.GPS.GPSDateStamp)} 00:00:00")

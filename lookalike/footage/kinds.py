@@ -1,4 +1,4 @@
-"""What a file is: by its suffix, else by its first bytes, else by what libavformat makes of it."""
+"""Find the kind of a file: by its suffix, else by its first bytes, else with libavformat."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ VIDEO_SUFFIXES = frozenset(
     " .mpg .mpv .mts .mxf .nut .obu .ogm .ogv .qt .rm .rmvb .tod .tp .trp .ts .vc1 .vob .vro .webm .wmv .wtv .xvid"
     " .m3u8 .y4m".split()
 )
-# Named one by one, since somebody may take them for footage.
+# Named one by one, since a user may expect them to be read.
 REFUSED = {
     **dict.fromkeys(
         ".3fr .ai .arw .cr2 .cr3 .dcm .dng .eps .erf .exr .hdr .jxl .jxr .kdc .mrw .nef .nrw .orf .pef .psd .raf .raw"
@@ -44,7 +44,7 @@ REFUSED = {
         "an unfinished file, by its name; rename it if not",
     ),
 }
-# Counted only: plainly no footage.
+# Only counted, since they cannot be footage.
 NOT_FOOTAGE = frozenset(
     ".aac .aae .aif .aiff .ass .bat .cfg .conf .css .csv .db .db3 .dll .doc .docx .exe .flac .geojson .gpx .htm .html"
     " .ini .js .json .jsonl .kml .lnk .log .m3u .m4a .md .md5 .mp3 .mpd .nfo .npy .npz .oga .onnx .opus .parquet"
@@ -52,8 +52,8 @@ NOT_FOOTAGE = frozenset(
     " .tsv .txt .url .vtt .wav .wma .xls .xlsx .xml .xmp .yaml .yml".split()
 )
 
-HEAD = 4096  # bytes that tell most kinds
-PROBED = 16 * 1024  # and that libavformat tells the rest by: 3 ms for one that it does not know, 80 ms without a bound
+HEAD = 4096  # bytes by which most kinds are recognised
+PROBED = 16 * 1024  # bytes for libavformat to recognise the rest: 3 ms for an unknown file, 80 ms without a limit
 _ATOMS = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}
 _VIDEOS = (
     b"\x1aE\xdf\xa3",  # Matroska, WebM
@@ -98,14 +98,14 @@ def kind_by_suffix(path: str | Path) -> Kind | None:
 
 
 def kind_by_name(path: str) -> Kind | None:
-    """By the suffix, but a picture that is named as a video is a picture; None where the suffix says nothing.
+    """Return the kind by the suffix, except that a picture with the suffix of a video is a picture; None if unknown.
 
-    Of pictures no byte is read: there may be a million of them. Raises: FootageError, OSError.
+    Files with the suffix of a picture are not read: there may be a million of them. Raises: FootageError, OSError.
     """
     by_suffix = kind_by_suffix(path)
     if by_suffix != "video":
         return by_suffix
-    if inside(path):  # MJPEG begins as a picture does
+    if inside(path):  # MJPEG begins like a picture
         is_mjpeg = Path(path).suffix.lower() in (".mjpg", ".mjpeg")
         return "image" if not is_mjpeg and kind_by_head(read_head(path, HEAD)) == "image" else "video"
     about = os.stat(path)
@@ -113,9 +113,9 @@ def kind_by_name(path: str) -> Kind | None:
 
 
 def kind_by_content(path: str) -> Kind | Literal["text"] | None:
-    """Of a file, or of a member of a zip, whatever its name; None if it is nothing that is known here.
+    """Return the kind of a file, or of a member of a zip, by its content; None if it is unknown.
 
-    HEAD bytes are read, and of a file that may be a recording libavformat sees PROBED. Raises: FootageError, OSError.
+    Reads HEAD bytes, and PROBED bytes of a file that may be a recording. Raises: FootageError, OSError.
     """
     if inside(path):
         head = read_head(path, HEAD)
@@ -125,18 +125,18 @@ def kind_by_content(path: str) -> Kind | Literal["text"] | None:
 
 
 def is_image(path: str) -> bool:
-    """Whether a source, by its name or its content, is a still image; by its name if it is no longer there."""
+    """Whether a source is a still image, by its name or its content; by its name if it no longer exists."""
     try:
         return (kind_by_name(path) or kind_by_content(path)) == "image"
     except (FootageError, OSError, KeyError):
         return kind_by_suffix(path) == "image"
 
 
-@lru_cache(maxsize=65_536)  # folders that are watched are looked at every two seconds
+@lru_cache(maxsize=65_536)  # watched folders are listed every two seconds
 def _cached_named_video(path: str, size_bytes: int, changed_ns: int) -> Kind:
     with open_regular(path) as file:
         begins_as_image = kind_by_head(file.read(HEAD)) == "image"
-    # MJPEG begins as a picture does.
+    # MJPEG begins like a picture.
     return "image" if begins_as_image and not _opens_as_video(path, probe_bytes=None) else "video"
 
 
@@ -152,7 +152,7 @@ def _cached(path: str, size_bytes: int, changed_ns: int) -> Kind | Literal["text
 
 
 def kind_by_head(head: bytes) -> Kind | None:
-    """By the first bytes, at least some hundred; None where they leave it open."""
+    """Return the kind by the first bytes, at least some hundred; None if they do not determine it."""
     if begins_as_image(head):
         return "image"
     if head[4:8] == b"ftyp":
@@ -167,7 +167,7 @@ def kind_by_head(head: bytes) -> Kind | None:
 
 
 def is_text(head: bytes) -> bool:
-    """Whether bytes are text in UTF-8, or nothing at all; the last character may be cut."""
+    """Whether bytes are text in UTF-8, or empty; the last character may be cut off."""
     if _CONTROL.search(head):
         return False
     try:
@@ -178,7 +178,7 @@ def is_text(head: bytes) -> bool:
 
 
 def _is_transport_stream(head: bytes) -> bool:
-    """Packets of 188 bytes, or of 192 with a clock before each, that all begin with 0x47."""
+    """Whether packets of 188, 192 or 204 bytes all begin with 0x47; those of 192 have a clock before each."""
     for start, length in ((0, 188), (4, 192), (0, 204)):
         syncs = head[start::length]
         if len(syncs) >= 4 and set(syncs) == {0x47}:

@@ -1,4 +1,4 @@
-"""A decoded frame of a video -> its picture: upright RGB, whole or made small."""
+"""Convert a decoded frame of a video to its picture: upright RGB, whole or reduced."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ LUMA = (0.299, 0.587, 0.114)  # of red, green and blue. Source: ITU-R BT.601
 
 @dataclass(frozen=True)
 class Display:
-    """What is done to a stored picture before it is shown: rows and columns are exchanged first, then it is flipped.
+    """How a stored picture is displayed: rows and columns are exchanged first, then it is flipped.
 
-    mirrored: left and right. Each of the eight is a rotation, or with `reflects` a rotation and a mirror.
+    mirrored: left and right are exchanged. Each of the eight combinations is a rotation, or if it `reflects`, a
+    rotation and a mirror.
     """
 
     transposed: bool = False
@@ -27,7 +28,7 @@ class Display:
 
     @property
     def reflects(self) -> bool:
-        """Whether no rotation gives the same: text is read from right to left."""
+        """Whether the picture is mirrored, so that no rotation is the same."""
         return self.transposed ^ self.mirrored ^ self.upside_down
 
 
@@ -35,10 +36,10 @@ AS_STORED = Display()
 
 
 def display_of(frame: VideoFrame) -> Display:
-    """Read the display matrix: a stored point (x, y) is shown at (a x + c y, b x + d y), by the nearest quarter turn.
+    """Read the display matrix: a stored point (x, y) is shown at (a x + c y, b x + d y), to the nearest quarter turn.
 
-    `frame.rotation` does not do: it is an angle, and takes a mirror for a half turn. Source: ISO/IEC 14496-12, 6.2.2;
-    libavutil/display.h.
+    `frame.rotation` is not enough: it is an angle, and turns a mirror into a half turn. Source: ISO/IEC 14496-12,
+    6.2.2; libavutil/display.h.
     """
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
@@ -50,15 +51,15 @@ def display_of(frame: VideoFrame) -> Display:
 
 
 class Converter:
-    """Converts the frames of one video: to set this up takes as long as to convert a small frame."""
+    """Converts the frames of one video; the set-up takes as long as converting a small frame."""
 
     def __init__(self, fit_px: int | None = None) -> None:
-        """fit_px: None for whole pictures; else they are made as small as `pixels.fit` makes them."""
+        """fit_px: side to reduce pictures to, as `pixels.fit` does; None for whole pictures."""
         self._fit_px = fit_px
         self._average, self._convert = VideoReformatter(), VideoReformatter()
 
     def __call__(self, frame: VideoFrame) -> np.ndarray:
-        """The picture with the display matrix applied, which PyAV does not do.
+        """Convert a frame, and apply the display matrix, which PyAV does not do.
 
         Returns: uint8 (H, W, 3) or (fit_px, fit_px, 3).
         """
@@ -66,9 +67,9 @@ class Converter:
         return pixels.fit(upright, self._fit_px) if self._fit_px else upright
 
     def _averaged(self, frame: VideoFrame) -> VideoFrame:
-        """Averaged down as far as `pixels.fit` would go, before it is converted: a third of the work for 720p.
+        """Average a frame down as far as `pixels.fit` would, before it is converted: a third of the work for 720p.
 
-        Embeddings move by less than they do if the picture is saved as a JPEG of quality 95.
+        Embeddings change less than by saving the picture as a JPEG of quality 95.
         """
         size = self._reduced(frame.width), self._reduced(frame.height)
         if size == (frame.width, frame.height) or not frame.format.name.startswith("yuv"):
@@ -76,25 +77,25 @@ class Converter:
         return self._average.reformat(frame, *size, frame.format.name, interpolation=Interpolation.AREA)
 
     def _reduced(self, side_px: int) -> int:
-        """By a whole number, as Pillow's `reducing_gap` does."""
+        """Divide a side by an integer, as Pillow's `reducing_gap` does."""
         factor = side_px // (pixels.GAP * self._fit_px) if self._fit_px else 1
         return -(-side_px // max(factor, 1))
 
 
 def within(frame: VideoFrame, longest_px: int) -> np.ndarray:
-    """The upright picture, averaged down so that no side is longer. Returns: uint8 (H, W, 3)."""
+    """Return the upright picture, averaged down so that no side is longer than `longest_px`: uint8 (H, W, 3)."""
     share = min(longest_px / max(frame.width, frame.height), 1.0)
     width, height = (max(round(side * share), 1) for side in (frame.width, frame.height))
     return _upright(frame.reformat(width, height, "rgb24", interpolation=Interpolation.AREA).to_ndarray(), frame)
 
 
 def size_px(frame: VideoFrame) -> tuple[int, int]:
-    """Width and height of the upright picture."""
+    """Return the width and height of the upright picture."""
     return (frame.height, frame.width) if display_of(frame).transposed else (frame.width, frame.height)
 
 
 def luma(rgb: np.ndarray) -> float:
-    """Mean brightness of a picture, uint8 (H, W, 3): 0 to 255."""
+    """Return the mean brightness of a picture, uint8 (H, W, 3): 0 to 255."""
     return round(float(thinned(rgb).reshape(-1, 3).mean(0) @ LUMA), 2)
 
 

@@ -1,4 +1,4 @@
-"""What browsers play of a recording, and how to make it of what they do not."""
+"""Find out whether browsers can play a recording, and convert it if not."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from lookalike.footage.timeline import Timeline, has_no_timestamps
 from lookalike.footage.tracks import film, open_named
 
 How = Literal["as it is", "rewrapped", "encoded"]
-Progress = Callable[[float], None]  # told the share that is done, at every frame; what it raises ends the work
+Progress = Callable[[float], None]  # called at every frame with the share that is done; an exception stops the work
 
 # Source: MDN, "Web video codec guide" and "Media container formats".
 CODECS = {"video/mp4": {"h264", "vp9", "av1"}, "video/webm": {"vp8", "vp9", "av1"}}
@@ -39,7 +39,7 @@ SOUND = {"aac", "mp3", "opus", "vorbis"}
 MP4 = "video/mp4"
 MP4_SOUND = {"aac", "mp3"}
 PIXEL_FORMATS = {"yuv420p", "yuvj420p"}
-EARLY_S = 0.01  # browsers do not agree what time it is where a file's times do not begin at zero
+EARLY_S = 0.01  # browsers differ in the time of a file that does not begin at zero
 WIDEST_PX = 1280
 ENCODER, SETTINGS = "libx264", {"preset": "veryfast", "crf": "23", "g": "60"}
 TICK = Fraction(1, 90_000)
@@ -48,10 +48,10 @@ INDEX_FIRST = {"movflags": "+faststart"}
 
 @dataclass(frozen=True)
 class Playable:
-    """how: what has to be done to a recording so that a browser plays it. media_type: of what that gives.
+    """How a browser plays a recording. how: the necessary conversion. media_type: of the result.
 
-    offset_s: what a browser's time is ahead of ours, which counts from the first frame; sound may begin earlier.
-    fps: frames a second, in the mean; None if that is not stated.
+    offset_s: how far a browser's time is ahead of ours, which counts from the first frame; sound may begin earlier.
+    fps: mean frames a second; None if not stated.
     """
 
     how: How
@@ -61,7 +61,7 @@ class Playable:
 
 
 def judge(path: str) -> Playable:
-    """Look at a recording. Raises: FootageError if it is no readable video."""
+    """Find out how a browser plays a recording. Raises: FootageError if it is not a readable video."""
     try:
         with open_named(path) as container:
             stream = video_stream(container)
@@ -85,7 +85,7 @@ def judge(path: str) -> Playable:
 
 
 def make_playable(path: str, out: Path, how: How, progress: Progress) -> None:
-    """Write a recording as MP4, its first frame at 0 s: rewrapped where that can be, else encoded.
+    """Write a recording as MP4, with its first frame at 0 s: rewrapped if possible, else encoded.
 
     Raises: FootageError if it cannot be read; OSError.
     """
@@ -99,7 +99,7 @@ def make_playable(path: str, out: Path, how: How, progress: Progress) -> None:
 
 
 class _Rising:
-    """Progress that does not go back where one way is given up for another."""
+    """Progress that does not go back if rewrapping fails and encoding starts."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress, self._most = progress, 0.0
@@ -114,9 +114,9 @@ def _codec(stream: Stream) -> str:
 
 
 def _is_alone(stream: VideoStream, container: InputContainer) -> bool:
-    """Whether a browser has no other track to choose; a cover is none, as it is stored apart."""
-    others = (other for other in container.streams.video if other.index != stream.index)
-    return all(other.disposition == Disposition.attached_pic for other in others)
+    """Whether a browser has no other video track to choose; covers do not count, since they are stored apart."""
+    others = (track for track in container.streams.video if track.index != stream.index)
+    return all(track.disposition == Disposition.attached_pic for track in others)
 
 
 def _media_type(container: InputContainer, path: str) -> str | None:
@@ -136,7 +136,7 @@ def _plays(container: InputContainer, stream: VideoStream, kind: str) -> bool:
 
 
 def _begun(container: InputContainer, stream: VideoStream) -> tuple[VideoFrame, Timeline]:
-    """Decode the first frame. Raises: FootageError if there is none."""
+    """Decode the first frame. Raises: FootageError if no frame decodes."""
     timeline = Timeline(container, stream)
     first = next(timed(timeline, demuxed(container, stream), []), None)
     if first is None:
@@ -145,16 +145,17 @@ def _begun(container: InputContainer, stream: VideoStream) -> tuple[VideoFrame, 
 
 
 def _first_shown(container: InputContainer, timeline: Timeline) -> Fraction | None:
-    """When the first frame is shown, seconds; None where frames have no times, or not those in which they are shown."""
+    """Return when the first frame is shown, seconds; None if frames have no times, or only decoding times."""
     if has_no_timestamps(container) or timeline.by_decoding_order or timeline.first is None:
         return None
     return timeline.first * timeline.tick
 
 
 def _rewrap(path: str, out: Path, progress: Progress) -> bool:
-    """Returns: whether that could be done; AVI, for one, does not say when its pictures are shown.
+    """Copy the packets to an MP4. Returns: whether this worked.
 
-    Nor where a clock restarts: sound and pictures would have to be moved alike.
+    It fails if frames have no display times, as in AVI, and if the clock restarts, where sound would have to be moved
+    together with the pictures.
     """
     with open_named(path) as source:
         began = _first_shown(source, _begun(source, video_stream(source))[1])
@@ -180,20 +181,20 @@ def _rewrap(path: str, out: Path, progress: Progress) -> bool:
 
 
 def _copied(source: InputContainer, target: OutputContainer) -> dict[Stream, Stream]:
-    """The streams that are kept, and what they become."""
+    """Add the streams to keep to the target. Returns: the target's stream of each."""
     sounds = [sound for sound in source.streams.audio if _codec(sound) in MP4_SOUND]
     kept: list[Stream] = [film(source), *sounds[:1]]
     return {stream: target.add_stream_from_template(cast(VideoStream, stream)) for stream in kept}
 
 
 def _on_timeline(packets: Iterable[Packet], timeline: Timeline) -> Iterator[Packet]:
-    """Let a timeline see the packets of the pictures."""
+    """Pass the packets of the pictures through a timeline."""
     for packet in packets:
         yield from timeline.packets((packet,)) if isinstance(packet.stream, VideoStream) else (packet,)
 
 
 def _from_key_frame(packets: Iterable[Packet]) -> Iterator[Packet]:
-    """Yield the packets from the first key frame on. When the first are to be decoded Matroska does not say."""
+    """Yield the packets from the first key frame on. In Matroska, the first have no decoding times."""
     begun, undated = False, list[Packet]()
     for packet in packets:
         seen = isinstance(packet.stream, VideoStream)
@@ -212,14 +213,14 @@ def _from_key_frame(packets: Iterable[Packet]) -> Iterator[Packet]:
 
 
 def _date(undated: list[Packet], following: Packet) -> None:
-    """Let packets be decoded before the one that follows, as far apart as pictures are shown at most.
+    """Set decoding times before the packet that follows, at the largest distance between pictures.
 
-    With less, Chromium shows later pictures in the place of some.
+    With a smaller distance, Chromium shows later pictures instead of some.
     """
-    shown = sorted(one.pts for one in (*undated, following) if one.pts is not None)
-    apart = max((later - one for one, later in pairwise(shown) if later > one), default=1)
-    for before, one in enumerate(reversed(undated), start=1):
-        one.dts = (following.dts or 0) - before * apart
+    shown = sorted(packet.pts for packet in (*undated, following) if packet.pts is not None)
+    apart = max((later - earlier for earlier, later in pairwise(shown) if later > earlier), default=1)
+    for before, packet in enumerate(reversed(undated), start=1):
+        packet.dts = (following.dts or 0) - before * apart
 
 
 def _encode(path: str, out: Path, progress: Progress) -> None:
@@ -239,7 +240,7 @@ def _encode(path: str, out: Path, progress: Progress) -> None:
                 progress(_share(pts_us, source))
         except FootageError:
             if last < 0:
-                raise  # else it is damaged, or was cut off: what there is can be looked at
+                raise  # else it is damaged or cut off, and the frames before can be played
         target.mux(stream.encode())
 
 
@@ -249,7 +250,7 @@ def _share(at_us: float, source: InputContainer) -> float:
 
 
 class _Prepare:
-    """Decoded frames -> upright ones of one size, as the encoder takes them."""
+    """Converts decoded frames to upright ones of one size, for the encoder."""
 
     def __init__(self) -> None:
         self._reformat, self._rgb = VideoReformatter(), Converter()
@@ -263,7 +264,7 @@ class _Prepare:
 
 
 def _fitting(width: int, height: int) -> tuple[int, int]:
-    """No wider than WIDEST_PX, and even, since colours are stored by two."""
+    """Return a size no wider than WIDEST_PX, and even, since colours are subsampled by two."""
     share = min(WIDEST_PX / width, 1.0)
     return max(round(width * share / 2) * 2, 2), max(round(height * share / 2) * 2, 2)
 

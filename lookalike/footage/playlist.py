@@ -1,6 +1,6 @@
-"""HLS recordings on disk: a playlist and the segments that it names, read as one file. Source: RFC 8216.
+"""Read an HLS recording on disk, a playlist and its segments, as one file. Source: RFC 8216.
 
-FFmpeg's own reader is not used: it opens whatever a playlist names, over the network too.
+FFmpeg's reader is not used, since it opens everything that a playlist names, also over the network.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 SUFFIX = ".m3u8"
-MAX_BYTES = 16 * 1024 * 1024  # of a playlist: 100,000 segments take a third of it
+MAX_BYTES = 16 * 1024 * 1024  # of a playlist; 100,000 segments take a third of it
 MASTER = ("#EXT-X-STREAM-INF", "#EXT-X-I-FRAME-STREAM-INF", "#EXT-X-MEDIA:")
 REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|[/\\]")  # a scheme, a host or the root. Source: RFC 3986, 4.1
 VARIANTS_SHOWN = 5
 
 
 class MasterPlaylist(FootageError):
-    """A playlist of playlists. variants: their names in it, none of which was opened."""
+    """A playlist of playlists. variants: their names, unopened."""
 
     def __init__(self, path: str, variants: list[str]) -> None:
         shown = ", ".join(variants[:VARIANTS_SHOWN]) + (", ..." if len(variants) > VARIANTS_SHOWN else "")
@@ -40,7 +40,7 @@ class MasterPlaylist(FootageError):
 
 @dataclass(frozen=True)
 class Piece:
-    """Bytes of a file, from `start` on."""
+    """`length` bytes of a file, from `start` on."""
 
     path: Path
     start: int
@@ -49,7 +49,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Playlist:
-    """pieces: what the segments are, in order, with what initialises them first. format: of what that gives."""
+    """pieces: the segments in order, after their initialisation section. format: of the joined bytes."""
 
     pieces: tuple[Piece, ...]
     format: Literal["mpegts", "mp4"]
@@ -60,15 +60,15 @@ class Playlist:
 
 
 def is_playlist(path: str) -> bool:
-    """By its name."""
+    """Whether a path has the suffix of a playlist."""
     return path.lower().endswith(SUFFIX)
 
 
 def read_playlist(path: str) -> Playlist:
-    """Find the segments of a recording; none is opened.
+    """Find the segments of a recording, without opening them.
 
-    Raises: FootageError if it is no playlist of segments, or names any that is encrypted, missing, or not a file below
-    the playlist's own folder; OSError.
+    Raises: FootageError if it is not a playlist of segments, or a segment is encrypted, missing, or not a file below
+    the playlist's folder; OSError.
     """
     lines = _lines(path)
     if not lines or lines[0] != "#EXTM3U":
@@ -87,12 +87,12 @@ def read_playlist(path: str) -> Playlist:
 
 
 def open_bytes(path: str) -> io.RawIOBase | io.BufferedReader:
-    """The bytes of a recording: of a playlist, those of its segments. Raises: FootageError, OSError."""
+    """Open a recording; a playlist as the bytes of its segments. Raises: FootageError, OSError."""
     return Joined(read_playlist(path), path) if is_playlist(path) else Path(path).open("rb")
 
 
 def stamp(path: str) -> tuple[int, int]:
-    """Changes when segments do: their bytes together, and when the latest was changed; zeros for other files.
+    """Return the total size of a playlist's segments, and their latest change; zeros for other files.
 
     Raises: as `read_playlist`.
     """
@@ -103,8 +103,8 @@ def stamp(path: str) -> tuple[int, int]:
 
 
 def segments_of(paths: Sequence[str]) -> set[str]:
-    """What of a folder is no recording of its own, by real path: segments of the playlists among `paths`, and master
-    playlists whose variants are among them. Of playlists that cannot be read nothing: reading them says why."""
+    """Return the real paths of files that are part of a playlist among `paths`: its segments, and master playlists
+    whose variants are among `paths`. Unreadable playlists are ignored here; reading them reports the error."""
     parts = set[str]()
     playlists = {os.path.realpath(path): path for path in paths if is_playlist(path)}
     for real, path in playlists.items():
@@ -119,14 +119,14 @@ def segments_of(paths: Sequence[str]) -> set[str]:
 
 
 def without_segments(paths: Sequence[str]) -> set[str]:
-    """Those of a folder that are recordings: not segments of a playlist among them, nor masters of others."""
+    """Return the paths of a folder that are recordings, without segments and masters of playlists among them."""
     parts, folders = segments_of(paths), dict[str, str]()
     if not parts:
         return set(paths)
 
     def real(path: str) -> str:
         folder, name = os.path.split(path)
-        if folder not in folders:  # links are followed once a folder: a camera leaves thousands of segments in it
+        if folder not in folders:  # resolve links once per folder: a camera writes thousands of segments to it
             folders[folder] = os.path.realpath(folder)
         return os.path.join(folders[folder], name)
 
@@ -138,7 +138,7 @@ def _variant(master: str, name: str) -> str:
 
 
 class Joined(io.RawIOBase):
-    """The pieces of a playlist as one file to read; no more than one of them is open."""
+    """The pieces of a playlist as one file to read; at most one of them is open."""
 
     def __init__(self, playlist: Playlist, name: str) -> None:
         self.name = name
@@ -170,7 +170,7 @@ class Joined(io.RawIOBase):
         file.seek(piece.start + within)
         count = file.readinto(memoryview(buffer)[: piece.length - within])
         if not count:
-            raise OSError(f"{piece.path}: it became shorter while it was read")
+            raise OSError(f"{piece.path}: the file became shorter while it was read")
         self._at += count
         return count
 
@@ -189,7 +189,7 @@ class Joined(io.RawIOBase):
 
 @dataclass
 class _Reader:
-    """Takes a media playlist line by line."""
+    """Reads a media playlist line by line."""
 
     path: str
     init: Piece | None = None
@@ -223,16 +223,16 @@ class _Reader:
         path, size = self._file(name)
         if byte_range is None:
             return Piece(path, 0, size)
-        found = re.fullmatch(r"(\d{1,18})(?:@(\d{1,18}))?", byte_range.strip())
-        if not found or (found[2] is None and (before is None or before.path != path)):
+        match = re.fullmatch(r"(\d{1,18})(?:@(\d{1,18}))?", byte_range.strip())
+        if not match or (match[2] is None and (before is None or before.path != path)):
             raise FootageError(f"{self.path}: the byte range {byte_range!r} of {name}, expected LENGTH@START")
-        start = int(found[2]) if found[2] else before.start + before.length if before else 0
-        if start + int(found[1]) > size:
+        start = int(match[2]) if match[2] else before.start + before.length if before else 0
+        if start + int(match[1]) > size:
             raise FootageError(f"{self.path}: the byte range {byte_range!r} of {name} is past its end, {size:,} bytes")
-        return Piece(path, start, int(found[1]))
+        return Piece(path, start, int(match[1]))
 
     def _file(self, name: str) -> tuple[Path, int]:
-        """The real path of a segment, and its size."""
+        """Return the real path of a segment, and its size."""
         if not name or "\0" in name or REMOTE.match(name):
             raise FootageError(f"{self.path}: the segment {name!r}, expected the name of a file next to the playlist")
         folder = self._folder = self._folder or Path(os.path.realpath(Path(self.path).parent))
@@ -253,7 +253,7 @@ class _Reader:
 
 
 def _lines(path: str) -> list[str]:
-    """Without empty ones and spaces around them. Raises: FootageError if it is no text, or too long."""
+    """Read the lines, stripped, without empty ones. Raises: FootageError if the file is not text, or too long."""
     with Path(path).open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
@@ -269,5 +269,5 @@ def _split(text: str) -> Iterator[str]:
 
 
 def _attributes(text: str) -> dict[str, str]:
-    """Source: RFC 8216, 4.2."""
+    """Parse an attribute list. Source: RFC 8216, 4.2."""
     return {name: quoted or plain for name, quoted, plain in re.findall(r'([A-Z0-9-]+)=(?:"([^"]*)"|([^,]*))', text)}

@@ -1,4 +1,4 @@
-"""Decode sources to frames. What cannot be read is reported and skipped; the job goes on."""
+"""Decode sources to frames. Sources that cannot be read are reported and skipped."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from lookalike.sampling import ALL, Regions, Sampling
 
 @dataclass(frozen=True)
 class Skipped:
-    """A source, or the rest of one, that could not be read. frames: how many had been read before."""
+    """A source, or the rest of one, that could not be read. frames: how many were read before."""
 
     source: str
     reason: str
@@ -46,13 +46,13 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Ended:
-    """A source was read as far as it can be, or left out because it was not wanted.
+    """A source was read as far as possible, or left out because it was not wanted.
 
-    source_id: SHA-256 of its bytes; None for a stream, where it could not be read at all, and where a limit ended it.
-    frames: how many were read. regions: how many parts of them. reason: why there are no more, or what is wrong with
-    it; None if nothing is. damaged: how many packets or frames of it were left out. regions_s: seconds of work that
-    finding and cutting the regions took. clock_restarts: how often its clock began anew or was set back, where times go
-    on. began_at: wall-clock time, UTC, of its container's start, where it is known and a frame was read.
+    source_id: SHA-256 of its bytes; None for a stream, if it could not be read at all, or if a limit ended it.
+    frames: how many were read. regions: how many of their regions. reason: why it ended early, or what is wrong with
+    it, if so. damaged: how many packets or frames were left out. regions_s: seconds spent on finding and cutting
+    regions. clock_restarts: how often its clock restarted or was set back; times continue there. began_at: wall-clock
+    time, UTC, of its container's start, if known and a frame was read.
     """
 
     source: Source
@@ -74,9 +74,9 @@ def read_frames(
 ) -> Iterator[Frame]:
     """Yield the frames of all sources, in order.
 
-    fps: the first frame in each 1/fps seconds of a video; None takes all. Images are always taken.
+    fps: take the first frame in each 1/fps seconds of a video; None takes all. Images are always taken.
     on_skip: called with every source that could not be read, or not to its end. regions: as in `Sampling`; each frame
-    is followed by its own.
+    is followed by its regions.
     """
     for source in sources:
         for item in read_source(source, Sampling(fps, regions=regions)):
@@ -93,12 +93,12 @@ def read_source(
     wanted: Callable[[str], bool] = lambda source_id: True,
     on_reconnect: Callable[[str], None] = lambda message: None,
 ) -> Iterator[Frame | Ended]:
-    """Yield the frames of one source, each followed by its regions, then how it ended; of a file of several cameras,
-    of one after the other.
+    """Yield the frames of one source, each followed by its regions, then how it ended. A file of several cameras is
+    read as one source after the other.
 
-    fit_px: side of the square that an encoder looks at; pictures are made so small where they are decoded.
-    wanted: asked with the source's id before anything is decoded; if not, no frame is read.
-    on_reconnect: told in a line when a stream has dropped and is taken up again.
+    fit_px: side of the encoder's square input; pictures are reduced to it when they are decoded.
+    wanted: called with the source's id before anything is decoded; if it returns false, no frame is read.
+    on_reconnect: called with a line when a stream drops and is reconnected.
     """
     for track in every_track([source]):
         yield from _read_track(track, sampling, fit_px, wanted, on_reconnect)
@@ -122,13 +122,13 @@ def _read_track(
                 count, regions = count + (frame.region is None), regions + (frame.region is not None)
     except (FootageError, FFmpegError, OSError, OverflowError, ValueError) as error:
         reason = _reason(error, source)
-        source_id = None if isinstance(error, Stopped) else source_id  # with other limits there is more to read
-    what = (len(reading.damaged) + len(reading.torn), regions, spent.seconds, reading.clock_restarts, began)
-    yield Ended(source, source_id, count, reason, *what)
+        source_id = None if isinstance(error, Stopped) else source_id  # with higher limits there is more to read
+    details = (len(reading.damaged) + len(reading.torn), regions, spent.seconds, reading.clock_restarts, began)
+    yield Ended(source, source_id, count, reason, *details)
 
 
 def duration_s(path: str) -> float | None:
-    """What a video's header states; None if it states nothing, or is none."""
+    """Return the duration that a video's header states; None if it states none, or is not readable."""
     try:
         with open_named(path) as container:
             return container.duration / 1e6 if container.duration else None
@@ -137,7 +137,7 @@ def duration_s(path: str) -> float | None:
 
 
 def identify(source: Source) -> str:
-    """SHA-256 of a file's bytes, of a playlist's segments' bytes, or of that and the number of a further track.
+    """Return the SHA-256 of a file's bytes or of its playlist's segments; for a further track, also of its number.
 
     Raises: FootageError if it cannot be a source.
     """
@@ -147,7 +147,7 @@ def identify(source: Source) -> str:
     size = read_playlist(source.path).size_bytes if is_playlist(source.path) else size_bytes(source.path)
     if source.kind == "image":
         if kind_by_head(read_head(source.path, HEAD)) == "video":
-            raise FootageError("a video that is named as a picture; rename it, as to .mp4")
+            raise FootageError("a video with the suffix of a picture; rename it, such as to .mp4")
         if size > LIMITS.image_bytes:
             raise FootageError(f"{size:,} bytes, at most {LIMITS.image_bytes:,} for an image")
         return hashlib.sha256(read_bytes(source.path)).hexdigest()
@@ -168,7 +168,7 @@ def _read_one(
     spent: Spent,
     reading: Reading,
 ) -> Iterator[Frame]:
-    """source_id: of a file; None for a stream."""
+    """Yield the frames of one track. source_id: of a file; None for a stream."""
     if source.kind == "image":
         yield from _read_image(source, sampling, fit_px, source_id or "", spent)
     elif source_id is None:
@@ -188,12 +188,12 @@ def _read_stream(
     spent: Spent,
     reading: Reading,
 ) -> Iterator[Frame]:
-    """A stream is a source of its own each time that it is read; across connections it is one."""
+    """Yield the frames of a stream, which is another source each time that it is read, but one across connections."""
     started = datetime.now(UTC)
     source_id = hashlib.sha256(f"{source.name}|{started.isoformat()}".encode()).hexdigest()
 
-    def named(told: str) -> None:
-        on_reconnect(f"{source.name}: {told}")
+    def named(message: str) -> None:
+        on_reconnect(f"{source.name}: {message}")
 
     frames = stream_frames(source.path, sampling.keyframes, named, reading)
     yield from _sample(frames, source, source_id, started, sampling, fit_px, spent, reading)
@@ -225,13 +225,13 @@ def _read_image(
     if sampling.regions == "grid":
         yield from _parts(frame, pixels.decode(data, source.path), GRID, fit_px, spent)
     if pixels.is_animation(data):
-        raise FootageError("an animation, of which the first frame was taken; make it a video for all of them")
+        raise FootageError("an animation, of which the first frame was read; convert it to a video to read all frames")
 
 
 def _parts(
     frame: Frame, rgb: np.ndarray, regions: Iterable[Region], fit_px: int | None, spent: Spent
 ) -> Iterator[Frame]:
-    """Yield a frame for each part of it. rgb: the whole picture, uint8 (H, W, 3)."""
+    """Yield a frame for each of its regions. rgb: the whole picture, uint8 (H, W, 3)."""
     for region in regions:
         with spent.timed():
             image = np.ascontiguousarray(region.crop(rgb))
@@ -249,7 +249,7 @@ def _sample(
     spent: Spent,
     reading: Reading,
 ) -> Iterator[Frame]:
-    """Yield what is taken of a video. frames: all of it, in order, each with its microseconds since the first.
+    """Yield the sampled frames of a video. frames: all of them, in order, each with its microseconds since the first.
 
     captured_from: wall-clock time of the container's start.
     """
@@ -293,7 +293,7 @@ def _creation_time(container: av.container.InputContainer, source: Source) -> da
 
 
 def _reason(error: Exception, source: Source) -> str:
-    """One line, without the path that it is reported beside."""
+    """Describe an error in one line, without the path, which is reported next to it."""
     if isinstance(error, FFmpegError):
         if source.kind == "video" and _is_text(source.path):
             return "not a readable video (it is text)"

@@ -1,4 +1,4 @@
-"""Decoded frames of one video -> those that a `Sampling` takes."""
+"""Sample the decoded frames of one video by a `Sampling`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from lookalike.region import Region
 from lookalike.sampling import Sampling
 
 GRID = tuple(Region(x, y, 0.5, 0.5) for y in (0.0, 0.25, 0.5) for x in (0.0, 0.25, 0.5))
-LOOK_APART_US = 90_000  # between frames that only say what moves: ten a second, of 25 or 30
-EPSILON_S = 1e-3  # a frame at 0.033 s belongs to the slot that starts at 1/30 s: Matroska and FLV keep milliseconds
+LOOK_APART_US = 90_000  # between frames that are only used to detect motion: ten a second, of 25 or 30
+EPSILON_S = 1e-3  # a frame at 0.033 s belongs to the slot that starts at 1/30 s: Matroska and FLV store milliseconds
 
 
 @dataclass
 class Spent:
-    """Seconds of work on regions: to find and to cut them."""
+    """Seconds spent on finding and cutting regions."""
 
     seconds: float = 0.0
 
@@ -37,9 +37,9 @@ class Spent:
 
 @dataclass(frozen=True, eq=False)
 class Taken:
-    """pts_us: microseconds since the video's first frame. scene: its number, from 0, where scenes are looked for.
+    """A sampled frame. pts_us: microseconds since the video's first frame. scene: its number, from 0, if detected.
 
-    frozen: whether the picture has not changed for a while. regions: parts of it that are wanted beside the whole.
+    frozen: whether the picture has not changed for a while. regions: to store in addition to the whole frame.
     """
 
     frame: VideoFrame
@@ -50,9 +50,9 @@ class Taken:
 
 
 def take(frames: Iterable[tuple[VideoFrame, int]], sampling: Sampling, spent: Spent) -> Iterator[Taken]:
-    """frames: all of one video, in order, each with its `pts_us`, which rise.
+    """Yield the frames to take. frames: all of one video, in order, each with its `pts_us`, which rise.
 
-    spent: what looking for regions takes is added.
+    spent: the time to find regions is added to it.
     Raises: FootageError if a library that `sampling` needs is not installed.
     """
     watch, still = _Watch(sampling, spent), Stillness()
@@ -68,7 +68,7 @@ def take(frames: Iterable[tuple[VideoFrame, int]], sampling: Sampling, spent: Sp
 
 
 class _Watch:
-    """What is seen by looking at every frame of one video."""
+    """Detects scenes and motion in one video."""
 
     def __init__(self, sampling: Sampling, spent: Spent) -> None:
         self._least, self._regions = sampling.motion or 0.0, sampling.regions
@@ -78,10 +78,10 @@ class _Watch:
         self._shrink = VideoReformatter()
         all_frames = sampling.scene_cuts or sampling.motion or not auto
         self._apart_us, self._next_us = 0 if all_frames else LOOK_APART_US, 0
-        self._spent = Spent() if sampling.scene_cuts or sampling.motion else spent  # else it is looked at all the same
+        self._spent = Spent() if sampling.scene_cuts or sampling.motion else spent  # else they are computed anyway
 
     def look(self, frame: VideoFrame, pts_us: int, due: bool) -> bool:
-        """due: whether it may be taken; of the others enough are looked at to know what moves.
+        """Look at the next frame. due: whether it may be taken; of the others, some are used to detect motion.
 
         Returns: whether a scene begins with it.
         """
@@ -95,7 +95,7 @@ class _Watch:
         return bool(self._starts and self._starts(small, pts_us))
 
     def moves(self) -> bool:
-        """Whether enough does, in the frame that was looked at last."""
+        """Whether enough of the picture moves, in the last frame."""
         return not self._least or (self._motion is not None and self._motion.share() >= self._least)
 
     def regions(self) -> tuple[Region, ...]:

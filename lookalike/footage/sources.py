@@ -1,4 +1,4 @@
-"""What a user's SOURCE arguments stand for: files found, cameras named, and every other entry accounted for."""
+"""Expand a user's SOURCE arguments: find files, name cameras, and account for every other entry."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ Group = Literal["skipped", "not footage", "system", "excluded"]
 class Source:
     """One file or stream. path: as a user would type it. camera: the name that searches filter by.
 
-    captured_at: when it began, in UTC, if that is told from outside. zone: of times inside it that state none.
-    track: which recording of a file that holds several, from 1; None for all of them. limits: how much of it is read.
+    captured_at: when it began, in UTC, if given by a flag or its name. zone: of times inside it that state none.
+    track: which recording of a file that holds several, from 1; None for all. limits: how much of it is read.
     """
 
     path: str
@@ -55,35 +55,35 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The path as it is stored and shown: a URL without its user, password and query; PATH#2 of a second track."""
+        """The path as it is stored and shown: a URL without user, password and query; PATH#2 for a second track."""
         if self.kind == "stream":
             return shown_url(self.path)
         return f"{self.path}#{self.track}" if self.track and self.track > 1 else self.path
 
 
 def split_track(name: str) -> tuple[str, int]:
-    """The file and the track that a stored name stands for: front_rear.mp4#2 is the second of front_rear.mp4.
+    """Split a stored name into file and track: front_rear.mp4#2 is the second track of front_rear.mp4.
 
-    Unless there is a file of that very name, or no such file without the number.
+    If a file has the whole name, or no file has the name without the number, the name is returned as it is.
     """
-    found = re.fullmatch(r"(.+)#([2-9]|[1-9]\d{1,3})", name, re.DOTALL)
-    if found and not os.path.lexists(name) and Path(found[1]).is_file():
-        return found[1], int(found[2])
+    match = re.fullmatch(r"(.+)#([2-9]|[1-9]\d{1,3})", name, re.DOTALL)
+    if match and not os.path.lexists(name) and Path(match[1]).is_file():
+        return match[1], int(match[2])
     return name, 1
 
 
 def stored_source(name: str, camera: str = "", captured_at: datetime | None = None) -> Source:
-    """The file that frames are stored under that name of, and no other track of it."""
+    """Return the source, with its one track, that a stored name stands for."""
     path, track = split_track(name)
     return Source(path, "image" if is_image(path) else "video", camera, captured_at, track=track)
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """An entry that is not read: a file, or a folder with all that is in it.
+    """An entry that is not read: a file, or a folder with everything in it.
 
-    group: skipped is what may be footage, to be named one by one; not footage, what the system keeps, and what a flag
-    excludes are counted. reason: why it is skipped; else what it is, in a word, such as its suffix.
+    group: skipped entries may be footage, and are named one by one; the other groups are counted. reason: why it is
+    skipped; for other groups its kind, such as its suffix.
     """
 
     path: str
@@ -96,17 +96,17 @@ OnLeftOut = Callable[[LeftOut], None]
 
 @dataclass(frozen=True)
 class _Root:
-    """A folder or zip that was named. path: as it was given. name: the same however it was written."""
+    """A folder or zip that the user named. path: as given. name: independent of how the path is written."""
 
     path: Path
     selection: Selection
 
-    @cached_property  # asked once for each picture
+    @cached_property  # used for each picture
     def name(self) -> str:
         return _plain(self.path).name
 
     def below(self, path: Path) -> str:
-        """The path of an entry below this, its parts joined by slashes."""
+        """Return the path of an entry relative to this, with slashes."""
         return path.relative_to(self.path).as_posix()
 
     def source(self, path: Path, kind: Kind) -> Source:
@@ -115,7 +115,7 @@ class _Root:
         return Source(str(path), kind, parts[0] if len(parts) > 1 else own)
 
     def names(self, path: str) -> tuple[str, str]:
-        """What a pattern is searched in: the path from this folder on, then the whole."""
+        """Return the texts that a pattern is searched in: the path from this folder on, then the absolute path."""
         return f"{self.name}/{self.below(Path(path))}", _plain(Path(path)).as_posix()
 
 
@@ -127,10 +127,10 @@ def find_sources(
 ) -> list[Source]:
     """Expand SOURCE arguments; folders, and zips of images, are searched recursively, in the order of their names.
 
-    naming: where it says nothing of a camera, a file below a sub-folder belongs to the camera of that sub-folder's
-    name, a video at the top to one of its own name, and images at the top share the folder's.
-    on_left_out: called with every entry that is not read. selection: which entries count.
-    Raises: FootageError if a path does not exist, or if nothing is found at all.
+    naming: cameras and dates. Without a camera there, it is the first sub-folder; for a video at the top its own name,
+    and for images at the top the folder's name.
+    on_left_out: called with every entry that is not read. selection: which entries to read.
+    Raises: FootageError if a path does not exist, or if there is nothing to read.
     """
     given, skipped, excluded = [str(entry) for entry in given], list[LeftOut](), list[LeftOut]()
 
@@ -139,10 +139,10 @@ def find_sources(
             (skipped if entry.group == "skipped" else excluded).append(entry)
         on_left_out(entry)
 
-    found = [source for entry in given for source in _find(entry, naming, leave_out, selection)]
-    if not found:
+    sources = [source for entry in given for source in _find(entry, naming, leave_out, selection)]
+    if not sources:
         raise FootageError(_nothing_found(given, skipped, len(excluded)))
-    return found
+    return sources
 
 
 def find_in_folders(
@@ -151,7 +151,7 @@ def find_in_folders(
     on_left_out: OnLeftOut = lambda left_out: None,
     selection: Selection = EVERY_ENTRY,
 ) -> Iterator[Source]:
-    """What is below folders at this moment, if anything; as `find_sources`."""
+    """Yield the sources that are below folders now, if any; otherwise as `find_sources`."""
     for folder in folders:
         root = _Root(Path(folder), selection)
         yield from _named(_find_below(root, on_left_out), naming, root.names, on_left_out)
@@ -193,7 +193,7 @@ def _own_names(path: str) -> tuple[str, str]:
 
 
 def _single(entry: str) -> Source:
-    """A file that was named itself is tried whatever it looks like; the reader will say if it is no video."""
+    """Return the source of a file that the user named. It is tried whatever its suffix; reading it reports errors."""
     kind = "image" if is_image(entry) else "video"
     path = _plain(Path(entry))
     own = path.parent.name if _shares_name(path, kind) else path.stem
@@ -201,16 +201,16 @@ def _single(entry: str) -> Source:
 
 
 def _shares_name(path: Path, kind: Kind) -> bool:
-    """Whether its folder's name says more than its own: of a picture, and of a playlist that is called as all are."""
+    """Whether a file is named by its folder: a picture, and a playlist with a common name."""
     general = is_playlist(str(path)) and path.stem.lower() in PLAYLIST_STEMS
     return general or (kind_by_suffix(path) or kind) == "image"
 
 
 def _named(
-    found: Iterable[Source], naming: Naming, names: Callable[[str], tuple[str, ...]], on_left_out: OnLeftOut
+    sources: Iterable[Source], naming: Naming, names: Callable[[str], tuple[str, ...]], on_left_out: OnLeftOut
 ) -> Iterator[Source]:
-    """names: of a path, what the pattern of `naming` is searched in."""
-    for source in found:
+    """Yield sources with camera and date. names: returns the texts that the pattern is searched in, for a path."""
+    for source in sources:
         paths = names(source.path) if naming.pattern else (source.path,)
         try:
             began_at = naming.captured_of(paths)
@@ -225,7 +225,7 @@ def _named(
 
 
 def _find_below(root: _Root, on_left_out: OnLeftOut) -> Iterator[Source]:
-    """What is below a folder, without what a playlist there is made of."""
+    """Yield the sources below a folder, without the parts of playlists."""
     sources = list(_walk(root, on_left_out))
     kept = without_segments([source.path for source in sources])
     for source in sources:
@@ -236,7 +236,7 @@ def _find_below(root: _Root, on_left_out: OnLeftOut) -> Iterator[Source]:
 
 
 def _walk(root: _Root, on_left_out: OnLeftOut) -> Iterator[Source]:
-    """Walk a folder: its files, then its folders, by name. No folder twice, as by links in a circle."""
+    """Walk a folder: its files, then its folders, by name. No folder is read twice, even if links form a circle."""
     limits = str(root.path) if root.selection.follow_links else os.path.realpath(root.path)
     seen, waiting = set[str](), [str(root.path)]
     while waiting:
@@ -281,7 +281,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _left_out_by_link(root: _Root, entry: os.DirEntry[str], limits: str) -> LeftOut | None:
-    """limits: the real path that links may lead to and below."""
+    """Return why a link is not followed, if so. limits: the real path that links may lead to and below."""
     if not entry.is_symlink():
         return None
     path, target = str(Path(entry.path)), os.path.realpath(entry.path)
@@ -293,7 +293,7 @@ def _left_out_by_link(root: _Root, entry: os.DirEntry[str], limits: str) -> Left
 
 
 def _kind_or_reason(entry: os.DirEntry[str], path: Path) -> Kind | Literal["folder"] | LeftOut:
-    """What an entry of a folder is, or why it is not read."""
+    """Return the kind of an entry of a folder, or why it is not read."""
     try:
         if entry.is_dir():
             return "folder"
@@ -307,12 +307,12 @@ def _kind_or_reason(entry: os.DirEntry[str], path: Path) -> Kind | Literal["fold
 
 
 def _judge(path: Path) -> Kind | LeftOut:
-    """What a file, or a member of a zip, is, or why it is not read. Raises: FootageError, OSError."""
+    """Return the kind of a file or a member of a zip, or why it is not read. Raises: FootageError, OSError."""
     suffix = path.suffix.lower()
     if kind := kind_by_name(str(path)):
         return kind
     if suffix == ".zip":
-        return LeftOut(str(path), "skipped", "a zip in a folder; name it as a SOURCE of its own")
+        return LeftOut(str(path), "skipped", "a zip in a folder; name it as a separate SOURCE")
     if reason := REFUSED.get(suffix):
         return LeftOut(str(path), "skipped", reason)
     if suffix in NOT_FOOTAGE:
@@ -362,7 +362,7 @@ def _judge_in_zip(path: Path) -> Kind | LeftOut:
 
 
 def _nothing_found(given: list[str], skipped: list[LeftOut], excluded: int) -> str:
-    """excluded: how many entries a flag left out."""
+    """Explain why there is nothing to read. excluded: how many entries a flag left out."""
     if len(given) == len(skipped) == 1 and skipped[0].path == given[0]:
         return f"{given[0]}: {skipped[0].reason}"
     why = "; ".join(f"{entry.path}: {entry.reason}" for entry in skipped[:REASONS_SHOWN])
@@ -374,5 +374,5 @@ def _nothing_found(given: list[str], skipped: list[LeftOut], excluded: int) -> s
 
 
 def _plain(path: Path) -> Path:
-    """Absolute, without `..`; links stay as they are named."""
+    """Make a path absolute, without `..`; links are not resolved."""
     return Path(os.path.abspath(path))

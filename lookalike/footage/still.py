@@ -1,4 +1,4 @@
-"""Single frames of a video, by the moment at which they are shown."""
+"""Read single frames of a video, by the time at which they are shown."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ from lookalike.footage.tracks import film, open_named
 from lookalike.footage.url import shown_url
 from lookalike.regular import check_regular
 
-SEEK_BACK_S = (0, 2, 10, 50)  # how far before a moment to start decoding, where less did not reach it
-TWINS_US = 100  # frames of equal times are a microsecond apart
-GO_ON_US = 2_000_000  # how far to decode on rather than to seek, where the format does not say where key frames are
+SEEK_BACK_S = (0, 2, 10, 50)  # how far before a time to start decoding; more if less does not reach it
+TWINS_US = 100  # frames with equal stated times are a microsecond apart
+GO_ON_US = 2_000_000  # how far to continue decoding instead of seeking, if the positions of key frames are unknown
 
-ONE_CLOCK = ("mov,", "asf", "mxf", "avi", "gif", "nut")  # their index, or their writer, knows all times
-# What libavformat makes of the times depends on the packets before: few state one, or it counts from second to second.
+ONE_CLOCK = ("mov,", "asf", "mxf", "avi", "gif", "nut")  # formats in which a time is that of one frame only
+# Formats in which libavformat derives times from the packets before.
 GUESSED = ("mpeg", "dhav", TIMELESS)
 
 Timed = tuple[VideoFrame, int]
-Way = Literal["seek", "skip", "decode"]  # to a key frame; through all packets to that; through all frames
-Keys = Sequence[tuple[int, int]]  # of key frames: which packet of the stream it is, and when it is shown, ticks
+Way = Literal["seek", "skip", "decode"]  # seek to a key frame; skip all packets before it; decode all frames
+Keys = Sequence[tuple[int, int]]  # of each key frame: the number of its packet, and when it is shown, ticks
 
 
 class Recording:
-    """A video of which single frames are wanted, cheapest in the order of their times. Use as a context manager."""
+    """A video to read single frames of, fastest in the order of their times. Use as a context manager."""
 
     def __init__(self, path: str) -> None:
-        """Raises: FootageError if it has no pictures; FFmpegError."""
+        """Open a video. Raises: FootageError if it has no pictures; FFmpegError."""
         self._path = path
         self._scout: InputContainer | None = None
         self._begin(iter(()))
@@ -70,10 +70,10 @@ class Recording:
             self._scout.close()
 
     def at(self, time_us: int) -> VideoFrame | None:
-        """The last frame that starts by `time_us`, microseconds since the first; the first if all start later.
+        """Return the last frame that starts by `time_us`, microseconds since the first; the first if all start later.
 
-        That is the frame that was given this time when the recording was read from its start.
-        None if no frame could be decoded at all.
+        This is the frame that has this time when the recording is read from its start.
+        None if no frame can be decoded.
         """
         if self._leads_to(time_us):
             return self._until(time_us)
@@ -90,7 +90,7 @@ class Recording:
         self._begin(timed(self._timeline, demuxed(self._container, self._stream), []))
 
     def _skip_to(self, time_us: int) -> None:
-        """Decode from the last key frame before a moment on, without a seek: all times are as they were read."""
+        """Decode from the last key frame before a time on, without a seek: all times are as in a full reading."""
         self._container.close()
         self._container = open_named(self._path)
         self._stream = video_stream(self._container)
@@ -100,15 +100,15 @@ class Recording:
         self._begin(dropwhile(lambda coming: not coming[0].key_frame, frames))
 
     def _key_before(self, time_us: int) -> tuple[int, int]:
-        """Number and ticks of the packet of the last key frame that is shown by a moment; of the first if none is."""
+        """Return number and ticks of the packet of the last key frame that is shown by a time, else of the first."""
         ticks = (self._first_ticks or 0) + int(time_us / 1_000_000 / self._timeline.tick)
         return self._keys[max(bisect_right(self._keys, ticks, key=lambda key: key[1]) - 1, 0)]
 
     def _starts(self, time_us: int) -> Iterator[None]:
-        """Begin to decode before a moment, each time further back, at last from the start.
+        """Start decoding before a time, each time further back, and finally from the start.
 
-        Without an index (MPEG-TS, MPEG-PS) a seek may land past the moment, or between key frames where nothing
-        decodes. Before a key frame some decoders make pictures up.
+        Without an index (MPEG-TS, MPEG-PS) a seek may land past the time, or between key frames where nothing decodes.
+        Before a key frame some decoders invent pictures.
         """
         if self._way == "skip" and self._keys:
             self._skip_to(time_us)
@@ -139,7 +139,7 @@ class Recording:
         self._ahead: Timed | None = None  # decoded, and shown after that
 
     def _leads_to(self, time_us: int) -> bool:
-        """Whether to decode on is no more work than to seek: no key frame is in between."""
+        """Whether to continue decoding instead of seeking: there is no key frame in between."""
         if self._shown is None or time_us < self._shown[1]:
             return False
         frame, shown_us = self._shown
@@ -154,11 +154,11 @@ class Recording:
         return key >= 0 and entries[key].timestamp <= frame.pts
 
     def _has_twin(self, time_us: int) -> bool:
-        """Whether the key frame that a seek led to states the same time as a frame before it, which may be meant."""
+        """Whether a frame before the key frame that a seek led to states the same time, and may be meant."""
         landed = self._landed
         if landed is None or landed[0].pts is None or not 0 <= time_us - landed[1] <= TWINS_US:
             return False
-        if self._container.format.name == TIMELESS:  # it counts packets: no two have the same
+        if self._container.format.name == TIMELESS:  # it counts packets, so times differ
             return False
         if self._scout is None:
             self._scout = open_named(self._path)
@@ -186,14 +186,14 @@ class Recording:
 
 
 def has_one_clock(path: str, container: InputContainer, timeline: Timeline) -> bool:
-    """Whether a time that a container states is that of one frame only. timeline: when the first has been decoded."""
+    """Whether each stated time is that of one frame only. timeline: after the first frame was decoded."""
     return _way_to_find(path, container, timeline)[0] == "seek"
 
 
 def _way_to_find(path: str, container: InputContainer, timeline: Timeline) -> tuple[Way, Keys]:
-    """How to come to a frame of which the time is known, and where key frames are if it is by skipping.
+    """Return how to find a frame by its time, and the key frames if it is by skipping.
 
-    Recordings that may have been cut and joined anywhere are looked through, which takes no decoding.
+    Recordings that may have been cut and joined are read through, without decoding.
     """
     if timeline.by_decoding_order or timeline.first is None:
         return "decode", ()
@@ -211,7 +211,7 @@ def _way_to_find(path: str, container: InputContainer, timeline: Timeline) -> tu
 
 @lru_cache(maxsize=64)
 def _look_through(path: str, size: int, changed_ns: int, segments: tuple[int, int]) -> tuple[Way, Keys]:
-    """As `_way_to_find`. size, changed_ns, segments: of the file, and of a playlist's, since the result is kept."""
+    """Read a recording through. size, changed_ns, segments: of the file or playlist, since the result is cached."""
     keys: list[tuple[int, int]] = []
     with open_named(path) as container:
         stream = video_stream(container)
@@ -227,17 +227,17 @@ def _look_through(path: str, size: int, changed_ns: int, segments: tuple[int, in
 
 
 def _is_one_segment(path: str) -> bool:
-    """Whether a Matroska file states a length, and ends there: none was appended, each of which has its own clock."""
+    """Whether a Matroska file ends at its stated length: an appended recording would have its own clock."""
     stated = segment(Path(path))
     return stated is not None and stated[1] >= Path(path).stat().st_size
 
 
 @contextmanager
 def pictures_of(source: str) -> Iterator[Callable[[float, int | None], np.ndarray]]:
-    """Open a video, or an image, for several of its pictures.
+    """Open a video, or an image, to read several of its pictures.
 
-    Yields: what gives the picture shown at a time in seconds, uint8 (H, W, 3), upright RGB; whole, or with no side
-    longer than so many pixels. Raises: FootageError if there is none.
+    Yields: a function of a time in seconds, and a side in pixels or None. It returns the picture shown at that time,
+    uint8 (H, W, 3), upright RGB; whole, or with no side longer than that. Raises: FootageError if there is no picture.
     """
     _check_there(source)
     if is_image(source):
@@ -262,10 +262,10 @@ def pictures_of(source: str) -> Iterator[Callable[[float, int | None], np.ndarra
 
 
 def frame_at(source: str, time_s: float, fit_px: int | None = None) -> np.ndarray:
-    """The picture shown at `time_s` of a video (or the image itself).
+    """Read the picture shown at `time_s` of a video (or the image itself).
 
-    fit_px: side of the square that an encoder looks at; as `read_source` would make it, else whole.
-    Returns: uint8 (H, W, 3), upright RGB. Raises: FootageError if there is none.
+    fit_px: side of the encoder's square input, as for `read_source`; None for the whole picture.
+    Returns: uint8 (H, W, 3), upright RGB. Raises: FootageError if there is no picture.
     """
     _check_there(source)
     if is_image(source):

@@ -1,4 +1,4 @@
-"""A stream over the network -> frames, across dropped connections: cameras restart, and networks stall."""
+"""Read the frames of a network stream, across dropped connections: cameras restart, and networks stall."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from lookalike.footage.timeline import Timeline, has_no_timestamps
 from lookalike.footage.url import opened_url, scheme_of, shown_url
 
 OPTIONS = {"rtsp_transport": "tcp", "allowed_media_types": "video"}
-# What a stream may open, by its scheme; never a file. HTTP: playlists (HLS) name their parts, keys (crypto) and data.
+# Protocols that a stream may use, by scheme; never files. HTTP: HLS playlists name segments, keys (crypto) and data.
 HTTP = "http,https,tcp,tls,httpproxy,crypto,data"
 RTSP = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy"
 RTMP = "rtmp,rtmps,rtmpt,rtmpts,rtmpe,rtmpte,ffrtmphttp,ffrtmpcrypt,tcp,tls,http,https"
 PROTOCOLS = {"http": HTTP, "https": HTTP, "rtsp": RTSP, "rtsps": RTSP, "rtmp": RTMP, "srt": "srt,udp", "udp": "udp,rtp"}
-STREAM_FORMATS = f"{FORMATS},hls,rtsp,aac,ac3,eac3,mp3,webvtt"  # sound and captions are formats of their own in HLS
+STREAM_FORMATS = f"{FORMATS},hls,rtsp,aac,ac3,eac3,mp3,webvtt"  # HLS has separate segments for sound and captions
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a stream that gives no frames is waited for.
+    """Timeouts of a stream.
 
-    stall_s: a connection without data, or without a frame after it gave one, is dropped.
-    first_frame_s: one that gives data but no frame yet: many cameras send a whole picture only now and then.
-    first_wait_s: before the first attempt to connect again; doubled before each further one, up to longest_wait_s.
-    attempts: so many that bring no frame, and it is given up.
+    stall_s: time without data, or without another frame, after which a connection is dropped.
+    first_frame_s: the same for the first frame: many cameras send a key frame only now and then.
+    first_wait_s: before the first attempt to reconnect; doubled before each further one, up to longest_wait_s.
+    attempts: in a row without a frame, after which the stream ends.
     """
 
     stall_s: float = 10.0
@@ -49,11 +49,11 @@ class Patience:
     attempts: int = 20
 
     def wait_s(self, attempt: int) -> float:
-        """Before the attempt of this number, from 1. Half of it is drawn, so that not all cameras are asked at once."""
+        """Return the wait before an attempt, from 1. Half is random, so that cameras do not reconnect together."""
         return min(self.longest_wait_s, self.first_wait_s * 2.0 ** (attempt - 1)) * random.uniform(0.5, 1)
 
 
-PATIENT = Patience()  # twenty attempts take about six minutes, and ten seconds more for each that is not answered
+PATIENT = Patience()  # twenty attempts take about six minutes, and ten seconds more for each without a response
 
 
 def stream_frames(
@@ -63,13 +63,13 @@ def stream_frames(
     reading: Reading | None = None,
     patience: Patience = PATIENT,
 ) -> Iterator[tuple[VideoFrame, int]]:
-    """Yield every frame with its microseconds since the first; they rise, and go on across connections by the clock.
+    """Yield every frame with its microseconds since the first; they rise, and continue by the clock after an outage.
 
-    A stream that states its length or duration is a recording, and read once; any other is live, and taken up again
-    when it drops or stalls. One that gives no frame at first is not waited for.
-    keyframes: decode nothing else. on_reconnect: told in a line before each attempt, and when frames come again.
-    reading: told what is noticed. Of a live stream damage is not counted, and `lead_us` is none.
-    Raises: FootageError, FFmpegError if it cannot be read, or not to its end, or was given up.
+    A stream that states its length or duration is a recording, and read once. Any other is live, and reconnected when
+    it drops or stalls, if it gave a frame before.
+    keyframes: decode only these. on_reconnect: called with a line before each attempt, and when frames arrive again.
+    reading: filled with what is noticed. For a live stream damage is not counted, and `lead_us` stays 0.
+    Raises: FootageError, FFmpegError if it cannot be read, or not to its end, or after too many attempts.
     """
     opened, last_us, live = time.monotonic(), -1, False
     outage, reading = _Outage(patience, on_reconnect), reading or Reading()
@@ -93,7 +93,7 @@ def stream_frames(
 
 @contextmanager
 def _connected(url: str, patience: Patience) -> Iterator[InputContainer]:
-    """Raises: FootageError if data does not come for too long, or frames are too large; FFmpegError."""
+    """Connect to a stream. Raises: FootageError if no data arrives in time, or frames are too large; FFmpegError."""
     options = OPTIONS | MAX_PIXELS | {"protocol_whitelist": PROTOCOLS[scheme_of(url) or ""]}
     options |= {"format_whitelist": STREAM_FORMATS}
     try:
@@ -104,14 +104,14 @@ def _connected(url: str, patience: Patience) -> Iterator[InputContainer]:
 
 
 class _Outage:
-    """From when frames stop coming until they come again."""
+    """The time from when frames stop until they arrive again."""
 
     def __init__(self, patience: Patience, on_reconnect: Callable[[str], None]) -> None:
-        self._patience, self._tell = patience, on_reconnect
+        self._patience, self._on_reconnect = patience, on_reconnect
         self._attempts, self._since = 0, 0.0
 
     def wait(self, reason: str) -> None:
-        """Until the next attempt. Raises: FootageError if there were enough."""
+        """Wait until the next attempt. Raises: FootageError after too many attempts."""
         attempts = self._patience.attempts
         if self._attempts == 0:
             self._since = time.monotonic()
@@ -120,17 +120,17 @@ class _Outage:
             raise FootageError(f"{reason}; {attempts} attempts in {spent_s:.0f} s brought no frame")
         self._attempts += 1
         wait_s = self._patience.wait_s(self._attempts)
-        self._tell(f"{reason}; connecting again in {wait_s:.1f} s, attempt {self._attempts} of {attempts}")
+        self._on_reconnect(f"{reason}; connecting again in {wait_s:.1f} s, attempt {self._attempts} of {attempts}")
         time.sleep(wait_s)
 
     def over(self) -> None:
         if self._attempts:
-            self._tell(f"frames again after {time.monotonic() - self._since:.1f} s")
+            self._on_reconnect(f"frames again after {time.monotonic() - self._since:.1f} s")
             self._attempts = 0
 
 
 class _Watchdog:
-    """Counts from the last frame on, or from the start."""
+    """Measures the time since the last frame, or since the start."""
 
     def __init__(self, patience: Patience) -> None:
         self._since, self._limit_s, self._stall_s = time.monotonic(), patience.first_frame_s, patience.stall_s
@@ -139,22 +139,22 @@ class _Watchdog:
         self._since, self._limit_s = time.monotonic(), self._stall_s
 
     def check(self) -> None:
-        """Raises: FootageError if that is too long ago."""
+        """Check the time. Raises: FootageError if it is too long."""
         if time.monotonic() - self._since > self._limit_s:
             raise FootageError(f"no frame for {self._limit_s:g} s")
 
 
 def _is_recording(container: InputContainer) -> bool:
-    """HLS states the length of its list of parts, and the duration only of what has an end."""
+    """Whether a stream has an end. HLS always states a size, but a duration only if the stream has an end."""
     return container.duration is not None or (container.size > 0 and container.format.name != "hls")
 
 
 def _live(
     container: InputContainer, keyframes: bool, reading: Reading, patience: Patience
 ) -> Iterator[tuple[VideoFrame, int]]:
-    """Yield the frames of one connection, with rising microseconds since its first, also where its clock restarts.
+    """Yield the frames of one connection, with rising microseconds since its first, even if its clock restarts.
 
-    Raises: FootageError, FFmpegError when no more come.
+    Raises: FootageError, FFmpegError when it ends.
     """
     stream, watchdog, before = video_stream(container, keyframes), _Watchdog(patience), reading.clock_restarts
     timeline, packets = Timeline(container, stream, keyframes=keyframes), _packets(container, stream, watchdog)
@@ -162,14 +162,14 @@ def _live(
     for frame, since_us in _arrived(frames) if has_no_timestamps(container) else frames:
         reading.clock_restarts = before + timeline.restarts
         yield frame, since_us
-        watchdog.fed()  # not before: what the caller takes for a frame is not the camera's delay
+        watchdog.fed()  # after the yield, since the caller's time is not the camera's delay
     raise FootageError("the connection was closed")
 
 
 def _packets(container: InputContainer, stream: VideoStream, watchdog: _Watchdog) -> Iterator[Packet]:
-    """Yield the stream's packets; sound that goes on does not hide that pictures do not.
+    """Yield the stream's packets; packets of sound do not hide that there are no pictures.
 
-    Raises: FootageError, FFmpegError when they stop, after the decoder has given what it still held.
+    Raises: FootageError, FFmpegError when they stop, after the decoder was flushed.
     """
     try:
         for packet in packets_of(container):
@@ -184,14 +184,14 @@ def _packets(container: InputContainer, stream: VideoStream, watchdog: _Watchdog
 
 
 def _feeding(packets: Iterable[Packet], watchdog: _Watchdog) -> Iterator[Packet]:
-    """Key frames may be far apart: that other frames arrive is enough."""
+    """Feed the watchdog with every packet: key frames may be far apart."""
     for packet in packets:
         watchdog.fed()
         yield packet
 
 
 def _arrived(frames: Iterable[tuple[VideoFrame, int]]) -> Iterator[tuple[VideoFrame, int]]:
-    """By the clock: cameras send pictures without times (MJPEG), at no rate that they state."""
+    """Yield frames with times of arrival, for cameras that send pictures without times (MJPEG)."""
     first, last_us = 0.0, -1
     for frame, _ in frames:
         first = time.monotonic() if last_us < 0 else first

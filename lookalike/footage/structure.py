@@ -1,6 +1,6 @@
-"""A file's bytes -> where they break the rules of its format, found by walking from one element to the next.
+"""Find where a file's bytes break the rules of its format, by walking from one element to the next.
 
-libavformat goes on behind a hole as if nothing had been there, and decoders fill it with what was shown before.
+libavformat continues behind a hole without an error, and decoders repeat the last picture there.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ ASF = "asf"
 class Form:
     """How a format is walked.
 
-    after: where the element at a position ends, or the first within it begins; None if there is none. May be beyond the
-    file. marks: what a position that one can go on from looks like. pad: how many zeros may lie between elements.
+    after: returns where the element at a position ends, or where its first child begins; None if no element is there.
+    May be beyond the file. marks: matches where the walk can resume. pad: bytes of padding allowed between elements.
     """
 
     after: Callable[[Bytes, int], int | None]
@@ -33,7 +33,7 @@ class Form:
 def breaks(path: Path, format_name: str) -> Iterator[int]:
     """Yield each position where an element should begin and does not, or is cut off by the end of the file.
 
-    Zeros at the end are room that was taken and not used. Nothing is said of formats that are not known here.
+    Padding at the end is allowed. Formats without an entry in FORMS are not checked.
     """
     kind = format_name.partition(",")[0]
     if (kind not in FORMS and kind != ASF) or not path.stat().st_size:
@@ -49,28 +49,28 @@ def _walk(data: Bytes, form: Form) -> Iterator[int]:
         if end is not None and end <= size:
             at = end
             continue
-        found = _next(data, at, form)
-        if found is None and _is_empty(data, at):
+        resumes_at = _next(data, at, form)
+        if resumes_at is None and is_padding(data, at, size):
             return
-        if found is None or found - at > form.pad or not _is_empty(data, at, found):
+        if resumes_at is None or resumes_at - at > form.pad or not is_padding(data, at, resumes_at):
             yield at
-        if found is None:
+        if resumes_at is None:
             return
-        at = found
+        at = resumes_at
 
 
 def _next(data: Bytes, at: int, form: Form) -> int | None:
-    """The first position behind this one from which two elements can be walked."""
-    for found in form.marks.finditer(data, at + 1):
-        end = form.after(data, found.start())
+    """Return the first position after this one from which two elements can be walked."""
+    for mark in form.marks.finditer(data, at + 1):
+        end = form.after(data, mark.start())
         if end is not None and (end == len(data) or (end < len(data) and form.after(data, end) is not None)):
-            return found.start()
+            return mark.start()
     return None
 
 
-def _is_empty(data: Bytes, at: int, end: int | None = None) -> bool:
-    end = len(data) if end is None else end
-    return not any(data[start : min(start + STEP, end)].strip(b"\0\xff") for start in range(at, end, STEP))
+def is_padding(data: Bytes, start: int, end: int) -> bool:
+    """Whether all bytes from `start` up to `end` are unused room: zeros, or 0xFF as in erased flash memory."""
+    return not any(data[at : min(at + STEP, end)].strip(b"\0\xff") for at in range(start, end, STEP))
 
 
 def _number(data: Bytes, at: int, width: int) -> int:
@@ -103,7 +103,7 @@ def _after_ebml(data: Bytes, at: int) -> int | None:
 
 
 def _ebml_head(data: Bytes, at: int) -> tuple[int, int, int | None] | None:
-    """ID, where its content begins, and how long it is, None if that is not stated."""
+    """Return the ID, where the content begins, and its length; None as the length if it is not stated."""
     head = data[at : at + 12]
     wide = 9 - head[0].bit_length() if head else 9
     if wide > 4 or len(head) <= wide or not head[wide]:
@@ -177,7 +177,7 @@ def _after_chunk(data: Bytes, at: int) -> int | None:
     return at + 8 + length + length % 2
 
 
-# DHAV: frames with a head and a tail, which both state their length. Source: libavformat, dhav.c.
+# DHAV: frames with a head and a tail, both of which state the length. Source: libavformat, dhav.c.
 
 
 def _after_dhav(data: Bytes, at: int) -> int | None:

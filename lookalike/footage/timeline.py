@@ -1,6 +1,6 @@
-"""The only place where frames get their times: decoded frames of one video -> microseconds that rise strictly.
+"""Give the decoded frames of one video their times: microseconds that rise strictly. No other module does this.
 
-Containers state times that restart, wrap, are equal, or are not there at all. No frame is left out for that.
+Containers state times that restart, wrap, are equal, or are missing. No frame is left out for that.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-# Bits of the counters that begin again at zero. libavformat takes one step of that out, and only of some.
+# Bits of the counters that wrap. libavformat corrects only one wrap, and only in some formats.
 # Source: libavformat, avpriv_set_pts_info of each demuxer; wrap_timestamp.
 COUNTER_BITS = {"mpegts": 33, "mpeg": 33, "flv": 32, "live_flv": 32, "asf": 32}
-DISORDER_S, DISORDER_FRAMES = 0.25, 4  # a decoding time that goes back no further is out of order, and no restart
-USUAL_FPS, HIGHEST_FPS = 25, 240  # streams that state more state the ticks of their clock
+DISORDER_S, DISORDER_FRAMES = 0.25, 4  # a smaller step back of a decoding time is disorder, not a restart
+USUAL_FPS, HIGHEST_FPS = 25, 240  # a higher stated rate is the ticks of a clock
 RECENT = 9
-SHARES_TIMES = "mpeg"  # a packet of it holds several frames; the last before it may be given its time, too
-GUESSES_DTS = "matroska"  # has no decoding times; what libavformat makes up is wrong after a restart
-TIMELESS = "avi"  # counts packets as they are decoded, and says nothing of the order in which they are shown
-UNORDERED = frozenset(("h264", "hevc"))  # codecs of which libavformat cannot tell that from the packets
-# Of DHAV it takes a counter that is set back within a second for one of 16 bits that ends. Source: dhav.c, get_pts.
+SHARES_TIMES = "mpeg"  # a packet holds several frames; the last frame before it may get its time, too
+GUESSES_DTS = "matroska"  # has no decoding times; those that libavformat derives are wrong after a restart
+TIMELESS = "avi"  # counts packets in decoding order, and does not state the display order
+UNORDERED = frozenset(("h264", "hevc"))  # codecs whose display order libavformat cannot derive from the packets
+# In DHAV, libavformat takes a counter that is set back within a second for a wrap of 16 bits. Source: dhav.c, get_pts.
 SECONDS, COUNTED_ON_MS = "dhav", 65_535
 
 
 class Timeline:
-    """Of one reading of a stream, from its start, or after a seek in a recording whose clock is known to run on.
+    """The times of one reading of a stream, from its start, or after a seek in a recording whose clock never restarts.
 
     Pass the packets through `packets` before they are decoded, then each decoded frame to `time_us`, in order.
 
-    tick: seconds. restarts: how often the clock began anew or was set back; there times go on.
-    plain: whether a frame's time is that which its container states, less the first: only then a seek finds it.
+    tick: seconds. restarts: how often the clock restarted or was set back; times continue there.
+    plain: whether a frame's time is its stated time minus the first stated time, so that a seek finds it.
     has_untimed: whether a packet stated no time.
     """
 
     def __init__(
         self, container: InputContainer, stream: VideoStream, first: int | None = None, keyframes: bool = False
     ) -> None:
-        """first: what the first frame of the recording states, in ticks, after a seek; else the first frame's counts.
+        """first: after a seek, the ticks that the recording's first frame states; else None.
 
-        keyframes: no other frames will be decoded, though all packets come.
+        keyframes: only key frames will be decoded, although all packets are passed.
         """
         self.tick = stream.time_base or Fraction(1, 1_000_000)
         self._period = 1 << COUNTER_BITS[container.format.name] if container.format.name in COUNTER_BITS else 0
@@ -62,19 +62,19 @@ class Timeline:
         # Of packets, ticks
         self._shift, self._untimed = 0, 0
         self._dts: int | None = None
-        self._guess = False  # whether that is when a key frame is shown
+        self._guess = False  # whether `_dts` is the display time of a key frame
         self._end: int | None = None  # the latest at which any is shown
         self._recent: deque[int] = deque(maxlen=RECENT)
         # Of frames, ticks
         self._first: int | Fraction | None = first
-        self._anchor: int | Fraction | None = None  # the last frame that had a time
-        self._since = 0  # how many after it have none
-        self._border: int | None = None  # what is shown from then on follows a restart
-        self._slip = Fraction(0)  # by which frames are late that follow some without times
+        self._anchor: int | Fraction | None = None  # the last frame with a time
+        self._since = 0  # number of frames without a time after it
+        self._border: int | None = None  # frames shown from then on follow a restart
+        self._slip = Fraction(0)  # how late frames are after some without times
         self._floating = False
         self._observed = deque(
             [self._apart], maxlen=5
-        )  # ticks from frame to frame: stated, and found where there are times
+        )  # ticks from frame to frame: stated, and measured between stated times
         self._last_us = -1 if first is None else None
         timeless, codec = container.format.name == TIMELESS, stream.codec_context
         reorders = timeless and codec.has_b_frames and not keyframes
@@ -85,7 +85,7 @@ class Timeline:
 
     @property
     def by_decoding_order(self) -> bool:
-        """Whether it takes the order of decoding for times, which a seek would lose."""
+        """Whether times follow the decoding order, which a seek would lose."""
         return self._order is not None
 
     @property
@@ -95,18 +95,18 @@ class Timeline:
 
     @property
     def missing_s(self) -> float:
-        """How much of the beginning could not be decoded, since it has no key frame, once there is a first frame."""
+        """How much of the beginning has no key frame and cannot be decoded; known after the first frame."""
         if self._whole or self._begins is None or not isinstance(self._first, int):
             return 0.0
         return max(float((self._first - self._begins) * self.tick), 0.0)
 
     @property
     def makes_up(self) -> bool:
-        """Whether the decoder shows something before the first key frame, where that is not at the beginning."""
+        """Whether the decoder may show invented pictures before the first key frame."""
         return self._may_make_up and not self._whole
 
     def packets(self, packets: Iterable[Packet]) -> Iterator[Packet]:
-        """Yield them as they are, with times on one clock. Decoding times rise, so that one that falls is a restart."""
+        """Yield the packets with times on one clock. Decoding times rise, so a step back is a restart."""
         for packet in self._without_doubles(packets) if self._shares_times else packets:
             if self._in_order and packet.dts is not None:
                 packet.pts = packet.dts
@@ -117,7 +117,7 @@ class Timeline:
                 self._whole = packet.is_keyframe
             decoded = pts if dts is None and packet.is_keyframe else dts
             if decoded is not None and pts is not None and not 0 <= pts - decoded <= self._furthest:
-                decoded = pts  # none is decoded after it is shown: guessed from packets before a restart
+                decoded = pts  # no packet is decoded after it is shown: guessed from packets before a restart
             if decoded is not None:
                 self._see(packet, decoded)
             elif pts is None and packet.size:
@@ -134,7 +134,7 @@ class Timeline:
             yield packet
 
     def _without_doubles(self, packets: Iterable[Packet]) -> Iterator[Packet]:
-        """Let only the last of packets state a time that several do: it is where a PES packet begins."""
+        """Keep a time that several packets state only for the last of them, where a PES packet begins."""
         held: Packet | None = None
         for packet in packets:
             if held is not None:
@@ -146,7 +146,7 @@ class Timeline:
             yield held
 
     def _see(self, packet: Packet, dts: int) -> None:
-        """dts: when it is decoded, or of a key frame that does not say that, when it is shown: no earlier."""
+        """Follow the clock. dts: when the packet is decoded; for a key frame without that, when it is shown."""
         if self._dts is None or (self._guess and packet.dts is not None):
             if self._keyframes and self._untimed:
                 self._shift = round(self._untimed * self._apart) - dts
@@ -165,30 +165,30 @@ class Timeline:
         self._untimed = 0
 
     def _step(self, ticks: int, last: int) -> int:
-        """From the last to these, which have not been moved; the counter may have begun again at zero in between."""
+        """Return the step from the last ticks to unshifted ticks; the counter may have wrapped in between."""
         step = ticks + self._shift - last
         return (step + self._furthest) % self._period - self._furthest if self._period else step
 
     def _begin_group(self, packet: Packet) -> None:
-        """A key frame is shown after all that were decoded before it; one that is not follows a restart."""
+        """Detect a restart at a key frame, which is shown after all frames that were decoded before it."""
         pts, end = packet.pts or 0, self._end or 0
         if 0 < pts + self._shift - end <= self._furthest:
             return
         step, apart = self._step(pts, end), self._spacing()
         first = -1 if self._untimed else apart // 2
-        allowed = self._disorder(apart) if self._after_key else first  # where all are key frames, order may be lost
+        allowed = self._disorder(apart) if self._after_key else first  # streams of key frames alone may be in disorder
         if step >= -allowed:
             self._move(end + step - pts)
         else:
             self._restart(end + round(self._untimed * self._apart) + apart, pts)
 
     def _disorder(self, apart: int) -> int:
-        if self._seconds:  # its frames are in order, only the counter within a second is not exact
+        if self._seconds:  # frames are in order, only the counter within a second is inexact
             return max(2 * apart, round(0.1 / self.tick))
         return max(DISORDER_FRAMES * apart, round(DISORDER_S / self.tick))
 
     def _mend(self, dts: int) -> None:
-        """Let the clock go on at another packet, whose decoding time is not after the one before."""
+        """Continue the clock at a packet whose decoding time is not after the one before."""
         last, apart = self._dts or 0, self._spacing()
         step = self._step(dts, last)
         if self._guesses_dts or step >= -self._disorder(apart):
@@ -200,26 +200,26 @@ class Timeline:
         self._shift, self.plain = shift, self.plain and shift == 0
 
     def _restart(self, ticks: int, stated: int) -> None:
-        """ticks: when what is stated to be at another time is."""
+        """Continue after a restart. ticks: the time of the packet. stated: the time that it states."""
         self.restarts += 1
         self.plain, self._shift, self._border = False, ticks - stated, ticks
         self._recent.clear()
 
     def _count_untimed(self, packet: Packet) -> None:
-        """Among key frames alone, how many frames were left out between them is known only here."""
+        """Count a packet without a time. For key frames alone, the frames between them are counted only here."""
         self._untimed, self.plain, self.has_untimed = self._untimed + 1, False, True
         if self._keyframes and packet.is_keyframe:
             packet.pts = round((self._untimed - (self._dts is None)) * self._apart) + (self._dts or 0)
 
     def _spacing(self) -> int:
-        """Ticks from packet to packet."""
-        steps = [later - one for one, later in pairwise(self._recent) if later > one]
+        """Return the ticks from packet to packet."""
+        steps = [later - earlier for earlier, later in pairwise(self._recent) if later > earlier]
         if self._untimed or len(steps) < RECENT // 2:
             return max(round(self._apart), 1)
         return round(statistics.median_low(steps))
 
     def time_us(self, frame: VideoFrame) -> int | None:
-        """Microseconds from the first frame to the next, strictly more than those of the one before.
+        """Return the microseconds from the first frame to this one, strictly more than for the previous frame.
 
         None after a seek, until a frame states its time.
         """
@@ -250,7 +250,7 @@ class Timeline:
         return self._anchor
 
     def _guessed(self) -> Fraction:
-        """Ticks of a frame that states none: as long after the one before as frames are apart."""
+        """Return the ticks of a frame without a time: one frame distance after the previous frame."""
         self.plain = False
         if self._anchor is None:
             self._first = self._anchor = 0
@@ -260,19 +260,19 @@ class Timeline:
         return self._anchor + self._since * self._between()
 
     def _between(self) -> Fraction:
-        """Ticks from frame to frame. A gap is among those found, now and then."""
+        """Return the ticks from frame to frame: the median, since measured distances may include gaps."""
         return statistics.median_low(self._observed)
 
 
 class _Seconds:
-    """Times of a format that states whole seconds, and counts milliseconds from frame to frame within each."""
+    """Times of a format that states whole seconds, and counts milliseconds within each second."""
 
     def __init__(self) -> None:
         self._last: int | None = None  # milliseconds, as stated
-        self._ahead = 0  # by how much times are, until the next second
+        self._ahead = 0  # how far times are ahead, until the next second
 
     def mend(self, packet: Packet) -> None:
-        """Take back what was added where the counter was set back; a new second begins with a whole one."""
+        """Undo libavformat's correction where the counter was set back; a new second begins at a whole second."""
         if packet.pts is None:
             return
         stated, step = packet.pts, 0 if self._last is None else packet.pts - self._last
@@ -285,17 +285,17 @@ class _Seconds:
 
 
 class _DecodingOrder:
-    """Times of frames whose packets say only when they are decoded: the first frame has the first of those times."""
+    """Times of frames whose packets state only decoding times: frames take these in display order."""
 
     def __init__(self, unordered: bool) -> None:
-        """unordered: whether what packets say of when they are shown is made up."""
+        """unordered: whether the display times of packets are invented."""
         self._unordered = unordered
-        self._ahead: int | None = None  # how much later than it is decoded each packet claims to be shown: all the same
+        self._ahead: int | None = None  # stated display time minus decoding time, the same for all packets
         self._times: deque[int] = deque()  # of packets whose frames have not been shown yet
-        self._held: int | None = None  # how many packets the decoder takes in before it shows a frame
+        self._held: int | None = None  # number of packets that the decoder takes before it shows a frame
 
     def fed(self, packet: Packet, shift: int) -> bool:
-        """Returns: whether the packets still say nothing of their order."""
+        """Take the next packet. Returns: whether the packets still do not state their display order."""
         if packet.pts is None or packet.dts is None:
             return packet.size == 0
         if self._ahead is None:
@@ -304,7 +304,7 @@ class _DecodingOrder:
         return self._unordered or packet.pts - packet.dts == self._ahead
 
     def shown(self, frame: VideoFrame) -> int | None:
-        """Ticks of the next frame; None if that is not known. Frames that the decoder left out leave a gap."""
+        """Return the ticks of the next frame; None if unknown. Frames that the decoder left out leave a gap."""
         if self._held is None and frame.pts is not None:
             self._drop_before(frame.pts - (self._ahead or 0))
             self._held = self._place(frame.dts)
@@ -322,19 +322,19 @@ class _DecodingOrder:
 
 
 def _stated_fps(container: InputContainer, stream: VideoStream) -> Fraction | int:
-    """Of the codec where packets have times: what libavformat counts is wrong where few of them have."""
+    """Return the stated frame rate: that of the codec if packets have times, since counted rates may be wrong then."""
     counted = (stream.guessed_rate, stream.average_rate)
     rates = counted if has_no_timestamps(container) else (stream.codec_context.framerate, *reversed(counted))
     return next((rate for rate in rates if rate and rate <= HIGHEST_FPS), USUAL_FPS)
 
 
 def has_no_timestamps(container: InputContainer) -> bool:
-    """Whether the format is nothing but frames (.h264, MJPEG)."""
+    """Whether the format is only frames, without times (.h264, MJPEG)."""
     return bool(container.format.flags & Flags.no_timestamps.value)
 
 
 def _in_us(ticks: int | Fraction, tick: Fraction) -> int:
-    """Rounded half to even, as stored ids have been made."""
+    """Convert ticks to microseconds, rounded half to even, as in stored ids."""
     if isinstance(ticks, Fraction):
         return round(ticks * tick * 1_000_000)
     whole, rest = divmod(ticks * tick.numerator * 1_000_000, tick.denominator)

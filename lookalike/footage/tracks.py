@@ -1,4 +1,4 @@
-"""Which video tracks of a file are recordings, and the one that is read: covers and previews are not.
+"""Find the video tracks of a file that are recordings; covers and previews are not.
 
 A file of several cameras has several: `front_rear.mp4` is the first, `front_rear.mp4#2` the second, and so on.
 """
@@ -19,20 +19,20 @@ from lookalike.footage.container import is_known, open_video
 from lookalike.footage.demux import packets_of
 from lookalike.footage.sources import Source, split_track
 
-# Source: libavformat/avformat.h, AV_DISPOSITION_*. A chapter's pictures in MP4 are timed thumbnails.
+# Source: libavformat/avformat.h, AV_DISPOSITION_*. Chapter pictures in MP4 are timed thumbnails.
 NOT_A_FILM = (
     Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image | Disposition.dependent
 ).value
-PICTURES = frozenset("bmp gif jpeg2000 jpegls mjpeg png tiff webp".split())  # codecs that covers and previews are in
-SPARSE = 10  # a track of small pictures with fewer frames than one in so many of the film's is a preview
-MOST_TRACKS = 16  # recordings of one file that are read; a few bytes more state another track
-ENOUGH = 250  # packets of a track to look at, where the header does not state how many frames there are
+PICTURES = frozenset("bmp gif jpeg2000 jpegls mjpeg png tiff webp".split())  # codecs of covers and previews
+SPARSE = 10  # a track of small pictures that has fewer than 1/SPARSE of the film's frames is a preview
+MOST_TRACKS = 16  # recordings of one file that are read; a few bytes can state another track
+ENOUGH = 250  # packets of a track to count, if the header does not state the number of frames
 
 
 def open_track(path: str, track: int = 1) -> InputContainer:
-    """Open a file to read one of its recordings; `video_stream` gives that, and no other is demuxed.
+    """Open a file to read one of its recordings; `video_stream` returns it, and no other is demuxed.
 
-    track: from 1. Raises: FootageError if there are not as many; FFmpegError; OSError.
+    track: from 1. Raises: FootageError if there are fewer tracks; FFmpegError; OSError.
     """
     if track > MOST_TRACKS:
         raise FootageError(f"{path}#{track}: too many video tracks: at most {MOST_TRACKS} of a file are read")
@@ -52,9 +52,9 @@ def open_named(name: str) -> InputContainer:
 
 
 def film(container: InputContainer) -> VideoStream:
-    """The recording of a container: what `open_track` left; of a stream the first, by what its header says.
+    """Return the recording of a container: the one that `open_track` kept; for a stream the first, by its header.
 
-    Raises: FootageError if there is none.
+    Raises: FootageError if there is no recording.
     """
     streams = [stream for stream in _candidates(container) if stream.discard != Discard.all]
     if not streams:
@@ -66,9 +66,9 @@ def film(container: InputContainer) -> VideoStream:
 
 
 def every_track(sources: Iterable[Source]) -> Iterator[Source]:
-    """Yield each source; a file of several cameras as several, one after the other.
+    """Yield each source; a file of several cameras as several sources.
 
-    A file is opened to look for more when the source after it is asked for, not before.
+    A file is opened to look for more cameras only when the next source is requested.
     """
     for source in sources:
         if source.kind != "video" or source.track is not None:
@@ -82,13 +82,13 @@ def every_track(sources: Iterable[Source]) -> Iterator[Source]:
 def _count_tracks(path: str) -> int:
     try:
         with open_video(path) as container:
-            return min(len(_films(container, path)), MOST_TRACKS + 1)  # to read one more says that it is too many
+            return min(len(_films(container, path)), MOST_TRACKS + 1)  # reading one more reports that they are too many
     except (FootageError, FFmpegError, OSError, ValueError):
-        return 0  # reading it says why
+        return 0  # reading it reports the error
 
 
 def _leave(container: InputContainer, path: str, track: int) -> None:
-    """Leave one recording: the demuxer drops all other pictures."""
+    """Keep one recording: the demuxer drops all other video tracks."""
     films = _films(container, path)
     if track > max(len(films), 1):
         raise FootageError(f"{path}#{track}: no video track {track}, it has {len(films)}")
@@ -98,7 +98,7 @@ def _leave(container: InputContainer, path: str, track: int) -> None:
 
 
 def _films(container: InputContainer, path: str) -> list[VideoStream]:
-    """The tracks that are recordings, in the order in which they are stored."""
+    """Return the tracks that are recordings, in stored order."""
     streams = _candidates(container)
     if len(streams) < 2:
         return streams
@@ -115,18 +115,18 @@ def _candidates(container: InputContainer) -> list[VideoStream]:
 
 
 def _is_preview(stream: VideoStream, streams: Sequence[VideoStream], counts: Mapping[int, int]) -> bool:
-    """One picture beside a film, or small pictures far apart."""
+    """Whether a track is one picture next to a film, or small pictures far apart."""
     count, most = counts[stream.index], max(counts.values())
     return (count == 1 and most > 1) or (_may_be_thumbnails(stream, streams) and count * SPARSE <= most)
 
 
 def _may_be_thumbnails(stream: VideoStream, streams: Sequence[VideoStream]) -> bool:
-    largest = max(other.width * other.height for other in streams)
+    largest = max(track.width * track.height for track in streams)
     return stream.codec_context.name in PICTURES and stream.width * stream.height < largest
 
 
 def _count(streams: Sequence[VideoStream], reopen: Callable[[], InputContainer]) -> Mapping[int, int]:
-    """How many packets of each track there are, up to the moment when previews can be told from films."""
+    """Count the packets of each track, until previews can be distinguished from films."""
     counts: Counter[int] = Counter({stream.index: 0 for stream in streams})
     enough = ENOUGH if any(_may_be_thumbnails(stream, streams) for stream in streams) else 2
     try:
@@ -139,6 +139,6 @@ def _count(streams: Sequence[VideoStream], reopen: Callable[[], InputContainer])
                 return counts
     except FFmpegError:
         pass  # damaged further on
-    for stream in streams:  # one that is not there yet may begin later, if its header says what it is
+    for stream in streams:  # a track without packets may begin later, if its header describes it
         counts[stream.index] = counts[stream.index] or (2 if stream.width else 0)
     return counts

@@ -1,4 +1,4 @@
-"""URLs of streams: which text is one, what may be shown of it, and what is opened."""
+"""URLs of streams: recognise them, hide their secrets, and fill in variables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lookalike.errors import FootageError
 SCHEMES = ("http", "https", "rtmp", "rtsp", "rtsps", "srt", "udp")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-# Recorders take user and password in the path: /user=admin_password=x_channel=1, /user=admin&password=x, /a;token=x.
+# Recorders have user and password in the path: /user=admin_password=x_channel=1, /user=admin&password=x, /a;token=x.
 _SECRET = re.compile(
     r"(?P<name>(?:^|[/&;,_])(?:[^/&;,=_]*(?:pass|pwd|psw|token|secret|credential|session)[^/&;,=_]*"
     r"|auth(?:basic|[._-]?key)?|authorization|user|username|usr|login|pw|key|apikey|sig|sign|signature|hash|ticket|jwt|sid|pin|code|u|p)=)"
@@ -21,7 +21,7 @@ _SECRET = re.compile(
 
 
 def scheme_of(text: str) -> str | None:
-    """The scheme of a stream's URL, in small letters; None for anything else."""
+    """Return the scheme of a stream's URL, in lower case; None for other texts."""
     scheme, separator, _ = text.partition("://")
     return scheme.lower() if separator and scheme.lower() in SCHEMES else None
 
@@ -31,30 +31,30 @@ def is_stream(text: str) -> bool:
 
 
 def shown_url(url: str) -> str:
-    """A URL as it is stored and shown: without user, password, query and fragment. Text that is none stays as it is."""
+    """Return a URL as it is stored and shown: without user, password, query and fragment. Other texts are unchanged."""
     if _SCHEME.match(url.lstrip()):
-        url = url.lstrip()  # as it was pasted
+        url = url.lstrip()  # pasted with spaces
     scheme, _, rest = url.partition(":/")
     if scheme.lower() in SCHEMES and not rest.startswith("/"):
-        url = f"{scheme}://{rest}"  # one that went through a `Path`
+        url = f"{scheme}://{rest}"  # a `Path` had joined the slashes
     if not _SCHEME.match(url):
         return url
     return f"{url.partition('://')[0].lower()}://{stream_camera(url)}"
 
 
 def stream_camera(url: str) -> str:
-    """Host and path, without user, password, query and fragment; what the path says of them is `***`."""
+    """Return host and path, without user, password, query and fragment; secrets in the path become `***`."""
     rest = _without_user(url.split("://", 1)[1])
     shown = re.split("[?#]", rest, maxsplit=1)[0].rstrip("/")
-    if _SECRET.search(unquote(shown)):  # they may be percent-encoded
+    if _SECRET.search(unquote(shown)):  # secrets may be percent-encoded
         shown = unquote(shown)
     return _SECRET.sub(r"\g<name>***", shown)
 
 
 def _without_user(rest: str) -> str:
-    """Leave out all up to the last `@` before the query: a password that is not encoded may hold `@` and `/`.
+    """Remove everything up to the last `@` before the query: a password that is not encoded may contain `@` and `/`.
 
-    What follows a colon and is no port is a password, too, which `?` or `#` may be part of.
+    After a colon, a text that is not a port number is also a password, which may contain `?` or `#`.
     """
     head, authority = re.split("[?#]", rest, maxsplit=1)[0], re.split("[/?#]", rest, maxsplit=1)[0]
     port = "" if authority.startswith("[") else authority.partition(":")[2]
@@ -63,20 +63,20 @@ def _without_user(rest: str) -> str:
 
 
 def check_url(url: str) -> None:
-    """Raises: FootageError if a variable that it names is not set."""
+    """Check that the variables in a URL are set. Raises: FootageError."""
     opened_url(url)
 
 
 def opened_url(url: str) -> str:
-    """The URL to open: its scheme in small letters, `${NAME}` replaced by that environment variable, encoded.
+    """Return the URL to open: its scheme in lower case, `${NAME}` replaced by the environment variable, encoded.
 
-    Raises: FootageError if there is no such variable.
+    Raises: FootageError if a variable is not set.
     """
 
-    def value(found: re.Match[str]) -> str:
-        if (known := os.environ.get(found[1])) is None:
-            raise FootageError(f"{shown_url(url)}: the environment variable {found[1]} is not set")
-        return quote(known, safe="")
+    def value(variable: re.Match[str]) -> str:
+        if (text := os.environ.get(variable[1])) is None:
+            raise FootageError(f"{shown_url(url)}: the environment variable {variable[1]} is not set")
+        return quote(text, safe="")
 
     scheme, _, rest = url.partition("://")
     return f"{scheme.lower()}://{_VARIABLE.sub(value, rest)}"

@@ -1,4 +1,4 @@
-"""What a score means for its camera: how few of the camera's other frames come as near to the query."""
+"""Compare a score with those of the camera's other frames: the percentile of a hit, and a camera's usual view."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ logger = logging.getLogger("lookalike.index")
 
 SAMPLE = 1000  # frames of each camera, at most
 CAMERAS = 64  # whose samples are kept: 1 MB each, for vectors of 256
-REFRESH_S = 60.0  # then a camera's frames are drawn again, since an index may grow
-FULL_REFRESH_S = 600.0  # the same for as many as are ever drawn: more frames make no better sample
-LEAST_USUAL = 8  # whole frames that say what a camera usually shows
-# Beyond the usual: farther from it than this share of the frames, and than a multiple of what this share keeps within.
-# The second is for cameras where little happens, whose frames differ by noise alone (docs/regions.md).
+REFRESH_S = 60.0  # then a camera's frames are sampled again, since an index may grow
+FULL_REFRESH_S = 600.0  # the same for a full sample, which more frames do not improve
+LEAST_USUAL = 8  # whole frames that define a usual view
+# A frame is unusual if it is farther from the usual view than the share MOST of the frames, and than TIMES the distance
+# of the share QUIET. The latter is for cameras where little happens and frames differ by noise (docs/regions.md).
 MOST, QUIET, TIMES = 0.6, 0.2, 4.0
 ALWAYS, SAME_PLACE = 0.2, 0.5  # share of frames; intersection over union of boxes
-NOISE = 0.01  # of a cosine distance: as much as encoding a picture again may change
+NOISE = 0.01  # cosine distance that compressing a picture again may cause
 ROUNDING = 1e-6  # the engine's cosine and ours differ by less
 
 
@@ -38,7 +38,7 @@ ROUNDING = 1e-6  # the engine's cosine and ours differ by less
 class _Sample:
     """N frames of a camera. vectors: float32 (N, D). sources: (N,), numbered by `numbers`. The rest: (N,) each.
 
-    usual: the median of the whole ones, float32 (D,), of length 1; None of fewer than LEAST_USUAL.
+    usual: the median of the whole frames, float32 (D,), of length 1; None for fewer than LEAST_USUAL.
     """
 
     vectors: np.ndarray
@@ -46,14 +46,14 @@ class _Sample:
     numbers: dict[str, int]
     times_s: np.ndarray
     ends_s: np.ndarray
-    stand_for: np.ndarray  # how many frames each of them is
-    boxes: np.ndarray  # (N, 4), the region that each is, x, y, w, h in shares; NaN for a whole frame
+    stand_for: np.ndarray  # how many frames each stands for
+    boxes: np.ndarray  # (N, 4), regions as x, y, w, h in shares; NaN for a whole frame
     usual: np.ndarray | None
 
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
-    """at_s: by the clock that never goes back."""
+    """A sample and when it was drawn. at_s: by the monotonic clock."""
 
     sample: _Sample
     at_s: float
@@ -66,7 +66,7 @@ class _Drawn:
 class ScoreCalibrator:
     """Compares hits with a random sample of their camera's frames. May be used from any thread.
 
-    A sample is drawn again while the one before is used: nobody waits but who first finds a camera.
+    An old sample is used until the new one is drawn: only the first search that finds a camera waits.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -76,13 +76,13 @@ class ScoreCalibrator:
         self._drawing = False  # one at a time: each keeps the engine busy
 
     def usual(self, camera: str) -> np.ndarray | None:
-        """What a camera usually shows: float32 (D,), of length 1; None if too few of its frames are stored."""
+        """Return a camera's usual view, float32 (D,), of length 1; None if too few of its frames are stored."""
         return self._sample(camera).usual
 
     def usual_beyond(self, camera: str, vector: np.ndarray, part: slice) -> np.ndarray | None:
-        """What a camera usually shows, float32 (D,), if a picture that it took is far from that; else None.
+        """Return a camera's usual view, float32 (D,), if a picture of this camera is far from it; else None.
 
-        vector: float32 (D,), of the picture. part: of an embedding, what is compared.
+        vector: float32 (D,), of the picture. part: of an embedding that is compared.
         """
         sample = self._sample(camera)
         if sample.usual is None:
@@ -93,35 +93,35 @@ class ScoreCalibrator:
         return sample.usual if distance >= max(most, TIMES * quiet, NOISE) else None
 
     def moves_always(self, camera: str, region: Region) -> bool:
-        """Whether more than ALWAYS of the camera's frames have a region in this place, as of a burned-in clock."""
+        """Whether more than ALWAYS of the camera's frames have a region at this place, such as a burned-in clock."""
         boxes = self._sample(camera).boxes
         regions = boxes[~np.isnan(boxes[:, 0])]
         frames = len(boxes) - len(regions)
         return frames >= LEAST_USUAL and int((_overlap(region, regions) >= SAME_PLACE).sum()) > ALWAYS * frames
 
     def calibrate(self, vectors: np.ndarray, hits: Sequence[Hit]) -> list[Hit]:
-        """The hits of a search with their percentiles.
+        """Return the hits of a search with their percentiles.
 
-        vectors: float32 (D,), or (Q, D) where the best of several scores counts; the dot product is the score.
+        vectors: float32 (D,), or (Q, D) if the best of several scores counts; the score is the dot product.
 
-        100 (N - n) / (N + 1), where N whole frames of the hit's camera were sampled, those of its own moment aside, and
-        n frames, or n regions if the hit is one, are as similar to the query as the hit: what is left to 100 is the
-        chance that a frame which belongs to the rest comes as near. A frame that stands for a segment counts as all of
-        it. Where more regions than frames come as near, and of no frames, nothing can be said: 0.
+        The percentile is 100 (N - n) / (N + 1). N whole frames of the hit's camera were sampled, without those of the
+        hit's own moment. n of them, or n regions if the hit is a region, are as similar to the query as the hit. So 100
+        minus the percentile is the chance that another frame of the camera is as similar. A frame that stands for a
+        segment counts as all of its frames. If there are no frames, or more similar regions than frames, it is 0.
         Source: conformal p-values; (k + 1) / (N + 1) as in Phipson and Smyth, "Permutation P-values Should Never Be
         Zero", 2010.
         """
         samples = {camera: self._sample(camera) for camera in {hit.camera for hit in hits}}
         asked = np.atleast_2d(vectors).T
-        scores = {camera: (one.vectors @ asked).max(1) for camera, one in samples.items() if len(one.vectors)}
+        scores = {camera: (sample.vectors @ asked).max(1) for camera, sample in samples.items() if len(sample.vectors)}
         return [
             dataclasses.replace(hit, percentile=_percentile(hit, samples[hit.camera], scores[hit.camera]))
             for hit in hits
-            if hit.camera in scores  # else forgotten meanwhile
+            if hit.camera in scores  # else it was forgotten in the meantime
         ]
 
     def above(self, percentile: float, vectors: np.ndarray, hits: Sequence[Hit]) -> list[Hit]:
-        """Those of the hits that have at least this percentile. vectors: as for `calibrate`."""
+        """Return the hits with at least this percentile. vectors: as for `calibrate`."""
         return [hit for hit in self.calibrate(vectors, hits) if hit.percentile >= percentile]
 
     def _sample(self, camera: str) -> _Sample:
@@ -138,7 +138,7 @@ class ScoreCalibrator:
     def _draw_again(self, camera: str) -> None:
         try:
             self._keep(camera)
-        except Exception:  # the index may have been closed; whoever searches next is told
+        except Exception:  # the index may have been closed; the next search reports it
             logger.debug("the sample of camera %s was not drawn again", camera, exc_info=True)
         finally:
             with self._turn:
@@ -154,7 +154,7 @@ class ScoreCalibrator:
         return sample
 
     def _draw(self, camera: str) -> _Sample:
-        """Ids are hashes: the first in their order are a random sample, and the same one whenever it is drawn."""
+        """Return the frames with the first ids: ids are hashes, so they are a random sample, and always the same."""
         frames, vectors = next(self._engine.vectors(Filters((camera,)), SAMPLE), ([], np.empty((0, 0), np.float32)))
         numbers = {source: number for number, source in enumerate({frame.source for frame in frames})}
         sources = np.array([numbers[frame.source] for frame in frames], int)
@@ -172,7 +172,7 @@ def _box(region: str | None) -> tuple[float, float, float, float]:
 
 
 def _overlap(region: Region, boxes: np.ndarray) -> np.ndarray:
-    """boxes: (N, 4). Returns: (N,), intersection over union with the region."""
+    """Return the intersection over union of a region with each box, (N,). boxes: (N, 4)."""
     start = np.maximum(boxes[:, :2], (region.x, region.y))
     end = np.minimum(boxes[:, :2] + boxes[:, 2:], (region.x + region.w, region.y + region.h))
     shared = np.maximum(end - start, 0).prod(1)
@@ -180,13 +180,13 @@ def _overlap(region: Region, boxes: np.ndarray) -> np.ndarray:
 
 
 def _cosines(vectors: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """vectors: (N, D). other: (D,). Returns: (N,); 0 where one of the two says nothing."""
+    """Return the cosine of each vector with another, (N,); 0 for a vector of length 0. vectors: (N, D). other: (D,)."""
     lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(other)
     return vectors @ other / np.maximum(lengths, SMALLEST)
 
 
 def _usual(vectors: np.ndarray) -> np.ndarray | None:
-    """vectors: float32 (N, D), of whole frames."""
+    """Return the normalised median, or None for too few frames. vectors: float32 (N, D), of whole frames."""
     if len(vectors) < LEAST_USUAL:
         return None
     median = np.median(vectors, axis=0)

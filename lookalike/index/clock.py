@@ -1,4 +1,4 @@
-"""Times in UTC, which is what frames are stored with; a time of day, in any zone, as ranges of UTC."""
+"""Convert times to UTC, in which frames are stored, and a time of day in any zone to ranges of UTC."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ class TimeOfDay:
 
     @classmethod
     def parse(cls, text: str, zone: str = "UTC") -> TimeOfDay:
-        """Read `22:00-06:00`, hours and minutes. Raises: ValueError if it is none, or if there is no such zone."""
-        found = re.fullmatch(r"(\d\d?):(\d\d)-(\d\d?):(\d\d)", text.strip())
-        hour, minute, end_hour, end_minute = (int(part) for part in found.groups()) if found else (0, 0, 0, 0)
+        """Read `22:00-06:00`, hours and minutes. Raises: ValueError for another text, or an unknown zone."""
+        match = re.fullmatch(r"(\d\d?):(\d\d)-(\d\d?):(\d\d)", text.strip())
+        hour, minute, end_hour, end_minute = (int(part) for part in match.groups()) if match else (0, 0, 0, 0)
         start_s, end_s = hour * 3600 + minute * 60, end_hour * 3600 + end_minute * 60
         if start_s == end_s or max(start_s, end_s) > DAY_S or max(minute, end_minute) > 59:
-            raise ValueError(f"{text!r} is no time of day; expected a range such as 22:00-06:00, at most to 24:00")
+            raise ValueError(f"invalid time of day {text!r}: expected a range such as 22:00-06:00, at most to 24:00")
         time_zone(zone)
         return cls(float(start_s % DAY_S), float(end_s), zone)
 
     def __str__(self) -> str:
-        """What `parse` reads, without the zone."""
+        """Write the text that `parse` reads, without the zone."""
         hours = (f"{int(second) // 3600:02}:{int(second) // 60 % 60:02}" for second in (self.start_s, self.end_s))
         return "-".join(hours)
 
     def utc_ranges(self, since: datetime | None = None, until: datetime | None = None) -> list[UtcRange]:
-        """The same in UTC, a range or two for each offset that the zone has had.
+        """Return the same times of day in UTC: one or two ranges for each offset that the zone has had.
 
-        since, until: stretches of time that lie outside of them are left out.
+        since, until: stretches of time outside of these are left out.
         """
         length_s = (self.end_s - self.start_s) % DAY_S or DAY_S
         ranges: dict[tuple[float, float], list[Stretch]] = {}
@@ -71,7 +71,7 @@ class TimeOfDay:
 
 @lru_cache(maxsize=16)
 def _offsets(zone: str) -> list[tuple[Stretch, float]]:
-    """Stretches of time in which a zone keeps its offset, seconds ahead of UTC."""
+    """Return the stretches of time in which a zone keeps its offset, and the offset, seconds ahead of UTC."""
     clock, stretches = ZoneInfo(zone), []
     begin, moment = None, FIRST
     while moment < LAST:
@@ -85,7 +85,7 @@ def _offsets(zone: str) -> list[tuple[Stretch, float]]:
 
 
 def _first_with(offset_s: float, before: datetime, after: datetime, clock: ZoneInfo) -> datetime:
-    """The second at which the offset becomes what it is `after`."""
+    """Return the second at which the offset changes to `offset_s`, that of `after`."""
     while after - before > timedelta(seconds=1):
         middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
         before, after = (before, middle) if _offset_s(middle, clock) == offset_s else (middle, after)
@@ -98,25 +98,25 @@ def _offset_s(moment: datetime, clock: ZoneInfo) -> float:
 
 
 def time_zone(name: str) -> ZoneInfo:
-    """Raises: ValueError if there is none of this name."""
+    """Look up a time zone by its IANA name. Raises: ValueError if the name is unknown."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"{name!r} is no time zone; expected a name such as Europe/Berlin or UTC") from None
+        raise ValueError(f"invalid time zone {name!r}: expected a name such as Europe/Berlin or UTC") from None
 
 
 def in_utc(moment: datetime) -> datetime:
-    """A time without a zone is taken as UTC."""
+    """Convert a time to UTC; one without a zone is taken as UTC."""
     aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     return aware.astimezone(UTC)
 
 
 def utc_text(moment: datetime) -> str:
-    """RFC 3339 in UTC."""
+    """Format a time as RFC 3339 in UTC."""
     return in_utc(moment).isoformat().replace("+00:00", "Z")
 
 
 def utc_day_s(moment: datetime) -> float:
-    """Seconds since midnight in UTC."""
+    """Return the seconds since midnight in UTC."""
     utc = in_utc(moment)
     return (utc - utc.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()

@@ -13,11 +13,14 @@ from lookalike.errors import EncoderError, IndexStoreError
 from lookalike.index.engine import Engine
 from lookalike.index.generations import FIRST, Pointer, generation_of
 from lookalike.index.schema import SourceRecord
-from lookalike.index.server import ServerEngine, answered, ledger_of, read_ledger
+from lookalike.index.server import ServerEngine, read_ledger
+from lookalike.index.server_errors import answered
+from lookalike.index.server_schema import ledger_of
 from lookalike.server_options import ONE_NODE, ServerOptions
 
 METADATA_KEY = "lookalike"  # of the spec, in the metadata of a collection
 UNKNOWN = "unknown"  # the space of a collection that is not ours
+SPACE = re.compile(r".*-[0-9a-f]{12}", re.DOTALL)  # as EncoderSpec.space makes it
 
 
 class CollectionLocation:
@@ -36,16 +39,24 @@ class CollectionLocation:
 
     def pointer(self) -> Pointer | None:
         with answered():
-            aliases = {one.alias_name: one.collection_name for one in self._client.get_aliases().aliases}
+            aliases = {alias.alias_name: alias.collection_name for alias in self._client.get_aliases().aliases}
             if current := aliases.get(self._alias("current")):
                 previous = aliases.get(self._alias("previous"))
                 return Pointer(self._generation(current), previous and self._generation(previous))
-            return Pointer(FIRST) if self._client.collection_exists(self._name) else None
+            if not self._client.collection_exists(self._name):
+                return None
+            config = self._client.get_collection(self._name).config
+        if not _is_ours(config):
+            raise IndexStoreError(
+                f"{self}: the collection {self._name!r} was not made by Lookalike; give another name, as"
+                f" {self._base}/frames"
+            )
+        return Pointer(FIRST)
 
     def point(self, to: Pointer) -> None:
-        """All of it is one request, which the server does as a whole."""
+        """Change both aliases in one request, which the server applies atomically."""
         with answered():
-            known = {one.alias_name for one in self._client.get_aliases().aliases}
+            known = {alias.alias_name for alias in self._client.get_aliases().aliases}
             operations: list[models.AliasOperations] = [
                 models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))
                 for alias in (self._alias("current"), self._alias("previous"))
@@ -76,12 +87,12 @@ class CollectionLocation:
         name, options = self.at(generation), self._options if generation == FIRST else self._as_now()
         engine = ServerEngine(self._client, name, spec.space, spec.dim, create, options, self._streams)
         if self.spec(generation) is None:
-            with suppress(IndexStoreError), answered():  # a key that may only read is enough for a search
+            with suppress(IndexStoreError), answered():  # a search works with a key that may only read
                 self._client.update_collection(name, metadata={METADATA_KEY: json.loads(spec.to_json())})
         return engine
 
     def _as_now(self) -> ServerOptions:
-        """A later generation is made as the current one was."""
+        """Return the options of the current generation, for a later one."""
         pointer = self.pointer()
         with answered():
             params = self._client.get_collection(self.at(pointer.current if pointer else FIRST)).config.params
@@ -91,7 +102,7 @@ class CollectionLocation:
         with answered():
             vectors = self._client.get_collection(self.at(generation)).config.params.vectors
         if not isinstance(vectors, dict) or not vectors:
-            raise IndexStoreError(f"{self}: holds vectors without a name, which are not of an index")
+            raise IndexStoreError(f"{self}: not an index: it holds vectors without a name")
         ((space, params), *_) = vectors.items()
         return ServerEngine(self._client, self.at(generation), space, params.size, create=False)
 
@@ -100,14 +111,17 @@ class CollectionLocation:
 
     def generations(self) -> list[str]:
         with answered():
-            names = [one.name for one in self._client.get_collections().collections]
+            names = [collection.name for collection in self._client.get_collections().collections]
         later = re.compile(re.escape(self._name) + "-([0-9a-f]+)")
-        found = [match[1] for name in sorted(names) if (match := later.fullmatch(name))]
-        ours = [one for one in found if generation_of(self.space(one) or UNKNOWN) == one]  # else of another index
+        candidates = [match[1] for name in sorted(names) if (match := later.fullmatch(name))]
+        # Others belong to another index.
+        ours = [
+            generation for generation in candidates if generation_of(self.space(generation) or UNKNOWN) == generation
+        ]
         return [FIRST, *ours] if self._name in names else ours
 
     def check_free(self, generation: str) -> None:
-        """A server's collection is nobody's alone."""
+        """Do nothing: several processes may use a server's collection."""
 
     def remove(self, generation: str) -> None:
         with answered():
@@ -118,7 +132,7 @@ class CollectionLocation:
         self._client.close()
 
     def at(self, generation: str) -> str:
-        """The collection that a generation is in."""
+        """Return the name of a generation's collection."""
         return self._name if generation == FIRST else f"{self._name}-{generation}"
 
     def _generation(self, collection: str) -> str:
@@ -126,3 +140,10 @@ class CollectionLocation:
 
     def _alias(self, role: str) -> str:
         return f"{self._name}-{role}"
+
+
+def _is_ours(config: models.CollectionConfig) -> bool:
+    """Whether a collection belongs to an index: it has a spec, or before that is stored, a vector named by a space."""
+    vectors = config.params.vectors
+    named = isinstance(vectors, dict) and any(SPACE.fullmatch(name) for name in vectors)
+    return METADATA_KEY in (config.metadata or {}) or named

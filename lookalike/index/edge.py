@@ -12,6 +12,7 @@ import qdrant_edge as edge
 from lookalike.errors import IndexInUse, IndexStoreError
 from lookalike.index.clock import utc_text
 from lookalike.index.disk_space import GIVES_BACK, Room
+from lookalike.index.effort import effort
 from lookalike.index.filters import AllOf, AnyOf, Condition, DateRange, Filters, IsEmpty, NumberRange, OneOf
 from lookalike.index.ledger import LEDGER, Ledger, WithLedger
 from lookalike.index.paging import Page, Paged
@@ -19,22 +20,21 @@ from lookalike.index.record import HIT_FIELDS, HitFrame, StoredFrame, renamed
 from lookalike.index.schema import Scored
 from lookalike.index.shards import current_shard, remove_others
 
-# Links between the frames of each camera, and of no other field's values: those take half of the time in which the
-# graph is built, and ACORN finds its way through any filter without them.
+# The graph has extra links between frames of the same camera only. Links for the other fields would take half of the
+# build time, and ACORN does not need them for filters.
 _INDEXED_FIELDS = {
     "camera": edge.KeywordIndexParams(),
     **{name: edge.DatetimeIndexParams(enable_hnsw=False) for name in ("captured_at", "ended_at")},
-    # Read from the disk where they are asked for: to open an index takes half as long, and most searches name none.
+    # Read from disk on demand: opening an index takes half as long, and most searches do not use them.
     **{name: edge.KeywordIndexParams(enable_hnsw=False, memory=edge.Memory.Cold) for name in ("source", "source_id")},
     **{
         name: edge.FloatIndexParams(enable_hnsw=False, memory=edge.Memory.Cold)
         for name in ("time_s", "end_s", "utc_day_s")
     },
 }
-# Frames of one span of time are far apart in the graph: with the defaults a third of the ten nearest were missed where
-# three tenths of all frames met the condition, with these a hundredth (docs/search.md). ACORN, arXiv 2403.04871: go on
-# through those that do not meet it, unless more than this share does.
-_SEARCH = edge.SearchParams(hnsw_ef=512, acorn=edge.AcornSearchParams(enable=True, max_selectivity=0.9))
+# Frames of one time span are far apart in the graph. ACORN (arXiv 2403.04871) also visits frames that do not meet the
+# conditions, unless more than this share does (docs/search.md).
+_ACORN = edge.AcornSearchParams(enable=True, max_selectivity=0.9)
 
 
 class Shard(Paged):
@@ -45,7 +45,7 @@ class Shard(Paged):
 
         Raises: IndexInUse if another process has it open; IndexStoreError if it is broken.
         """
-        self._space = space
+        self._space, self._dim = space, dim
         try:
             if (folder / "edge_config.json").exists():
                 self._shard = edge.EdgeShard.load(str(folder))
@@ -75,12 +75,12 @@ class Shard(Paged):
         return {str(record.id) for record in self._shard.retrieve(list(ids), with_payload=False, with_vector=False)}
 
     def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, StoredFrame]]:
-        found: dict[str, tuple[np.ndarray, StoredFrame]] = {}
+        points: dict[str, tuple[np.ndarray, StoredFrame]] = {}
         for record in self._shard.retrieve(list(ids), with_payload=True, with_vector=True):
             frame = StoredFrame.from_payload(str(record.id), record.payload or {})
             if isinstance(record.vector, dict):
-                found[frame.id] = np.asarray(record.vector[self._space], np.float32), frame
-        return found
+                points[frame.id] = np.asarray(record.vector[self._space], np.float32), frame
+        return points
 
     def nearest(self, vector: np.ndarray, limit: int, filters: Filters, min_score: float | None = None) -> list[Scored]:
         request = edge.QueryRequest(
@@ -89,10 +89,18 @@ class Shard(Paged):
             filter=_filter(filters),
             score_threshold=min_score,
             with_payload=list(HIT_FIELDS),
-            params=_SEARCH,
+            params=self._params(filters),
         )
-        found = self._shard.query(request)
-        return [Scored(HitFrame.from_payload(str(one.id), one.payload or {}), one.score) for one in found]
+        points = self._shard.query(request)
+        return [Scored(HitFrame.from_payload(str(point.id), point.payload or {}), point.score) for point in points]
+
+    def _params(self, filters: Filters) -> edge.SearchParams:
+        chosen = effort(filters.conditions(), self._dim, self._estimate)
+        return edge.SearchParams(hnsw_ef=chosen.width, exact=chosen.scan, acorn=_ACORN)
+
+    def _estimate(self, conditions: Sequence[Condition]) -> int:
+        """About how many frames meet the conditions, without looking at any."""
+        return self._shard.count(edge.CountRequest(exact=False, filter=_must(conditions)))
 
     def page(self, filters: Filters, after: Any, limit: int, with_vectors: bool) -> Page:
         request = edge.ScrollRequest(
@@ -120,7 +128,7 @@ class Shard(Paged):
         self._shard.optimize()
 
     def unindexed(self) -> int:
-        """Points that are in no search graph, and looked at one by one."""
+        """Count the points outside of the search graph, which are compared one by one."""
         info = self._shard.info()
         return info.points_count - info.indexed_vectors_count
 
@@ -130,13 +138,13 @@ class Shard(Paged):
 
 
 class EdgeEngine(WithLedger, Shard):
-    """The shard in use, and the ledger beside it."""
+    """The shard in use, and the ledger in the same folder."""
 
     def __init__(self, folder: Path, space: str, dim: int) -> None:
         """Open the index in `folder`, or create it. Raises: IndexStoreError as `Shard`, `Ledger` and `Room`."""
         self._room, self._at = Room(folder), current_shard(folder)
         self._room.check_open(self._at)
-        self._ledger = Ledger(folder / LEDGER)  # first: the shard stays open for as long as it is held
+        self._ledger = Ledger(folder / LEDGER)  # first, since an opened shard would stay open
         try:
             super().__init__(self._at, space, dim)
         except BaseException:
@@ -173,8 +181,11 @@ def _config(space: str, dim: int) -> edge.EdgeConfig:
 
 
 def _filter(filters: Filters) -> edge.Filter | None:
-    must = [_condition(one) for one in filters.conditions()]
-    return edge.Filter(must=must) if must else None
+    return _must(filters.conditions())
+
+
+def _must(conditions: Sequence[Condition]) -> edge.Filter | None:
+    return edge.Filter(must=[_condition(condition) for condition in conditions]) if conditions else None
 
 
 def _condition(condition: Condition) -> Any:
@@ -189,6 +200,6 @@ def _condition(condition: Condition) -> Any:
         case IsEmpty(field):
             return edge.IsEmptyCondition(field)
         case AllOf(conditions):
-            return edge.Filter(must=[_condition(one) for one in conditions])
+            return edge.Filter(must=[_condition(condition) for condition in conditions])
         case AnyOf(conditions):
-            return edge.Filter(should=[_condition(one) for one in conditions])
+            return edge.Filter(should=[_condition(condition) for condition in conditions])

@@ -1,4 +1,4 @@
-"""What an engine must do; `edge`, `server` and `service` do it."""
+"""The interface of an engine; `edge`, `server`, `live` and `service` implement it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lookalike.index.filters import Filters
 from lookalike.index.record import StoredFrame
 from lookalike.index.schema import Scored, SourceRecord
 
-MOST_NEAREST = 8000  # frames that `nearest` is asked for
+MOST_NEAREST = 8000  # frames that one call of `nearest` returns
 
 
 @runtime_checkable
@@ -31,23 +31,23 @@ class Engine(Protocol):
         ...
 
     def existing(self, ids: Sequence[str]) -> set[str]:
-        """Those of `ids` that are stored."""
+        """Return those of `ids` that are stored."""
         ...
 
     def points(self, ids: Sequence[str]) -> dict[str, tuple[np.ndarray, StoredFrame]]:
-        """By id, the stored vectors, float32 (D,), and frames of those of `ids` that are stored."""
+        """Return the vectors, float32 (D,), and frames of the stored `ids`, by id."""
         ...
 
     def nearest(self, vector: np.ndarray, limit: int, filters: Filters, min_score: float | None = None) -> list[Scored]:
-        """The `limit` frames most similar to `vector`, float32 (D,), best first, none below `min_score`."""
+        """Return the `limit` frames most similar to `vector`, float32 (D,), best first, with at least `min_score`."""
         ...
 
     def scroll(self, filters: Filters) -> Iterator[StoredFrame]:
-        """Every frame that meets the conditions, in no order that means anything."""
+        """Yield every frame that meets the conditions, in any order."""
         ...
 
     def vectors(self, filters: Filters, page: int) -> Iterator[tuple[list[StoredFrame], np.ndarray]]:
-        """The frames that meet the conditions, `page` at a time, in the order of their ids.
+        """Yield the frames that meet the conditions, `page` at a time, in the order of their ids.
 
         Yields: N frames, and their vectors, float32 (N, D); N is never 0.
         """
@@ -58,38 +58,38 @@ class Engine(Protocol):
         ...
 
     def rename(self, source_id: str, source: str, camera: str, remote: bool | None = None) -> None:
-        """Let the frames of a source say that it has another name and camera; what else they say stays.
+        """Change the name and camera of a source in all of its frames.
 
-        remote: as in `StoredFrame`, where that changes, too.
+        remote: as in `StoredFrame`; None leaves it.
         """
         ...
 
     def source_record(self, source_id: str, sampler: str) -> SourceRecord | None:
-        """What was noted of this source, with this sampler; None if nothing."""
+        """Return the record of this source with this sampler; None if it is not complete."""
         ...
 
     def mark_complete(self, records: Sequence[SourceRecord]) -> None:
-        """Note that all frames of these sources are stored, and durable."""
+        """Record that all frames of these sources are stored and durable."""
         ...
 
     def source_records(self) -> Iterator[SourceRecord]:
-        """All that was noted by `mark_complete`, and not taken back."""
+        """Yield the records of all complete sources."""
         ...
 
     def unmark(self, source_ids: Collection[str]) -> None:
-        """Take back what was noted of these sources."""
+        """Remove the records of these sources."""
         ...
 
     def count(self) -> int:
-        """How many frames are stored."""
+        """Return how many frames are stored."""
         ...
 
     def flush(self) -> None:
-        """Make everything stored so far survive a crash."""
+        """Make everything stored so far durable."""
         ...
 
     def optimize(self) -> None:
-        """Build the search graph over what was stored; may take long."""
+        """Build the search graph over the stored frames; may take long."""
         ...
 
     def close(self) -> None:

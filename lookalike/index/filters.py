@@ -1,4 +1,4 @@
-"""Which stored frames count: read from what people write, and as conditions that each engine words in its way."""
+"""Parse filters on stored frames, and turn them into conditions, which each engine translates."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class NumberRange:
 
 @dataclass(frozen=True)
 class DateRange:
-    """The same of a date, in UTC."""
+    """The date in the field is within these bounds, in UTC. bounds: by `gte`, `lte` or `lt`."""
 
     field: str
     bounds: dict[str, datetime]
@@ -42,7 +42,7 @@ class DateRange:
 
 @dataclass(frozen=True)
 class IsEmpty:
-    """The field is not there."""
+    """The field is missing."""
 
     field: str
 
@@ -65,9 +65,9 @@ class Filters:
     """Conditions that a stored frame must meet; applied inside the engine.
 
     cameras, sources, source_ids: any of these; empty means all. since, until: inclusive. A datetime is compared with
-    the wall-clock time of the recording, a number with the seconds since the start of its clip; a frame that stands for
-    a segment meets them if any moment of it does. time_of_day: of that wall-clock time, where a segment begins.
-    whole: no regions of frames.
+    the wall-clock time of the recording, a number with the seconds since its start. A frame that stands for a segment
+    meets them if any moment of the segment does. time_of_day: of the wall-clock time at which the segment begins.
+    whole: only whole frames, no regions.
     Raises: ValueError for a bound that is not finite, or at the ends of the calendar.
     """
 
@@ -80,7 +80,7 @@ class Filters:
     source_ids: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """A name is the same in either form of Unicode: a camera's is stored in NFC, a file's as it was found."""
+        """Match names in either form of Unicode: cameras are stored in NFC, sources as the file system names them."""
         object.__setattr__(self, "cameras", _every_form(self.cameras))
         object.__setattr__(self, "sources", _every_form(self.sources))
         for name, bound in (("since", self.since), ("until", self.until)):
@@ -96,11 +96,11 @@ class Filters:
         time_of_day: str | None = None,
         zone: str = "UTC",
     ) -> Self:
-        """Read what people write.
+        """Read the texts of flags and fields.
 
-        since, until: seconds into the clip (`12.5`), or an ISO 8601 date and time. time_of_day: `22:00-06:00`. zone:
-        whose clock that is of, and dates that state no zone (IANA name).
-        Raises: ValueError that names what is wrong.
+        since, until: seconds into the recording (`12.5`), or an ISO 8601 date and time. time_of_day: `22:00-06:00`.
+        zone: of the time of day, and of dates that state no zone (IANA name).
+        Raises: ValueError that names the field.
         """
         with_zone = _named("zone", time_zone, zone)
         first, last = (
@@ -111,56 +111,59 @@ class Filters:
         return cls(cameras, first, last, sources, hours)
 
     def conditions(self) -> list[Condition]:
-        """What must be so of the fields that are stored with a frame; all of it."""
+        """Return the conditions on stored fields; a frame must meet all of them."""
         named = (("camera", self.cameras), ("source", self.sources), ("source_id", self.source_ids))
-        found: list[Condition] = [OneOf(field, values) for field, values in named if values]
+        conditions: list[Condition] = [OneOf(field, values) for field, values in named if values]
         bounds = (("gte", self.since, "ended_at", "end_s"), ("lte", self.until, "captured_at", "time_s"))
         for bound, value, dated, timed in bounds:
             if isinstance(value, datetime):
-                found.append(DateRange(dated, {bound: in_utc(value)}))
+                conditions.append(DateRange(dated, {bound: in_utc(value)}))
             elif value is not None:
-                found.append(NumberRange(timed, {bound: float(value)}))
+                conditions.append(NumberRange(timed, {bound: float(value)}))
         if self.whole:
-            found.append(IsEmpty("region"))
+            conditions.append(IsEmpty("region"))
         if self.time_of_day:
-            since, until = (in_utc(one) if isinstance(one, datetime) else None for one in (self.since, self.until))
-            found.append(AnyOf([_within(one) for one in self.time_of_day.utc_ranges(since, until)]))
-        return found
+            since, until = (in_utc(date) if isinstance(date, datetime) else None for date in (self.since, self.until))
+            conditions.append(AnyOf([_within(range_) for range_ in self.time_of_day.utc_ranges(since, until)]))
+        return conditions
 
 
 def _within(range_: UtcRange) -> Condition:
-    """The stretches together below the time of day: 0.2 s for 120 of them, each with its own, at 200,000 frames."""
+    """Return one condition on the time of day, and below it all stretches of dates.
+
+    A condition for each of 120 stretches would take 0.2 s at 200,000 frames.
+    """
     must: list[Condition] = [NumberRange("utc_day_s", {"gte": range_.from_s, "lt": range_.to_s})]
     if range_.stretches != ALWAYS:
         stretches = (dict(zip(("gte", "lt"), stretch, strict=True)) for stretch in range_.stretches)
-        dated = [{bound: moment for bound, moment in one.items() if moment} for one in stretches]
+        dated = [{bound: moment for bound, moment in stretch.items() if moment} for stretch in stretches]
         must.append(AnyOf([DateRange("captured_at", bounds) for bounds in dated]))
     return AllOf(must)
 
 
 def parse_bound(text: str, zone: tzinfo) -> datetime | float:
-    """Read seconds into the clip (`12.5`), or an ISO 8601 date and time. zone: of dates that state none.
+    """Read seconds into the recording (`12.5`), or an ISO 8601 date and time. zone: of dates without one.
 
-    Raises: ValueError if it is neither.
+    Raises: ValueError for other texts.
     """
     try:
         seconds = float(text)
     except ValueError:
         return _parse_date(text, zone)
     if not math.isfinite(seconds):
-        raise ValueError(f"{text!r} is no time; expected a finite number of seconds")
+        raise ValueError(f"invalid time {text!r}: expected a finite number of seconds")
     return seconds
 
 
 def parse_before(text: str, zone: tzinfo) -> datetime:
-    """Read `--before`: the last moment, to the microsecond as stored, before an ISO 8601 date and time.
+    """Read `--before`, an ISO 8601 date and time. Returns: the last microsecond before it.
 
-    Raises: ValueError if it is none.
+    Raises: ValueError for other texts.
     """
     moment = parse_bound(text, zone)
     if isinstance(moment, datetime):
         return moment - timedelta(microseconds=1)
-    raise ValueError(f"{text!r} is no date; expected one such as 2026-01-05T08:00:00Z")
+    raise ValueError(f"invalid date {text!r}: expected one such as 2026-01-05T08:00:00Z")
 
 
 def _parse_date(text: str, zone: tzinfo) -> datetime:
@@ -168,7 +171,7 @@ def _parse_date(text: str, zone: tzinfo) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(
-            f"{text!r} is no time; expected seconds such as 12.5 or a date such as 2026-01-05T08:00:00Z"
+            f"invalid time {text!r}: expected seconds such as 12.5 or a date such as 2026-01-05T08:00:00Z"
         ) from None
     try:
         return in_utc(moment if moment.tzinfo else moment.replace(tzinfo=zone))
@@ -177,7 +180,7 @@ def _parse_date(text: str, zone: tzinfo) -> datetime:
 
 
 def _named(name: str, parse: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-    """What `parse` gives. Raises: ValueError that names the field, too."""
+    """Call `parse`. Raises: ValueError that also names the field."""
     try:
         return parse(*arguments, **named)
     except ValueError as error:

@@ -1,8 +1,8 @@
-"""An embedded index: a folder. Its first generation lies at the top, later ones below `generations/`.
+"""An embedded index in a folder. The first generation is at the top, later ones below `generations/`.
 
 lookalike.json, shard/, ledger.sqlite    the first generation: its encoder, its frames, its complete sources
-shard-*/, in-use                         where a service built the search graph anew: see `shards`
-generations/NAME/                        the same three of another
+shard-*/, in-use                         where a service rebuilt the search graph: see `shards`
+generations/NAME/                        the same three for another generation
 current.json                             the pointer; without it the first generation is current
 served-at                                the URL of the service that had the index open last
 """
@@ -34,7 +34,7 @@ class FolderLocation:
     """The generations of an embedded index."""
 
     def __init__(self, folder: Path, live: bool = False) -> None:
-        """live: what is opened goes on answering while it is filled."""
+        """live: an opened index answers searches while it is filled."""
         self._folder, self._live = folder, live
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ class FolderLocation:
             _write(folder / SIDECAR, spec.to_json())
         engine = self.open_as_it_is(generation)
         if self.spec(generation) is None:
-            with suppress(IndexStoreError):  # a folder that may only be read is searched as well
+            with suppress(IndexStoreError):  # a read-only folder can be searched as well
                 _write(folder / SIDECAR, spec.to_json())
         return engine
 
@@ -94,11 +94,11 @@ class FolderLocation:
             raise
 
     def say_served(self, url: str) -> None:
-        """Note at what URL the service answers that has the index open, for those who find it in use."""
+        """Store the URL of the service that has the index open, for other processes that find it in use."""
         _write(self._folder / SERVED, url)
 
     def _served_at(self, space: str) -> str | None:
-        """The URL of a service of this space, if one answers where the folder says that it did last."""
+        """Return the stored URL if a service of this space answers there."""
         from lookalike.index.service import ask_who
 
         path = self._folder / SERVED
@@ -135,10 +135,10 @@ class FolderLocation:
             shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resource is held."""
 
     def at(self, generation: str) -> Path:
-        """The folder that a generation is in."""
+        """Return the folder of a generation."""
         return self._folder if generation == FIRST else self._folder / GENERATIONS / generation
 
 
@@ -161,7 +161,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, text: str) -> None:
-    """The file is the old one or the new one, after a power cut as well."""
+    """Replace a file atomically, also in case of a power cut."""
     partial = path.with_suffix(".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -176,7 +176,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """A file that took another name has it after a power cut only when its folder is written too."""
+    """Sync a folder: a renamed file keeps its name after a power cut only if its folder is synced too."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:

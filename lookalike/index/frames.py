@@ -1,4 +1,4 @@
-"""The frame index: what the verbs and the service talk to, whichever engine is below."""
+"""The frame index, which verbs and the service use with every engine."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from lookalike.region import Region
 from lookalike.search_fields import USUAL, SearchOptions
 
 FIRST_FETCH = 500  # neighbouring frames fill a page: fetch many, then collapse
-CANDIDATES = 5  # hits to choose each of those from that shall differ from each other
+CANDIDATES = 5  # hits to choose each diverse hit from
 EVERYWHERE, WHOLE = Filters(), Filters(whole=True)
 PAGE = 1000  # frames whose embeddings are read at a time
-DIGITS = 6  # of scores that tell: engines differ in the seventh
-SAME_PICTURE = 0.98  # cosine of a picture and a stored frame that it was cut from, compressed again
-SAME_CAMERA = 0.5  # cosine, of the layout of frames: of one camera they have more, of two less (docs/regions.md)
-SAME_S = 1e-6  # times that are less apart are the same
+DIGITS = 6  # of a score that are compared: engines differ in the seventh
+SAME_PICTURE = 0.98  # cosine of a stored frame and a picture of it that was compressed again
+SAME_CAMERA = 0.5  # cosine of the layout of frames: more within a camera, less between two (docs/regions.md)
+SAME_S = 1e-6  # tolerance of a stored time
 _GRID = {str(region) for region in GRID}  # regions that are cut whether or not something moves in them
 
 
@@ -59,8 +59,8 @@ class FrameIndex:
     def add(self, frames: Sequence[Frame], embeddings: np.ndarray, remote: bool = False) -> None:
         """Store frames with their embeddings, float32 (N, D).
 
-        remote: their sources are named by a table from elsewhere: none is opened until it is indexed here, see `claim`.
-        Raises: ValueError if an embedding is not finite or not of length 1 (the engine would take it silently).
+        remote: their sources are named by a table from elsewhere, and not opened until they are indexed here: `claim`.
+        Raises: ValueError if an embedding is not finite or not of length 1, which the engine would accept silently.
         """
         if (worst := first_not_unit(embeddings)) is not None:
             length = np.linalg.norm(embeddings[worst])
@@ -68,9 +68,9 @@ class FrameIndex:
         self._engine.upsert([StoredFrame.from_frame(frame, remote) for frame in frames], embeddings)
 
     def claim(self, frames: Sequence[Frame]) -> None:
-        """Let stored frames of sources that are read here be opened from now on, if a table had brought them.
+        """Allow the sources of stored frames to be opened from now on, if a table had named them.
 
-        frames: some that are stored; one of each source counts.
+        frames: some that are stored; one per source is enough.
         """
         of_sources = {frame.source_id: frame for frame in frames}
         stored = self._engine.points([frame.id for frame in of_sources.values()]) if of_sources else {}
@@ -79,7 +79,7 @@ class FrameIndex:
                 self._engine.rename(frame.source_id, frame.source, frame.camera, remote=False)
 
     def missing(self, frames: Sequence[Frame]) -> list[Frame]:
-        """Those of `frames` that are not stored yet, each id once."""
+        """Return the `frames` that are not stored yet, each id once."""
         existing = self._engine.existing([frame.id for frame in frames])
         new: dict[str, Frame] = {}
         for frame in frames:
@@ -88,60 +88,61 @@ class FrameIndex:
         return list(new.values())
 
     def ask(self, request: EmbeddedRequest) -> list[Hit]:
-        """The moments, or clips, that a request asks for; best first, or in the order in which they add most.
+        """Find the hits of a request: best first, or if it is diverse, in the order of choice.
 
-        Raises: QueryError if the examples cancel out, or for weights that the encoder cannot follow.
+        Raises: QueryError if the examples cancel out, or for weights of parts that the encoder does not have.
         """
         moving = self._moving(request.like[0]) if len(request.like) == 1 else Moving()
         questions = questions_of(request, moving, self.spec)
         return self._search(questions, request.filters, request.options)
 
     def search(self, vector: np.ndarray, filters: Filters = EVERYWHERE, options: SearchOptions = USUAL) -> list[Hit]:
-        """The moments, or clips, most similar to a vector, float32 (D,), of any length but 0.
+        """Find the hits most similar to a vector, float32 (D,), of any length but 0.
 
         A hit's score is the dot product of the two.
-        Returns: hits, best first; or in the order in which they add most, if `options` are diverse.
+        Returns: hits, best first; or in the order of choice, if `options` are diverse.
         """
         return self._search([Question(vector)], filters, options)
 
     def _search(self, questions: Sequence[Question], filters: Filters, options: SearchOptions) -> list[Hit]:
         top = options.top
         wanted, fetch = top * (CANDIDATES if options.diverse else 1), max(FIRST_FETCH, top)
-        vectors, before = np.stack([one.vector for one in questions]), -1
+        vectors, before = np.stack([question.vector for question in questions]), -1
         while True:
-            found = [self._nearest(one, fetch, filters, options.min_score) for one in questions]
-            is_last = fetch >= MOST_NEAREST or all(len(one) < fetch for one in found)
-            hits = collapse(_merged(found, None if is_last else fetch), by_clip=options.by == "clip")
+            nearest = [self._nearest(question, fetch, filters, options.min_score) for question in questions]
+            is_last = fetch >= MOST_NEAREST or all(len(scored) < fetch for scored in nearest)
+            hits = collapse(_merged(nearest, None if is_last else fetch), by_clip=options.by == "clip")
             if options.min_percentile is not None:
                 hits = self._calibrator.above(options.min_percentile, vectors, hits)
-            in_vain = options.min_percentile is not None and len(hits) == before  # what is further away is below, too
+            # Frames that are further away have lower percentiles.
+            in_vain = options.min_percentile is not None and len(hits) == before
             if len(hits) >= wanted or is_last or in_vain:
                 chosen = self._chosen(hits[:wanted], top, options.diverse, questions[0])
                 return self._calibrator.calibrate(vectors, chosen)
             before, fetch = len(hits), fetch * 4
 
     def _nearest(self, question: Question, limit: int, filters: Filters, min_score: float | None) -> list[Scored]:
-        """Engines compare vectors of length 1; scores are of the question as it is."""
+        """Search with a unit vector, as engines need it, and scale the scores back."""
         length = question.length
         least = None if min_score is None else min_score / length
-        found = self._engine.nearest((question.vector / length).astype(np.float32), limit, filters, least)
-        return [dataclasses.replace(one, score=one.score * length, asked=question.asked) for one in found]
+        nearest = self._engine.nearest((question.vector / length).astype(np.float32), limit, filters, least)
+        return [dataclasses.replace(scored, score=scored.score * length, asked=question.asked) for scored in nearest]
 
     def _chosen(self, hits: Sequence[Hit], top: int, diverse: float, question: Question) -> list[Hit]:
-        """question: by whose weights hits are compared with each other."""
+        """Choose the top hits. question: its weights compare hits with each other."""
         if not diverse:
             return list(hits[:top])
         stored = self._engine.points([hit.id for hit in hits])
-        there = [hit for hit in hits if hit.id in stored]  # else forgotten meanwhile
-        if not there:
+        hits = [hit for hit in hits if hit.id in stored]  # others were forgotten in the meantime
+        if not hits:
             return []
-        vectors = np.stack([stored[hit.id][0] for hit in there])
+        vectors = np.stack([stored[hit.id][0] for hit in hits])
         if question.scale is not None:
             vectors = vectors * question.scale
-        return [there[number] for number in diversify(np.array([hit.score for hit in there]), vectors, top, diverse)]
+        return [hits[number] for number in diversify(np.array([hit.score for hit in hits]), vectors, top, diverse)]
 
     def _moving(self, example: QueryExample) -> Moving:
-        """What moves in the stored frame that an example is of; of another picture, the usual view of its camera."""
+        """Find what moves in the stored frame of an example; for another picture, the usual view of its camera."""
         if example.is_region:
             return Moving()
         frames, vectors = self._near(example.moment)
@@ -157,12 +158,13 @@ class FrameIndex:
         if not moving:
             return Moving()
         least = LEAST_AREA * max(region.w * region.h for region, _ in moving)
-        large = sorted((one for one in moving if one[0].w * one[0].h >= least), key=lambda one: -one[0].w * one[0].h)
+        large = [(region, vector) for region, vector in moving if region.w * region.h >= least]
+        large.sort(key=lambda pair: -pair[0].w * pair[0].h)
         regions = [(str(region), vector) for region, vector in large[:MOST_REGIONS]]
         return Moving(regions, self._calibrator.usual(frames[0].camera))
 
     def _near(self, moment: FrameMoment | None) -> tuple[list[StoredFrame], np.ndarray]:
-        """The frame that is nearest to a moment of its recording, and its regions; with vectors, float32 (N, D)."""
+        """Return the frame nearest to a moment of its recording, and its regions; with vectors, float32 (N, D)."""
         nothing: tuple[list[StoredFrame], np.ndarray] = [], np.empty((0, 0), np.float32)
         if moment is None:
             return nothing
@@ -174,36 +176,36 @@ class FrameIndex:
         return [frames[row] for row in rows], vectors[rows]
 
     def _stored_as(self, vector: np.ndarray) -> FrameMoment | None:
-        """The stored frame that a picture is a copy of, float32 (D,); None if it is not stored."""
+        """Return the moment of the stored frame that a picture, (D,), is a copy of; None if it is not a copy."""
         question = Question(weigh(vector, self.spec.parts, self.spec.frame))
-        found = self._nearest(question, 1, WHOLE, SAME_PICTURE) if question.length >= SMALLEST else []
-        if not found:
+        nearest = self._nearest(question, 1, WHOLE, SAME_PICTURE) if question.length >= SMALLEST else []
+        if not nearest:
             return None
-        stored = found[0].frame
+        stored = nearest[0].frame
         return FrameMoment(Filters(source_ids=(stored.source_id,)), stored.time_s, SAME_S)
 
     def _usual_beyond(self, vector: np.ndarray) -> np.ndarray | None:
-        """The usual view of the camera that took a picture, if it is far from that; None if no stored camera did.
+        """Return the usual view of the stored camera that took a picture, if the picture is far from it; else None.
 
-        vector: float32 (D,). Frames of one camera are alike in layout; encoders of one piece compare all of it.
+        vector: float32 (D,). Frames of one camera are alike in layout; without parts, whole embeddings are compared.
         """
         parts = self.spec.parts
         has_layout = any(part.name == "layout" for part in parts)
         question = Question(weigh(vector, parts, LAYOUT) if has_layout else vector)
-        found = self._nearest(question, 1, WHOLE, SAME_CAMERA) if question.length >= SMALLEST else []
-        if not found:
+        nearest = self._nearest(question, 1, WHOLE, SAME_CAMERA) if question.length >= SMALLEST else []
+        if not nearest:
             return None
-        return self._calibrator.usual_beyond(found[0].frame.camera, vector, span(parts, "layout"))
+        return self._calibrator.usual_beyond(nearest[0].frame.camera, vector, span(parts, "layout"))
 
     def _moving_in(self, frame: StoredFrame) -> Region | None:
-        """The region, if it is one because something moves in it that does not always: no whole frame, and no cell."""
+        """Return a frame's region if something moves in it that does not always; None for a whole frame or a cell."""
         if not frame.region or frame.region in _GRID:
             return None
         region = Region.parse(frame.region)
         return None if self._calibrator.moves_always(frame.camera, region) else region
 
     def example(self, frame_id: str) -> QueryExample:
-        """A stored frame, or a stored region of one, to search by. Raises: IndexStoreError if the id is unknown."""
+        """Return a stored frame or region as an example. Raises: IndexStoreError if the id is unknown."""
         vector, frame = self._point(frame_id)
         if frame.region:
             return QueryExample(vector, is_region=True)
@@ -211,18 +213,18 @@ class FrameIndex:
         return QueryExample(vector, moment=FrameMoment(recording, frame.time_s, SAME_S))
 
     def vector(self, frame_id: str) -> np.ndarray:
-        """The stored embedding of a frame, float32 (D,). Raises: IndexStoreError if the id is unknown."""
+        """Return the stored embedding of a frame, float32 (D,). Raises: IndexStoreError if the id is unknown."""
         return self._point(frame_id)[0]
 
     def read_here(self, sources: Collection[str]) -> set[str]:
-        """Those of these sources that were indexed on this machine; what only a table names is not opened."""
+        """Return the sources that were indexed on this machine; others, which a table named, are not opened."""
         if not sources:
             return set()
         here = {frame.source for frame in self.frames(Filters(sources=tuple(sources))) if not frame.remote}
         return here & set(sources)
 
     def place(self, frame_id: str) -> tuple[str, float]:
-        """Where a frame is from: its source, and seconds into it.
+        """Return the source of a frame, and its time in seconds.
 
         Raises: IndexStoreError if the id is unknown; FootageError if its source was named from elsewhere.
         """
@@ -234,43 +236,45 @@ class FrameIndex:
         return frame.source, frame.time_s
 
     def _point(self, frame_id: str) -> tuple[np.ndarray, StoredFrame]:
-        found = self._engine.points([frame_id]).get(str(UUID(frame_id))) if is_frame_id(frame_id) else None
-        if found is None:
-            raise IndexStoreError(f"no frame has the id {frame_id!r}; take one from a search hit")
-        return found
+        point = self._engine.points([frame_id]).get(str(UUID(frame_id))) if is_frame_id(frame_id) else None
+        if point is None:
+            raise IndexStoreError(f"no frame has the id {frame_id!r}; take an id of a search hit")
+        return point
 
     def source_record(self, source_id: str, sampler: str) -> SourceRecord | None:
-        """What is known of a source that was stored from end to end; None if it was not, or with another sampler."""
+        """Return the record of a complete source; None if it is incomplete, or has another sampler."""
         return self._engine.source_record(source_id, sampler)
 
     def mark_complete(self, records: Sequence[SourceRecord]) -> None:
-        """Note that all frames of these sources were added. They are made durable first: a crash in between only
-        costs reading those sources again."""
+        """Record that all frames of these sources were added.
+
+        The frames are made durable first, so after a crash in between, the sources are only read again.
+        """
         self._engine.flush()
         if records:
             self._engine.mark_complete(records)
 
     def rename(self, known: SourceRecord, source: str, camera: str) -> None:
-        """Let a complete source be known by another name from now on, and belong to another camera."""
+        """Change the name and the camera of a complete source."""
         self._engine.rename(known.source_id, source, camera)
         self.mark_complete([dataclasses.replace(known, source=source, camera=camera)])
 
     def frames(self, filters: Filters = EVERYWHERE) -> Iterator[StoredFrame]:
-        """Each frame that meets the conditions, in no particular order."""
+        """Yield each frame that meets the conditions, in any order."""
         return self._engine.scroll(filters)
 
     def vectors(self, filters: Filters = EVERYWHERE) -> Iterator[tuple[list[StoredFrame], np.ndarray]]:
-        """The frames that meet the conditions, a page at a time, and their embeddings, float32 (N, D)."""
+        """Yield the frames that meet the conditions, a page at a time, and their embeddings, float32 (N, D)."""
         return self._engine.vectors(filters, PAGE)
 
     def source_records(self) -> Iterator[SourceRecord]:
-        """Every source that was stored from end to end."""
+        """Yield the record of every complete source."""
         return self._engine.source_records()
 
     def forget(self, filters: Filters) -> int:
-        """Remove the frames that meet the conditions; their sources are no longer complete. Returns: how many.
+        """Remove the frames that meet the conditions; their sources are incomplete then. Returns: how many frames.
 
-        A crash in between leaves frames that the next call removes.
+        After a crash in between, call it again to remove the rest.
         """
         source_ids = [frame.source_id for frame in self.frames(filters)]
         if source_ids:
@@ -281,11 +285,11 @@ class FrameIndex:
 
     @property
     def engine(self) -> Engine:
-        """What is below, for who passes on what others ask of it."""
+        """The engine below, for a service that passes on operations."""
         return self._engine
 
     def has_another_generation(self) -> bool:
-        """Whether one of another encoder is kept, to go back to."""
+        """Whether a previous generation is kept."""
         pointer = self._location.pointer() if self._location else None
         return pointer is not None and pointer.previous is not None
 
@@ -309,15 +313,16 @@ class FrameIndex:
         self.close()
 
 
-def _merged(found: Sequence[Sequence[Scored]], fetched: int | None) -> list[Scored]:
-    """What several questions found, best first; of a frame that several did, the best score.
+def _merged(nearest: Sequence[Sequence[Scored]], fetched: int | None) -> list[Scored]:
+    """Merge the frames that several questions found, best first; each frame with its best score.
 
-    fetched: how many each was asked for, where more can be fetched: what scores below the last that a question brought
-    is left out, since that question may still find more there. None takes all.
+    fetched: the limit of each question, if more can be fetched. Then frames below the last score of a question that
+    reached its limit are left out, since that question may find more there. None keeps all.
     """
-    floor = max((one[-1].score for one in found if len(one) == fetched), default=-np.inf)
+    least = max((scored[-1].score for scored in nearest if len(scored) == fetched), default=-np.inf)
     best: dict[str, Scored] = {}
-    # Of equal ones the first question's: a part says more than the whole.
-    for scored in sorted((scored for one in found for scored in one), key=lambda scored: -round(scored.score, DIGITS)):
+    every = [scored for of_question in nearest for scored in of_question]
+    # For equal scores, the first question counts: a region says more than the whole.
+    for scored in sorted(every, key=lambda scored: -round(scored.score, DIGITS)):
         best.setdefault(scored.frame.id, scored)
-    return [scored for scored in best.values() if scored.score >= floor]
+    return [scored for scored in best.values() if scored.score >= least]

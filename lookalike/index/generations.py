@@ -1,6 +1,6 @@
-"""Generations of an index: one for each encoder that filled it, complete in itself. A pointer says which is current.
+"""Generations of an index: one for each encoder that filled it. A pointer names the current one.
 
-A generation that no pointer names is not complete, and is never asked.
+A generation that no pointer names is incomplete, and is never searched.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ FIRST = ""  # the generation that an index begins with, at its own location
 
 @dataclass(frozen=True)
 class Pointer:
-    """current: the generation that new frames go to. previous: the one to go back to, complete as well, if any."""
+    """current: the generation that new frames go to. previous: a complete one to switch back to, if any."""
 
     current: str
     previous: str | None = None
 
 
 class IndexLocation(Protocol):
-    """Where the generations of one index are; its text names it in messages."""
+    """Where the generations of one index are; `str` of it names the index in messages."""
 
     def pointer(self) -> Pointer | None:
-        """None if there is no index."""
+        """Return the pointer; None if there is no index."""
         ...
 
     def point(self, to: Pointer) -> None:
-        """Change the pointer: whatever happens meanwhile, it is the old one or the new one."""
+        """Change the pointer atomically."""
         ...
 
     def space(self, generation: str) -> str | None:
-        """The space of the encoder that a generation is for; None if there is no such generation."""
+        """Return the space of a generation's encoder; None if there is no such generation."""
         ...
 
     def spec(self, generation: str) -> EncoderSpec | None:
-        """All that the encoder of a generation said about itself; None if an earlier version stored less."""
+        """Return the spec of a generation's encoder; None if an earlier version did not store it."""
         ...
 
     def open(self, generation: str, spec: EncoderSpec, create: bool = False) -> Engine:
-        """Open a generation of that encoder's, and let it store the spec. create: make it if there is none."""
+        """Open a generation of this encoder, and store the spec if it is missing. create: make a missing generation."""
         ...
 
     def open_as_it_is(self, generation: str) -> Engine:
@@ -53,35 +53,35 @@ class IndexLocation(Protocol):
         ...
 
     def source_records(self, generation: str) -> list[SourceRecord]:
-        """The sources that a generation has from end to end; while another process has it open, too."""
+        """Return the records of a generation's complete sources, even while another process has it open."""
         ...
 
     def generations(self) -> Sequence[str]:
-        """All that are there, complete or not."""
+        """Return the names of all generations, complete or not."""
         ...
 
     def check_free(self, generation: str) -> None:
-        """Raises: IndexInUse if another process has it open, as only an embedded one can be."""
+        """Check that no process has an embedded generation open. Raises: IndexInUse."""
         ...
 
     def remove(self, generation: str) -> None:
-        """Free its space."""
+        """Remove a generation from the disk."""
         ...
 
     def close(self) -> None:
-        """Release what asking took."""
+        """Release connections."""
         ...
 
 
 def generation_of(space: str) -> str:
-    """The name of the generation that a reindex makes for a space."""
+    """Return the name of the generation that a reindex makes for a space."""
     return space.rsplit("-", 1)[-1]
 
 
 def open_generation(location: IndexLocation, spec: EncoderSpec, create: bool) -> Engine:
-    """Open the complete generation that this encoder filled; to fill it further (`create`), only the current one.
+    """Open the complete generation that this encoder filled; to add frames (`create`), only the current one.
 
-    Raises: IndexStoreError if there is no index, unless `create`; SpaceMismatch if there is none of this encoder's.
+    Raises: IndexStoreError if there is no index, unless `create`; SpaceMismatch if other encoders filled it.
     """
     pointer = location.pointer() if create else existing_pointer(location)
     if pointer is None:
@@ -93,8 +93,8 @@ def open_generation(location: IndexLocation, spec: EncoderSpec, create: bool) ->
         if not create:
             return location.open(pointer.previous, spec)
         raise SpaceMismatch(
-            f"{location}: was changed over to encoder {current}, this one is {spec.space};"
-            " index with that one, or change back with `lookalike reindex --back`"
+            f"{location}: was switched to encoder {current}, this one is {spec.space};"
+            " index with that one, or switch back with `lookalike reindex --back`"
         )
     raise SpaceMismatch(
         f"{location}: filled by encoder {current}, this one is {spec.space}; {_next_step(location, spec)}"
@@ -102,9 +102,9 @@ def open_generation(location: IndexLocation, spec: EncoderSpec, create: bool) ->
 
 
 def stored_spec(location: IndexLocation) -> EncoderSpec:
-    """All that the encoder of the current generation said about itself.
+    """Return the spec of the encoder of the current generation.
 
-    Raises: IndexStoreError if there is no index, or if it was filled by an earlier version, which stored no spec.
+    Raises: IndexStoreError if there is no index, or if an earlier version filled it, which stored no spec.
     """
     spec = location.spec(existing_pointer(location).current)
     if spec is None:
@@ -117,31 +117,31 @@ def stored_spec(location: IndexLocation) -> EncoderSpec:
 def _next_step(location: IndexLocation, spec: EncoderSpec) -> str:
     if location.space(generation_of(spec.space)) == spec.space:
         return "`lookalike reindex` to this one is not complete: run it again, or use the encoder that filled it"
-    return "use the encoder that filled it, or change over to this one with `lookalike reindex`"
+    return "use the encoder that filled it, or switch to this one with `lookalike reindex`"
 
 
 def switch(location: IndexLocation, pointer: Pointer, to: str) -> None:
-    """Make a complete generation the current one, and remember the one before."""
+    """Make a complete generation the current one, and keep the current one as the previous."""
     if to != pointer.current:
         location.point(Pointer(to, pointer.current))
 
 
 def switch_back(location: IndexLocation) -> Pointer:
-    """Make the generation before the current one. Returns: what holds now.
+    """Make the previous generation the current one. Returns: the new pointer.
 
-    Raises: IndexStoreError if there is none.
+    Raises: IndexStoreError if there is no previous generation.
     """
     pointer = existing_pointer(location)
     if pointer.previous is None:
         raise IndexStoreError(
-            f"{location}: holds no generation to go back to; `lookalike reindex --encoder E` makes one"
+            f"{location}: has no previous generation; `lookalike reindex --encoder E` makes another one"
         )
     switch(location, pointer, pointer.previous)
     return Pointer(pointer.previous, pointer.current)
 
 
 def discard(location: IndexLocation) -> list[str]:
-    """Remove every generation but the current one. Returns: the spaces of what was removed.
+    """Remove every generation except the current one. Returns: the spaces of those removed.
 
     Raises: IndexInUse if another process has one of them open.
     """
@@ -150,14 +150,14 @@ def discard(location: IndexLocation) -> list[str]:
     spaces = [location.space(generation) or "unknown" for generation in others]
     for generation in others:
         location.check_free(generation)
-    location.point(Pointer(pointer.current))  # first: a generation that is named is whole
+    location.point(Pointer(pointer.current))  # first, since a generation that the pointer names must be complete
     for generation in others:
         location.remove(generation)
     return spaces
 
 
 def existing_pointer(location: IndexLocation) -> Pointer:
-    """Raises: IndexStoreError if there is no index."""
+    """Return the pointer of an index. Raises: IndexStoreError if there is no index."""
     pointer = location.pointer()
     if pointer is None:
         raise IndexStoreError(

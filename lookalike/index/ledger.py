@@ -1,4 +1,4 @@
-"""Which sources are in an embedded index from end to end: a SQLite file beside the shard."""
+"""The complete sources of an embedded index, in a SQLite file next to the shard."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COLUMNS = {
     "began_at": "TEXT",
     "clock_restarts": "INTEGER NOT NULL DEFAULT 0",
 }
-# The table has the name that it got when a record was called otherwise: ledgers that are there are read.
+# The table keeps its first name, so that existing ledgers can be read.
 _TABLE = f"""CREATE TABLE IF NOT EXISTS finished (
   {", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())}, PRIMARY KEY (source_id, sampler)
 )"""
@@ -31,10 +31,10 @@ _READ = f"SELECT {', '.join(_COLUMNS)} FROM finished"
 
 
 class Ledger:
-    """Entries survive a crash once `write` has returned. May be used from any thread."""
+    """Records of complete sources, durable once `write` has returned. May be used from any thread."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, or make it. Raises: IndexStoreError if it is broken or cannot be written."""
+        """Open or create the file. Raises: IndexStoreError if it is broken or cannot be written."""
         self._path, self._writing = path, threading.Lock()  # one transaction at a time
         try:
             self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
@@ -42,7 +42,7 @@ class Ledger:
             self._add_new_columns()
         except sqlite3.Error as error:
             raise IndexStoreError(
-                f"{path}: cannot open the ledger ({error}); remove it, and all is read again"
+                f"{path}: cannot open the ledger ({error}); remove it, and all sources are read again"
             ) from error
 
     def read(self, source_id: str, sampler: str) -> SourceRecord | None:
@@ -50,8 +50,8 @@ class Ledger:
         return SourceRecord(*row) if row else None
 
     def write(self, records: Iterable[SourceRecord]) -> None:
-        """Raises: IndexStoreError if the disk is full, or gone."""
-        rows = [tuple(getattr(one, name) for name in _COLUMNS) for one in records]
+        """Add or replace records. Raises: IndexStoreError if the disk is full or missing."""
+        rows = [tuple(getattr(record, name) for name in _COLUMNS) for record in records]
         places = ", ".join("?" * len(_COLUMNS))
         self._change(f"INSERT OR REPLACE INTO finished ({', '.join(_COLUMNS)}) VALUES ({places})", rows)
 
@@ -60,8 +60,8 @@ class Ledger:
             yield SourceRecord(*row)
 
     def remove(self, source_ids: Iterable[str]) -> None:
-        """Raises: IndexStoreError as `write` does."""
-        self._change("DELETE FROM finished WHERE source_id = ?", [(one,) for one in source_ids])
+        """Remove the records of sources. Raises: as `write`."""
+        self._change("DELETE FROM finished WHERE source_id = ?", [(source_id,) for source_id in source_ids])
 
     def _change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         try:
@@ -73,9 +73,9 @@ class Ledger:
             raise IndexStoreError(f"{self._path}: cannot write the ledger ({error})") from error
 
     def _add_new_columns(self) -> None:
-        """To the file of a version that knew fewer."""
-        there = {row[1] for row in self._file.execute("PRAGMA table_info(finished)")}
-        for name in _COLUMNS.keys() - there:
+        """Add the columns that an earlier version did not have."""
+        existing = {row[1] for row in self._file.execute("PRAGMA table_info(finished)")}
+        for name in _COLUMNS.keys() - existing:
             self._file.execute(f"ALTER TABLE finished ADD COLUMN {name} {_COLUMNS[name]}")
             if name == "stored":
                 self._file.execute("UPDATE finished SET stored = frames")
@@ -85,7 +85,7 @@ class Ledger:
 
 
 class WithLedger:
-    """What an engine has to do that keeps a ledger of its own."""
+    """The methods of an engine that has its own ledger."""
 
     _ledger: Ledger
 

@@ -1,8 +1,8 @@
 """The embedded engine of a service: it answers while frames come in, and while the search graph is built.
 
-The shard is open in a process of its own. To build the graph, a copy of the shard is optimised in another, at low
-priority; what changes meanwhile is noted, repeated on the copy, and then the copy takes the shard's place. A crash at
-any point leaves the one shard or the other in use, each with all that was made durable.
+The shard is open in a separate process. To build the graph, a copy of the shard is optimised in another process, at low
+priority. Changes in the meantime are recorded and repeated on the copy, which then replaces the shard. After a crash at
+any point, one of the two shards is in use, with everything that was made durable.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from lookalike.index.operations import OPERATIONS, Asked
 from lookalike.index.paging import Page, Paged
 from lookalike.index.record import StoredFrame
 from lookalike.index.shard_process import LOW_PRIORITY, ShardProcess
-from lookalike.index.shards import current_shard, make_durable, new_shard, remove_others, use_shard
+from lookalike.index.shards import copy_shard, current_shard, make_durable, new_shard, remove_others, use_shard
 from lookalike.index.supervised import SupervisedShard
 
-logger = logging.getLogger("bentoml.lookalike")  # it runs in the service, and BentoML sets up the loggers below its own
+logger = logging.getLogger("bentoml.lookalike")  # BentoML configures only loggers below its own
 
-AT_ONCE = 64  # frames stored in one step, 7 ms, between which others are answered
-CHANGED = 0.05  # of all frames: a graph that lacks fewer is not worth a copy, they are looked at one by one
+AT_ONCE = 64  # frames stored in one step of 7 ms; searches are answered between steps
+CHANGED = 0.05  # share of frames outside of the graph that is worth a rebuild; fewer are compared one by one
 
 
 class LiveEngine(WithLedger, Paged, Asked):
@@ -51,7 +51,7 @@ class LiveEngine(WithLedger, Paged, Asked):
             raise
         remove_others(folder)
         self._writing = threading.Lock()  # guards all below
-        self._changes: Changes | None = None  # since the copy was made that is being built
+        self._changes: Changes | None = None  # since the shard was copied, during a build
         self._changed: int = self._shard.ask("unindexed")
         self._builder: threading.Thread | None = None
         self._building: ShardProcess | SupervisedShard | None = None
@@ -70,7 +70,7 @@ class LiveEngine(WithLedger, Paged, Asked):
             self._flush()
 
     def optimize(self) -> None:
-        """Returns at once; the graph is built while others are answered, if enough has changed since the last one."""
+        """Start to build the graph in the background, if enough has changed since the last build."""
         with self._writing:
             self._wanted = True
             if self._builder is None and not self._closing:
@@ -78,7 +78,7 @@ class LiveEngine(WithLedger, Paged, Asked):
                 self._builder.start()
 
     def wait(self) -> None:
-        """Until no graph is being built."""
+        """Wait until no graph is being built."""
         if builder := self._builder:
             builder.join()
 
@@ -86,7 +86,7 @@ class LiveEngine(WithLedger, Paged, Asked):
         return self._shard.trouble or self._room.trouble()
 
     def close(self) -> None:
-        """Release the index. A build that is not done is given up."""
+        """Release the index. An unfinished build is abandoned."""
         with self._writing:
             self._closing = True
             if self._building:
@@ -104,7 +104,7 @@ class LiveEngine(WithLedger, Paged, Asked):
         except IndexStoreError:
             if shard is self._shard:
                 raise
-            return self._shard.ask(operation, *arguments)  # another took its place meanwhile
+            return self._shard.ask(operation, *arguments)  # the shard was replaced in the meantime
 
     def _change(self, operation: str, *arguments: Any) -> None:
         with self._writing:
@@ -124,7 +124,7 @@ class LiveEngine(WithLedger, Paged, Asked):
                 self._building.kill()
 
     def _flush(self) -> None:
-        make_durable(self._shard.folder)  # waited for here, that process goes on answering
+        make_durable(self._shard.folder)  # in this process, while the other one goes on answering
         self._shard.ask("flush")
 
     def _build_while_wanted(self) -> None:
@@ -140,7 +140,7 @@ class LiveEngine(WithLedger, Paged, Asked):
                 logger.error("the search graph is not built: %s", error)
             except Exception:
                 if not self._closing:
-                    logger.exception("the search graph was not built; the index goes on without")
+                    logger.exception("the search graph was not built; the index is searched without it")
 
     def _build(self) -> None:
         started, copy, old = time.monotonic(), new_shard(self._folder), self._shard
@@ -166,7 +166,7 @@ class LiveEngine(WithLedger, Paged, Asked):
     def _copy(self, copy: Path) -> None:
         with self._writing:
             self._flush()
-            shutil.copytree(self._shard.folder, copy)
+            copy_shard(self._shard.folder, copy)
             self._changes, self._changed = Changes(), 0
 
     def _open(self, copy: Path, nice: int = 0) -> ShardProcess | SupervisedShard:
@@ -183,7 +183,7 @@ class LiveEngine(WithLedger, Paged, Asked):
             building.close()
 
     def _switch(self, fresh: SupervisedShard) -> None:
-        """Let the copy take the shard's place, when it has all that the shard has."""
+        """Replace the shard by the copy, once the copy has all changes."""
         if (changes := self._changes) is None:
             raise IndexStoreError(f"{self._folder}: the changes since the copy are not known")
         for operation, arguments in changes.new():

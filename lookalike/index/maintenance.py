@@ -1,4 +1,4 @@
-"""What is in an index, and whether it agrees with its ledger and with the recordings that it was made of."""
+"""Report what is in an index, and whether it agrees with its ledger and with the recordings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lookalike.index.schema import SourceRecord
 
 @dataclass
 class CameraStats:
-    """frames, regions, sources: how many. first, last: of its frames, RFC 3339 UTC, where any is dated."""
+    """Counts of one camera. first, last: dates of its frames, RFC 3339 UTC; None if no frame is dated."""
 
     camera: str
     frames: int = 0
@@ -31,9 +31,9 @@ class CameraStats:
 
 @dataclass
 class Verdict:
-    """frames, sources: what is stored. gone: sources that are no longer there, as they were named.
+    """frames, sources: how many are stored. gone: names of sources that no longer exist.
 
-    short: sources of which fewer frames are stored than the ledger says: (source, stored, said).
+    short: sources with fewer stored frames than the ledger says: (source, stored, expected).
     """
 
     frames: int = 0
@@ -50,45 +50,49 @@ class Verdict:
 
 
 def stats(index: FrameIndex) -> list[CameraStats]:
-    """One entry for each camera, by name."""
-    found: dict[str, CameraStats] = {}
+    """Count the frames of each camera, sorted by name."""
+    cameras: dict[str, CameraStats] = {}
     seen: set[tuple[str, str]] = set()
     for frame in index.frames():
-        one = found.setdefault(frame.camera, CameraStats(frame.camera))
-        one.frames += frame.region is None
-        one.regions += frame.region is not None
+        camera = cameras.setdefault(frame.camera, CameraStats(frame.camera))
+        camera.frames += frame.region is None
+        camera.regions += frame.region is not None
         if (key := (frame.camera, frame.source_id)) not in seen:
             seen.add(key)
-            one.sources += 1
+            camera.sources += 1
         if at := frame.captured_at:
             # As text, a fraction of a second would come before the second itself.
-            one.first = min(one.first or at, at, key=datetime.fromisoformat)
-            one.last = max(one.last or at, at, key=datetime.fromisoformat)
-    return [found[camera] for camera in sorted(found)]
+            camera.first = min(camera.first or at, at, key=datetime.fromisoformat)
+            camera.last = max(camera.last or at, at, key=datetime.fromisoformat)
+    return [cameras[name] for name in sorted(cameras)]
 
 
 def verify(index: FrameIndex) -> Verdict:
-    """Does each stored frame still have its source, and are there as many of each as the ledger says?
+    """Check that the source of each stored frame exists, and that each has as many frames as the ledger says.
 
-    Streams have no source to go back to. A file's bytes are not read again.
+    Streams are not checked. Files are not read again.
     """
     stored: Counter[str] = Counter()
     sources: dict[str, str] = {}  # source_id -> its name
     for frame in index.frames():
         stored[frame.source_id] += 1
         sources.setdefault(frame.source_id, frame.source)
-    said: dict[str, SourceRecord] = {}
-    for one in index.source_records():  # of several samplers, the one with most frames
-        if one.source_id not in said or one.stored > said[one.source_id].stored:
-            said[one.source_id] = one
-    short = [(one.source, stored[key], one.stored) for key, one in said.items() if stored[key] < one.stored]
+    expected: dict[str, SourceRecord] = {}
+    for record in index.source_records():  # of several samplers, the one with most frames
+        if record.source_id not in expected or record.stored > expected[record.source_id].stored:
+            expected[record.source_id] = record
+    short = [
+        (record.source, stored[source_id], record.stored)
+        for source_id, record in expected.items()
+        if stored[source_id] < record.stored
+    ]
     gone = sorted(source for source in sources.values() if not is_there(source))
     return Verdict(stored.total(), len(stored), gone, sorted(short))
 
 
 def is_there(source: str) -> bool:
-    """Whether a source can still be read under its name; a stream is taken to be there."""
+    """Whether a source still exists under its name; a stream counts as existing."""
     if "://" in source or Path(split_track(source)[0]).exists():
         return True
-    found = inside(source)
-    return found is not None and found[1] in members(found[0])
+    member = inside(source)
+    return member is not None and member[1] in members(member[0])

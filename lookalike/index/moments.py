@@ -1,4 +1,4 @@
-"""Neighbouring frames are one moment: collapse scored frames into hits."""
+"""Merge neighbouring frames into moments, and moments into hits."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ ROUNDING_S = 1e-6
 
 @dataclass
 class _Moment:
-    """The best of some frames, the span of all of them, and how many frames and moments they are.
+    """The best of some frames, the span of all of them, and the number of frames and moments.
 
-    rank: how many moments were begun by better frames.
+    rank: how many moments have a better best frame.
     """
 
     rank: int
@@ -33,7 +33,7 @@ class _Moment:
 
 
 def collapse(scored: Iterable[Scored], moment_s: float = MOMENT_S, by_clip: bool = False) -> list[Hit]:
-    """Merge each frame into the best frame of its source within `moment_s`, else let it start a hit.
+    """Merge each frame into the best frame of its source within `moment_s`; without one, it starts a hit.
 
     scored: best first. by_clip: then merge the moments of each source.
     Returns: hits, best first; `span_s` runs from the earliest to the latest merged frame.
@@ -46,12 +46,12 @@ def _moments(scored: Iterable[Scored], moment_s: float) -> list[_Moment]:
     by_source: dict[str, _InOrder] = {}
     moments: list[_Moment] = []
     counted: set[tuple[str, float]] = set()
-    for one in scored:
-        frame = one.frame
+    for frame_scored in scored:
+        frame = frame_scored.frame
         known = by_source.setdefault(frame.source_id, _InOrder())
         moment = known.best_near(frame, moment_s)
         if moment is None:
-            moment = _Moment(len(moments), one, frame.time_s, frame.end_s, 0)
+            moment = _Moment(len(moments), frame_scored, frame.time_s, frame.end_s, 0)
             known.add(moment)
             moments.append(moment)
         at = frame.source_id, frame.time_s
@@ -62,7 +62,7 @@ def _moments(scored: Iterable[Scored], moment_s: float) -> list[_Moment]:
 
 @dataclass
 class _InOrder:
-    """The moments of one source in the order of time; their best frames are more than a moment apart."""
+    """The moments of one source, ordered by time; their best frames are more than a moment apart."""
 
     starts_s: list[float] = field(default_factory=list)
     moments: list[_Moment] = field(default_factory=list)
@@ -73,7 +73,7 @@ class _InOrder:
         self.moments.insert(at, moment)
 
     def best_near(self, frame: HitFrame, moment_s: float) -> _Moment | None:
-        """The first by rank whose best frame is within `moment_s`."""
+        """Return the moment of the lowest rank whose best frame is within `moment_s`."""
         at, near = bisect_right(self.starts_s, frame.end_s + moment_s + ROUNDING_S), None
         while at and self.moments[at - 1].best.frame.end_s + moment_s + ROUNDING_S >= frame.time_s:
             at -= 1
@@ -83,9 +83,9 @@ class _InOrder:
         return near
 
 
-def _apart_s(one: HitFrame, other: HitFrame) -> float:
-    """Seconds between the segments that two frames stand for; 0 or less where they meet."""
-    return max(one.time_s - other.end_s, other.time_s - one.end_s)
+def _apart_s(first: HitFrame, second: HitFrame) -> float:
+    """Return the seconds between the segments that two frames stand for; 0 or less if they overlap."""
+    return max(first.time_s - second.end_s, second.time_s - first.end_s)
 
 
 def _clips(moments: Iterable[_Moment]) -> list[_Moment]:

@@ -1,4 +1,4 @@
-"""What an engine is asked from elsewhere: one table, which the engine of a service, its routes and its worker use."""
+"""The operations of an engine that can be called remotely, in one table for the service's engine, routes and worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lookalike.index.record import StoredFrame
 from lookalike.index.schema import Scored, SourceRecord
 from lookalike.index.wire import Code
 
-MAX_POINTS = 256  # of one request: the embedded engine takes them in within 10 ms, and answers nothing meanwhile
+MAX_POINTS = 256  # of one request: the embedded engine stores them within 10 ms, and is blocked for so long
 MAX_PAGE = 4096  # frames of one line
 
 
@@ -28,9 +28,9 @@ class TooMany(ValueError):
 class Operation:
     """A method of an engine.
 
-    arguments: by name, in order, how each is coded. answer: how that is. writes: whether it changes the index.
-    joined: of a method whose arguments are lists of one length, which are sent in parts: puts the answers together.
-    lines: of a method whose answer is sent line by line: what it gives -> what each line has, coded as `answer` is.
+    arguments: the code of each, by name, in order. answer: the code of the result. writes: whether it changes the
+    index. joined: for a method whose arguments are lists of one length and sent in parts: joins the results of the
+    parts. lines: for a method whose result is sent line by line: splits the result into lines, each coded as `answer`.
     """
 
     arguments: Mapping[str, Code] = field(default_factory=dict)
@@ -40,19 +40,20 @@ class Operation:
     lines: Callable[[Iterator[Any]], Iterator[Any]] | None = None
 
     def write(self, arguments: Sequence[Any]) -> dict[str, Any]:
-        return {name: code.write(one) for (name, code), one in zip(self.arguments.items(), arguments, strict=True)}
+        return {name: code.write(value) for (name, code), value in zip(self.arguments.items(), arguments, strict=True)}
 
     def read(self, entry: Mapping[str, Any], dim: int) -> list[Any]:
-        """dim: of vectors. Raises: ValueError that names what is wrong; TooMany."""
+        """Read the arguments from JSON. dim: of vectors. Raises: ValueError that names the argument; TooMany."""
         for name in self.arguments if self.joined else ():
             if isinstance(entry.get(name), list) and len(entry[name]) > MAX_POINTS:
                 raise TooMany(f"{len(entry[name])} {name} in one request, at most {MAX_POINTS}")
         readers = {name: code.read for name, code in self.arguments.items()}
-        found = list(wire.read_object(entry, readers, dim).values())
-        if self.joined and len({len(one) for one in found}) > 1:
-            lengths = " and ".join(f"{len(one)} {name}" for name, one in zip(self.arguments, found, strict=True))
+        arguments = list(wire.read_object(entry, readers, dim).values())
+        if self.joined and len({len(values) for values in arguments}) > 1:
+            named = zip(self.arguments, arguments, strict=True)
+            lengths = " and ".join(f"{len(values)} {name}" for name, values in named)
             raise ValueError(f"got {lengths}, expected as many of each")
-        return found
+        return arguments
 
 
 def _same(value: Any) -> Any:
@@ -62,10 +63,10 @@ def _same(value: Any) -> Any:
 _TEXT, _TEXTS, _IDS = Code(_same, wire.read_text), Code(list, wire.read_texts), Code(list, wire.each(wire.read_id))
 _FILTERS = Code(wire.write_filters, wire.read_filters)
 _RECORD = Code(lambda record: record and asdict(record), wire.optional(wire.read_record))
-_RECORDS = Code(lambda records: [asdict(one) for one in records], wire.each(wire.read_record))
+_RECORDS = Code(lambda records: [asdict(record) for record in records], wire.each(wire.read_record))
 _FRAMES = Code(wire.write_frames, wire.read_frames)
 _FOREIGN = Code(wire.write_frames, wire.each(wire.read_foreign))
-_REMOTE = Code(_same, lambda asked, dim: True)  # whatever is asked
+_REMOTE = Code(_same, lambda value, dim: True)  # whatever a client sends
 
 OPERATIONS = {
     "existing": Operation(
@@ -74,7 +75,7 @@ OPERATIONS = {
     "points": Operation(
         {"ids": _IDS},
         Code(wire.write_points, wire.read_points),
-        joined=lambda answers: dict(chain.from_iterable(one.items() for one in answers)),
+        joined=lambda answers: dict(chain.from_iterable(points.items() for points in answers)),
     ),
     "nearest": Operation(
         {
@@ -107,7 +108,7 @@ OPERATIONS = {
 
 
 class Asked:
-    """An engine that is asked elsewhere: each method is an operation."""
+    """An engine in another process or service: each method is an operation."""
 
     def _ask(self, operation: str, *arguments: Any) -> Any:
         raise NotImplementedError

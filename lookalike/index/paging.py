@@ -1,4 +1,4 @@
-"""Frames a page at a time: of a shard in this process, or in another."""
+"""Read frames a page at a time, from a shard in this process or in another."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from lookalike.index.record import StoredFrame
 
 PAGE = 1000  # frames read at a time
 
-# Ids with payloads, their vectors as float32 (N, D) if asked for, and where the next page begins: None after the last.
+# Ids with payloads, vectors as float32 (N, D) if requested, and where the next page begins: None after the last page.
 Page = tuple[list[tuple[str, dict[str, Any]]], np.ndarray, Any]
 
 
 class Paged:
-    """What an engine has to do that can read a page."""
+    """The methods of an engine that reads pages."""
 
     def page(self, filters: Filters, after: Any, limit: int, with_vectors: bool) -> Page:
-        """after: where the page begins, as the one before said; None for the first."""
+        """Read one page. after: where it begins, as the previous page returned it; None for the first."""
         raise NotImplementedError
 
     def scroll(self, filters: Filters) -> Iterator[StoredFrame]:

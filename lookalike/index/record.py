@@ -1,4 +1,4 @@
-"""A frame as the index holds it, and the payload that an engine stores of it."""
+"""A frame as the index holds it, and its payload in an engine."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ FROM_ELSEWHERE = "over HTTP or by an imported table"
 
 @dataclass(frozen=True, kw_only=True)
 class HitFrame:
-    """What a search reads of each of hundreds of frames: all that moments and hits are made of.
+    """The fields that a search reads of hundreds of frames, to make moments and hits.
 
-    source_id: SHA-256 of the source's bytes. time_s: seconds since the source's first frame. end_s: the same, when the
-    frames that it stands for end. stands_for: how many these are, itself included. captured_at: RFC 3339 UTC, where
-    it is known. region: x,y,w,h in shares; None for a whole frame.
+    source_id: SHA-256 of the source's bytes. time_s: seconds since the source's first frame. end_s: the end of the
+    segment that it stands for. stands_for: how many frames that is, itself included. captured_at: RFC 3339 UTC, if
+    known. region: x,y,w,h in shares; None for a whole frame.
     """
 
     id: str
@@ -38,9 +38,9 @@ class HitFrame:
 
     @classmethod
     def from_payload(cls, frame_id: str, payload: Mapping[str, Any]) -> Self:
-        """Read what `StoredFrame.to_payload` made. What is not there has its default; fields of others do not count.
+        """Read what `StoredFrame.to_payload` wrote. Missing optional fields get their default.
 
-        Past `__init__`, which sets one field after the other: a scroll would take 2.5 times as long.
+        This bypasses `__init__`, with which a scroll would take 2.5 times as long.
         Raises: IndexStoreError if a field is missing.
         """
         try:
@@ -58,10 +58,10 @@ class HitFrame:
 class StoredFrame(HitFrame):
     """A frame, or a region of one, as the index holds it.
 
-    pts_us: as `time_s`, in microseconds, exact. width, height: of the picture as it was recorded, pixels. luma: mean
-    brightness, 0 to 255. scene: its number within the source. fault: why there is nothing to be seen. ended_at: as
-    `captured_at`, of `end_s`. utc_day_s: seconds since midnight UTC. None is what is not known, or not so.
-    remote: its source was named from elsewhere, so that no such path is opened.
+    pts_us: as `time_s`, in microseconds, exact. width, height: of the recorded picture, pixels. luma: mean brightness,
+    0 to 255. scene: its number within the source. fault: why the picture shows nothing. ended_at: as `captured_at`, for
+    `end_s`. utc_day_s: seconds since midnight UTC. None: unknown, or not applicable. remote: its source was named from
+    elsewhere, so its path is not opened.
     """
 
     pts_us: int
@@ -100,32 +100,32 @@ class StoredFrame(HitFrame):
         )
 
     def to_payload(self) -> dict[str, Any]:
-        """All fields but the id; what is None is not stored, nor is `remote` where it is false."""
+        """Return all fields except the id. None is not stored, and neither is `remote` if it is false."""
         stored = ((name, getattr(self, name)) for name in PAYLOAD_FIELDS)
         return {name: value for name, value in stored if value is not None and value is not False}
 
     @property
     def kind(self) -> Literal["video", "picture"]:
-        """What its source is."""
+        """The kind of its source."""
         return "picture" if is_image(self.source) else "video"
 
     @property
     def began_at(self) -> str | None:
-        """Wall-clock time of the first moment of its source, RFC 3339 UTC, where it is known."""
+        """Wall-clock time of the first frame of its source, RFC 3339 UTC, if known."""
         if self.captured_at is None:
             return None
         return utc_text(datetime.fromisoformat(self.captured_at) - timedelta(microseconds=self.pts_us))
 
 
 def renamed(source: str, camera: str, remote: bool | None) -> dict[str, Any]:
-    """What of the payloads of a source is another when it is renamed. remote: None leaves it."""
+    """Return the payload fields to change when a source is renamed. remote: None leaves it."""
     return {"source": source, "camera": camera} | ({} if remote is None else {"remote": remote})
 
 
-HIT_FIELDS = tuple(one.name for one in fields(HitFrame) if one.name != "id")
-PAYLOAD_FIELDS = tuple(one.name for one in fields(StoredFrame) if one.name != "id")
+HIT_FIELDS = tuple(field.name for field in fields(HitFrame) if field.name != "id")
+PAYLOAD_FIELDS = tuple(field.name for field in fields(StoredFrame) if field.name != "id")
 _REQUIRED: dict[type[HitFrame], Callable[[Mapping[str, Any]], object]] = {
-    kind: itemgetter(*(one.name for one in fields(kind) if one.name != "id" and one.default is MISSING))
+    kind: itemgetter(*(field.name for field in fields(kind) if field.name != "id" and field.default is MISSING))
     for kind in (HitFrame, StoredFrame)
 }
 
@@ -138,12 +138,11 @@ _OPTIONAL: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("fault", "region", "captured_at", "ended_at"), _TEXT),
     **dict.fromkeys(("scene", "utc_day_s"), _NUMBER),
 }
-_LARGEST = 2**53  # of a number that JSON readers agree on
+_LARGEST = 2**53  # above it, JSON readers round
 
 
 def check_payload(payload: Any) -> None:
-    """Raises: ValueError for what `to_payload` would not make of a frame that is not marked as `remote`: nothing else
-    can be filtered by, or answered as a hit."""
+    """Check a payload from elsewhere. Raises: ValueError for what `to_payload` does not write for a local frame."""
     if missing := sorted(_TYPES.keys() - (payload.keys() if isinstance(payload, dict) else set())):
         raise ValueError(f"a payload has no {missing[0]}")
     for name, value in payload.items():
@@ -157,7 +156,7 @@ def check_payload(payload: Any) -> None:
 
 
 def is_frame_id(text: str) -> bool:
-    """Whether it has the form of an id; there may be no such frame."""
+    """Whether a text has the form of a frame's id; the frame may not exist."""
     try:
         UUID(text)
     except ValueError:

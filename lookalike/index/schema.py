@@ -1,4 +1,4 @@
-"""What a search answers, and what a ledger says of a source."""
+"""The hits of a search, and the records of a ledger."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 
 from lookalike.index.record import HitFrame
 
-DIFFERENCE = "difference"  # what a picture shows beyond its camera's usual view: `asked` of what that found
+DIFFERENCE = "difference"  # `asked` of a hit that was found by a picture's difference from its camera's usual view
 
 
 @dataclass(frozen=True)
 class SourceRecord:
-    """A source whose frames are all stored. sampler: which frames those are. reason: what it was cut short by, if so.
+    """A source whose sampled frames are all stored. sampler: how they were sampled. reason: why it ended early, if so.
 
-    source_id: SHA-256 of its bytes. source: a path that it had. frames: how many were read. stored: how many frames
-    stand for them. camera: as it was named; None if an earlier version did not note it. began_at: wall-clock time of
-    its container's start, RFC 3339 UTC, where it is known. clock_restarts: how often its clock began anew or was set
-    back; the times of its frames go on there.
+    source_id: SHA-256 of its bytes. source: its path. frames: how many were read. stored: how many frames stand for
+    them. camera: its name; None if an earlier version did not record it. began_at: wall-clock time of its container's
+    start, RFC 3339 UTC, if known. clock_restarts: how often its clock restarted or was set back; the times of its
+    frames continue there.
     """
 
     source_id: str
@@ -47,12 +47,12 @@ class Scored:
 
 @dataclass(frozen=True)
 class Hit:
-    """One moment: the best of some neighbouring frames, and the span of these in seconds.
+    """One moment: the best of some neighbouring frames, and their span in seconds.
 
-    frames: how many of these were found, and those that they stand for. moments: 1, or how many a whole clip has.
+    frames: how many frames matched, including those that they stand for. moments: 1, or the number in a recording.
     percentile: the share, 0 to 100, of the other frames of its camera that are less similar to the query.
-    region: the part of the picture that was found, x,y,w,h in shares; None for the whole. asked: the same of the query:
-    the part of it that found this, or DIFFERENCE. source_id: SHA-256 of the source's bytes.
+    region: the region that matched, x,y,w,h in shares; None for the whole frame. asked: the region of the query that
+    found it, or DIFFERENCE; None for the whole. source_id: SHA-256 of the source's bytes.
     """
 
     id: str
@@ -74,13 +74,13 @@ class Hit:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Hit:
-        """What `to_dict` gave, as a service sends it."""
+        """Read what `to_dict` wrote, as a service sends it."""
         begin_s, end_s = fields["span_s"]
         return cls(**(fields | {"span_s": (begin_s, end_s)}))  # pyright: ignore[reportArgumentType]
 
 
 def first_not_unit(vectors: np.ndarray) -> int | None:
-    """The row of float32 (N, D) that is not finite or not of length 1, the worst; None if all are good."""
+    """Return the worst row of float32 (N, D) that is not finite or not of length 1; None if all rows are good."""
     lengths = np.linalg.norm(vectors, axis=1)
     if np.allclose(lengths, 1, atol=1e-3):  # false for NaN, too
         return None

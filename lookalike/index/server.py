@@ -4,43 +4,31 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cached_property
 
-import grpc
 import numpy as np
 from qdrant_client import QdrantClient, models
-from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from lookalike.errors import IndexStoreError, SpaceMismatch
 from lookalike.index.filters import AllOf, AnyOf, Condition, DateRange, Filters, IsEmpty, NumberRange, OneOf
 from lookalike.index.record import HIT_FIELDS, HitFrame, StoredFrame, renamed
 from lookalike.index.schema import Scored, SourceRecord
+from lookalike.index.server_client import ServerClient
+from lookalike.index.server_errors import answered
+from lookalike.index.server_limits import CollectionLimits
+from lookalike.index.server_schema import complete, create_frames, ledger_of
 from lookalike.index.uploads import Uploads
 from lookalike.server_options import ONE_NODE, ServerOptions
 
 PAGE = 1000  # frames read at a time
 INDEXING_THRESHOLD_KB = 10_000  # of vectors in a segment, above which it gets a graph: Qdrant's own default
-# int8 alone finds .92 of the neighbours; with four times as many, compared again by their vectors, all.
-RESCORED = models.SearchParams(quantization=models.QuantizationSearchParams(rescore=True, oversampling=4.0))
 
-_INDEXED_FIELDS = {
-    "camera": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
-    "source": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
-    "source_id": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
-    "time_s": models.FloatIndexParams(type=models.FloatIndexType.FLOAT),
-    "end_s": models.FloatIndexParams(type=models.FloatIndexType.FLOAT),
-    "captured_at": models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME, is_principal=True),
-    "utc_day_s": models.FloatIndexParams(type=models.FloatIndexType.FLOAT),
-    "ended_at": models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME),
-}
-
-
-_NAMESPACE = uuid.UUID("0d5a4f0e-3f0c-5c36-8f0d-2f3a8a1f6c11")  # any fixed value, for ids in the ledger
+_NAMESPACE = uuid.UUID("0d5a4f0e-3f0c-5c36-8f0d-2f3a8a1f6c11")  # an arbitrary constant, for ids in the ledger
 
 
 class ServerEngine:
-    """One collection, whose named vector is the space; and beside it the ledger, a collection without vectors."""
+    """A collection whose named vector is the space, and its ledger, a collection without vectors."""
 
     def __init__(
         self,
@@ -52,9 +40,9 @@ class ServerEngine:
         options: ServerOptions = ONE_NODE,
         streams: int = 0,
     ) -> None:
-        """Open the collection, or create it with its payload indexes.
+        """Open the collection, or create it; what is missing of it, such as payload indexes, is created as well.
 
-        options: of a new collection. streams: upserts at the same time, each of many points; 0 sends each at once.
+        options: of a new collection. streams: concurrent upserts, each of many points; 0 sends each batch immediately.
         Raises: IndexStoreError if the server does not answer or has no such collection (unless `create`);
         SpaceMismatch if the collection was filled by another encoder.
         """
@@ -66,9 +54,7 @@ class ServerEngine:
                     raise IndexStoreError(
                         f"the server has no collection {collection!r}; make it with `lookalike index`"
                     )
-                self._create(dim, options)
-            if create and not client.collection_exists(self._ledger):
-                client.create_collection(self._ledger, vectors_config={})
+                create_frames(client, collection, space, dim, options)
             config = client.get_collection(collection).config
         vectors = config.params.vectors
         if not isinstance(vectors, dict) or space not in vectors:
@@ -78,24 +64,13 @@ class ServerEngine:
                 " use the encoder that filled it, or another collection"
             )
 
-        self._bulk = create and config.optimizer_config.indexing_threshold == 0  # by `_create`, or one that was killed
+        if create:
+            with answered():
+                complete(client, collection)
+        self._limits = CollectionLimits.of(config)
+        # Set by `create_frames`, in this process or in one that was killed.
+        self._bulk = create and config.optimizer_config.indexing_threshold == 0
         self._uploads = Uploads(self._send, streams)
-
-    def _create(self, dim: int, options: ServerOptions) -> None:
-        """Vectors on disk, and as int8 in memory; without a graph until `optimize`, since it would be built again and
-        again during a bulk load."""
-        params = models.VectorParams(size=dim, distance=models.Distance.COSINE, on_disk=True)
-        int8 = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, quantile=0.99, always_ram=True)
-        self._client.create_collection(
-            self._collection,
-            vectors_config={self._space: params},
-            shard_number=options.shards,
-            replication_factor=options.replication,
-            quantization_config=models.ScalarQuantization(scalar=int8),
-            optimizers_config=models.OptimizersConfigDiff(indexing_threshold=0),
-        )
-        for field, schema in _INDEXED_FIELDS.items():
-            self._client.create_payload_index(self._collection, field, schema)
 
     def upsert(self, frames: Sequence[StoredFrame], vectors: np.ndarray) -> None:
         points = [
@@ -106,7 +81,8 @@ class ServerEngine:
             self._uploads.add(points)
 
     def _send(self, points: list[models.PointStruct]) -> None:
-        self._client.upsert(self._collection, points, wait=True)
+        for batch in self._limits.batches(points):
+            self._client.upsert(self._collection, batch, wait=True)
 
     def existing(self, ids: Sequence[str]) -> set[str]:
         with answered():
@@ -125,28 +101,37 @@ class ServerEngine:
 
     def nearest(self, vector: np.ndarray, limit: int, filters: Filters, min_score: float | None = None) -> list[Scored]:
         self.flush()
-        with answered():
-            answer = self._client.query_points(
-                self._collection,
-                vector.tolist(),
-                using=self._space,
-                limit=limit,
-                query_filter=_filter(filters),
-                score_threshold=min_score,
-                search_params=RESCORED,
-                with_payload=list(HIT_FIELDS),
-            )
-        found = ((HitFrame.from_payload(str(one.id), one.payload or {}), one.score) for one in answer.points)
-        return [Scored(*one) for one in found]
+        found: dict[str, Scored] = {}  # pages of an approximate search may overlap
+        page = self._limits.page(limit)
+        for offset in range(0, limit, page):
+            wanted = min(page, limit - offset)
+            with answered():
+                answer = self._client.query_points(
+                    self._collection,
+                    vector.tolist(),
+                    using=self._space,
+                    limit=wanted,
+                    offset=offset or None,
+                    query_filter=_filter(filters),
+                    score_threshold=min_score,
+                    search_params=self._limits.search_params(),
+                    with_payload=list(HIT_FIELDS),
+                )
+            for point in answer.points:
+                hit = HitFrame.from_payload(str(point.id), point.payload or {})
+                found.setdefault(hit.id, Scored(hit, min(max(point.score, -1.0), 1.0)))
+            if len(answer.points) < wanted:
+                break
+        return sorted(found.values(), key=lambda scored: -scored.score)
 
     def scroll(self, filters: Filters) -> Iterator[StoredFrame]:
         self.flush()
-        for records in _pages(self._client, self._collection, _filter(filters), PAGE, False):
+        for records in _pages(self._client, self._collection, _filter(filters), self._limits.page(PAGE), False):
             yield from map(_frame, records)
 
     def vectors(self, filters: Filters, page: int) -> Iterator[tuple[list[StoredFrame], np.ndarray]]:
         self.flush()
-        for records in _pages(self._client, self._collection, _filter(filters), page, [self._space]):
+        for records in _pages(self._client, self._collection, _filter(filters), self._limits.page(page), [self._space]):
             rows = [record.vector[self._space] for record in records if isinstance(record.vector, dict)]
             yield [_frame(record) for record in records], np.array(rows, np.float32)
 
@@ -162,6 +147,10 @@ class ServerEngine:
         with answered():
             self._client.set_payload(self._collection, fields, models.Filter(must=[same]), wait=True)
 
+    @cached_property
+    def _ledger_limits(self) -> CollectionLimits:
+        return _limits_of(self._client, self._ledger)
+
     def source_record(self, source_id: str, sampler: str) -> SourceRecord | None:
         with answered():
             records = self._client.retrieve(self._ledger, [_entry_id(self._space, source_id, sampler)])
@@ -170,20 +159,23 @@ class ServerEngine:
 
     def mark_complete(self, records: Sequence[SourceRecord]) -> None:
         points = [
-            models.PointStruct(id=_entry_id(self._space, one.source_id, one.sampler), vector={}, payload=asdict(one))
-            for one in records
+            models.PointStruct(
+                id=_entry_id(self._space, record.source_id, record.sampler), vector={}, payload=asdict(record)
+            )
+            for record in records
         ]
         with answered():
-            self._client.upsert(self._ledger, points, wait=True)
+            for batch in self._ledger_limits.batches(points):
+                self._client.upsert(self._ledger, batch, wait=True)
 
     def source_records(self) -> Iterator[SourceRecord]:
         return read_ledger(self._client, self._collection, self._space)
 
     def unmark(self, source_ids: Collection[str]) -> None:
-        known = [one for one in self.source_records() if one.source_id in source_ids]
+        known = [record for record in self.source_records() if record.source_id in source_ids]
         if known:
             entries: list[models.ExtendedPointId] = [
-                _entry_id(self._space, one.source_id, one.sampler) for one in known
+                _entry_id(self._space, record.source_id, record.sampler) for record in known
             ]
             with answered():
                 self._client.delete(self._ledger, models.PointIdsList(points=entries), wait=True)
@@ -191,15 +183,15 @@ class ServerEngine:
     def count(self) -> int:
         self.flush()
         with answered():
-            return self._client.count(self._collection, exact=True).count
+            return self._client.count(self._collection, exact=self._limits.exact).count
 
     def flush(self) -> None:
-        """Wait until the server has all of it in its log."""
+        """Wait until the server has all points in its log."""
         with answered():
             self._uploads.wait()
 
     def optimize(self) -> None:
-        """Let the server build its graph from now on, which it does by itself, beside answering."""
+        """Let the server build its graph from now on; it does so in the background."""
         self.flush()
         if self._bulk:
             with answered():
@@ -208,25 +200,31 @@ class ServerEngine:
             self._bulk = False
 
     def close(self) -> None:
-        """The client belongs to whoever made it."""
+        """Finish uploads. The client stays open for its owner."""
+        if isinstance(self._client, ServerClient):
+            self._client.end_patience()
         try:
             self.optimize()
         finally:
             self._uploads.close()
 
 
-def ledger_of(collection: str) -> str:
-    """The collection, without vectors, that says which sources another has from end to end."""
-    return f"{collection}-ledger"
-
-
 def read_ledger(client: QdrantClient, collection: str, space: str) -> Iterator[SourceRecord]:
-    """What the ledger of a collection says of a space."""
-    for entries in _pages(client, ledger_of(collection), None, PAGE, False):
+    """Yield the records of a space from the ledger of a collection; none if the ledger was never created."""
+    ledger = ledger_of(collection)
+    with answered():
+        if not client.collection_exists(ledger):
+            return
+        page = _limits_of(client, ledger).page(PAGE)
+    for entries in _pages(client, ledger, None, page, False):
         for entry in entries:
-            one = SourceRecord(**entry.payload or {})
-            if str(entry.id) == _entry_id(space, one.source_id, one.sampler):
-                yield one
+            record = SourceRecord(**entry.payload or {})
+            if str(entry.id) == _entry_id(space, record.source_id, record.sampler):
+                yield record
+
+
+def _limits_of(client: QdrantClient, collection: str) -> CollectionLimits:
+    return CollectionLimits.of(client.get_collection(collection).config)
 
 
 def _entry_id(space: str, source_id: str, sampler: str) -> str:
@@ -254,17 +252,8 @@ def _pages(
             return
 
 
-@contextmanager
-def answered() -> Iterator[None]:
-    """Raises: IndexStoreError for what the client raises when the server fails."""
-    try:
-        yield
-    except (ResponseHandlingException, UnexpectedResponse, grpc.RpcError) as error:
-        raise IndexStoreError(f"the Qdrant server does not answer as one: {' '.join(str(error).split())}") from error
-
-
 def _filter(filters: Filters) -> models.Filter | None:
-    must = [_condition(one) for one in filters.conditions()]
+    must = [_condition(condition) for condition in filters.conditions()]
     return models.Filter(must=must) if must else None
 
 
@@ -279,6 +268,6 @@ def _condition(condition: Condition) -> models.Condition:
         case IsEmpty(field):
             return models.IsEmptyCondition(is_empty=models.PayloadField(key=field))
         case AllOf(conditions):
-            return models.Filter(must=[_condition(one) for one in conditions])
+            return models.Filter(must=[_condition(condition) for condition in conditions])
         case AnyOf(conditions):
-            return models.Filter(should=[_condition(one) for one in conditions])
+            return models.Filter(should=[_condition(condition) for condition in conditions])

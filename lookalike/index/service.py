@@ -1,4 +1,4 @@
-"""The engine of somebody else: a running service, which owns the index and is asked over HTTP."""
+"""The engine of a running service, which owns the index, over HTTP."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from lookalike.index.filters import Filters
 from lookalike.index.operations import MAX_POINTS, OPERATIONS, Asked
 from lookalike.index.record import StoredFrame
 
-ASK_S = 10.0  # for an answer to whether a service is there
+ASK_S, CONNECT_S = 10.0, 2.0  # timeouts of a request to /readyz, and of its connection
 
 
 class ServiceEngine(Asked):
-    """Each call is a request; what is busy is asked again, and asking again changes nothing."""
+    """Each call is a request. It is retried while the service is busy; operations are idempotent."""
 
     def __init__(self, url: str, about: dict[str, Any], space: str, dim: int, create: bool) -> None:
-        """about: what /readyz said. create: frames shall be added.
+        """about: the response of /readyz. create: whether frames will be added.
 
-        Raises: IndexStoreError if the service has no index, or takes no frames (if `create`); SpaceMismatch if it runs
+        Raises: IndexStoreError if the service has no index, or is not writable (if `create`); SpaceMismatch if it runs
         another encoder.
         """
         if about["space"] != space:
@@ -56,7 +56,7 @@ class ServiceEngine(Asked):
         if joined is None:
             return self._answer(operation, arguments)
         parts = (slice(start, start + MAX_POINTS) for start in range(0, len(arguments[0]), MAX_POINTS))
-        return joined(self._answer(operation, [one[part] for one in arguments]) for part in parts)
+        return joined(self._answer(operation, [values[part] for values in arguments]) for part in parts)
 
     def _answer(self, operation: str, arguments: Sequence[Any]) -> Any:
         with _answered():
@@ -73,18 +73,18 @@ class ServiceEngine(Asked):
 
 
 def ask_who(url: str) -> dict[str, Any] | None:
-    """What a Lookalike service at this URL says of itself; None if there is none."""
+    """Return what a Lookalike service at this URL reports at /readyz; None if there is no such service."""
     try:
-        about = httpx.get(f"{url}/readyz", timeout=ASK_S).json()
+        about = httpx.get(f"{url}/readyz", timeout=httpx.Timeout(ASK_S, connect=CONNECT_S)).json()
     except (httpx.HTTPError, ValueError):
         return None
     return about if isinstance(about, dict) and "space" in about else None
 
 
 def served_spec(url: str, about: dict[str, Any]) -> EncoderSpec:
-    """Of the encoder that a service runs. about: what /readyz said.
+    """Return the spec of the encoder that a service runs. about: the response of /readyz.
 
-    Raises: IndexStoreError if the service is of another version, which does not say it.
+    Raises: IndexStoreError if the service is of another version, which does not report it.
     """
     try:
         return EncoderSpec.from_json(json.dumps(about.get("encoder")), url)

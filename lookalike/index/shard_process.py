@@ -1,4 +1,4 @@
-"""A shard in a process of its own: the embedded engine stops all threads of a process while it flushes or builds."""
+"""A shard in a separate process: the embedded engine blocks all threads of a process while it flushes or builds."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from lookalike.errors import IndexStoreError
 from lookalike.parent import end_with_parent
 
 ROOT = Path(__file__).resolve().parents[2]
-LOW_PRIORITY = 19  # what `nice` adds, for a process that builds while others answer
-STOP_S = 60.0  # a shard is closed within seconds
-# A process ends with the thread that started it, see `parent`: this one is there until the interpreter ends.
+LOW_PRIORITY = 19  # what `nice` adds, for a process that builds in the background
+STOP_S = 60.0  # closing a shard takes seconds
+# A process ends with the thread that started it, see `parent`. This thread lives until the interpreter ends.
 _STARTER = ThreadPoolExecutor(1, "shard-starter")
 
 
@@ -27,8 +27,7 @@ class ShardEnded(IndexStoreError):
 
 
 class Turns:
-    """A lock that is had in the order in which it was asked for: who uploads would take a plain one again and again
-    before anyone who waits is awake."""
+    """A fair lock: an uploading thread would take a plain lock again before a waiting thread wakes up."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -46,7 +45,7 @@ class Turns:
 
 
 class ShardProcess:
-    """Asked by several threads, answers one at a time."""
+    """A shard in another process. Several threads may call it; calls are served one at a time."""
 
     def __init__(self, folder: Path, space: str, dim: int, nice: int = 0) -> None:
         """Open the shard in `folder`, or create it. Raises: IndexStoreError as `edge.Shard`."""
@@ -61,7 +60,7 @@ class ShardProcess:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
-                start_new_session=True,  # Ctrl-C is for who owns this one, and that one's end is its end
+                start_new_session=True,  # Ctrl-C goes to the owner, and this process ends with it
             ).result()
         try:
             self._answer()
@@ -88,7 +87,7 @@ class ShardProcess:
         self._process.wait(STOP_S)
 
     def kill(self) -> None:
-        """End it now, whatever it does; the shard is good for nothing but to be removed."""
+        """End the process immediately; the shard must be removed afterwards."""
         self._process.kill()
         self._process.wait()
         self._pipe.close()
@@ -103,11 +102,11 @@ class ShardProcess:
         return answer
 
     def _ended(self) -> ShardEnded:
-        return ShardEnded(f"{self.folder}: the process that has it open has ended")
+        return ShardEnded(f"{self.folder}: the process that had it open has ended")
 
 
 def main(pipe: Connection, folder: Path, space: str, dim: int, nice: int, parent: int) -> None:
-    """Answer until the other end is closed, or gone."""
+    """Serve calls until the other end of the pipe is closed or gone."""
     if nice:
         end_with_parent(parent=parent)  # it builds for minutes, and does not see the pipe close
     from lookalike.index.edge import Shard
@@ -129,7 +128,7 @@ def main(pipe: Connection, folder: Path, space: str, dim: int, nice: int, parent
 def _called(shard: Any, operation: str, arguments: tuple[Any, ...]) -> Any:
     try:
         return getattr(shard, operation)(*arguments)
-    except BaseException as error:  # noqa: BLE001 (a panic in the engine is no Exception, and the next call may succeed)
+    except BaseException as error:  # noqa: BLE001 (an engine's panic is a BaseException; the next call may succeed)
         return IndexStoreError(f"the embedded engine failed in {operation} ({' '.join(str(error).split())})")
 
 

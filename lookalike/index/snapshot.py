@@ -1,4 +1,4 @@
-"""The current generation of an embedded index as one tar file, whose members are checked by hash on the way back."""
+"""Write the current generation of an embedded index to one tar file, and restore it, checking members by hash."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from lookalike.index.shards import current_shard
 MANIFEST = "manifest.json"  # the first member: what the others are
 FORMAT = 1
 GZIP = b"\x1f\x8b"
-PART_BYTES = 16 * 1024 * 1024  # of a snapshot that are held in memory at a time; a manifest has some ten kilobytes
+PART_BYTES = 16 * 1024 * 1024  # most that is held in memory at a time; a manifest has some ten kilobytes
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """spec: of the encoder that filled it. points: frames stored. sources: how many are there from end to end.
+    """What a snapshot holds. spec: of the encoder that filled it. points: stored frames. sources: complete ones.
 
-    engine: what wrote the shard. members: SHA-256 by name.
+    engine: name and version of the engine that wrote the shard. members: SHA-256 by name.
     """
 
     spec: dict[str, Any]
@@ -49,7 +49,7 @@ class Manifest:
 
     @classmethod
     def read(cls, text: bytes) -> Manifest:
-        """Raises: ValueError, TypeError if it is not what `snapshot` writes."""
+        """Read a manifest. Raises: ValueError, TypeError for what `snapshot` does not write."""
         try:
             entry = json.loads(text)
         except RecursionError as error:
@@ -68,7 +68,7 @@ class Manifest:
     def _check(self) -> None:
         for name, digest in self.members.items():
             if not is_below(name) or not (name in (SIDECAR, LEDGER) or name.startswith(f"{SHARD}/")):
-                raise ValueError(f"{name[:100]!r} is no part of an index")
+                raise ValueError(f"{name[:100]!r} does not belong to an index")
             if not isinstance(digest, str):
                 raise TypeError(f"{name[:100]!r} has no SHA-256")
         if SIDECAR not in self.members:
@@ -76,20 +76,20 @@ class Manifest:
 
 
 def snapshot(location: FolderLocation, out: Path) -> Manifest:
-    """Write the current generation to a file, compressed if its name ends with .gz; it has its name when it is whole.
+    """Write the current generation to a file, compressed if its name ends with .gz. The file appears when complete.
 
-    Raises: IndexInUse if another process has the index open; IndexStoreError if there is none, or `out` cannot be
+    Raises: IndexInUse if another process has the index open; IndexStoreError if there is no index, or `out` cannot be
     written.
     """
     generation = existing_pointer(location).current
-    engine = location.open_as_it_is(generation)  # nobody writes while we hold it
+    engine = location.open_as_it_is(generation)  # keeps other processes from writing
     try:
         engine.flush()
         files = _files(location.at(generation))
         manifest = Manifest(
             json.loads(files[SIDECAR].read_text()),
             engine.count(),
-            len({one.source_id for one in engine.source_records()}),
+            len({record.source_id for record in engine.source_records()}),
             f"qdrant-edge {version('qdrant-edge-py')}",
             {name: _sha256(path) for name, path in files.items()},
         )
@@ -101,9 +101,9 @@ def snapshot(location: FolderLocation, out: Path) -> Manifest:
 
 
 def restore(archive: Path, folder: Path) -> Manifest:
-    """Make an index of a snapshot. Every member is checked before the folder has its name.
+    """Restore an index from a snapshot. Every member is checked before the folder appears.
 
-    Raises: IndexStoreError if the folder is not empty, or the file is cut off, altered, or no snapshot.
+    Raises: IndexStoreError if the folder is not empty, or the file is cut off, altered, or not a snapshot.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise IndexStoreError(f"{folder}: not an empty folder; choose another place for the index")
@@ -120,7 +120,7 @@ def restore(archive: Path, folder: Path) -> Manifest:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """By their names in a snapshot, in which the shard in use is the first one."""
+    """Return the files by their names in a snapshot, where the shard in use has the name of the first shard."""
     shard = current_shard(folder)
     named = {name: folder / name for name in (SIDECAR, LEDGER) if (folder / name).exists()}
     inside = sorted(path for path in shard.rglob("*") if path.is_file())
@@ -134,7 +134,7 @@ def _sha256(path: Path) -> str:
 
 @contextmanager
 def _written(out: Path) -> Iterator[Path]:
-    """A file beside `out` that takes its name at the end, and is gone if there is none."""
+    """Yield a temporary file in the same folder. It is renamed to `out` at the end, and removed after an error."""
     partial = out.with_name(out.name + ".partial")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -157,7 +157,7 @@ def _write(path: Path, manifest: Manifest, files: dict[str, Path], compressed: b
 
 
 def _unpack(archive: Path, into: Path) -> Manifest:
-    """Extract what the manifest names, and nothing else."""
+    """Extract only the members that the manifest names."""
     at, waiting = "its beginning", dict[str, str]()
     try:
         with _opened(archive) as tar:
@@ -195,7 +195,7 @@ def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
 
 
 class _Parts:
-    """A file that is not read in parts of any size: a header may state one that has to be held in memory."""
+    """A file that refuses large reads: a header may state a size that would have to be held in memory."""
 
     name = ""
     mode = "rb"
@@ -215,7 +215,7 @@ def _read_manifest(archive: Path, tar: tarfile.TarFile) -> Manifest:
     first = tar.next()
     file = tar.extractfile(first) if first is not None and first.name == MANIFEST and first.isreg() else None
     if file is None or first is None:
-        raise IndexStoreError(f"{archive}: no snapshot of an index; make one with `lookalike snapshot`")
+        raise IndexStoreError(f"{archive}: not a snapshot of an index; make one with `lookalike snapshot`")
     if first.size > PART_BYTES:
         raise IndexStoreError(f"{archive}: {MANIFEST} has {first.size:,} bytes, at most {PART_BYTES:,}")
     try:
@@ -235,7 +235,7 @@ def _sidecar(archive: Path, folder: Path) -> object:
 
 
 def _check_ledger(archive: Path, path: Path) -> None:
-    """A view would be computed, and a trigger run, by whoever reads or writes it. Raises: IndexStoreError."""
+    """Refuse views and triggers, which SQLite would execute when the ledger is used. Raises: IndexStoreError."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as file:
             kinds = {kind for (kind,) in file.execute("SELECT type FROM sqlite_master LIMIT 1000")}
@@ -246,7 +246,7 @@ def _check_ledger(archive: Path, path: Path) -> None:
 
 
 def _check_counts(archive: Path, folder: Path, manifest: Manifest) -> None:
-    """The manifest has no hash of its own: what it says is compared with what is there."""
+    """Compare the manifest, which has no hash of its own, with what was extracted."""
     if _sidecar(archive, folder) != manifest.spec:
         raise IndexStoreError(f"{archive}: {MANIFEST} names another encoder than {SIDECAR}; nothing was restored")
     try:
@@ -257,11 +257,11 @@ def _check_counts(archive: Path, folder: Path, manifest: Manifest) -> None:
         _check_ledger(archive, folder / LEDGER)
     engine = FolderLocation(folder).open_as_it_is(FIRST)
     try:
-        counts = engine.count(), len({one.source_id for one in engine.source_records()})
+        counts = engine.count(), len({record.source_id for record in engine.source_records()})
     finally:
         engine.close()
     if counts != (manifest.points, manifest.sources):
-        said = f"{manifest.points} frames of {manifest.sources} sources"
+        stated = f"{manifest.points} frames of {manifest.sources} sources"
         raise IndexStoreError(
-            f"{archive}: {MANIFEST} says {said}, found {counts[0]} of {counts[1]}; nothing was restored"
+            f"{archive}: {MANIFEST} says {stated}, found {counts[0]} of {counts[1]}; nothing was restored"
         )

@@ -94,7 +94,7 @@ class SupervisedShard:
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
     def _revived(self, dead: ShardProcess) -> ShardProcess:
-        """The process that took the place of one that has ended; started here if there is none yet."""
+        """The process that took the place of one that has ended; started here if that has not happened yet."""
         with self._changing:
             if self._process is not dead:
                 return self._process

@@ -1,4 +1,4 @@
-"""Points on their way to a server: in larger batches, over several connections at once."""
+"""Upload points to a server in larger batches, over several connections."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ Send = Callable[[list[models.PointStruct]], object]
 
 
 class Uploads:
-    """May be used from any thread. What fails is raised by the next call that waits for it."""
+    """Concurrent uploads. May be used from any thread. A failure is raised by the next call that waits for it."""
 
     def __init__(self, send: Send, streams: int) -> None:
-        """streams: 0 sends in the calling thread, at once."""
+        """streams: 0 sends in the calling thread, immediately."""
         self._send, self._streams = send, streams
         self._pool = ThreadPoolExecutor(streams, "upload") if streams else None
         self._lock = threading.Lock()
         self._waiting: list[models.PointStruct] = []
         self._running: deque[Future[object]] = deque()
-        self._ids: set[str] = set()  # of all that is not known to be stored
+        self._ids: set[str] = set()  # of points that may not be stored yet
 
     def add(self, points: Sequence[models.PointStruct]) -> None:
-        """Returns when the points are sent, or will be; no more than a few batches are held."""
+        """Queue points. Blocks while more than a few batches are queued."""
         if self._pool is None:
             self._send(list(points))
             return
@@ -39,12 +39,12 @@ class Uploads:
                 self._start(self._pool)
 
     def under_way(self, ids: Sequence[str]) -> set[str]:
-        """Those of `ids` that are not known to be stored yet."""
+        """Return those of `ids` that may not be stored yet."""
         with self._lock:
             return self._ids.intersection(ids)
 
     def wait(self) -> None:
-        """Until all that was added is stored."""
+        """Wait until all added points are stored."""
         if self._pool is None:
             return
         with self._lock:

@@ -1,6 +1,6 @@
-"""The values that an engine is asked with, and that it answers, as JSON.
+"""Code the arguments and results of an engine's operations as JSON.
 
-Each `read_` takes what JSON gave and the length of vectors, and raises ValueError that says what is wrong.
+Each `read_` takes a JSON value and the length of vectors, and raises ValueError that says what is wrong.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ Read = Callable[[Any, int], Any]
 
 @dataclass(frozen=True)
 class Code:
-    """How values of one kind are written as JSON, and read."""
+    """How values of one kind are written to JSON and read from it."""
 
     write: Callable[[Any], Any]
     read: Read
 
 
 def read_object(entry: Any, readers: Mapping[str, Read], dim: int = 0) -> dict[str, Any]:
-    """The fields of an object, each by its reader, which takes what is not there for None."""
+    """Read the fields of an object, each by its reader, which gets None for a missing field."""
     if not isinstance(entry, dict) or entry.keys() - readers.keys():
         raise ValueError(f"expected an object of {', '.join(readers)}")
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, read in readers.items():
         try:
-            found[name] = read(entry.get(name), dim)
+            values[name] = read(entry.get(name), dim)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
-    return found
+    return values
 
 
 def pack(vectors: np.ndarray) -> str:
-    """float32 (N, D) as base64 of little-endian bytes."""
+    """Write float32 (N, D) as base64 of little-endian bytes."""
     return base64.b64encode(np.asarray(vectors, "<f4").tobytes()).decode()
 
 
 def unpack(text: Any, dim: int) -> np.ndarray:
-    """What `pack` made: float32 (N, dim)."""
+    """Read what `pack` wrote: float32 (N, dim)."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, TypeError, ValueError):
@@ -61,7 +61,7 @@ def unpack(text: Any, dim: int) -> np.ndarray:
 
 
 def read_unit(text: Any, dim: int) -> np.ndarray:
-    """float32 (N, dim), of length 1 each."""
+    """Read float32 (N, dim), of length 1 each."""
     vectors = unpack(text, dim)
     if (row := first_not_unit(vectors)) is not None:
         raise ValueError(f"row {row} has length {np.linalg.norm(vectors[row])}, expected 1")
@@ -69,7 +69,7 @@ def read_unit(text: Any, dim: int) -> np.ndarray:
 
 
 def read_vector(text: Any, dim: int) -> np.ndarray:
-    """float32 (dim,), of length 1."""
+    """Read float32 (dim,), of length 1."""
     vectors = read_unit(text, dim)
     if len(vectors) != 1:
         raise ValueError(f"got {len(vectors)} vectors, expected 1")
@@ -77,7 +77,7 @@ def read_vector(text: Any, dim: int) -> np.ndarray:
 
 
 def write_frames(frames: Sequence[StoredFrame]) -> list[dict[str, Any]]:
-    """Without the mark of those from elsewhere: who takes them in decides."""
+    """Write frames without their `remote` mark, which the receiver sets."""
     return [{"id": frame.id} | frame.to_payload() | {"remote": False} for frame in frames]
 
 
@@ -86,7 +86,7 @@ def read_frames(entries: Any, dim: int) -> list[StoredFrame]:
 
 
 def read_foreign(entry: Any, dim: int) -> StoredFrame:
-    """A frame from elsewhere, which is marked as such: no path that a client names is ever opened."""
+    """Read a frame from a client and mark it as `remote`: a path that a client names is never opened."""
     payload = dict(entry) if isinstance(entry, dict) else {}
     frame_id, _ = payload.pop("id", None), payload.pop("remote", None)
     check_payload(payload)
@@ -101,8 +101,8 @@ def read_page(entry: Any, dim: int) -> tuple[list[StoredFrame], np.ndarray]:
     return read_frames(entry["frames"], dim), unpack(entry["vectors"], dim)
 
 
-def write_points(found: dict[str, tuple[np.ndarray, StoredFrame]]) -> dict[str, Any]:
-    frames, vectors = [frame for _, frame in found.values()], [vector for vector, _ in found.values()]
+def write_points(points: dict[str, tuple[np.ndarray, StoredFrame]]) -> dict[str, Any]:
+    frames, vectors = [frame for _, frame in points.values()], [vector for vector, _ in points.values()]
     return write_page((frames, np.array(vectors, np.float32)))
 
 
@@ -110,8 +110,9 @@ def read_points(entry: Any, dim: int) -> dict[str, tuple[np.ndarray, StoredFrame
     return {frame.id: (vector, frame) for frame, vector in zip(*read_page(entry, dim), strict=True)}
 
 
-def write_scored(found: Sequence[Scored]) -> list[Any]:
-    return [[one.score, {name: getattr(one.frame, name) for name in ("id", *HIT_FIELDS)}] for one in found]
+def write_scored(frames: Sequence[Scored]) -> list[Any]:
+    fields = ("id", *HIT_FIELDS)
+    return [[scored.score, {name: getattr(scored.frame, name) for name in fields}] for scored in frames]
 
 
 def read_scored(entries: Any, dim: int) -> list[Scored]:
@@ -125,18 +126,19 @@ def write_filters(filters: Filters) -> dict[str, Any]:
 
 
 def read_filters(entry: Any, dim: int = 0) -> Filters:
-    """What is not there is as if it had not been asked."""
+    """Read filters; a missing field is not filtered by."""
     fields = read_object(entry, _FILTERS)
     fields |= {name: tuple(fields[name]) for name in ("cameras", "sources", "source_ids")}
     return Filters(**fields)
 
 
 def each(read: Read) -> Read:
-    return lambda value, dim: [read(one, dim) for one in _checked(value, isinstance(value, list), "a list")]
+    return lambda value, dim: [read(item, dim) for item in _checked(value, isinstance(value, list), "a list")]
 
 
 def read_texts(value: Any, dim: int = 0) -> list[str]:
-    return _checked(value, isinstance(value, list) and all(isinstance(one, str) for one in value), "a list of strings")
+    fine = isinstance(value, list) and all(isinstance(text, str) for text in value)
+    return _checked(value, fine, "a list of strings")
 
 
 def read_text(value: Any, dim: int = 0) -> str:

@@ -1,4 +1,4 @@
-"""What a search asks: one definition for the command line, HTTP, the client and the page."""
+"""The definition of a search, shared by the command line, HTTP, the client and the page."""
 
 from lookalike.search.example import Example
 from lookalike.search.request import SearchRequest

@@ -1,11 +1,11 @@
-"""The grammar of examples: what a search points at, as text that fits in a flag, a form field and a URL.
+"""The grammar of examples, as text that fits in a flag, a form field and a URL.
 
-    ID                   a stored frame, or a stored region of one, by the id in a hit
+    ID                   a stored frame or region, by the id of a hit
     gate.mp4@12.5        a moment of a recording, seconds; over HTTP, of a stored one, by its source or its source_id
     crop.jpg             a picture; not over HTTP
     picture:ID           a picture that was sent to a service
 
-Each may end in `#x,y,w,h`, the region of it that counts, in pixels or in shares.
+Each may end in `#x,y,w,h`, a region in pixels or in shares.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ _MOMENT = re.compile(r"(.+)@(-?\d{1,9}(?:\.\d{1,9})?)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Example:
-    """text: what is pointed at. region: the part of it that counts; None for all."""
+    """text: names a frame, a moment or a picture. region: of it; None for all of it."""
 
     text: str
     region: Region | None = None
 
     @classmethod
     def parse(cls, text: str) -> Example:
-        """Raises: ValueError for a region that is none."""
-        found = _REGION.fullmatch(text)
-        return cls(found[1], Region.parse(found[2])) if found else cls(text)
+        """Read an example. Raises: ValueError for an invalid region."""
+        match = _REGION.fullmatch(text)
+        return cls(match[1], Region.parse(match[2])) if match else cls(text)
 
     def __str__(self) -> str:
-        """What `parse` reads back."""
+        """Write the text that `parse` reads back."""
         return f"{self.text}#{self.region}" if self.region else self.text
 
     def within(self, region: Region | None) -> Example:
-        """The same, or a region of it. Raises: ValueError if it names another region."""
+        """Return the example, limited to a region. Raises: ValueError if it already names a region."""
         if region and self.region:
-            raise ValueError(f"{self} names a region, and region is {region}: give one of them")
+            raise ValueError(f"two regions: got {self} and region {region}, expected one of them")
         return replace(self, region=region) if region else self
 
     @property
@@ -54,6 +54,6 @@ class Example:
 
     @property
     def moment(self) -> tuple[str, float] | None:
-        """A recording and seconds into it, if it may name one; so may the name of a file with an @ in it."""
-        found = _MOMENT.fullmatch(self.text)
-        return (found[1], float(found[2])) if found else None
+        """A recording and seconds into it, if the text may name a moment; a file name with an @ may look like one."""
+        match = _MOMENT.fullmatch(self.text)
+        return (match[1], float(match[2])) if match else None

@@ -1,6 +1,6 @@
-"""A search request <-> the fields of a form, of JSON, of a query string, or of a call.
+"""Convert a search request from and to the fields of a form, of JSON, of a query string, or of a call.
 
-A field is added in one place: in `SearchOptions`, or in `FilterFields`.
+To add a field, add it to `SearchOptions` or `FilterFields`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ FIELDS = ("id", "at", "region", "like", "unlike", *_HINTS)
 
 
 def read_pairs(pairs: Iterable[tuple[str, str]], sent: int = 0) -> SearchRequest:
-    """Read the fields of a form, of JSON, of a query string, or of a call; one without a value is as if not there.
+    """Read the fields of a form, of JSON, of a query string, or of a call; a field without a value is ignored.
 
-    sent: how many pictures come with it. Raises: ValueError that names the field.
+    sent: how many pictures come with the request. Raises: ValueError that names the field.
     """
     given: dict[str, list[str]] = {}
     for name, value in pairs:
@@ -48,29 +48,29 @@ def _of(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_values(values: Mapping[str, Any], sent: int = 0) -> SearchRequest:
-    """The same of values by name, as JSON and keyword arguments have them."""
+    """Read values by name, as in JSON and keyword arguments. sent, Raises: as `read_pairs`."""
     return read_pairs(pairs_of(values), sent)
 
 
 def pairs_of(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """As a form brings them; None is as if it were not there. Raises: ValueError for what is no text and no number."""
+    """Convert values to the pairs of a form, without None. Raises: ValueError for other types than text and numbers."""
     return [
-        (name, _text(name, one))
+        (name, _text(name, item))
         for name, value in values.items()
-        for one in (value if name in SEVERAL and isinstance(value, list | tuple) else [value])
-        if one is not None
+        for item in (value if name in SEVERAL and isinstance(value, list | tuple) else [value])
+        if item is not None
     ]
 
 
 def write_values(request: SearchRequest) -> dict[str, Any]:
-    """What `read_values` reads back, without what is usual. Raises: ValueError for filters that have no field."""
+    """Write what `read_values` reads back, without defaults. Raises: ValueError for filters without a field."""
     if request.filters.whole or request.filters.source_ids:
         raise ValueError("whole and source_ids cannot be asked of a service")
     hours = request.filters.time_of_day
     values: dict[str, Any] = {
-        "region": next((str(one.region) for one in request.like if not one.text and one.region), None),
-        "like": [str(one) for one in request.like if one.text],
-        "unlike": [str(one) for one in request.unlike],
+        "region": next((str(sent.region) for sent in request.like if not sent.text and sent.region), None),
+        "like": [str(example) for example in request.like if example.text],
+        "unlike": [str(example) for example in request.unlike],
         "camera": [*request.filters.cameras],
         "source": [*request.filters.sources],
         "since": _written(request.filters.since),
@@ -78,14 +78,14 @@ def write_values(request: SearchRequest) -> dict[str, Any]:
         "time_of_day": str(hours) if hours else None,
         "zone": hours.zone if hours else None,
     }
-    for one in dataclasses.fields(SearchOptions):
-        value = getattr(request.options, one.name)
-        values[one.name] = value if value != getattr(USUAL, one.name) else None
+    for field in dataclasses.fields(SearchOptions):
+        value = getattr(request.options, field.name)
+        values[field.name] = value if value != getattr(USUAL, field.name) else None
     return {name: value for name, value in values.items() if value not in (None, [])}
 
 
 def _typed(name: str, texts: list[str]) -> Any:
-    """The value of a field, as its type says. Raises: ValueError that names it."""
+    """Convert the texts of a field to its type. Raises: ValueError that names the field."""
     if name in SEVERAL:
         return tuple(texts)
     kinds = {_HINTS[name], *get_args(_HINTS[name])} if name in _HINTS else {str}
@@ -110,7 +110,7 @@ def _number(name: str, text: str) -> float:
 
 
 def _text(name: str, value: object) -> str:
-    """As JSON brings it."""
+    """Convert a JSON value to text. Raises: ValueError that names the field."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f"invalid {name[:50]}: got {json.dumps(value)[:50]}, expected a string or a number")  # noqa: TRY004
     return str(value)

@@ -1,4 +1,4 @@
-"""A search, as it is asked: examples, conditions and options. `fields` reads it from text and writes it."""
+"""A search request: examples, filters and options. `fields` reads it from text and writes it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from lookalike.region import Region
 from lookalike.search.example import Example
 from lookalike.search_fields import FilterFields, SearchOptions
 
-MOST_EXAMPLES = 64  # that a search is like, or unlike; each may have to be decoded
-SENT = Example("")  # the picture that a request brings with it
+MOST_EXAMPLES = 64  # of `like` and of `unlike`; each may have to be decoded
+SENT = Example("")  # the picture that comes with a request
 ONE_OF = "expected one picture, id or moment, or only `like`, which may name regions itself"
 T = TypeVar("T")
 U = TypeVar("U")
@@ -20,10 +20,10 @@ U = TypeVar("U")
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """What a search asks: hits that are like these examples, and unlike those.
+    """A search for hits that are like some examples, and unlike others.
 
     like: at least one; SENT stands for a picture that comes with the request.
-    Raises: ValueError without one, for more than MOST_EXAMPLES of either, or for options that are out of range.
+    Raises: ValueError if `like` is empty, for more than MOST_EXAMPLES of either, or for options out of range.
     """
 
     like: tuple[Example, ...]
@@ -49,15 +49,16 @@ class SearchRequest:
         filters: Filters,
         options: SearchOptions,
     ) -> SearchRequest:
-        """pointed: what a picture, an id or a moment names: one, or none next to `like`. region: of it.
+        """Make a request of texts.
 
-        Raises: ValueError that names what is wrong.
+        pointed: the picture, id or moment to search by; may be empty if there is `like`. region: of it.
+        Raises: ValueError that names the field.
         """
         more = [tuple(_example(name, text) for text in texts) for name, texts in (("like", like), ("unlike", unlike))]
         if len(pointed) > 1 or (not pointed and (region or not more[0])):
             raise ValueError(f"got {len(pointed)} pictures, ids and moments{' and a region' * bool(region)}; {ONE_OF}")
         part = named("region", Region.parse, region) if region else None
-        first = tuple(named("region", one.within, part) for one in pointed)
+        first = tuple(named("region", example.within, part) for example in pointed)
         return cls((*first, *more[0]), more[1], filters, options)
 
 
@@ -66,7 +67,7 @@ def _example(name: str, text: str) -> Example:
 
 
 def named(name: str, read: Callable[[T], U], value: T) -> U:
-    """What `read` gives of a value. Raises: ValueError that names the field, too."""
+    """Call `read` with a value. Raises: ValueError that also names the field."""
     try:
         return read(value)
     except ValueError as error:
@@ -74,5 +75,5 @@ def named(name: str, read: Callable[[T], U], value: T) -> U:
 
 
 def read_filters(fields: FilterFields) -> Filters:
-    """Raises: ValueError that names the field."""
+    """Parse filters. Raises: ValueError that names the field."""
     return Filters.parse(fields.camera, fields.since, fields.until, fields.source, fields.time_of_day, fields.zone)

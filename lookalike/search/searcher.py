@@ -1,6 +1,6 @@
-"""A search from end to end, where the encoder and the files are: what is pointed at -> hits.
+"""Run a search in the process that has the encoder and the files: examples -> hits.
 
-A service has its own way from examples to vectors, in batches; it opens no path that a client names.
+A service turns examples into vectors in its own way, in batches, and never opens a path that a client names.
 """
 
 from __future__ import annotations
@@ -27,16 +27,17 @@ BEYOND_S = 1.0  # headers are not exact
 
 
 class Searcher:
-    """Embeds what a request points at, and asks an index."""
+    """Embeds the examples of a request, and searches an index."""
 
     def __init__(self, encoder: Encoder, index: FrameIndex) -> None:
         self._encoder, self._index = encoder, index
 
     def search(self, request: SearchRequest) -> list[Hit]:
-        """Returns: hits, best first, or in the order in which they add most, if the request is diverse.
+        """Find the hits of a request.
 
-        Raises: FootageError if a picture or a moment is not there; IndexStoreError if no frame has an id; QueryError if
-        the examples cancel out, or for weights that the encoder cannot follow.
+        Returns: hits, best first, or in the order of choice if the request is diverse.
+        Raises: FootageError if a picture or a moment does not exist; IndexStoreError for an unknown id; QueryError if
+        the examples cancel out, or for weights of parts that the encoder does not have.
         """
         request.options.check_parts(self._encoder.spec)
         like = [self.embedded(example) for example in request.like]
@@ -44,7 +45,7 @@ class Searcher:
         return self._index.ask(EmbeddedRequest(like, unlike, request.filters, request.options))
 
     def embedded(self, example: Example) -> QueryExample:
-        """Embed what an example points at, or the region of it. Raises: as `search`."""
+        """Embed an example, or its region. Raises: as `search`."""
         text, region, side = example.text, example.region, self._encoder.spec.input_px
         if example.frame_id and region is None:
             return self._index.example(text)
@@ -59,7 +60,7 @@ class Searcher:
         return QueryExample(self._encoder.embed(small[None])[0], region is not None, moment)
 
     def _picture(self, example: Example, fit_px: int | None) -> np.ndarray:
-        """fit_px: as for `frame_at`."""
+        """Read the picture of an example. fit_px: as for `frame_at`."""
         if example.frame_id:
             return frame_at(*self._index.place(example.frame_id), fit_px)
         if example.moment and not _is_there(example.text):
@@ -68,7 +69,7 @@ class Searcher:
                 _check_within(source, time_s)
                 return frame_at(source, time_s, fit_px)
             except ValueError:
-                pass  # an @ in the name of a picture that is not there
+                pass  # an @ in the name of a picture that does not exist
         if not _is_there(example.text):
             expected = "expected a picture, a frame's id, or a moment as gate.mp4@12.5"
             raise FootageError(f"{shown_url(example.text)}: no such file, {expected}")
@@ -76,7 +77,7 @@ class Searcher:
 
 
 def _moment(example: Example) -> FrameMoment | None:
-    """Of which recording `gate.mp4@12.5` is a moment, by the names that it may be stored under."""
+    """Return the moment that `gate.mp4@12.5` names, with the names that its recording may be stored under."""
     if example.moment is None or _is_there(example.text):
         return None
     source, time_s = example.moment
@@ -84,7 +85,7 @@ def _moment(example: Example) -> FrameMoment | None:
 
 
 def _is_there(path: str) -> bool:
-    """Whether it is a file, or a member of a zip."""
+    """Whether a path is a file, or a member of a zip."""
     try:
         return Path(path).is_file() or (inside(path) is not None and size_bytes(path) >= 0)
     except FootageError:
@@ -92,7 +93,7 @@ def _is_there(path: str) -> bool:
 
 
 def _is_video(source: str) -> bool:
-    """By its name and its content, which may disagree; by its name if it is not there."""
+    """Whether a source is a video, by its name or its content; by its name if it does not exist."""
     path = split_track(source)[0]
     try:
         return "video" in (kind_by_name(path), kind_by_content(path))
@@ -101,7 +102,7 @@ def _is_video(source: str) -> bool:
 
 
 def _check_within(source: str, time_s: float) -> None:
-    """Past its end a recording would show its last frame, and before its start the first."""
+    """Refuse a time before the start or past the end of a recording, where its first or last frame is shown."""
     length_s = duration_s(source) if _is_video(source) else None
     if time_s < 0 or (length_s is not None and time_s > length_s + BEYOND_S):
         until = "" if length_s is None else f" to {length_s:.1f} s"

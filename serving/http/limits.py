@@ -11,7 +11,6 @@ MAX_PIXELS = 128_000_000  # to decode, per request, by `decoding_cost`: two of t
 MAX_TEXT_BYTES = 64 * 1024  # a JSON body or a form field: an id, cameras, times
 MAX_INDEX_BODY_BYTES = 16 * MIB  # MAX_POINTS vectors of 4096 numbers are 6 MiB in base64
 MAX_UPLOAD_BYTES = 1024 * MIB  # bodies of all concurrent requests
-MAX_QUEUED_THUMBNAILS = 256  # a page of hits has a hundred
 MAX_EXPORT = 200  # frames of one zip
 
 RETRY_AFTER_S = 1  # about one batch on a small CPU

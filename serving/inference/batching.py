@@ -1,7 +1,7 @@
 """Concurrent requests are batched: images are decoded in parallel, wait while a batch runs, and form the next batch.
 
-There is no timer and no thread of its own for the encoder. A thread that has decoded an image while no batch runs goes
-on to run it, and then all images that were decoded in the meantime. So a single image needs one thread.
+There is no timer and no thread of its own for the encoder. A thread that has decoded an image while no batch runs
+runs it next, and then all images that were decoded in the meantime. So a single image needs one thread.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 
-from lookalike.footage import frame_at
 from lookalike.index import Filters
 from lookalike.index.ask import EmbeddedRequest, FrameMoment, QueryExample
 from lookalike.pixels import fit
@@ -80,5 +79,6 @@ class Examples:
 def _of_recording(recordings: Recordings, moment: Moment, region: Region | None, side: int) -> np.ndarray:
     """uint8 (side, side, 3)."""
     recordings.verifier.check(moment.source, moment.source_id)
-    shown = frame_at(moment.source, moment.time_s, None if region else side)
+    with recordings.media.worker() as worker:
+        shown = worker.pixels(moment.source, moment.time_s, None if region else side)
     return fit(region.crop(shown), side) if region else shown

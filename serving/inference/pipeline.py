@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.encoder import MAX_BATCH, Encoder
-from lookalike.errors import DiskFull, FootageError, ImageError, IndexStoreError, QueryError
+from lookalike.errors import DiskFull, FootageError, ImageError, IndexStoreError, IndexUnavailable, QueryError
 from lookalike.index import FrameIndex, Hit, open_index
 from lookalike.index.ask import EmbeddedRequest, QueryExample
 from lookalike.index.engine import Watched
@@ -38,6 +38,7 @@ from serving.http.limits import (
 from serving.inference.backlog import Backlog, Busy
 from serving.inference.batching import Batcher, Decode, RunFailed
 from serving.inference.fair_threads import FairThreads
+from serving.inference.index_health import IndexHealth, unavailable
 from serving.inference.metrics import BATCH_IMAGES, ENCODER, IMAGES, RUN_SECONDS
 from serving.settings import Settings
 
@@ -56,10 +57,11 @@ class Pipeline:
         self, encoder: Encoder, index: FrameIndex | None, max_wait_s: float = MAX_WAIT_S, writable: bool = False
     ) -> None:
         """max_wait_s: how long a request may wait for its turn. writable: clients may add and remove frames."""
-        self.spec, self.writable = encoder.spec, writable
+        self.spec, self.writable, self.max_wait_s = encoder.spec, writable, max_wait_s
         self.upload_budget = Budget(MAX_UPLOAD_BYTES)
         self._pixel_budget = Budget(MAX_CONCURRENT_PIXELS, "too many large images at the same time")
         self._encoder, self._index = encoder, index
+        self.health: IndexHealth | None = None  # only for an index on a server
         self._decoders = FairThreads(DECODE_THREADS + 1, "decode", max_wait_s)  # one of them runs the encoder
         self._searchers = FairThreads(SEARCH_THREADS, "search", max_wait_s)
         self._writer = ThreadPoolExecutor(1, "write")  # one change at a time
@@ -79,10 +81,13 @@ class Pipeline:
             "writable": self.writable,
         }
 
-    def trouble(self) -> str | None:
-        """Why the index does not answer, or cannot be written, at the moment; None if all is well."""
+    def check_index(self) -> None:
+        """Raises: ApiError 503 while the index does not answer, or cannot be written."""
+        if self.health:
+            self.health.check()
         engine = self._index.engine if self._index else None
-        return engine.trouble() if isinstance(engine, Watched) else None
+        if isinstance(engine, Watched) and (trouble := engine.trouble()) is not None:
+            raise ApiError(503, "index_unavailable", trouble)
 
     async def embed(self, uploads: Sequence[Upload]) -> np.ndarray:
         """Decode, then embed: a corrupt upload fails before it is batched with others.
@@ -143,13 +148,13 @@ class Pipeline:
     async def ask(self, question: Callable[[FrameIndex], T]) -> T:
         """Call a function with the index, in a thread: it takes milliseconds, or a network round trip.
 
-        Raises: ApiError 409 without an index, 503 if it fails.
+        Raises: ApiError 409 without an index, 503 if it fails or its server does not answer.
         """
-        return await self._searchers.run(partial(_call, question, self.index))
+        return await self._searchers.run(self._call(question))
 
     async def write(self, change: Callable[[FrameIndex], T]) -> T:
         """Call a function that changes the index, one at a time. Raises: as `ask`."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, _call, change, self.index)
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._call(change))
 
     @property
     def index(self) -> FrameIndex:
@@ -166,6 +171,8 @@ class Pipeline:
         return await self._decoders.run(partial(work, *arguments), heavy)
 
     def close(self) -> None:
+        if self.health:
+            self.health.close()
         self._decoders.shutdown()
         self._searchers.shutdown()
         self._writer.shutdown()
@@ -191,6 +198,13 @@ class Pipeline:
         BATCH_IMAGES.observe(len(pixels))
         with RUN_SECONDS.time():
             return self._encoder.embed(pixels)
+
+    def _call(self, question: Callable[[FrameIndex], T]) -> Callable[[], T]:
+        """Prepare a call for a thread. Raises: ApiError 409 without an index, 503 while its server does not answer."""
+        index = self.index
+        if self.health:
+            self.health.check()
+        return partial(_call, question, index, self.health)
 
 
 def _costs(uploads: Sequence[Upload]) -> list[int]:
@@ -225,6 +239,8 @@ def pixels_of(data: bytes, region: Region | None, side_px: int, name: str) -> np
 def _example(frame_id: str, index: FrameIndex) -> QueryExample:
     try:
         return index.example(frame_id)
+    except IndexUnavailable:
+        raise
     except IndexStoreError as error:
         raise ApiError(404, "not_found", str(error)) from error
 
@@ -236,13 +252,18 @@ def _hits(request: EmbeddedRequest, index: FrameIndex) -> list[Hit]:
         raise ApiError(400, "bad_request", str(error)) from error
 
 
-def _call(question: Callable[[FrameIndex], T], index: FrameIndex) -> T:
+def _call(question: Callable[[FrameIndex], T], index: FrameIndex, health: IndexHealth | None) -> T:
     try:
         return question(index)
     except ApiError:
         raise
     except DiskFull as error:
         raise ApiError(507, "disk_full", str(error)) from error
+    except IndexUnavailable as error:
+        logger.error("%s", error)
+        if health:
+            health.suspect()
+        raise unavailable() from error
     except BaseException as error:  # a panic of the embedded engine is a BaseException, and must not end this thread
         logger.exception("the index did not answer")
         raise ApiError(503, "index_failed", f"the index did not answer ({type(error).__name__})") from error
@@ -270,5 +291,8 @@ async def open_pipeline(settings: Settings) -> AsyncIterator[Pipeline]:
         closing(index) if index else nullcontext(),
         closing(Pipeline(encoder, index, settings.max_wait_s, writable)) as pipeline,
     ):
+        if index and not settings.embedded:
+            pipeline.health = IndexHealth(index)
+            pipeline.health.start()
         logger.info("encoder %s on %s, index %s", encoder.spec.space, encoder.provider, settings.index)
         yield pipeline

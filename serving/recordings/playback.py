@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 from lookalike.errors import FootageError
-from lookalike.footage.playable import Playable, judge, make_playable
+from lookalike.footage.playable import Playable
 from serving.http.limits import PROXY_THREADS
 from serving.inference.backlog import Busy
+from serving.media.worker import MediaPool
 from serving.recordings.disk_cache import DiskCache
 from serving.recordings.source_verifier import RECORDINGS, SourceVerifier
-from serving.recordings.thumbnails import step_back
 
 logger = logging.getLogger("bentoml.lookalike")
 
@@ -51,11 +51,12 @@ class _Stopped(Exception):
 class Player:
     """Use it in the event loop that serves the requests."""
 
-    def __init__(self, verifier: SourceVerifier, proxies: DiskCache) -> None:
-        self._verifier, self._proxies = verifier, proxies
-        self._judged = lru_cache(RECORDINGS)(lambda source, source_id: judge(source))
-        self._judges = ThreadPoolExecutor(PROXY_THREADS, "judge", step_back)
-        self._makers = ThreadPoolExecutor(PROXY_THREADS, "proxy", step_back, (LEAST_NICE,))
+    def __init__(self, verifier: SourceVerifier, pool: MediaPool, proxies: DiskCache) -> None:
+        """pool: of workers that look at recordings; proxies are made by workers of their own."""
+        self._verifier, self._pool, self._proxies = verifier, pool, proxies
+        self._judged = lru_cache(RECORDINGS)(lambda source, source_id: self._look(source))
+        self._judges = ThreadPoolExecutor(PROXY_THREADS, "judge")
+        self._makers, self._making = ThreadPoolExecutor(PROXY_THREADS, "proxy"), MediaPool(PROXY_THREADS, LEAST_NICE)
         self._progress: dict[str, float] = {}  # of the proxies that are made or queued, by source_id
         self._failed: dict[str, str] = {}  # why there is no proxy, by source_id
         self._judging = 0
@@ -64,7 +65,7 @@ class Player:
     async def media(self, source: str, source_id: str) -> Media:
         """What browsers play of a stored recording. If it needs a proxy, work on it begins. Raises: Busy."""
         try:
-            playable = await self._look(source, source_id)
+            playable = await self._judge_in_turn(source, source_id)
         except FootageError as error:
             return Media("none", reason=str(error))
         if playable.how == "as it is":
@@ -84,10 +85,11 @@ class Player:
     def close(self) -> None:
         """Stop making proxies."""
         self._stopping.set()
+        self._making.close()
         self._judges.shutdown(cancel_futures=True)
         self._makers.shutdown(cancel_futures=True)
 
-    async def _look(self, source: str, source_id: str) -> Playable:
+    async def _judge_in_turn(self, source: str, source_id: str) -> Playable:
         """Judge a recording in a thread. Raises: FootageError; Busy."""
         if self._judging >= MAX_JUDGED:
             raise Busy(f"{MAX_JUDGED} recordings are being looked at")
@@ -101,6 +103,10 @@ class Player:
         self._verifier.check(source, source_id)
         return self._judged(source, source_id)
 
+    def _look(self, source: str) -> Playable:
+        with self._pool.worker() as worker:
+            return worker.judge(source)
+
     def _make(self, source: str, source_id: str, playable: Playable) -> None:
         def progress(share: float) -> None:
             if self._stopping.is_set():
@@ -108,8 +114,8 @@ class Player:
             self._progress[source_id] = share
 
         try:
-            with self._proxies.writing(_name(source_id)) as part:
-                make_playable(source, part, playable.how, progress)
+            with self._proxies.writing(_name(source_id)) as part, self._making.worker() as worker:
+                worker.make_playable(source, part, playable.how, progress)
         except _Stopped:
             pass
         except (FootageError, OSError) as error:

@@ -12,16 +12,17 @@ from lookalike.errors import FootageError
 from lookalike.index import StoredFrame, is_frame_id
 from lookalike.index.record import FROM_ELSEWHERE
 from serving.http.errors import ApiError
-from serving.http.limits import PICTURE_BYTES, PROXY_BYTES, THUMB_BYTES
+from serving.http.limits import PICTURE_BYTES, PROXY_BYTES, THUMB_BYTES, THUMBNAIL_THREADS
 from serving.inference.operations import stored_points
 from serving.inference.pipeline import Pipeline
+from serving.media.worker import MediaPool
 from serving.recordings.disk_cache import DiskCache, open_cache
 from serving.recordings.explorer import Explorer
 from serving.recordings.library import Library, Recording
 from serving.recordings.playback import Player
 from serving.recordings.single_flight import SingleFlight
 from serving.recordings.source_verifier import SourceVerifier
-from serving.recordings.thumbnails import Moment, Thumbnails
+from serving.recordings.thumbnails import NICE, Moment, Thumbnails
 
 PICTURE_ID = 32  # digits of a picture's id
 _SOURCE_ID = re.compile("[0-9a-f]{64}")
@@ -38,14 +39,16 @@ class Recordings:
         self._pipeline = pipeline
         self.library = Library(pipeline)
         self.verifier, folder = SourceVerifier(), open_cache(cache)
-        self._thumbnails = Thumbnails(self.verifier)
-        self.player = Player(self.verifier, DiskCache(folder / "proxies", PROXY_BYTES))
+        self.media = MediaPool(THUMBNAIL_THREADS, NICE)
+        self._thumbnails = Thumbnails(self.verifier, self.media, pipeline.max_wait_s)
+        self.player = Player(self.verifier, self.media, DiskCache(folder / "proxies", PROXY_BYTES))
         self.explorer = Explorer()
         self._cache = DiskCache(folder / "thumbs", THUMB_BYTES)
         self._pictures = DiskCache(folder / "pictures", PICTURE_BYTES)
         self._in_flight = SingleFlight[bytes]()
 
     def close(self) -> None:
+        self.media.close()
         self._thumbnails.close()
         self.player.close()
         self.explorer.close()

@@ -15,8 +15,8 @@ from serving.http.media_types import JPEG, JSON, MULTIPART
 from serving.http.pictures import is_known, picture, unchanged
 from serving.http.responses import json_response
 from serving.inference.pipeline import Pipeline, unreadable
+from serving.media.jpeg import jpeg_of
 from serving.recordings.recordings import Recordings
-from serving.recordings.thumbnails import jpeg_of
 
 LONGEST_PX = 1280  # far more than an encoder takes in, also of a small region
 

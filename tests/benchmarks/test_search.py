@@ -43,8 +43,23 @@ def test_recall_is_the_share_of_the_exact_answer_that_was_found() -> None:
     vectors = search.clustered(200)
     ask = search.by_numpy(vectors)
     exact = ask(vectors[5], Filters())
-    assert search.recall_of((exact,), vectors, vectors[5:6]) == 1
-    assert search.recall_of((exact[:7] + [0.0] * 3,), vectors, vectors[5:6]) == pytest.approx(0.7)
+    nearest = search.exactly(vectors, vectors[5:6], search.meeting(200))["none"]
+    assert search.recall_of([exact], nearest) == 1
+    assert search.recall_of([exact[:7] + [0.0] * 3], nearest) == pytest.approx(0.7)
+
+
+def test_the_exact_answer_is_that_of_all_blocks_and_of_the_frames_that_meet_a_condition(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Frames on a circle, a degree apart, asked at 0: the ten nearest end 9 degrees away, of every other one 18."""
+    monkeypatch.setattr(search, "BLOCK", 7)
+    degrees = np.radians(np.arange(60))
+    vectors = np.stack([np.cos(degrees), np.sin(degrees)], axis=1).astype(np.float32)
+    meeting = {"all": np.ones(60, bool), "even": np.arange(60) % 2 == 0, "three": np.arange(60) < 3}
+    nearest = search.exactly(vectors, vectors[:1], meeting)
+    for name, degrees, count in (("all", 9, 10), ("even", 18, 10), ("three", 2, 3)):
+        assert nearest[name].least == pytest.approx([np.cos(np.radians(degrees))], abs=1e-6)
+        assert nearest[name].count == count
 
 
 def test_recall_is_measured_for_each_weighing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ def test_settings_are_written_as_in_a_recipe() -> None:
         ("steps=1.5", "steps=1.5: got 1.5, expected int"),
     ],
 )
-def test_a_setting_that_does_not_fit_is_told(setting: str, message: str) -> None:
+def test_a_setting_that_does_not_fit_is_reported(setting: str, message: str) -> None:
     with pytest.raises(TrainingError) as caught:
         with_settings(TrainConfig(), (setting,))
     assert str(caught.value) == message

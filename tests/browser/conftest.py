@@ -14,7 +14,8 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from lookalike.encoder import Encoder
 from lookalike.footage import find_sources
 from lookalike.index import open_index
-from lookalike.ingest import index_footage
+from lookalike.ingest.index import index_footage
+from lookalike.ingest.settings import IngestSettings
 from lookalike.naming import Naming
 from lookalike.sampling import Sampling
 from tests.browser.chromium import NoBrowser, chromium
@@ -57,7 +58,7 @@ def shown(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     scenes = write_recordings(home / "recordings", home / "rendered")
     sources = find_sources([home / "recordings"], Naming(pattern=re.compile(NAME_PATTERN)))
     with open_index(home / "index", SPEC, create=True) as index:
-        index_footage(sources, Encoder(tiny_encoder, "cpu"), index, Sampling(fps=FPS, regions=None), lambda batch: None)
+        index_footage(sources, Encoder(tiny_encoder, "cpu"), index, IngestSettings(Sampling(fps=FPS, regions=None)))
     settings = {"LOOKALIKE_ENCODER": tiny_encoder, "LOOKALIKE_INDEX": home / "index", "LOOKALIKE_CACHE": home / "cache"}
     with served("serving.service:Lookalike", bentoml_env(home, settings), ROOT, home / "log") as client:
         yield Shown(str(client.base_url).rstrip("/"), scenes, [png_of(home / "recordings", scene) for scene in scenes])

@@ -15,7 +15,8 @@ from playwright.sync_api import Locator, Page, expect
 from lookalike.encoder import Encoder
 from lookalike.footage import find_sources
 from lookalike.index import open_index
-from lookalike.ingest import index_footage
+from lookalike.ingest.index import index_footage
+from lookalike.ingest.settings import IngestSettings
 from lookalike.sampling import Sampling
 from tests.browser.conftest import NARROW, Shown
 from tests.browser.person import address, draw, drop, hits, hook, new_results, search
@@ -33,7 +34,7 @@ def passing(parts_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     write_passes(home / "recordings")
     with open_index(home / "index", PARTS_SPEC, create=True) as index:
         sources = find_sources([home / "recordings"])
-        index_footage(sources, Encoder(parts_encoder, "cpu"), index, Sampling(fps=2), lambda batch: None)
+        index_footage(sources, Encoder(parts_encoder, "cpu"), index, IngestSettings(Sampling(fps=2)))
         ids = {(one.camera, one.time_s): one.id for one in index.frames() if one.region is None}
     settings = {
         "LOOKALIKE_ENCODER": parts_encoder,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import chdir, redirect_stdout
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from lookalike import cli
 from lookalike.demo.scenes import render_scenes
 from lookalike.footage import frame_at
 from tests.conftest import SHARED_DATA, TEST_SEED
@@ -30,6 +33,17 @@ def run_verb(*arguments: object, cwd: Path | None = None) -> subprocess.Complete
     """`lookalike ...` as a process of its own, as a user runs it."""
     command = [sys.executable, "-m", "lookalike", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=VERB_S, check=False)
+
+
+def run_here(*arguments: object, cwd: Path | None = None) -> str:
+    """`lookalike ...` in this process, which has imported already what a process of its own imports for seconds.
+
+    cwd: the folder to run it in. Returns: its standard output. Raises: SystemExit where the verb fails.
+    """
+    out = io.StringIO()
+    with redirect_stdout(out), chdir(cwd or Path.cwd()):
+        cli.main([str(argument) for argument in arguments])
+    return out.getvalue()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SHARED_DATA
-from tests.e2e.conftest import run_verb
+from tests.e2e.conftest import run_here, run_verb
 from tests.explore.copies import write_copy
 
 pytestmark = pytest.mark.skipif(
@@ -22,15 +22,13 @@ CUT_S = 10.0
 @pytest.fixture(scope="module")
 def archive(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("archive") / "index"
-    done = run_verb("index", FOOTAGE, "--encoder", tiny_encoder, "--index", place, "--fps", 2)
-    assert done.returncode == 0, done.stderr
+    run_here("index", FOOTAGE, "--encoder", tiny_encoder, "--index", place, "--fps", 2)
     return place
 
 
 def asked(verb: str, *words: object, archive: Path, encoder: Path) -> list[dict]:
-    done = run_verb(verb, *words, "--encoder", encoder, "--index", archive, "--json")
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    answer = run_here(verb, *words, "--encoder", encoder, "--index", archive, "--json")
+    return [json.loads(line) for line in answer.splitlines()]
 
 
 def events(label: str | None = None) -> list[tuple[str, float, float]]:

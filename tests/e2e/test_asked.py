@@ -92,8 +92,8 @@ def test_colour_alone_tells_red_from_blue(search) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--colour", ".5"), "cannot weigh colour: got 0.5 for an encoder of one piece, expected one with colour as a"),
-        (("--layout", "0"), "cannot weigh layout: got 0 for an encoder of one piece"),
+        (("--colour", ".5"), "cannot weight colour: got 0.5 for an encoder with no parts, expected"),
+        (("--layout", "0"), "cannot weight layout: got 0 for an encoder with no parts"),
         (("--colour", "2"), "invalid colour: got 2, expected from 0 to 1"),
     ],
 )

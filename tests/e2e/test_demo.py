@@ -61,5 +61,5 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("chapter one")
     process = run_verb("demo", "--out", tmp_path)
     assert process.returncode == 1
-    assert "holds something else than a demo" in process.stderr
+    assert "not an empty folder or one of a demo" in process.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]

@@ -1,4 +1,4 @@
-"""The examples in --help and the commands in the README work as they stand."""
+"""The examples in --help, and the commands and code in the README and the manuals, work as they stand."""
 
 from __future__ import annotations
 
@@ -20,19 +20,39 @@ from PIL import Image
 from lookalike import cli
 from tests.e2e.conftest import FEW_STEPS, ROOT, TWINS, copy_of, five_commands, run_verb
 
+MANUALS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 VERBS = ["info", "embed", "search", "locate", "outliers", "duplicates", "cluster", "stats", "verify", "forget"]
 VERBS += ["reindex", "snapshot", "restore", "evaluate"]
 
 
 def example(verb: str) -> list[str]:
-    """The words of the example that a verb's --help ends with."""
+    """The words of the example at the end of a verb's --help."""
     out = io.StringIO()
     with redirect_stdout(out):
         cli.main([verb, "--help"])
     text = " ".join(out.getvalue().split())
-    found = re.search(rf"Example: (lookalike {verb} .*)$", text)
-    assert found, text
-    return shlex.split(found[1])[1:]
+    match = re.search(rf"Example: (lookalike {verb} .*)$", text)
+    assert match, text
+    return shlex.split(match[1])[1:]
+
+
+def commands_in(path: Path) -> list[list[str]]:
+    """The words after `lookalike` of each command in a manual: an indented line, maybe continued on the next."""
+    lines = path.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    matches = (re.match(r"    .*?\blookalike (?!:)([a-z]\w*.*)", line) for line in lines)
+    return [shlex.split(match[1].partition(" | ")[0], comments=True) for match in matches if match]
+
+
+@pytest.mark.parametrize("path", MANUALS, ids=lambda path: path.name)
+def test_the_commands_in_a_manual_have_the_flags_of_their_verbs(path: Path) -> None:
+    for verb, *words in commands_in(path):
+        known = {name for argument in cli.app[verb].assemble_argument_collection() for name in argument.names}
+        assert {word for word in words if word.startswith("--")} <= known, f"lookalike {verb}"
+
+
+def test_the_commands_of_the_manuals_are_found() -> None:
+    verbs = {words[0] for path in MANUALS for words in commands_in(path)}
+    assert {"pretrain", "export", "refit", "index", *VERBS} <= verbs
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -74,7 +94,7 @@ def _run_client_of_readme(place: Path) -> dict:
     for name in ("a.jpg", "b.png"):
         Image.open(place / "crop.jpg").save(place / name)
     told = "import json; print(json.dumps({'vectors': len(vectors), 'first': hits[0].id}))"
-    code = python_in_readme("import Client") + told
+    code = python_in_manuals("import Client") + told
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=place, check=True)
     return json.loads(process.stdout)
 
@@ -92,13 +112,14 @@ def test_the_five_commands_of_the_readme_lead_to_a_search(home: Path, tmp_path: 
     assert "gate" in process.stdout.splitlines()[1]
 
 
-def python_in_readme(containing: str) -> str:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+def python_in_manuals(containing: str) -> str:
+    texts = (path.read_text(encoding="utf-8") for path in MANUALS)
+    blocks = (block for text in texts for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL))
     return next(block for block in blocks if containing in block)
 
 
-def test_an_encoder_of_ones_own_as_the_readme_has_it_trains(home: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(python_in_readme("def small"))
+def test_your_own_encoder_as_the_manual_has_it_trains(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(python_in_manuals("def small"))
     flags = ["--out", "run", "--arch", "mine.py:small", *FEW_STEPS]
     process = run_verb("pretrain", home / "recordings", *flags, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
@@ -111,7 +132,7 @@ def test_an_encoder_of_ones_own_as_the_readme_has_it_trains(home: Path, tmp_path
 
 
 def test_five_lines_of_onnxruntime_in_the_readme_give_the_served_embedding(home: Path, tmp_path: Path) -> None:
-    code = python_in_readme("InferenceSession")
+    code = python_in_manuals("InferenceSession")
     shutil.copy(home / "encoder.onnx", tmp_path)
     shutil.copy(home / "crop.jpg", tmp_path / "a.jpg")
     check = "import sys, json; assert 'lookalike' not in sys.modules; print(json.dumps(embedding[0].tolist()))"

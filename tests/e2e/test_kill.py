@@ -15,20 +15,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookalike import ingest, pixels
+from lookalike import pixels
 from lookalike.encoder import Encoder
 from lookalike.footage import Frame, find_sources, read_frames
 from lookalike.index import FrameIndex, open_index
+from lookalike.ingest.index import index_footage
+from lookalike.ingest.settings import WHOLE_FRAMES, IngestSettings
 from lookalike.sampling import ALL
 from tests.clips import noise, write_clip
 from tests.tiny import SPEC, tiny_embedding
 
 CLIPS, FRAMES, KILLS = 6, 40, 20
 BATCH, BATCHES = 8, CLIPS * FRAMES // 8
+SETTINGS = IngestSettings(ALL, batch_frames=BATCH, flush_batches=1)
 AHEAD = 3  # batches that may be stored while the test wakes up to kill: a slow machine must not let it come too late
 # Of a process that has imported what they need: a second less for each.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["lookalike.ingest", "lookalike.index", "lookalike.encoder"])
+FORKS.set_forkserver_preload(["lookalike.ingest.index", "lookalike.index", "lookalike.encoder"])
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +52,6 @@ def run(recordings: Path, encoder: Path, index: Path, begun: Event, stored: Sema
 
     most: batches after which it waits to be killed.
     """
-    ingest.BATCH, ingest.FLUSH_EVERY = BATCH, 1
     model, number = Encoder(encoder, "cpu", threads=1), itertools.count(1)
 
     def on_frames(frames: Sequence[Frame]) -> None:
@@ -59,7 +61,7 @@ def run(recordings: Path, encoder: Path, index: Path, begun: Event, stored: Sema
 
     with open_index(index, model.spec, create=True) as store:
         begun.set()
-        ingest.index_footage(find_sources([recordings]), model, store, ALL, on_frames)
+        index_footage(find_sources([recordings]), model, store, SETTINGS, on_frames)
 
 
 def begin(recordings: Path, encoder: Path, index: Path, batches: int, most: int = BATCHES + 1) -> BaseProcess:
@@ -99,7 +101,7 @@ def test_a_kill_loses_nothing_and_doubles_nothing(
         with open_index(folder, SPEC) as index:
             found.append((check_finished(index, frames), index.count()))
             again = Encoder(tiny_encoder, "cpu", threads=1)
-            ingest.index_footage(find_sources([recordings]), again, index, ALL, lambda frames: None)
+            index_footage(find_sources([recordings]), again, index, WHOLE_FRAMES)
             assert index.count() == len(frames) == CLIPS * FRAMES
             assert index.missing(frames) == []
             assert check_finished(index, frames) == CLIPS

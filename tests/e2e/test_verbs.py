@@ -17,7 +17,7 @@ from lookalike.encoder import Encoder
 from lookalike.footage import find_sources, frame_at, read_frames
 from lookalike.index import Filters, open_index
 from lookalike.search import Example, Searcher, SearchRequest
-from tests.e2e.conftest import TWINS, run_verb
+from tests.e2e.conftest import TWINS, run_here, run_verb
 from tests.tiny import write_tiny_encoder
 
 WHOLE = ["--fps", "2", "--regions", "none"]
@@ -38,8 +38,7 @@ def test_indexing_twice_adds_nothing(home: Path, footage: Path, indexed: tuple[P
     index, first = indexed
     frames = sum(1 for _ in read_frames(find_sources([footage]), 2))
     assert (first["frames"], first["added"], first["points"]) == (frames, frames, frames)
-    again = run_verb("index", footage, "--encoder", home / "encoder.onnx", "--index", index, *WHOLE)
-    second = json.loads(again.stdout)
+    second = json.loads(run_here("index", footage, "--encoder", home / "encoder.onnx", "--index", index, *WHOLE))
     assert (second["frames"], second["added"], second["points"]) == (frames, 0, frames)
 
 
@@ -52,10 +51,8 @@ def test_a_frame_cut_from_a_clip_is_found_in_it_at_its_time(
         # The first frame from 2 s on: the one that `ffmpeg -ss 2 -frames:v 1` cuts.
         cut = next(frame for frame in read_frames([source]) if frame.time_s >= 2.0)
         Image.fromarray(cut.image).save(tmp_path / "frame.png")
-        found = run_verb(
-            *("search", tmp_path / "frame.png", "--encoder", home / "encoder.onnx"), *("--index", indexed[0], "--json")
-        )
-        first = json.loads(found.stdout.splitlines()[0])
+        stored = ["--encoder", home / "encoder.onnx", "--index", indexed[0]]
+        first = json.loads(run_here("search", tmp_path / "frame.png", *stored, "--json").splitlines()[0])
         assert first["source"] == source.path
         assert first["span_s"][0] <= first["time_s"] <= first["span_s"][1]
         assert {"id", "score", "source", "camera", "time_s", "span_s"} <= first.keys()
@@ -83,14 +80,13 @@ def test_search_keeps_to_the_camera_and_the_times_asked_for(home: Path) -> None:
 @pytest.fixture(scope="module")
 def whole(home: Path) -> Path:
     """The user's folder, with an index of whole frames next to the other."""
-    run_verb("index", "recordings", "--encoder", "encoder.onnx", "--index", "whole", *WHOLE, cwd=home)
+    run_here("index", "recordings", "--encoder", "encoder.onnx", "--index", "whole", *WHOLE, cwd=home)
     return home
 
 
 def hits(home: Path, *words: str, index: str = "index") -> list[dict]:
-    found = run_verb("search", *words, "--encoder", "encoder.onnx", "--index", index, "--json", cwd=home)
-    assert found.returncode == 0, found.stderr
-    return [json.loads(line) for line in found.stdout.splitlines()]
+    found = run_here("search", *words, "--encoder", "encoder.onnx", "--index", index, "--json", cwd=home)
+    return [json.loads(line) for line in found.splitlines()]
 
 
 def score_of(home: Path, camera: str, second: float, *words: str) -> float:
@@ -149,9 +145,7 @@ def test_what_stands_out_comes_as_lines_and_as_a_page_of_pictures(home: Path, tm
     """Each has its pictures on the page, a pair of duplicates eight: an encoder of a few steps may see some."""
     sheet = tmp_path / "sheet.html"
     flags = ["--encoder", "encoder.onnx", "--index", "index", "--camera", "gate", "--camera", "road"]
-    process = run_verb(verb, *flags, "--json", "--sheet", sheet, cwd=home)
-    assert process.returncode == 0, process.stderr
-    lines = [json.loads(line) for line in process.stdout.splitlines()]
+    lines = [json.loads(line) for line in run_here(verb, *flags, "--json", "--sheet", sheet, cwd=home).splitlines()]
     shown = [hit for line in lines for hit in line.get("representatives", [line])]
     pictures = len(shown) * (8 if verb == "duplicates" else 1)
     assert sheet.read_text(encoding="utf-8").count('<img src="data:image/jpeg') == pictures
@@ -178,8 +172,7 @@ def test_embedding_a_clip_gives_a_row_for_each_fifth_of_a_second(home: Path, foo
     clip, frames, frame_s = (clip, 151, 0.08) if clip.exists() else (footage / "gate.mp4", 60, 0.1)
     out = tmp_path / "frames.parquet"
     flags = ["--fps", "5", "--regions", "none", "--out", out]
-    process = run_verb("embed", clip, "--encoder", home / "encoder.onnx", *flags)
-    assert process.returncode == 0, process.stderr
+    run_here("embed", clip, "--encoder", home / "encoder.onnx", *flags)
     table = pq.read_table(out)
     assert {"source", "camera", "time_s", "embedding"} <= set(table.column_names)
     assert table.num_rows == frames
@@ -205,17 +198,17 @@ def test_embedding_a_clip_gives_a_row_for_each_fifth_of_a_second(home: Path, foo
         (
             ["search", "crop.jpg", "--encoder", "encoder.onnx", "--index", "index", "--since", "noon"],
             2,
-            "'noon' is no time",
+            "invalid time 'noon'",
         ),
         (["pretrain", "recordings", "--out", "r", "--batch", "1"], 2, "--batch is 1"),
         (["index", "--encoder", "encoder.onnx", "--index", "index"], 2, "no SOURCE given"),
         (["embed", "recordings", "--encoder", "encoder.onnx", "--out", "x", "--fps", "0"], 2, "--fps is 0"),
         (["search", "--unknown"], 2, "Unknown option"),
-        ([*SEARCH, "--time-of-day", "night"], 2, "'night' is no time of day; expected a range such as 22:00-06:00"),
+        ([*SEARCH, "--time-of-day", "night"], 2, "invalid time of day 'night': expected a range such as 22:00-06:00"),
         (
             [*SEARCH, "--time-of-day", "22:00-06:00", "--zone", "Here"],
             2,
-            "zone: 'Here' is no time zone; expected a name such as Europe/Berlin or UTC",
+            "zone: invalid time zone 'Here': expected a name such as Europe/Berlin or UTC",
         ),
         ([*SEARCH, "--min-percentile", "100"], 2, "invalid min_percentile: got 100, expected from 0 to below 100"),
         (["outliers", *STORED, "--usual", "2"], 2, "--usual is 2, expected a share between 0 and 1"),

@@ -56,14 +56,14 @@ def test_a_banner_is_filled_with_what_lies_next_to_it(still: bool) -> None:
     frames = noise(still)
     found = borders(map(with_banner, frames))
     assert found.picture == Box(0, HEIGHT, 0, WIDTH)
-    assert found.beside_banner is not None
-    free = found.beside_banner.bottom
+    assert found.free is not None
+    free = found.free.bottom
     assert free == pytest.approx(HEIGHT - BANNER_ROWS, abs=2)
     filled = found.views()[-1](with_banner(frames[3]))
     assert filled.shape == frames[3].shape
     assert (filled[:free] == with_banner(frames[3])[:free]).all()
     assert (filled[free:] == filled[2 * free - HEIGHT : free][::-1]).all()
-    above = borders(map(with_banner_above, frames)).beside_banner
+    above = borders(map(with_banner_above, frames)).free
     assert above is not None
     assert (above.top, above.bottom) == (pytest.approx(BANNER_ROWS, abs=2), HEIGHT)
 

@@ -13,7 +13,8 @@ from lookalike.explore.clip import read_clip
 from lookalike.explore.copies import find_copies
 from lookalike.footage import find_sources
 from lookalike.index import Filters, FrameIndex, open_index
-from lookalike.ingest import index_footage
+from lookalike.ingest.index import index_footage
+from lookalike.ingest.settings import IngestSettings
 from lookalike.sampling import Sampling
 from tests.clips import write_clip
 from tests.explore import copies
@@ -32,7 +33,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def index(recordings: list[Path], tiny: Encoder, tmp_path_factory: pytest.TempPathFactory):
     with open_index(tmp_path_factory.mktemp("wandering") / "index", SPEC, create=True) as opened:
-        index_footage(find_sources(map(str, recordings)), tiny, opened, Sampling(fps=2), lambda batch: None)
+        index_footage(find_sources(map(str, recordings)), tiny, opened, IngestSettings(Sampling(fps=2)))
         yield opened
 
 

@@ -26,7 +26,7 @@ def index(tmp_path):
         yield opened
 
 
-def test_a_copy_is_told_once_with_both_of_its_places(index):
+def test_a_copy_is_reported_once_with_both_of_its_places(index):
     assert duplicates(load_tracks(index, Filters())) == [
         Duplicate("dock/copy.mp4", "copy", "dock", (0, 9.75), "gate/one.mp4", "one", "gate", (10, 19.75), 10, 1, 1)
     ]
@@ -54,7 +54,7 @@ def test_spans_that_are_less_similar_than_asked_for_are_left_out(index):
     assert found.agreement > 0.95
 
 
-def test_each_pair_is_told(index):
+def test_each_pair_is_reported(index):
     told: list[tuple[int, str]] = []
     duplicates(load_tracks(index, Filters()), on_pair=lambda done, source: told.append((done, source)))
     assert told == [(1, "dock/copy.mp4"), (2, "dock/copy.mp4"), (3, "gate/one.mp4")]

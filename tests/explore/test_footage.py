@@ -14,7 +14,8 @@ from lookalike.explore.duplicates import duplicates, load_tracks
 from lookalike.explore.outliers import outliers
 from lookalike.footage import find_sources
 from lookalike.index import Filters, FrameIndex, open_index
-from lookalike.ingest import index_footage
+from lookalike.ingest.index import index_footage
+from lookalike.ingest.settings import IngestSettings
 from lookalike.sampling import Sampling
 from tests.conftest import SHARED_DATA
 from tests.explore import copies
@@ -38,7 +39,7 @@ def index(tiny: Encoder, tmp_path_factory: pytest.TempPathFactory):
     copied = [write_copy(FOOTAGE / name, folder / name, start_s, LENGTH_S) for name, start_s in COPIED_FROM_S.items()]
     sources = [str(path) for path in [*(FOOTAGE / name for name in COPIED_FROM_S), *copied]]
     with open_index(folder / "index", SPEC, create=True) as opened:
-        index_footage(find_sources(sources), tiny, opened, Sampling(fps=4, regions=None), lambda batch: None)
+        index_footage(find_sources(sources), tiny, opened, IngestSettings(Sampling(fps=4, regions=None)))
         yield opened
 
 
@@ -105,7 +106,7 @@ def test_versions_and_speeds_find_no_more_that_is_no_copy(tiny: Encoder, tmp_pat
     paths = [str(path) for path in sorted(GESTURES.glob("*.mkv"))]
     found: dict[bool, set[tuple[str, str]]] = {True: set(), False: set()}
     with open_index(tmp_path / "index", SPEC, create=True) as opened:
-        index_footage(find_sources(paths), tiny, opened, Sampling(fps=2), lambda batch: None)
+        index_footage(find_sources(paths), tiny, opened, IngestSettings(Sampling(fps=2)))
         for path in paths:
             clip = read_clip(path, tiny, Sampling(fps=5))
             others = Filters(sources=tuple(other for other in paths if other != path))

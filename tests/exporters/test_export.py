@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -21,7 +22,7 @@ from exporters.parity import LIMITS, Parity, check_parity
 from lookalike import cli
 from lookalike.contract import EncoderSpec
 from lookalike.encoder import Encoder
-from lookalike.errors import ExportError, TrainingError
+from lookalike.errors import EncoderError, ExportError, TrainingError
 from tests.training.small import SMALL, noise_frames, small_config, untrained_run
 from training.checkpoint import load_checkpoint, weights_digest
 from training.data import load_cache
@@ -144,9 +145,23 @@ def test_the_file_says_what_it_is(exported: Exported, encoder: EncoderWithHead, 
     )
     assert Encoder(exported.path, "cpu").spec == exported.spec
     entries = {entry.key: entry.value for entry in onnx.load(exported.path).metadata_props}
-    assert set(entries) == {"lookalike"}
+    graph = onnx.load(exported.path).graph.SerializeToString()
+    assert entries.keys() == {"lookalike", "lookalike_graph_sha256"}
+    assert entries["lookalike_graph_sha256"] == hashlib.sha256(graph).hexdigest()
     assert json.loads(entries["lookalike"])["space"] == exported.spec.space
     assert load_checkpoint(run / "checkpoint.pt")["step"] == STEPS
+
+
+@pytest.mark.trust
+def test_a_file_with_one_bit_of_its_weights_changed_is_refused(exported: Exported, tmp_path: Path) -> None:
+    data, model = bytearray(exported.path.read_bytes()), onnx.load(exported.path)
+    weights = max((tensor.raw_data for tensor in model.graph.initializer), key=len)
+    assert data.count(weights) == 1
+    data[data.index(weights) + len(weights) // 2] ^= 1
+    damaged = tmp_path / "damaged.onnx"
+    damaged.write_bytes(data)
+    with pytest.raises(EncoderError, match=r"damaged\.onnx: its graph is not the one that was exported"):
+        Encoder(damaged, "cpu")
 
 
 def test_the_file_says_nothing_about_the_machine_that_wrote_it(exported: Exported) -> None:

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper
 from safetensors.torch import save_file
 from torch import nn
 
+from exporters.graph import write_spec
 from exporters.int8 import Judge, QuantConfig, Quantizer, quantisable, quantize
 from exporters.onnx import export
 from exporters.parity import LIMITS, Parity
@@ -69,7 +70,13 @@ def fp32(toy: EncoderWithHead, frames: np.ndarray, tmp_path_factory: pytest.Temp
 @pytest.fixture
 def written_at_once(fp32: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the file that is there already for what the exporter writes: it takes seconds."""
-    monkeypatch.setattr("exporters.onnx.to_onnx", lambda encoder, spec: onnx.load(fp32))
+
+    def load(encoder: EncoderWithHead, spec: EncoderSpec) -> onnx.ModelProto:
+        model = onnx.load(fp32)
+        write_spec(model, spec)
+        return model
+
+    monkeypatch.setattr("exporters.onnx.to_onnx", load)
 
 
 def element_types(path: Path) -> set[int]:

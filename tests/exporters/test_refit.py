@@ -11,10 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
+from exporters.graph import write_spec
 from exporters.onnx import export_run
 from exporters.refit import refit
 from lookalike import cli
-from lookalike.encoder import Encoder
+from lookalike.encoder import Encoder, read_spec
 from lookalike.errors import ExportError
 from lookalike.footage import Frame
 from lookalike.parts import PartName
@@ -104,6 +105,7 @@ def test_a_file_whose_graph_has_no_head_is_refused_and_nothing_is_written(encode
         node.input[:] = [name.replace("layers.layout.center", "other") for name in node.input]
     for tensor in model.graph.initializer:
         tensor.name = tensor.name.replace("layers.layout.center", "other")
+    write_spec(model, read_spec(encoder), sealed=True)
     onnx.save(model, tmp_path / "other.onnx")
     with pytest.raises(ExportError, match=r"other\.onnx: the graph has no layout layer to fit"):
         refit(tmp_path / "other.onnx", elsewhere(), tmp_path / "here.onnx")

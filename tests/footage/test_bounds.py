@@ -72,7 +72,7 @@ def test_hours_of_a_file_are_bounded(tmp_path):
     path = write_clip(tmp_path / "a.mkv", [0, 40, 3_600_000, 7_200_040])
     frames, (ended,) = read(path, Limits(max_hours=1))
     assert [frame.time_s for frame in frames] == [0, 0.04, 3600]
-    assert ended.reason == "stopped at 1 h, which --max-hours allows; what was read is kept"
+    assert ended.reason == "stopped at 1 h, which --max-hours allows; the frames before are kept"
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def peak_of(path: Path) -> tuple[str, float]:
 
 def test_a_member_larger_than_an_image_may_be_is_refused(tmp_path, monkeypatch):
     path = zipped(tmp_path / "a.zip", {"a.jpg": jpeg() + bytes(5000)})
-    with pytest.raises(FootageError, match=r"more than 2,000 bytes, the most for an image$"):
+    with pytest.raises(FootageError, match=r"more than 2,000 bytes, the limit for an image$"):
         archive.read_bytes(f"{path}/a.jpg", 2000)
     understate(path, "a.jpg", 1000)
     with pytest.raises(FootageError, match=r"a\.zip/a\.jpg"):

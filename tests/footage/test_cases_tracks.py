@@ -8,13 +8,13 @@ import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike.embed import Job, embed_footage, embed_rows
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.footage import Ended, Frame, find_sources, frame_at, read_frames, read_source
@@ -28,17 +28,20 @@ from lookalike.index.filters import Filters
 from lookalike.index.folder import FolderLocation
 from lookalike.index.generations import generation_of
 from lookalike.index.maintenance import is_there, verify
-from lookalike.ingest import index_footage
+from lookalike.ingest.index import index_footage
+from lookalike.ingest.reindex import reindex
+from lookalike.ingest.settings import WHOLE_FRAMES
+from lookalike.ingest.to_file import embed_footage, embed_rows
 from lookalike.naming import Naming
-from lookalike.reindex import reindex
 from lookalike.sampling import Sampling
 from lookalike.search import Example, Searcher
+from serving.media.worker import MediaPool
 from serving.recordings.source_verifier import SourceVerifier
 from serving.recordings.thumbnails import Moment, Thumbnails
 from tests.clips import number_of
 from tests.conftest import SHARED_DATA
 from tests.footage.tracks import Track, cover, cover_before_film, film, preview, write_tracks
-from tests.test_reindex import NEW_SPEC
+from tests.ingest.test_reindex import NEW_SPEC
 from tests.tiny import SPEC, write_tiny_encoder
 from tests.two_clips import done
 
@@ -212,18 +215,20 @@ def test_what_browsers_play_of_a_further_track_is_that_track(front_rear: Path, t
             assert shown == list(range(first, first + 12))
 
 
-def test_a_preview_track_beside_the_film_is_not_left_to_the_browser(tmp_path: Path) -> None:
+def test_a_preview_track_next_to_the_film_is_not_left_to_the_browser(tmp_path: Path) -> None:
     path = write_tracks(tmp_path / "a.mp4", [preview(), FIRST])
     assert judge(str(path)).how == "rewrapped"
 
 
 def test_the_service_cuts_pictures_of_a_further_track(front_rear: Path) -> None:
     async def cut() -> bytes:
-        stills = Thumbnails(SourceVerifier())
+        pool = MediaPool(1, nice=0)
+        stills = Thumbnails(SourceVerifier(), pool)
         second = f"{front_rear}#2"
         try:
             return await stills.jpeg(Moment(second, identify(stored_source(second)), 0.2), None)
         finally:
+            pool.close()
             stills.close()
 
     assert number_of(np.asarray(Image.open(io.BytesIO(asyncio.run(cut()))))) == 25
@@ -233,7 +238,7 @@ def test_the_service_cuts_pictures_of_a_further_track(front_rear: Path) -> None:
 def indexed(front_rear: Path, tiny: Encoder, tmp_path: Path) -> FolderLocation:
     place = FolderLocation(tmp_path / "index")
     with open_index(tmp_path / "index", SPEC, create=True) as index:
-        summary = index_footage(find_sources([front_rear]), tiny, index, ALL, done)
+        summary = index_footage(find_sources([front_rear]), tiny, index, WHOLE_FRAMES, done)
         assert (summary.sources, summary.frames, summary.added, summary.skipped) == (2, 24, 24, [])
     return place
 
@@ -246,12 +251,12 @@ def test_an_index_knows_both_cameras_and_follows_a_renamed_file(
     front_rear: Path, tiny: Encoder, tmp_path: Path, indexed: FolderLocation
 ) -> None:
     with open_index(tmp_path / "index", SPEC) as index:
-        assert index_footage(find_sources([front_rear]), tiny, index, ALL, done).added == 0
+        assert index_footage(find_sources([front_rear]), tiny, index, WHOLE_FRAMES, done).added == 0
         assert verify(index).good
         assert {fields.camera for fields in index.frames()} == {"front_rear", "front_rear#2"}
         moved = front_rear.rename(tmp_path / "moved.mp4")
         assert verify(index).gone == [str(front_rear), f"{front_rear}#2"]
-        summary = index_footage(find_sources([moved]), tiny, index, ALL, done)
+        summary = index_footage(find_sources([moved]), tiny, index, WHOLE_FRAMES, done)
         assert (summary.sources, summary.frames, summary.added) == (2, 24, 0)
         assert names(index) == {str(moved): 12, f"{moved}#2": 12}
         assert is_there(f"{moved}#2")
@@ -273,12 +278,12 @@ def test_reindex_takes_the_tracks_that_are_stored(
 
 
 def test_embedding_to_a_file_takes_both_cameras(front_rear: Path, tiny: Encoder, tmp_path: Path) -> None:
-    summary = embed_footage(find_sources([front_rear]), Job(tiny, ALL, done), tmp_path / "frames.parquet")
+    summary = embed_footage(find_sources([front_rear]), tiny, tmp_path / "frames.parquet", WHOLE_FRAMES, done)
     assert (summary.sources, summary.frames, summary.skipped) == (2, 24, [])
-    job = Job(tiny, ALL, done)
-    cameras = [row["camera"] for row in embed_rows(find_sources([front_rear]), job)]
-    assert cameras == ["front_rear"] * 12 + ["front_rear#2"] * 12
-    assert job.summary.sources == 2
+    rows: list[dict[str, Any]] = []
+    summary = embed_rows(find_sources([front_rear]), tiny, rows.append, WHOLE_FRAMES)
+    assert [row["camera"] for row in rows] == ["front_rear"] * 12 + ["front_rear#2"] * 12
+    assert summary.sources == 2
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="NO CASES: the shared inputs are not beside the checkout")
@@ -314,7 +319,7 @@ def test_a_track_of_an_unknown_codec_ends_no_job(tmp_path: Path) -> None:
     assert (ended[0].frames, ended[1].frames) == (0, 12)
 
 
-def test_more_tracks_than_are_read_are_told(tmp_path: Path) -> None:
+def test_more_tracks_than_are_read_are_reported(tmp_path: Path) -> None:
     """Each is decoded in a reading of its own: a file of 60 would take 60 times as long."""
     path = write_tracks(tmp_path / "a.mkv", [film(number, 2) for number in range(18)])
     ended = [one for one in read_source(find_sources([path])[0], ALL) if isinstance(one, Ended)]

@@ -54,7 +54,7 @@ def test_no_frame_is_lost_in_silence_where_a_file_has_a_hole(tmp_path: Path, nam
     assert lost > 0
 
 
-def test_packets_that_are_lost_just_before_a_key_frame_are_told(tmp_path: Path) -> None:
+def test_packets_that_are_lost_just_before_a_key_frame_are_reported(tmp_path: Path) -> None:
     """It looks like the end of one recording and the beginning of another, but the tables are counted on."""
     path = write(tmp_path / "a.ts", "libx264", {})
     with av.open(str(path)) as container:
@@ -118,3 +118,17 @@ def test_a_track_that_begins_on_the_way_takes_no_frame(tmp_path: Path) -> None:
     assert list(breaks(path, "flv")) == []
     read = read_numbered(path)
     assert (read.numbers, read.ended.reason) == (list(range(FRAMES)), None)
+
+
+@pytest.mark.parametrize("filling", [bytes(1), b"\xff", b"\0\xff"], ids=["zeros", "erased flash", "both"])
+def test_unused_room_is_allowed_alike_in_mpeg_ts_and_at_the_end_of_other_formats(
+    tmp_path: Path, filling: bytes
+) -> None:
+    stream = write(tmp_path / "a.ts", "libx264", {})
+    data = stream.read_bytes()
+    middle = len(data) // 2 // 188 * 188
+    stream.write_bytes(data[:middle] + 500 * filling + data[middle:])
+    assert read_numbered(stream).ended.reason is None
+    film = write(tmp_path / "a.avi", "mpeg4", {})
+    film.write_bytes(film.read_bytes() + 500 * filling)
+    assert list(breaks(film, "avi")) == []

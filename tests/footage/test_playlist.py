@@ -19,7 +19,8 @@ from lookalike.footage.read import identify
 from lookalike.footage.sources import stored_source
 from lookalike.index import open_index
 from lookalike.index.maintenance import is_there, verify
-from lookalike.ingest import index_footage
+from lookalike.ingest.index import index_footage
+from lookalike.ingest.settings import WHOLE_FRAMES
 from lookalike.sampling import Sampling
 from serving.recordings.source_verifier import SourceVerifier
 from tests.clips import number_of, picture, write_clip
@@ -93,9 +94,9 @@ def test_two_cameras_with_the_same_playlist_are_two_recordings(tmp_path: Path, t
     first, second = write_hls(tmp_path / "cam1"), write_hls(tmp_path / "cam2", first=30)
     assert first.read_bytes() == second.read_bytes()
     with open_index(tmp_path / "index", SPEC, create=True) as index:
-        summary = index_footage(find_sources([first.parent, second.parent]), tiny, index, ALL, done)
+        summary = index_footage(find_sources([first.parent, second.parent]), tiny, index, WHOLE_FRAMES, done)
         assert (summary.sources, summary.added, summary.skipped) == (2, 60, [])
-        assert index_footage(find_sources([first, second]), tiny, index, ALL, done).added == 0
+        assert index_footage(find_sources([first, second]), tiny, index, WHOLE_FRAMES, done).added == 0
         assert verify(index).good
 
 
@@ -218,7 +219,7 @@ def test_ffmpeg_opens_nothing_that_a_playlist_names(tmp_path: Path) -> None:
 @pytest.mark.skipif(not CASES.is_dir(), reason="NO CASES: the shared inputs are not beside the checkout")
 def test_the_collected_cameras_are_both_indexed(tiny: Encoder, tmp_path: Path) -> None:
     with open_index(tmp_path / "index", SPEC, create=True) as index:
-        summary = index_footage(find_sources([CASES]), tiny, index, ALL, done)
+        summary = index_footage(find_sources([CASES]), tiny, index, WHOLE_FRAMES, done)
         assert (summary.sources, summary.added, summary.skipped) == (2, 80, [])
         assert {fields.camera for fields in index.frames()} == {"cam1", "cam2"}
 

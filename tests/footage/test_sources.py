@@ -115,7 +115,7 @@ def test_a_folder_without_footage_is_an_error(tmp_path):
         find_sources([tmp_path])
 
 
-def test_in_a_folder_that_is_watched_a_name_with_no_time_is_left_out_and_told(tmp_path):
+def test_in_a_folder_that_is_watched_a_name_with_no_time_is_left_out_and_reported(tmp_path):
     for name in ("gate_20260105.mp4", "gate_20261301.mp4"):
         (tmp_path / name).touch()
     told: list[LeftOut] = []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lookalike.footage import Ended, find_sources, frame_at, read_source
+from lookalike.footage import Ended, demux, find_sources, frame_at, read_source
 from lookalike.footage.container import open_video
 from lookalike.footage.decode import video_stream
 from tests.conftest import TEST_SEED
@@ -33,7 +34,7 @@ def write(path: Path, numbers: range, codec: str = "libx264", muxer: dict[str, s
         ("asf", "mpeg4", 1),
     ],
 )
-def test_a_recording_that_was_appended_and_is_not_read_is_told(
+def test_a_recording_that_was_appended_and_is_not_read_is_reported(
     tmp_path: Path, suffix: str, codec: str, whole: int
 ) -> None:
     """libavformat reads the first of them, of Matroska two, and ends as if that were all."""
@@ -49,7 +50,7 @@ def test_a_recording_that_was_appended_and_is_not_read_is_told(
         assert read_numbered(tmp_path / f"{part}.{suffix}").ended.reason is None
 
 
-def test_fragments_that_begin_anew_are_not_decoded_in_a_thread_for_each_frame(tmp_path: Path) -> None:
+def test_fragments_whose_times_restart_are_not_decoded_in_a_thread_for_each_frame(tmp_path: Path) -> None:
     """With such threads, PyAV and one of them wait for each other now and then, forever."""
     fragmented = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
     one = write(tmp_path / "a.mp4", range(30), muxer=fragmented)
@@ -60,7 +61,28 @@ def test_fragments_that_begin_anew_are_not_decoded_in_a_thread_for_each_frame(tm
             assert video_stream(container).thread_type.name == threads, path
 
 
-def test_that_recordings_were_joined_is_told_of_nut(tmp_path: Path) -> None:
+def test_fragments_are_walked_once_for_each_state_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decoder and the demuxer both ask whether their times restart."""
+    walks: list[Path] = []
+    fragment_times = demux._fragment_times
+
+    def counted(path: Path) -> Iterator[list[int]]:
+        walks.append(path)
+        return fragment_times(path)
+
+    monkeypatch.setattr(demux, "_fragment_times", counted)
+    fragmented = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    once = write(tmp_path / "a.mp4", range(30), muxer=fragmented).read_bytes()
+    path = tmp_path / "b.mp4"
+    for data, restarts in ((once, False), (once + once, True)):
+        path.write_bytes(data)
+        for _ in range(2):
+            with open_video(str(path)) as container:
+                assert demux.begins_anew(container) is restarts
+    assert walks == [path, path]
+
+
+def test_joined_recordings_in_nut_are_reported(tmp_path: Path) -> None:
     """Of the second, libavformat reads some key frames."""
     one, two = (write(tmp_path / f"{at}.nut", range(20 * at, 20 * at + 20)) for at in range(2))
     begins = one.stat().st_size
@@ -71,7 +93,7 @@ def test_that_recordings_were_joined_is_told_of_nut(tmp_path: Path) -> None:
     assert f"another recording begins at byte {begins:,}, which was not read" in reason
 
 
-def test_of_a_cut_off_matroska_file_of_two_films_that_is_told(tmp_path: Path) -> None:
+def test_a_cut_off_matroska_file_of_two_films_is_reported(tmp_path: Path) -> None:
     """The duration that it states is the whole file's, and not a film's; its size says as much."""
     path = write_tracks(tmp_path / "two.mkv", [film(0, 40), film(20, 40)])
     data = path.read_bytes()
@@ -103,7 +125,7 @@ def test_a_whole_file_is_not_said_to_be_read_in_part(tmp_path: Path, suffix: str
 
 
 @pytest.mark.parametrize("again", ["whole", "fragments"])
-def test_fragments_of_mp4_that_begin_anew_are_all_shown(tmp_path: Path, again: str) -> None:
+def test_fragments_of_mp4_whose_times_restart_are_all_shown(tmp_path: Path, again: str) -> None:
     """libavformat hides frames up to where the clock had been before: here the second's first ten."""
     fragmented = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
     one = write(tmp_path / "a.mp4", range(30), muxer=fragmented).read_bytes()

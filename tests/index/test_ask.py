@@ -141,13 +141,13 @@ def test_examples_that_differ_by_nothing_cancel_out() -> None:
         (
             SPEC,
             SearchOptions(colour=0.5),
-            "cannot weigh colour: got 0.5 for an encoder of one piece, expected one",
+            "cannot weight colour: got 0.5 for an encoder with no parts, expected",
         ),
-        (SPEC, SearchOptions(layout=0), "cannot weigh layout: got 0 for an encoder of one piece"),
+        (SPEC, SearchOptions(layout=0), "cannot weight layout: got 0 for an encoder with no parts"),
         (
             dataclasses.replace(PARTS_SPEC, parts=(Part("content", 7), Part("colour", 2))),
             SearchOptions(layout=0.5),
-            "cannot weigh layout: got 0.5 for an encoder of content and colour",
+            "cannot weight layout: got 0.5 for an encoder with content and colour",
         ),
     ],
 )

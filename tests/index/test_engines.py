@@ -20,7 +20,7 @@ from lookalike.index.server import ServerEngine
 from lookalike.region import Region
 from lookalike.search_fields import SearchOptions
 from tests.index.circle import SPEC, at, frame, write_circle_encoder
-from tests.index.real_qdrant import IMAGE, real_qdrant, why_none
+from tests.index.real_qdrant import IMAGE, own_collection, real_qdrant, why_none
 from tests.serving.running import ROOT, bentoml_env, served
 
 pytestmark = [
@@ -50,8 +50,8 @@ def emptied(location) -> FrameIndex:
 
 @pytest.fixture(scope="module")
 def qdrant():
-    with real_qdrant() as url:
-        yield f"{url}/frames"
+    with real_qdrant() as url, own_collection(url) as collection:
+        yield collection
 
 
 @pytest.fixture(params=["embedded", "server", "service"] + ([] if why_none() else ["qdrant"]))
@@ -467,7 +467,7 @@ def test_vectors_that_are_not_of_length_1_are_refused(index, bad):
 @pytest.mark.parametrize("unknown", [str(uuid.UUID(int=0)), "12", "nonsense", ""])
 def test_an_unknown_id_is_named(index, unknown):
     index.add([frame("a", 0)], at(0))
-    with pytest.raises(IndexStoreError, match=f"^no frame has the id '{unknown}'; take one from a search hit$"):
+    with pytest.raises(IndexStoreError, match=f"^no frame has the id '{unknown}'; take an id of a search hit$"):
         index.vector(unknown)
 
 

@@ -35,8 +35,8 @@ def test_a_bound_is_seconds_or_a_date(text, expected):
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "12:30", "5 s", "2026-13-05", "2026-01-05T25:00:00"])
-def test_what_is_no_time_is_told_with_what_would_be(text):
-    with pytest.raises(ValueError, match=f"^{text!r} is no time; expected seconds such as 12.5 or a date such as 2026"):
+def test_an_invalid_time_names_the_forms_that_are_expected(text):
+    with pytest.raises(ValueError, match=f"^invalid time {text!r}: expected seconds such as 12.5 or a date"):
         parse_bound(text, UTC)
 
 
@@ -48,11 +48,11 @@ def test_seconds_must_be_finite(text):
 
 def test_before_a_date_is_its_last_microsecond():
     assert parse_before("2026-01-05T08:00", UTC) == datetime(2026, 1, 5, 7, 59, 59, 999_999, tzinfo=UTC)
-    with pytest.raises(ValueError, match=r"'12.5' is no date; expected one such as 2026-01-05T08:00:00Z"):
+    with pytest.raises(ValueError, match=r"invalid date '12.5': expected one such as 2026-01-05T08:00:00Z"):
         parse_before("12.5", UTC)
 
 
-def test_what_people_write_is_read_on_the_clock_of_their_zone():
+def test_texts_are_read_on_the_clock_of_their_zone():
     filters = Filters.parse(
         ("gate",), "2026-01-05T09:00", "2026-01-05T09:00Z", ("a.mp4",), "22:00-06:00", "Europe/Berlin"
     )
@@ -64,14 +64,14 @@ def test_what_people_write_is_read_on_the_clock_of_their_zone():
 @pytest.mark.parametrize(
     ("written", "reason"),
     [
-        ({"since": "noon"}, "^since: 'noon' is no time; expected seconds"),
+        ({"since": "noon"}, "^since: invalid time 'noon': expected seconds"),
         ({"until": "0001-01-01T00:00+10:00"}, "^until: date value out of range"),
         ({"until": "0001-01-01", "zone": "Asia/Tokyo"}, "^until: date value out of range"),
-        ({"time_of_day": "night"}, "^time_of_day: 'night' is no time of day"),
-        ({"zone": "Here"}, "^zone: 'Here' is no time zone; expected a name such as Europe/Berlin or UTC"),
+        ({"time_of_day": "night"}, "^time_of_day: invalid time of day 'night'"),
+        ({"zone": "Here"}, "^zone: invalid time zone 'Here': expected a name such as Europe/Berlin or UTC"),
     ],
 )
-def test_what_is_not_understood_is_named(written, reason):
+def test_an_invalid_filter_names_its_field(written, reason):
     with pytest.raises(ValueError, match=reason):
         Filters.parse(**written)
 

@@ -12,9 +12,10 @@ import pytest
 from lookalike.index import open_index
 from lookalike.index.disk_space import VARIABLE
 from tests.index.circle import at
+from tests.small_disk import small_disk
 
 ROOT = Path(__file__).resolve().parents[2]
-DISK_MB, MIN_FREE_MB = 300, 64
+DISK_MB, MIN_FREE_MB = 230, 64  # an index that is opened again takes 150
 FILL = """
 import sys
 from lookalike.errors import DiskFull
@@ -36,18 +37,8 @@ with open_index(sys.argv[1], SPEC, create=True, live=live) as index:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 300 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, check=False, capture_output=True, text=True)
-    except OSError as error:
-        pytest.skip(f"NOT TRIED: a full disk cannot be made here ({error}); run as root on Linux")
-    if done.returncode:
-        pytest.skip(f"NOT TRIED: a full disk cannot be made here ({done.stderr.strip()}); run as root on Linux")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with small_disk(tmp_path / "disk", DISK_MB) as folder:
+        yield folder
 
 
 @pytest.mark.trust
@@ -63,7 +54,7 @@ def test_an_index_stops_before_its_disk_is_full(
     stored, message = done.stdout.splitlines()
     assert "MiB are free on its disk, expected at least" in message
     with open_index(folder) as index:
-        assert index.count() == int(stored) > 0
+        assert 0 < int(stored) <= index.count() < int(stored) + 1000  # of the last 1,000, some may be stored
         assert index.search(at(0)[0])
     record_property("tried", f"a disk of {DISK_MB} MiB, filled; {kind} index")
     record_property("survived", f"{int(stored):,} frames, and searches")

@@ -28,6 +28,7 @@ from lookalike.index.shards import current_shard
 from lookalike.index.snapshot import restore, snapshot
 from lookalike.search_fields import SearchOptions
 from tests.index.circle import OTHER, SPEC, at, frame
+from tests.small_disk import read_only
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES = [frame(f"s{number // 10}", number % 10, ("gate", "dock")[number % 2]) for number in range(200)]
@@ -151,7 +152,7 @@ def test_searches_are_answered_while_graph_after_graph_is_built(tmp_path: Path) 
         assert (index.count(), len(seen)) == (500, 4)
 
 
-def test_a_graph_is_not_built_anew_for_a_few_frames(tmp_path: Path) -> None:
+def test_a_graph_is_not_built_again_for_a_few_frames(tmp_path: Path) -> None:
     with filled(tmp_path) as index:
         index.optimize()
         live(index).wait()
@@ -243,7 +244,20 @@ def test_a_folder_that_was_removed_is_noticed(tmp_path: Path) -> None:
         live(index)._shard.kill()  # it has nothing left to make durable
 
 
-def test_it_is_refused_to_a_second_owner_who_is_told_of_the_service(tmp_path: Path) -> None:
+@pytest.mark.trust
+def test_a_folder_that_became_read_only_is_noticed(tmp_path: Path) -> None:
+    with filled(tmp_path) as index:
+        with read_only(tmp_path):
+            assert live(index).trouble() == "the folder of the index cannot be written"
+            with pytest.raises(IndexStoreError, match="cannot be written"):
+                index.add(LATER, at(*range(100)))
+            assert index.search(at(0)[0])
+        assert live(index).trouble() is None
+        index.add(LATER, at(*range(100)))
+        assert index.count() == len(FRAMES) + len(LATER)
+
+
+def test_a_second_owner_is_refused_with_the_url_of_the_service(tmp_path: Path) -> None:
     with filled(tmp_path):
         for live_too in (False, True):
             with pytest.raises(IndexStoreError, match=r"in use by another process; .* --index http://127.0.0.1:3000"):
@@ -252,7 +266,7 @@ def test_it_is_refused_to_a_second_owner_who_is_told_of_the_service(tmp_path: Pa
 
 
 @pytest.mark.parametrize("live_too", [False, True])
-def test_who_finds_it_in_use_by_a_service_is_told_its_url(tmp_path: Path, live_too: bool) -> None:
+def test_an_index_in_use_by_a_service_is_refused_with_its_url(tmp_path: Path, live_too: bool) -> None:
     with filled(tmp_path), answering({"space": SPEC.space}) as url:
         FolderLocation(tmp_path).say_served(url)
         with pytest.raises(IndexInUse) as caught:
@@ -263,7 +277,7 @@ def test_who_finds_it_in_use_by_a_service_is_told_its_url(tmp_path: Path, live_t
 
 
 @pytest.mark.parametrize("about", [{"space": OTHER.space}, {"version": "1.18"}, [], None])
-def test_a_url_at_which_another_service_or_none_answers_is_not_told(tmp_path: Path, about: object) -> None:
+def test_a_url_without_this_service_is_not_reported(tmp_path: Path, about: object) -> None:
     """The file stays when a service is killed, and its port may be anyone's."""
     with filled(tmp_path), answering(about) as url:
         FolderLocation(tmp_path).say_served(url)

@@ -178,14 +178,14 @@ def test_a_manifest_that_was_changed_is_found(small, tmp_path, change, says):
     assert says in refusal(archive, tmp_path / "again")
 
 
-def test_nothing_is_written_outside_nor_beside_what_the_manifest_names(small, tmp_path):
+def test_nothing_is_written_outside_nor_next_to_what_the_manifest_names(small, tmp_path):
     archive, whole = small, members(small)
     write(archive, whole | {"extra": b"x"})
     assert f"{archive}: extra is not in its manifest" in refusal(archive, tmp_path / "again")
     manifest = json.loads(whole[MANIFEST])
     manifest["members"]["../../escaped"] = "0" * 64
     write(archive, {MANIFEST: json.dumps(manifest).encode(), "../../escaped": b"x"})
-    assert "'../../escaped' is no part of an index" in refusal(archive, tmp_path / "again")
+    assert "'../../escaped' does not belong to an index" in refusal(archive, tmp_path / "again")
     assert not (tmp_path / "escaped").exists()
 
 
@@ -194,11 +194,11 @@ def test_what_is_no_snapshot_is_refused(tmp_path, content):
     (tmp_path / "index.tar").write_bytes(content)
     assert refusal(tmp_path / "index.tar", tmp_path / "again").startswith(f"{tmp_path / 'index.tar'}: ")
     write(tmp_path / "index.tar", {"holiday.jpg": b"x"})
-    assert "no snapshot of an index" in refusal(tmp_path / "index.tar", tmp_path / "again")
+    assert "not a snapshot of an index" in refusal(tmp_path / "index.tar", tmp_path / "again")
     assert "missing.tar: cannot restore (No such file" in refusal(tmp_path / "missing.tar", tmp_path / "again")
 
 
-def test_a_shard_whose_graph_was_built_anew_is_what_is_kept(place, tmp_path):
+def test_a_shard_whose_graph_was_built_again_is_what_is_kept(place, tmp_path):
     """A service puts it in the first one's place; in the archive it is the first again."""
     index = tmp_path / "index"
     built = new_shard(index)

@@ -132,13 +132,13 @@ def test_a_table_for_a_terminal_is_aligned() -> None:
     """Headers break at 12 characters and stand on their last line; names stand left, numbers right."""
     table = Table(
         "Compared",
-        ["", "precision@5, disturbed", "camera"],
+        ["", "precision@5, perturbed", "camera"],
         [["this encoder", "0.375 +-0.031", "0.25"], ["raw", "1", "0.843"]],
     )
     assert table_lines(table) == [
         "Compared",
         "               precision@5,",
-        "                  disturbed  camera",
+        "                  perturbed  camera",
         "this encoder  0.375 +-0.031    0.25",
         "raw                       1   0.843",
     ]

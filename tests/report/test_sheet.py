@@ -34,7 +34,7 @@ def test_it_shows_what_it_was_given_and_fetches_nothing(sheet: Sheet, tmp_path: 
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_each_picture_is_told(sheet: Sheet, tmp_path: Path) -> None:
+def test_each_picture_is_reported(sheet: Sheet, tmp_path: Path) -> None:
     told: list[tuple[int, str]] = []
     write_sheet(
         sheet, tmp_path / "sheet.html", sheet.sources, lambda done, source: told.append((done, Path(source).name))
@@ -43,7 +43,7 @@ def test_each_picture_is_told(sheet: Sheet, tmp_path: Path) -> None:
     assert sheet.shots == 3
 
 
-def test_where_it_cannot_be_written_is_told(sheet: Sheet, tmp_path: Path) -> None:
+def test_where_it_cannot_be_written_is_reported(sheet: Sheet, tmp_path: Path) -> None:
     with pytest.raises(FootageError, match=r"nowhere/sheet\.html: cannot write \(No such file or directory\)"):
         write_sheet(sheet, tmp_path / "nowhere" / "sheet.html", ())
 

@@ -16,9 +16,9 @@ from lookalike.errors import FootageError, IndexStoreError, QueryError
 from lookalike.footage import find_sources, read_frames
 from lookalike.index import FrameIndex, open_index
 from lookalike.index.ask import QueryExample, combine
-from lookalike.ingest import index_footage
+from lookalike.ingest.index import index_footage
+from lookalike.ingest.settings import WHOLE_FRAMES
 from lookalike.region import Region
-from lookalike.sampling import ALL
 from lookalike.search import Example, Searcher
 from tests.clips import noise, write_clip
 from tests.index.circle import at
@@ -42,7 +42,7 @@ def clip(tmp_path: Path) -> Path:
 @pytest.fixture
 def index(tmp_path: Path, encoder: Encoder, clip: Path):
     with open_index(tmp_path / "index", SPEC, create=True) as opened:
-        index_footage(find_sources([clip]), encoder, opened, ALL, lambda frames: None)
+        index_footage(find_sources([clip]), encoder, opened, WHOLE_FRAMES)
         yield opened
 
 
@@ -64,7 +64,7 @@ def test_a_region_is_cut_where_it_says(text: str, rows: tuple[int, int], columns
 
 @pytest.mark.parametrize("text", ["", "1,2,3", "a,b,c,d", "0,0,0,1", "-1,0,5,5", "0,0,nan,1", "0,0,inf,1", "1,2,3,4,5"])
 def test_what_is_no_region_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no region"):
+    with pytest.raises(ValueError, match="invalid region"):
         Region.parse(text)
 
 

@@ -17,7 +17,7 @@ from lookalike.encoder import Encoder
 from lookalike.footage import Frame
 from lookalike.index import StoredFrame, open_index
 from lookalike.pixels import decode, fit
-from tests.e2e.conftest import run_verb
+from tests.e2e.conftest import run_here
 from tests.serving.recordings import spoil, write_recordings
 from tests.serving.running import ROOT, bentoml_env, served
 from tests.tiny import INPUT_PX, SPEC, tiny_embedding
@@ -91,8 +91,7 @@ def shown_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recordings(tiny_encoder: Path, shown_folder: Path) -> Iterator[httpx.Client]:
     """A service whose recordings are on this machine."""
     sources, index = write_recordings(shown_folder / "recordings"), shown_folder / "index"
-    process = run_verb("index", *sources, "--encoder", tiny_encoder, "--index", index, "--regions", "none")
-    assert process.returncode == 0, process.stderr
+    run_here("index", *sources, "--encoder", tiny_encoder, "--index", index, "--regions", "none")
     spoil(sources[0])
     env = bentoml_env(shown_folder, {"LOOKALIKE_ENCODER": tiny_encoder, "LOOKALIKE_INDEX": index})
     with served("serving.service:Lookalike", env, ROOT, shown_folder / "log") as client:

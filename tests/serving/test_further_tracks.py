@@ -12,7 +12,7 @@ from PIL import Image
 
 from lookalike.index import open_index
 from tests.clips import number_of
-from tests.e2e.conftest import run_verb
+from tests.e2e.conftest import run_here
 from tests.footage.tracks import film, write_tracks
 from tests.serving.running import ROOT, START_S, bentoml_env, served
 from tests.tiny import SPEC
@@ -20,8 +20,7 @@ from tests.tiny import SPEC
 
 def test_the_second_camera_of_a_file_is_shown_and_played(tiny_encoder: Path, tmp_path: Path) -> None:
     path = write_tracks(tmp_path / "trip.mp4", [film(0), film(20)])
-    process = run_verb("index", path, "--encoder", tiny_encoder, "--index", tmp_path / "index", "--regions", "none")
-    assert process.returncode == 0, process.stderr
+    run_here("index", path, "--encoder", tiny_encoder, "--index", tmp_path / "index", "--regions", "none")
     env = bentoml_env(tmp_path, {"LOOKALIKE_ENCODER": tiny_encoder, "LOOKALIKE_INDEX": tmp_path / "index"})
     with served("serving.service:Lookalike", env, ROOT, tmp_path / "log") as service:
         with open_index(str(service.base_url), SPEC) as index:

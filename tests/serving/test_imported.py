@@ -13,8 +13,8 @@ import pytest
 
 from lookalike.footage import Frame
 from lookalike.index import open_index
-from lookalike.ingest import import_frames
-from lookalike.table import NO_PICTURE, to_table
+from lookalike.ingest.import_table import import_frames
+from lookalike.ingest.table import NO_PICTURE, to_table
 from tests.clips import write_clip
 from tests.serving.conftest import encoded, picture, refused
 from tests.serving.running import ROOT, bentoml_env, served

@@ -18,7 +18,7 @@ from lookalike.index import open_index
 from lookalike.index.shards import POINTER
 from lookalike.search_fields import SearchOptions
 from tests.clips import noise, write_clip
-from tests.e2e.conftest import run_verb
+from tests.e2e.conftest import run_here, run_verb
 from tests.serving.conftest import encoded, picture
 from tests.serving.running import ROOT, START_S, bentoml_env, served
 from tests.tiny import SPEC, tiny_embedding
@@ -89,13 +89,10 @@ def test_the_verbs_that_keep_an_index_keep_that_of_a_service(
     """After the test above: forgetting a clip, and indexing it again."""
     at = ["--encoder", str(tiny_encoder), "--index", str(filling.base_url)]
     (tmp_path / "query.png").write_bytes(encoded(picture(1)))
-    forgotten = run_verb("forget", "--source", str(recordings / "0.mp4"), *at)
-    assert json.loads(forgotten.stdout)["removed"] == FRAMES, forgotten.stderr
-    stats = [json.loads(line) for line in run_verb("stats", "--json", *at).stdout.splitlines()]
+    assert json.loads(run_here("forget", "--source", recordings / "0.mp4", *at))["removed"] == FRAMES
+    stats = [json.loads(line) for line in run_here("stats", "--json", *at).splitlines()]
     assert {one["camera"]: one["frames"] for one in stats} == {str(number): FRAMES for number in range(1, CLIPS)}
-    again = run_verb("index", recordings, "--regions", "none", *at)
-    assert json.loads(again.stdout)["added"] == FRAMES, again.stderr
-    verdict = json.loads(run_verb("verify", *at).stdout)
+    assert json.loads(run_here("index", recordings, "--regions", "none", *at))["added"] == FRAMES
+    verdict = json.loads(run_here("verify", *at))
     assert (verdict["frames"], verdict["good"]) == (CLIPS * FRAMES, True)
-    hits = run_verb("search", tmp_path / "query.png", "--json", "--top", "3", *at)
-    assert len(hits.stdout.splitlines()) == 3, hits.stderr
+    assert len(run_here("search", tmp_path / "query.png", "--json", "--top", "3", *at).splitlines()) == 3

@@ -78,7 +78,7 @@ def test_a_field_of_a_search_has_its_docstring_its_range_and_its_choices(documen
         "minimum": 1,
         "maximum": 1000,
         "default": 10,
-        "description": "How many hits to answer.",
+        "description": "How many hits to return.",
     }
     below = fields["min_percentile"]
     assert (below["minimum"], below["maximum"], below["exclusiveMaximum"]) == (0, 100, True)

@@ -12,6 +12,7 @@ import pytest
 
 from lookalike.footage.playable import Playable
 from serving.inference.backlog import Busy
+from serving.media.worker import MediaPool, MediaWorker
 from serving.recordings import playback
 from serving.recordings.disk_cache import DiskCache
 from serving.recordings.playback import Player
@@ -22,12 +23,12 @@ from serving.recordings.source_verifier import SourceVerifier
 def test_past_the_most_proxies_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = threading.Event()
 
-    def make(source: str, out: Path, how: str, progress: Callable[[float], None]) -> None:
+    def make(worker: MediaWorker, source: str, out: Path, how: str, progress: Callable[[float], None]) -> None:
         assert go_on.wait(60)
 
     monkeypatch.setattr(SourceVerifier, "check", lambda self, source, source_id: None)
-    monkeypatch.setattr(playback, "judge", lambda source: Playable("encoded", "video/mp4", 0.0, 25.0))
-    monkeypatch.setattr(playback, "make_playable", make)
+    monkeypatch.setattr(MediaWorker, "judge", lambda self, source: Playable("encoded", "video/mp4", 0.0, 25.0))
+    monkeypatch.setattr(MediaWorker, "make_playable", make)
 
     async def scenario(player: Player) -> None:
         for number in range(playback.MAX_QUEUED):
@@ -37,5 +38,5 @@ def test_past_the_most_proxies_is_busy(tmp_path: Path, monkeypatch: pytest.Monke
         assert (await player.media("0.avi", "0")).state == "preparing"
         go_on.set()
 
-    with closing(Player(SourceVerifier(), DiskCache(tmp_path, 1000))) as player:
+    with closing(Player(SourceVerifier(), MediaPool(1, 0), DiskCache(tmp_path, 1000))) as player:
         asyncio.run(scenario(player))

@@ -76,7 +76,7 @@ def test_a_region_is_as_the_picture_that_it_cuts_out(service: httpx.Client, foot
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"region": "1,2,3"}, "is no region"),
+        ({"region": "1,2,3"}, "invalid region"),
         ({"region": "64,0,1,1"}, "begins at 64,0, outside of a picture of 64x48 pixels"),
     ],
 )
@@ -150,7 +150,7 @@ def test_an_unknown_id_is_404(service: httpx.Client, frame_id: str) -> None:
     ("query", "reason"),
     [
         ({"id": UNKNOWN_ID, "top": 0}, "invalid top: got 0, expected from 1 to 1000"),
-        ({"id": UNKNOWN_ID, "since": "noon"}, "since: 'noon' is no time"),
+        ({"id": UNKNOWN_ID, "since": "noon"}, "since: invalid time 'noon'"),
         ({"id": UNKNOWN_ID, "camra": "gate"}, "unknown field 'camra'"),
         ({"top": 3}, "got 0 pictures, ids and moments; expected one picture, id or moment, or only `like`"),
     ],

@@ -96,11 +96,12 @@ def test_what_is_made_is_kept_where_caches_are() -> None:
     assert Settings.from_env({"HOME": "/nobody"}).cache == Path.home() / ".cache" / "lookalike"
 
 
-def test_only_an_embedded_index_is_written_through_the_service() -> None:
-    assert Settings.from_env({"LOOKALIKE_WRITABLE": "1", "LOOKALIKE_INDEX": "index"}).writable
-    for index in ("", "http://127.0.0.1:6333"):
-        with pytest.raises(IndexStoreError, match="a writable service needs the folder of an embedded index"):
-            Settings.from_env({"LOOKALIKE_WRITABLE": "1", "LOOKALIKE_INDEX": index})
+def test_an_index_is_written_through_the_service_wherever_it_is() -> None:
+    for index in ("index", "http://127.0.0.1:6333", "http://a:6333,http://b:6333/frames"):
+        settings = Settings.from_env({"LOOKALIKE_WRITABLE": "1", "LOOKALIKE_INDEX": index})
+        assert (settings.writable, settings.embedded) == (True, index == "index")
+    with pytest.raises(IndexStoreError, match="a writable service needs an index: a folder, or the URL of a Qdrant"):
+        Settings.from_env({"LOOKALIKE_WRITABLE": "1", "LOOKALIKE_INDEX": ""})
     with pytest.raises(LookalikeError, match="LOOKALIKE_WRITABLE is 'yes', expected 1 or 0"):
         Settings.from_env({"LOOKALIKE_WRITABLE": "yes"})
 

@@ -11,7 +11,7 @@ import pytest
 
 from lookalike.client import Client
 from lookalike.index import StoredFrame, open_index
-from tests.e2e.conftest import run_verb
+from tests.e2e.conftest import run_here
 from tests.passes import RED_PASSES, pass_at, write_passes
 from tests.serving.conftest import Shown, refused
 from tests.serving.running import ROOT, bentoml_env, served
@@ -23,8 +23,7 @@ def passing(parts_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     home = tmp_path_factory.mktemp("passing")
     write_passes(home / "recordings")
     at = ["--encoder", parts_encoder, "--index", home / "index", "--fps", "2"]
-    process = run_verb("index", home / "recordings", *at)
-    assert process.returncode == 0, process.stderr
+    run_here("index", home / "recordings", *at)
     settings = {"LOOKALIKE_ENCODER": parts_encoder, "LOOKALIKE_INDEX": home / "index"}
     with served("serving.service:Lookalike", bentoml_env(home, settings), ROOT, home / "log") as client:
         yield client
@@ -90,12 +89,12 @@ def test_the_client_passes_weights_on(passing: httpx.Client, whole: StoredFrame)
             client.search(id=whole.id, layout=3)
 
 
-def test_an_encoder_of_one_piece_has_nothing_to_weigh(service: httpx.Client, footage: list[Shown]) -> None:
+def test_an_encoder_without_parts_takes_no_weights(service: httpx.Client, footage: list[Shown]) -> None:
     for name in ("colour", "layout"):
         by_id = service.post("/search", json={"id": footage[0].frame.id, name: 0.5})
         by_image = service.post("/search", files={"image": b"not looked at"}, data={name: "0.5"})
         for answer in (by_id, by_image):
-            said = f"cannot weigh {name}: got 0.5 for an encoder of one piece, expected one with {name} as a part of"
+            said = f"cannot weight {name}: got 0.5 for an encoder with no parts, expected an encoder with the part"
             assert refused(answer, 400).startswith(said)
     assert refused(service.post("/search", json={"id": footage[0].frame.id, "colour": "red"}), 400) == (
         "invalid colour: got 'red', expected a number"

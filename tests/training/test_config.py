@@ -67,7 +67,7 @@ def test_settings_come_back_as_they_were_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[1]", '{"stepz": 5}'])
-def test_settings_that_cannot_be_read_are_told(tmp_path: Path, text: str | None) -> None:
+def test_settings_that_cannot_be_read_are_reported(tmp_path: Path, text: str | None) -> None:
     path = tmp_path / "config.json"
     if text is not None:
         path.write_text(text)
@@ -100,7 +100,7 @@ def test_a_recipe_with_an_unknown_setting_names_it_and_those_that_there_are(tmp_
         read_recipe(tmp_path / "mine.toml")
 
 
-def test_a_recipe_that_is_no_toml_and_one_that_is_not_there_are_told(tmp_path: Path) -> None:
+def test_a_recipe_that_is_no_toml_and_one_that_is_not_there_are_reported(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text("steps 5")
     with pytest.raises(TrainingError, match=r"mine\.toml: cannot read the recipe"):
         read_recipe(find_recipe(str(tmp_path / "mine.toml")))

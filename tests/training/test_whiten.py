@@ -15,7 +15,7 @@ def copies_of(frames: list[list[float]], perturbations: list[list[float]]) -> Te
     return torch.tensor(perturbations, dtype=torch.float32)[:, None] + torch.tensor(frames)[None]
 
 
-def test_a_direction_is_scaled_by_its_disturbance_and_by_its_share_of_signal() -> None:
+def test_a_direction_is_scaled_by_its_perturbation_and_by_its_share_of_signal() -> None:
     """Frames at x = +-2 differ by variance 4; copies at y = +-1 of them by variance 2, over one degree of freedom.
 
     Shrinkage adds .01 of the mean variance, (0 + 2) / 2: so x has nuisance .01, s = 4 / .01 less half of the
@@ -46,7 +46,7 @@ def test_a_small_steady_difference_tells_more_than_a_large_shaky_one() -> None:
     assert torch.allclose(first.abs(), torch.tensor([[0, scale[1]]]), atol=1e-4)
 
 
-def test_disturbed_copies_of_a_frame_have_variance_one_along_what_is_kept() -> None:
+def test_perturbed_copies_of_a_frame_have_variance_one_along_what_is_kept() -> None:
     """Where signal is strong: here 1,000 times the perturbations, in a rotated frame of reference."""
     torch.manual_seed(0)
     rotation, _ = torch.linalg.qr(torch.randn(4, 4))
@@ -68,13 +68,13 @@ def test_equal_frames_are_left_as_they_are() -> None:
     assert torch.equal(weight, torch.eye(3)[:2])
 
 
-def test_frames_that_differ_by_less_than_their_disturbance_are_left_as_they_are() -> None:
+def test_frames_that_differ_by_less_than_their_perturbation_are_left_as_they_are() -> None:
     """Means +-1 with copies +-4 of them: variance 1 beside 32 / 2, which is all chance."""
     _, weight = fit_whitening(copies_of([[1, 0], [-1, 0]], [[4, 0], [-4, 0]]), dim=1)
     assert torch.equal(weight, torch.eye(2)[:1])
 
 
-def test_fewer_frames_than_dimensions_and_no_disturbance_give_finite_numbers() -> None:
+def test_fewer_frames_than_dimensions_and_no_perturbation_give_finite_numbers() -> None:
     torch.manual_seed(0)
     frames = torch.randn(5, 32)
     _, weight = fit_whitening(torch.stack([frames, frames]), dim=16)

@@ -126,7 +126,7 @@ def test_what_was_learned_is_asked_about_others() -> None:
     )
 
 
-def test_a_run_is_fine_tuned_beside_itself_from_scratch(tmp_path: Path) -> None:
+def test_a_run_is_fine_tuned_next_to_itself_from_scratch(tmp_path: Path) -> None:
     """Steps are counted over all: 2 epochs of one batch, for two seeds of two networks."""
     known, asked = (find_labelled(class_folders(tmp_path / name)) for name in ("known", "asked"))
     run, steps = untrained_run(tmp_path / "run"), []

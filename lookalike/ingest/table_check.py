@@ -1,4 +1,4 @@
-"""Whether the rows of a table from elsewhere are such as `to_table` writes: one bad row spoils every later search."""
+"""Check that the rows of a table from elsewhere are as `to_table` writes them: one bad row spoils later searches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lookalike.region import Region
 UNIT_WITHIN = 1e-3  # of the length of an embedding
 TIME_WITHIN_S = 1e-3  # of time_s and pts_us
 LONGEST_TEXT = 4096  # characters
-SLACK_BYTES = 1024 * 1024  # of what a column chunk has next to its texts
+SLACK_BYTES = 1024 * 1024  # that a column chunk may have in addition to its texts
 MOST_US = 100 * 366 * 86_400_000_000  # a hundred years
 MOST = 2**31 - 1
 FIRST, LAST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
@@ -27,19 +27,19 @@ TEXTS = ("source", "camera", "source_id")
 UNREADABLE = object()  # a value that Python cannot hold: text that is not UTF-8, a date beyond the year 9999
 
 
-def check_columns(found: pa.Schema, expected: pa.Schema, where: str) -> None:
-    """Raises: FootageError if a column is missing or of another type."""
+def check_columns(stored: pa.Schema, expected: pa.Schema, where: str) -> None:
+    """Check the columns of a table. Raises: FootageError if one is missing or of another type."""
     for field in expected:
-        count = len(found.get_all_field_indices(field.name))
+        count = len(stored.get_all_field_indices(field.name))
         if count != 1:
-            got = "is missing" if count == 0 else f"is there {count} times"
+            got = "is missing" if count == 0 else f"occurs {count} times"
             raise FootageError(f"{where}: column {field.name} {got}, expected {field.type}; embed it again")
-        if (got := found.field(field.name).type) != field.type:
+        if (got := stored.field(field.name).type) != field.type:
             raise FootageError(f"{where}: column {field.name} is {got}, expected {field.type}; embed it again")
 
 
 def check_texts(metadata: pq.FileMetaData, where: str) -> None:
-    """Raises: FootageError if a column of texts states more bytes than its rows may have, before any is read."""
+    """Refuse a column of texts with more bytes than its rows may have, before it is read. Raises: FootageError."""
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         most = group.num_rows * 4 * LONGEST_TEXT + SLACK_BYTES
@@ -50,7 +50,7 @@ def check_texts(metadata: pq.FileMetaData, where: str) -> None:
 
 
 def with_short_texts(table: pa.Table) -> pa.Table:
-    """Plain texts instead of dictionaries, cut where they are longer than a text may be: so `fault_of` sees it."""
+    """Convert dictionaries to plain texts, cut off just above the limit, so that `fault_of` can report them."""
     for number, column in enumerate(table.columns):
         if pa.types.is_dictionary(column.type):
             texts = [_cut(chunk.dictionary).take(chunk.indices) for chunk in column.chunks]
@@ -60,7 +60,7 @@ def with_short_texts(table: pa.Table) -> pa.Table:
 
 
 def _cut(texts: pa.StringArray) -> pa.StringArray:
-    """texts: as a file has them, UTF-8 or not."""
+    """Cut off long texts. texts: as in the file, UTF-8 or not."""
     longest = pc.call_function("max", [pc.call_function("binary_length", [texts])]).as_py() or 0
     if longest <= 4 * LONGEST_TEXT:
         return texts
@@ -69,15 +69,15 @@ def _cut(texts: pa.StringArray) -> pa.StringArray:
 
 
 def values(column: pa.ChunkedArray) -> list[Any]:
-    """As `to_pylist`, with UNREADABLE for what Python cannot hold."""
+    """Convert a column with `to_pylist`, with UNREADABLE for values that Python cannot hold."""
     try:
         return column.to_pylist()
     except (ValueError, OverflowError):
-        return [_value(one) for one in column]
+        return [_value(scalar) for scalar in column]
 
 
 def embeddings_of(column: pa.ChunkedArray, dim: int) -> np.ndarray:
-    """float32 (N, dim); rows that are null, or have nulls, are NaN."""
+    """Return float32 (N, dim); rows that are null, or have nulls, are NaN."""
     vectors, valid = np.full((len(column), dim), np.nan, np.float32), np.asarray(column.is_valid())
     flat = column.drop_null().combine_chunks().flatten().to_numpy(zero_copy_only=False)
     vectors[valid] = flat.reshape(-1, dim)
@@ -85,7 +85,7 @@ def embeddings_of(column: pa.ChunkedArray, dim: int) -> np.ndarray:
 
 
 def fault_of(row: dict[str, Any], embedding: np.ndarray) -> str | None:
-    """Why a row cannot be stored; None if it can. row: its columns by name. embedding: float32 (D,)."""
+    """Say why a row cannot be stored; None if it can. row: its columns by name. embedding: float32 (D,)."""
     return _fault_of_texts(row) or _fault_of_times(row) or _fault_of_rest(row) or _fault_of_vector(embedding)
 
 
@@ -104,7 +104,7 @@ def _fault_of_texts(row: dict[str, Any]) -> str | None:
         if not text:
             return f"{name} is {'null' if text is None else 'empty'}"
         if len(text) > LONGEST_TEXT or "\0" in text:
-            return f"{name} is no name: {text[:50]!r}"
+            return f"invalid {name} {text[:50]!r}: expected at most {LONGEST_TEXT:,} characters, without NUL"
     return None
 
 
@@ -119,8 +119,8 @@ def _fault_of_times(row: dict[str, Any]) -> str | None:
     if end_us is not None and not pts_us <= end_us <= MOST_US:
         return f"end_us is {end_us}, expected at least pts_us, {pts_us}"
     if captured_at is UNREADABLE or (captured_at is not None and not FIRST <= captured_at < LAST):
-        said = "a date that there is not" if captured_at is UNREADABLE else captured_at.isoformat()
-        return f"captured_at is {said}, expected {FIRST.year} to {LAST.year}"
+        shown = "an invalid date" if captured_at is UNREADABLE else captured_at.isoformat()
+        return f"captured_at is {shown}, expected {FIRST.year} to {LAST.year}"
     return None
 
 
@@ -152,7 +152,7 @@ def _fault_of_region(text: Any) -> str | None:
 
 def _fault_of_vector(embedding: np.ndarray) -> str | None:
     if not np.isfinite(embedding).all():
-        return "embedding is null, or holds what is not a finite number"
+        return "embedding is null, or has a value that is not finite"
     length = math.sqrt(float(np.square(embedding.astype(np.float64)).sum()))
     if abs(length - 1) > UNIT_WITHIN:
         return f"embedding has length {length:.4g}, expected 1"

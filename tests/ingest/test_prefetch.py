@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from lookalike.footage import find_sources, read_frames
-from lookalike.ingest import QUEUE_FRAMES
-from lookalike.prefetch import prefetch
+from lookalike.ingest.prefetch import prefetch
+from lookalike.ingest.settings import USUAL
 from tests.two_clips import decoding
 
 
@@ -25,13 +25,13 @@ def test_prefetching_passes_errors_on_where_they_happened(two_clips):
         yield from itertools.islice(read_frames(find_sources([two_clips / "a.mp4"])), 3)
         raise RuntimeError("the camera fell down")
 
-    frames = prefetch(failing(), QUEUE_FRAMES)
+    frames = prefetch(failing(), USUAL.queue_frames)
     assert len(list(itertools.islice(frames, 3))) == 3
     with pytest.raises(RuntimeError, match="the camera fell down"):
         next(frames)
 
 
-@pytest.mark.parametrize("depth", [1, QUEUE_FRAMES])
+@pytest.mark.parametrize("depth", [1, USUAL.queue_frames])
 def test_prefetching_stops_when_the_consumer_stops(two_clips, depth):
     """Of an endless source no more is decoded than the queue holds, one in hand, and those taken."""
     frame = next(read_frames(find_sources([two_clips / "a.mp4"])))

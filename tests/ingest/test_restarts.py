@@ -13,7 +13,6 @@ import av
 import pytest
 
 from lookalike.cli import main
-from lookalike.embed import Job, embed_footage
 from lookalike.encoder import Encoder
 from lookalike.footage import Source, find_sources
 from lookalike.index import open_index
@@ -24,9 +23,10 @@ from lookalike.index.ledger import LEDGER, Ledger
 from lookalike.index.maintenance import verify
 from lookalike.index.schema import SourceRecord
 from lookalike.index.wire import read_record
-from lookalike.ingest import index_footage
-from lookalike.reindex import reindex
-from lookalike.sampling import ALL
+from lookalike.ingest.index import index_footage
+from lookalike.ingest.reindex import reindex
+from lookalike.ingest.settings import WHOLE_FRAMES
+from lookalike.ingest.to_file import embed_footage
 from tests.footage.numbered import write_numbered
 from tests.tiny import SPEC, write_tiny_encoder
 from tests.two_clips import done
@@ -57,7 +57,7 @@ def no_bar(sources):
 def test_all_frames_are_stored_and_the_restart_is_in_the_ledger(tiny: Encoder, restarts: Path, tmp_path: Path) -> None:
     with open_index(tmp_path / "index", tiny.spec, create=True) as index:
         for added in (FRAMES, 0):
-            summary = index_footage(find_sources([restarts]), tiny, index, ALL, done)
+            summary = index_footage(find_sources([restarts]), tiny, index, WHOLE_FRAMES, done)
             assert (summary.frames, summary.added, summary.clock_restarts) == (FRAMES, added, 1)
         assert (index.count(), verify(index).good) == (FRAMES, True)
         (record,) = index.source_records()
@@ -67,7 +67,7 @@ def test_all_frames_are_stored_and_the_restart_is_in_the_ledger(tiny: Encoder, r
 
 def test_another_encoder_takes_over(tiny: Encoder, restarts: Path, tmp_path: Path) -> None:
     with open_index(tmp_path / "index", tiny.spec, create=True) as index:
-        index_footage(find_sources([restarts]), tiny, index, ALL, done)
+        index_footage(find_sources([restarts]), tiny, index, WHOLE_FRAMES, done)
     new = Encoder(write_tiny_encoder(tmp_path / "new.onnx", NEW_SPEC), "cpu", threads=1)
     outcome = reindex(FolderLocation(tmp_path / "index"), new, no_bar)
     assert (outcome.switched, outcome.differing, outcome.missing) == (True, [], [])
@@ -82,7 +82,7 @@ def test_another_encoder_keeps_the_dates_of_a_recording_that_lacks_its_beginning
     path.write_bytes(data[: 188 * 3] + data[starts[5] :])
     source, place = Source(str(path), "video", "gate", BEGAN), FolderLocation(tmp_path / "index")
     with FrameIndex(open_generation(place, tiny.spec, True), tiny.spec, place) as index:
-        index_footage([source], tiny, index, ALL, done)
+        index_footage([source], tiny, index, WHOLE_FRAMES, done)
         before = {one.id: str(one.captured_at) for one in index.frames()}
         (record,) = index.source_records()
     assert record.began_at == "2026-01-05T08:00:00Z"
@@ -95,7 +95,7 @@ def test_another_encoder_keeps_the_dates_of_a_recording_that_lacks_its_beginning
 
 
 def test_embedding_counts_it_and_says_so(tiny: Encoder, restarts: Path, tmp_path: Path) -> None:
-    summary = embed_footage(find_sources([restarts]), Job(tiny, ALL, done), tmp_path / "frames.parquet")
+    summary = embed_footage(find_sources([restarts]), tiny, tmp_path / "frames.parquet", WHOLE_FRAMES, done)
     assert (summary.frames, summary.added, summary.clock_restarts) == (FRAMES, FRAMES, 1)
 
 
@@ -107,7 +107,7 @@ def test_the_summary_says_it_in_one_line(
     printed, said = capsys.readouterr()
     assert json.loads(printed)["clock_restarts"] == 1
     (line,) = (line for line in said.splitlines() if "clock restart" in line)
-    assert "40 frames, 40 new, 1 clock restart(s), after which times go on" in line
+    assert "40 frames, 40 new, 1 clock restart(s), after which times continue" in line
 
 
 def test_a_ledger_of_an_earlier_version_has_none(tmp_path: Path) -> None:

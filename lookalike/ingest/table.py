@@ -1,4 +1,4 @@
-"""Frames with their embeddings as Arrow tables: what `embed` writes and `index` takes in."""
+"""Frames with their embeddings as Arrow tables, which `embed` writes and `index` imports."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from lookalike.contract import EncoderSpec
 from lookalike.errors import FootageError, SpaceMismatch
 from lookalike.footage import Frame
+from lookalike.ingest.table_check import check_columns, check_texts, embeddings_of, fault_of, values, with_short_texts
 from lookalike.region import Region
-from lookalike.table_check import check_columns, check_texts, embeddings_of, fault_of, values, with_short_texts
 
 SPEC = b"lookalike"  # the key of the encoder's spec in the file's metadata
 NO_PICTURE = np.empty((0, 0, 3), np.uint8)
@@ -47,9 +47,9 @@ def schema(spec: EncoderSpec) -> pa.Schema:
 
 
 def to_table(frames: Sequence[Frame], embeddings: np.ndarray, spec: EncoderSpec) -> pa.Table:
-    """embeddings: float32 (N, D)."""
-    sizes = [frame.size_px for frame in frames]
-    columns: dict[str, object] = {"width": [one[0] for one in sizes], "height": [one[1] for one in sizes]}
+    """Write frames to a table. embeddings: float32 (N, D)."""
+    widths, heights = [frame.size_px[0] for frame in frames], [frame.size_px[1] for frame in frames]
+    columns: dict[str, object] = {"width": widths, "height": heights}
     for name, _ in _COLUMNS:
         if name not in columns:
             columns[name] = [getattr(frame, name) for frame in frames]
@@ -59,7 +59,7 @@ def to_table(frames: Sequence[Frame], embeddings: np.ndarray, spec: EncoderSpec)
 
 
 def from_table(table: pa.Table) -> tuple[list[Frame], np.ndarray]:
-    """What `to_table` was given, without pictures."""
+    """Read the frames, without pictures, and the embeddings that `to_table` wrote."""
     columns = {name: table.column(name).to_pylist() for name, _ in _COLUMNS if name != "id"}
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     vectors = table.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False)
@@ -68,9 +68,9 @@ def from_table(table: pa.Table) -> tuple[list[Frame], np.ndarray]:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Some rows of a table from elsewhere. frames, embeddings: of the good ones, float32 (N, D).
+    """Checked rows of a table from elsewhere. frames, embeddings: of the good rows, float32 (N, D).
 
-    refused: by its number in the file, from 0, why a row cannot be stored.
+    refused: why a row cannot be stored, by its number in the file, from 0.
     """
 
     frames: list[Frame]
@@ -79,7 +79,7 @@ class Rows:
 
 
 def checked(table: pa.Table, dim: int, first: int = 0) -> Rows:
-    """first: the number of the table's first row."""
+    """Check rows and read the good ones. first: the number of the table's first row."""
     columns = {name: values(table.column(name)) for name, _ in _COLUMNS if name != "id"}
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     vectors = embeddings_of(table.column("embedding"), dim)
@@ -90,9 +90,9 @@ def checked(table: pa.Table, dim: int, first: int = 0) -> Rows:
 
 
 def read_tables(path: Path, spec: EncoderSpec) -> Iterator[pa.Table]:
-    """The rows of a Parquet file that `lookalike embed` wrote, a part at a time; what they hold is not checked.
+    """Yield the rows of a Parquet file that `lookalike embed` wrote, in batches, unchecked.
 
-    Raises: FootageError if it is none, or has other columns; SpaceMismatch if another encoder made it.
+    Raises: FootageError for other files, or other columns; SpaceMismatch if another encoder made it.
     """
     try:
         with pq.ParquetFile(path) as file:
@@ -101,12 +101,13 @@ def read_tables(path: Path, spec: EncoderSpec) -> Iterator[pa.Table]:
                 raise FootageError(
                     f"{path}: not made by `lookalike embed`, expected its columns and its encoder's spec"
                 )
-            found = EncoderSpec.from_json(stated.decode(), str(path))
-            if found.space != spec.space:
-                raise SpaceMismatch(f"{path}: made by encoder {found.space}, this one is {spec.space}; embed it again")
+            made_by = EncoderSpec.from_json(stated.decode(), str(path))
+            if made_by.space != spec.space:
+                spaces = f"made by encoder {made_by.space}, this one is {spec.space}"
+                raise SpaceMismatch(f"{path}: {spaces}; embed it again")
             check_columns(file.schema_arrow, schema(spec), str(path))
             check_texts(file.metadata, str(path))
-        # A text that many rows have is held once: a few bytes can stand for one of megabytes in each of them.
+        # Repeated texts are held once: a few bytes can stand for a text of megabytes in every row.
         with pq.ParquetFile(path, read_dictionary=TEXT_COLUMNS) as file:
             for batch in file.iter_batches(ROWS):
                 yield with_short_texts(pa.Table.from_batches([batch]))

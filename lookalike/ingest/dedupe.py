@@ -11,7 +11,7 @@ from lookalike.footage import Frame
 
 
 class Deduper:
-    """Told of the frames of sources, one source after the other, in order."""
+    """Called with the frames of sources, one source after the other, in order."""
 
     def __init__(self, least: float) -> None:
         """least: the cosine to the first frame of a segment that its other frames have, or more."""

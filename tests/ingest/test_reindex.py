@@ -19,9 +19,10 @@ from lookalike.index import Filters, FrameIndex, SourceRecord, StoredFrame
 from lookalike.index.collection import CollectionLocation
 from lookalike.index.folder import FolderLocation
 from lookalike.index.generations import Pointer, discard, generation_of, open_generation, switch_back
-from lookalike.ingest import index_footage
+from lookalike.ingest.index import index_footage
+from lookalike.ingest.reindex import reindex
+from lookalike.ingest.settings import WHOLE_FRAMES, IngestSettings
 from lookalike.naming import Naming
-from lookalike.reindex import reindex
 from lookalike.sampling import Sampling
 from tests.tiny import SPEC, tiny_embedding, write_tiny_encoder
 from tests.two_clips import FRAMES, RECORDED, done, write_two_clips
@@ -32,6 +33,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning"),
     pytest.mark.filterwarnings("ignore:Local mode performs exact:UserWarning"),
 ]
+
+FIVE_FPS = IngestSettings(Sampling(5, regions=None))
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +64,10 @@ def location(request, tmp_path):
 def indexed(location, footage, old):
     """Clip a at 5 frames a second, 12, and whole, 60; clip c at 5 a second, 12, with a camera and a date as told."""
     with opened(location, SPEC, create=True) as index:
-        index_footage(find_sources([footage / "a.mp4"]), old, index, Sampling(fps=5, regions=None), done)
-        index_footage(find_sources([footage / "a.mp4"]), old, index, Sampling(regions=None), done)
+        index_footage(find_sources([footage / "a.mp4"]), old, index, FIVE_FPS, done)
+        index_footage(find_sources([footage / "a.mp4"]), old, index, WHOLE_FRAMES, done)
         told = Naming(camera="dock", captured_at=datetime(2026, 2, 1, 9, tzinfo=UTC))
-        index_footage(find_sources([footage / "c.mp4"], told), old, index, Sampling(fps=5, regions=None), done)
+        index_footage(find_sources([footage / "c.mp4"], told), old, index, FIVE_FPS, done)
     return location
 
 
@@ -107,7 +110,7 @@ def test_both_encoders_open_what_they_filled_and_new_frames_go_to_the_current_on
     reindex(indexed, new, no_bar)
     assert stored(indexed, SPEC).keys() == stored(indexed, NEW_SPEC).keys()
     opened(indexed, NEW_SPEC, create=True).close()
-    with pytest.raises(SpaceMismatch, match=f"changed over to encoder {NEW_SPEC.space}.*`lookalike reindex --back`"):
+    with pytest.raises(SpaceMismatch, match=f"switched to encoder {NEW_SPEC.space}.*`lookalike reindex --back`"):
         opened(indexed, SPEC, create=True)
 
 
@@ -125,7 +128,7 @@ def test_what_is_discarded_is_gone(indexed, new, tmp_path):
     assert discard(indexed) == [SPEC.space]
     assert (indexed.pointer(), indexed.generations()) == (Pointer(NEW), [NEW])
     assert len(stored(indexed, NEW_SPEC)) == count
-    with pytest.raises(IndexStoreError, match="holds no generation to go back to"):
+    with pytest.raises(IndexStoreError, match="has no previous generation"):
         switch_back(indexed)
     with pytest.raises(SpaceMismatch, match=f"filled by encoder {NEW_SPEC.space}, this one is {SPEC.space}"):
         opened(indexed, SPEC)
@@ -203,7 +206,7 @@ def test_what_was_forgotten_while_a_reindex_was_not_done_stays_forgotten(indexed
 def test_what_the_one_before_got_since_is_taken_in_when_it_is_run_again(indexed, footage, old, new):
     reindex(indexed, new, no_bar)
     with opened(indexed, SPEC) as index:  # as a service does that was not started anew
-        index_footage(find_sources([footage / "c.mp4"]), old, index, Sampling(regions=None), done)
+        index_footage(find_sources([footage / "c.mp4"]), old, index, WHOLE_FRAMES, done)
     outcome = reindex(indexed, new, no_bar)
     assert (outcome.added, outcome.switched, indexed.pointer()) == (FRAMES - 12, True, Pointer(NEW, ""))
     assert len(stored(indexed, NEW_SPEC)) == 2 * FRAMES
@@ -225,9 +228,7 @@ def test_a_ledger_of_an_earlier_version_is_read_and_cameras_are_taken_from_the_f
 
     location = FolderLocation(tmp_path / "index")
     with opened(location, SPEC, create=True) as index:
-        index_footage(
-            find_sources([footage / "a.mp4"], Naming(camera="gate")), old, index, Sampling(fps=5, regions=None), done
-        )
+        index_footage(find_sources([footage / "a.mp4"], Naming(camera="gate")), old, index, FIVE_FPS, done)
     with sqlite3.connect(tmp_path / "index" / "ledger.sqlite") as file:
         for column in ("camera", "began_at", "stored"):
             file.execute(f"ALTER TABLE finished DROP COLUMN {column}")

@@ -13,19 +13,24 @@ import pytest
 from PIL import Image
 
 from lookalike import pixels
-from lookalike.embed import Job, embed_footage
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError, SpaceMismatch
 from lookalike.footage import Skipped, find_sources, read_frames
 from lookalike.index import Filters, open_index
 from lookalike.index.maintenance import verify
-from lookalike.ingest import BATCH, Summary, import_frames, index_footage
-from lookalike.sampling import ALL, Sampling
+from lookalike.ingest.import_table import import_frames
+from lookalike.ingest.index import index_footage
+from lookalike.ingest.settings import WHOLE_FRAMES, IngestSettings
+from lookalike.ingest.summary import Summary
+from lookalike.ingest.to_file import embed_footage
+from lookalike.sampling import Sampling
 from lookalike.search_fields import SearchOptions
 from tests.clips import picture, write_clip
 from tests.footage.rtsp_server import Visit, rtsp_server
 from tests.tiny import SPEC, tiny_embedding, write_tiny_encoder
-from tests.two_clips import FRAMES, done, stop_after
+from tests.two_clips import BATCH, FRAMES, done, stop_after
+
+FIVE_FPS = IngestSettings(Sampling(5, regions=None))
 
 
 @pytest.fixture
@@ -36,7 +41,9 @@ def index(tmp_path, tiny):
 
 def test_every_frame_is_indexed_with_its_embedding(two_clips, tiny, index):
     counts: list[int] = []
-    summary = index_footage(find_sources([two_clips]), tiny, index, ALL, lambda frames: counts.append(len(frames)))
+    summary = index_footage(
+        find_sources([two_clips]), tiny, index, WHOLE_FRAMES, lambda frames: counts.append(len(frames))
+    )
     assert (summary.sources, summary.frames, summary.added) == (3, 2 * FRAMES, 2 * FRAMES)
     assert index.count() == 2 * FRAMES
     assert counts == [BATCH, BATCH, BATCH, 2 * FRAMES - 3 * BATCH]
@@ -48,8 +55,8 @@ def test_every_frame_is_indexed_with_its_embedding(two_clips, tiny, index):
 
 
 def test_indexing_again_adds_nothing(two_clips, tiny, index):
-    index_footage(find_sources([two_clips]), tiny, index, ALL, done)
-    again = index_footage(find_sources([two_clips]), tiny, index, ALL, done)
+    index_footage(find_sources([two_clips]), tiny, index, WHOLE_FRAMES, done)
+    again = index_footage(find_sources([two_clips]), tiny, index, WHOLE_FRAMES, done)
     assert (again.frames, again.added) == (2 * FRAMES, 0)
     assert index.count() == 2 * FRAMES
 
@@ -57,13 +64,11 @@ def test_indexing_again_adds_nothing(two_clips, tiny, index):
 def test_what_is_there_whole_is_not_decoded_again(two_clips, tiny, index, monkeypatch, tmp_path):
     """Not under another name, and not what broke off; only what could not be read at all is tried again."""
     sources = find_sources([two_clips])
-    first = index_footage(sources, tiny, index, Sampling(5, regions=None), done)
+    first = index_footage(sources, tiny, index, FIVE_FPS, done)
     assert index.source_record(next(read_frames(sources)).source_id, "fps=5").frames == 12
     monkeypatch.setattr("lookalike.footage.read._sample", lambda *_: pytest.fail("decoded again"))
     (tmp_path / "renamed.mp4").write_bytes((two_clips / "a.mp4").read_bytes())
-    again = index_footage(
-        [*sources, *find_sources([tmp_path / "renamed.mp4"])], tiny, index, Sampling(5, regions=None), done
-    )
+    again = index_footage([*sources, *find_sources([tmp_path / "renamed.mp4"])], tiny, index, FIVE_FPS, done)
     assert (again.frames, again.added) == (first.frames + 12, 0)
     assert again.skipped == first.skipped
 
@@ -74,12 +79,12 @@ def test_a_recording_that_was_moved_is_found_where_it_is_now(two_clips, tiny, in
     for path in (old, new):
         path.parent.mkdir(parents=True)
         path.write_bytes((two_clips / "a.mp4").read_bytes())
-    index_footage(find_sources([old.parent]), tiny, index, Sampling(5, regions=None), done)
+    index_footage(find_sources([old.parent]), tiny, index, FIVE_FPS, done)
     moved = find_sources([tmp_path / "archive"])
-    assert index_footage(moved, tiny, index, Sampling(5, regions=None), done).added == 0
+    assert index_footage(moved, tiny, index, FIVE_FPS, done).added == 0
     assert {(one.source, one.camera) for one in index.frames()} == {(str(old), "a")}
     old.unlink()
-    assert index_footage(moved, tiny, index, Sampling(5, regions=None), done).added == 0
+    assert index_footage(moved, tiny, index, FIVE_FPS, done).added == 0
     assert {(one.source, one.camera) for one in index.frames()} == {(str(new), "gate")}
     assert [one.source for one in index.source_records()] == [str(new)]
     vector = index.vector(next(index.frames()).id)
@@ -91,8 +96,8 @@ def test_a_clip_that_breaks_off_is_known_with_its_reason(two_clips, tiny, index,
     clip = tmp_path / "cut.mkv"
     write_clip(clip, range(0, 4000, 40), [picture(number) for number in range(100)])
     clip.write_bytes(clip.read_bytes()[: int(clip.stat().st_size * 0.6)])
-    first = index_footage(find_sources([clip]), tiny, index, ALL, done)
-    again = index_footage(find_sources([clip]), tiny, index, ALL, done)
+    first = index_footage(find_sources([clip]), tiny, index, WHOLE_FRAMES, done)
+    again = index_footage(find_sources([clip]), tiny, index, WHOLE_FRAMES, done)
     assert 0 < first.frames < 100
     assert (again.frames, again.added, again.skipped) == (first.frames, 0, first.skipped)
     assert len(first.skipped) == 1
@@ -101,16 +106,16 @@ def test_a_clip_that_breaks_off_is_known_with_its_reason(two_clips, tiny, index,
 def test_indexing_at_a_higher_rate_adds_the_frames_between(two_clips, tiny, index):
     """60 frames in 2.4 s: 5 a second are 12, and all of those are among the 60."""
     sources = find_sources([two_clips / "a.mp4"])
-    assert index_footage(sources, tiny, index, Sampling(5, regions=None), done).added == 12
-    assert index_footage(sources, tiny, index, ALL, done).added == FRAMES - 12
+    assert index_footage(sources, tiny, index, FIVE_FPS, done).added == 12
+    assert index_footage(sources, tiny, index, WHOLE_FRAMES, done).added == FRAMES - 12
     assert index.count() == FRAMES
 
 
 def test_indexing_that_was_stopped_goes_on(two_clips, tiny, index):
     with pytest.raises(KeyboardInterrupt, match=f"^{2 * BATCH} frames read, {2 * BATCH} new$"):
-        index_footage(find_sources([two_clips]), tiny, index, ALL, stop_after(1))
+        index_footage(find_sources([two_clips]), tiny, index, WHOLE_FRAMES, stop_after(1))
     assert index.count() == 2 * BATCH  # the batch that was being counted is stored
-    rest = index_footage(find_sources([two_clips]), tiny, index, ALL, done)
+    rest = index_footage(find_sources([two_clips]), tiny, index, WHOLE_FRAMES, done)
     assert (rest.frames, rest.added) == (2 * FRAMES, 2 * FRAMES - 2 * BATCH)
     assert index.count() == 2 * FRAMES
 
@@ -123,7 +128,7 @@ def test_streams_are_indexed_beside_files(tiny, index, tmp_path):
         rtsp_server(clip, Visit("drop"), speed=20, length_s=2) as dock,
     ):
         sources = find_sources([gate.url, clip, dock.url])
-        summary = index_footage(sources, tiny, index, ALL, done)
+        summary = index_footage(sources, tiny, index, WHOLE_FRAMES, done)
     assert (summary.sources, summary.added, summary.skipped) == (3, 3 * 50, [])
     assert Counter(one.source for one in index.frames()) == {gate.url: 50, dock.url: 50, str(clip): 50}
     assert [one.source for one in index.source_records()] == [str(clip)]
@@ -133,7 +138,9 @@ def test_what_a_camera_shows_for_long_is_stored_when_it_is_stopped(tiny, index, 
     """One run, of the frames of the batch after which it is stopped, which is no interruption."""
     still = write_clip(tmp_path / "still.mp4", range(0, 4000, 40), [picture(1)] * 100, codec_options={"bf": "0"})
     with rtsp_server(still, Visit("stall"), speed=20) as server:
-        summary = index_footage(find_sources([server.url]), tiny, index, Sampling(dedupe=0.9), stop_after(0))
+        summary = index_footage(
+            find_sources([server.url]), tiny, index, IngestSettings(Sampling(dedupe=0.9)), stop_after(0)
+        )
     assert (summary.frames, summary.added) == (BATCH, 1)
     (frame,) = index.frames()
     assert (frame.source, frame.stands_for) == (server.url, BATCH)
@@ -143,12 +150,12 @@ def test_copies_are_indexed_once_and_counted_once(two_clips, tiny, index, tmp_pa
     for name in ("copy1", "copy2"):
         (tmp_path / "copies" / name).mkdir(parents=True)
         (tmp_path / "copies" / name / "a.mp4").write_bytes((two_clips / "a.mp4").read_bytes())
-    summary = index_footage(find_sources([tmp_path / "copies"]), tiny, index, Sampling(5, regions=None), done)
+    summary = index_footage(find_sources([tmp_path / "copies"]), tiny, index, FIVE_FPS, done)
     assert (summary.frames, summary.added, index.count()) == (24, 12, 12)
 
 
 def test_what_could_not_be_read_is_in_the_summary(two_clips, tiny, index):
-    summary = index_footage(find_sources([two_clips]), tiny, index, Sampling(1, regions=None), done)
+    summary = index_footage(find_sources([two_clips]), tiny, index, IngestSettings(Sampling(1, regions=None)), done)
     assert (summary.regions, summary.regions_s) == (0, 0)
     (skipped,) = summary.skipped
     assert (skipped.source, skipped.frames) == (str(two_clips / "broken.mp4"), 0)
@@ -182,13 +189,13 @@ def test_a_run_that_says_the_same_is_stored_once_with_its_span(tiny, index, tmp_
     one, other = picture(0), picture(59)[::-1]
     pictures = [one] * 20 + [other] * 15 + [one] * 15
     clip = write_clip(tmp_path / "clip.mp4", range(0, 200 * 50, 200), pictures)
-    summary = index_footage(find_sources([clip]), tiny, index, Sampling(dedupe=0.95), done)
+    summary = index_footage(find_sources([clip]), tiny, index, IngestSettings(Sampling(dedupe=0.95)), done)
     assert (summary.frames, summary.added, index.count()) == (50, 3, 3)
     runs = sorted((one.time_s, one.end_s, one.stands_for) for one in index.frames())
     assert runs == [(0, 3.8, 20), (4, 6.8, 15), (7, 9.8, 15)]
     (known,) = index.source_records()
     assert (known.sampler, known.frames, known.stored) == ("dedupe=0.95", 50, 3)
-    again = index_footage(find_sources([clip]), tiny, index, Sampling(dedupe=0.95), done)
+    again = index_footage(find_sources([clip]), tiny, index, IngestSettings(Sampling(dedupe=0.95)), done)
     assert (again.frames, again.added, index.count()) == (50, 0, 3)
 
 
@@ -198,7 +205,7 @@ def test_runs_end_with_their_recording(tiny, index, tmp_path):
         write_clip(tmp_path / f"{name}.mp4", range(0, 40 * frames, 40), [picture(0)] * frames)
     for name in ("c.png", "d.png"):
         Image.fromarray(picture(0)).save(tmp_path / name)
-    summary = index_footage(find_sources([tmp_path]), tiny, index, Sampling(dedupe=0.99), done)
+    summary = index_footage(find_sources([tmp_path]), tiny, index, IngestSettings(Sampling(dedupe=0.99)), done)
     assert (summary.frames, summary.added) == (72, 3)
     runs = sorted((one.source[-5:], one.end_s, one.stands_for) for one in index.frames())
     assert runs == [("a.mp4", pytest.approx(39 / 25), 40), ("b.mp4", pytest.approx(29 / 25), 30), ("c.png", 0, 1)]
@@ -208,18 +215,18 @@ def test_runs_end_with_their_recording(tiny, index, tmp_path):
 def test_a_table_of_embeddings_is_taken_in(two_clips, tiny, index, tmp_path):
     """What is stored of a frame is the same as if its recording had been indexed."""
     table = tmp_path / "frames.parquet"
-    embed_footage(find_sources([two_clips]), Job(tiny, ALL, done), table)
+    embed_footage(find_sources([two_clips]), tiny, table, WHOLE_FRAMES, done)
     summary = import_frames(table, index, done)
     assert (summary.sources, summary.frames, summary.added) == (1, 2 * FRAMES, 2 * FRAMES)
     assert import_frames(table, index, done).added == 0
     with open_index(tmp_path / "direct", tiny.spec, create=True) as direct:
-        index_footage(find_sources([two_clips]), tiny, direct, ALL, done)
+        index_footage(find_sources([two_clips]), tiny, direct, WHOLE_FRAMES, done)
         expected = {one.id: one for one in direct.frames()}
         frame_id = next(iter(expected))
         np.testing.assert_allclose(index.vector(frame_id), direct.vector(frame_id), atol=1e-6)
     stored = {one.id: one for one in index.frames()}
     assert stored == {frame_id: dataclasses.replace(one, remote=True) for frame_id, one in expected.items()}
-    index_footage(find_sources([two_clips]), tiny, index, ALL, done)  # its recordings are here: they may be opened
+    index_footage(find_sources([two_clips]), tiny, index, WHOLE_FRAMES, done)  # they are here: they may be opened
     assert {one.id: one for one in index.frames()} == expected
 
 
@@ -227,7 +234,7 @@ def test_only_tables_of_this_encoder_are_taken_in(two_clips, tiny, index, tmp_pa
     other, foreign, text = (tmp_path / name for name in ("other.parquet", "foreign.parquet", "text.parquet"))
     spec = dataclasses.replace(SPEC, weights_sha256="f" * 64)
     stranger = Encoder(write_tiny_encoder(tmp_path / "other.onnx", spec), "cpu")
-    embed_footage(find_sources([two_clips]), Job(stranger, ALL, done), other)
+    embed_footage(find_sources([two_clips]), stranger, other, WHOLE_FRAMES, done)
     pq.write_table(pa.table({"a": [1]}), foreign)
     text.write_text("no table")
     for path, error, said in (
@@ -245,7 +252,7 @@ def test_black_and_damaged_frames_are_counted_and_stored(tiny, index, tmp_path):
     """Ten black frames of thirty; tiny embeddings of black are finite."""
     black = np.zeros_like(picture(0))
     write_clip(tmp_path / "clip.mp4", range(0, 30 * 40, 40), [black if 10 <= n < 20 else picture(n) for n in range(30)])
-    summary = index_footage(find_sources([tmp_path]), tiny, index, ALL, done)
+    summary = index_footage(find_sources([tmp_path]), tiny, index, WHOLE_FRAMES, done)
     assert (summary.frames, summary.added, summary.black, summary.frozen) == (30, 30, 10, 0)
     assert sorted(one.pts_us for one in index.frames() if one.fault == "black") == [
         number * 40_000 for number in range(10, 20)
@@ -255,7 +262,7 @@ def test_black_and_damaged_frames_are_counted_and_stored(tiny, index, tmp_path):
 def test_regions_are_stored_beside_their_frames_and_found_by_a_crop(two_clips, tiny, index):
     """Nine beside each of 12 frames. A quarter of a picture is nearest to itself, and to what looks the same."""
     sampling = Sampling(5, regions="grid")
-    summary = index_footage(find_sources([two_clips / "a.mp4"]), tiny, index, sampling, done)
+    summary = index_footage(find_sources([two_clips / "a.mp4"]), tiny, index, IngestSettings(sampling), done)
     assert (summary.frames, summary.added, index.count()) == (12, 120, 120)
     assert summary.regions == 108
     assert summary.regions_s > 0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lookalike.footage import Source
 from lookalike.footage.sources import split_track
-from lookalike.ingest import Summary
+from lookalike.ingest.summary import Summary
 
 POLL_S = 2.0
 IMAGES = 256  # taken in together
@@ -82,7 +82,7 @@ class Arrivals:
         return look is not None and look != self._taken.get(path) and now_s - look.since_s >= self._settle_s
 
     def _look(self, path: str, now_s: float) -> _Look | None:
-        """None if there is no such file, as happens to one that was found a moment ago."""
+        """None if there is no such file, such as one that was removed a moment ago."""
         try:
             stat = os.stat(path)
         except OSError:
@@ -102,6 +102,6 @@ def _groups(sources: Sequence[Source]) -> Iterator[list[Source]]:
 
 
 def _without_vanished(taken: TakenIn) -> TakenIn:
-    """What was removed before it could be opened is no recording that could not be read."""
+    """A file that was removed before it could be opened does not count as unreadable."""
     taken.summary.skipped = [one for one in taken.summary.skipped if Path(split_track(one.source)[0]).exists()]
     return taken

@@ -1,15 +1,15 @@
-"""Another encoder for an index, while the one before goes on answering.
+"""Another encoder for an index, while the previous one still answers.
 
 The sources that the current generation has from end to end are embedded into another one; when that has the same
-frames, the pointer is changed. Stopped at any moment, the current generation is as it was, and the next run goes on.
+frames, the pointer is changed. Stopped at any moment, the current generation is as it was, and the next run resumes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,10 @@ from lookalike.footage.sources import stored_source
 from lookalike.index import Filters, FrameIndex, SourceRecord
 from lookalike.index.generations import IndexLocation, existing_pointer, generation_of, switch
 from lookalike.index.maintenance import is_there, verify
-from lookalike.ingest import OnFrames, Summary, index_footage
+from lookalike.ingest.embed import OnFrames
+from lookalike.ingest.index import index_footage
+from lookalike.ingest.settings import USUAL, IngestSettings
+from lookalike.ingest.summary import Summary
 from lookalike.sampling import Sampling
 
 Bar = Callable[[Sequence[Source]], AbstractContextManager[OnFrames]]
@@ -51,18 +54,25 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Seen:
-    """From the frames of a generation. told: of each source, its camera and when it began. loose: names of sources
+    """From the frames of a generation. cameras: of each source, and when it began. loose: names of sources
     that are not there from end to end, and how many frames of each are."""
 
-    told: dict[str, tuple[str, str | None]]
+    cameras: dict[str, tuple[str, str | None]]
     loose: Counter[str]
 
 
-def reindex(location: IndexLocation, encoder: Encoder, bar: Bar, without_missing: bool = False) -> Outcome:
+def reindex(
+    location: IndexLocation,
+    encoder: Encoder,
+    bar: Bar,
+    without_missing: bool = False,
+    settings: IngestSettings = USUAL,
+) -> Outcome:
     """Fill a generation for an encoder from the sources of the current one, and make it the current one.
 
     Where it is that already, it takes in what the generation before got since. bar: shows the progress over sources.
     without_missing: make it the current one although sources of the one before cannot be read any more.
+    settings: each source is sampled as it was before, whatever these say.
     Raises: IndexStoreError if there is no index, or its ledger says too little; IndexInUse if another process fills
     the same generation.
     """
@@ -78,7 +88,9 @@ def reindex(location: IndexLocation, encoder: Encoder, bar: Bar, without_missing
     with FrameIndex(location.open(target, encoder.spec, create=True), encoder.spec) as index:
         while True:
             before = location.source_records(origin)
-            _embed(before, seen, encoder, index, bar, outcome)
+            summary = _embed(_by_settings(before, seen, settings), encoder, index, bar)
+            outcome.sources, outcome.frames = len({one.source_id for one in before}), summary.frames
+            outcome.added += summary.added
             if location.source_records(origin) == before:  # else the process that has it open took in more
                 break
         if not catching_up:
@@ -100,36 +112,40 @@ def _look(location: IndexLocation, generation: str) -> _Seen | None:
         return None
     seen = _Seen({}, Counter())
     for frame in engine.scroll(Filters()):
-        if frame.source_id not in seen.told:
-            seen.told[frame.source_id] = frame.camera, frame.began_at
+        if frame.source_id not in seen.cameras:
+            seen.cameras[frame.source_id] = frame.camera, frame.began_at
         if frame.source_id not in complete:
             seen.loose[frame.source] += 1
     engine.close()
     return seen
 
 
-def _embed(
-    before: Sequence[SourceRecord], seen: _Seen | None, encoder: Encoder, index: FrameIndex, bar: Bar, outcome: Outcome
-) -> None:
-    """Embed what is there of these sources, each as it was sampled then; what is in `index` already is not decoded."""
-    by_sampler: dict[str, list[Source]] = {}
+def _by_settings(
+    before: Sequence[SourceRecord], seen: _Seen | None, settings: IngestSettings
+) -> Mapping[IngestSettings, Sequence[Source]]:
+    """What is there of these sources, by how it is embedded: each is sampled as it was then."""
+    found: dict[IngestSettings, list[Source]] = {}
     for one in before:
         if is_there(one.source):
-            by_sampler.setdefault(one.sampler, []).append(_source(one, seen))
+            found.setdefault(replace(settings, sampling=_sampling(one)), []).append(_source(one, seen))
+    return found
+
+
+def _embed(found: Mapping[IngestSettings, Sequence[Source]], encoder: Encoder, index: FrameIndex, bar: Bar) -> Summary:
+    """Embed sources; what is in `index` already is not decoded."""
     summary = Summary()
-    for sampler, sources in by_sampler.items():
+    for settings, sources in found.items():
         with bar(sources) as saw:
-            summary += index_footage(sources, encoder, index, _sampling(sampler, sources[0]), saw)
-    outcome.sources, outcome.frames = len({one.source_id for one in before}), summary.frames
-    outcome.added += summary.added
+            summary += index_footage(sources, encoder, index, settings, saw)
+    return summary
 
 
-def _sampling(sampler: str, source: Source) -> Sampling:
+def _sampling(known: SourceRecord) -> Sampling:
     try:
-        return Sampling.parse(sampler)
+        return Sampling.parse(known.sampler)
     except ValueError as error:
         raise IndexStoreError(
-            f"{source.path}: indexed in a way that this version does not know ({error}); forget it, and index it again"
+            f"{known.source}: indexed in a way that this version does not know ({error}); forget it, and index it again"
         ) from error
 
 
@@ -141,13 +157,13 @@ def _source(known: SourceRecord, seen: _Seen | None) -> Source:
                 f"{known.source}: indexed by an earlier version, whose ledger has no cameras, and the frames are in use"
                 " by another process; stop it, and run it again"
             )
-        camera, began_at = seen.told.get(known.source_id, ("", None))
+        camera, began_at = seen.cameras.get(known.source_id, ("", None))
     return stored_source(known.source, camera, datetime.fromisoformat(began_at) if began_at else None)
 
 
 def _forget_others(index: FrameIndex, before: Sequence[SourceRecord]) -> None:
-    """Leave no frame of what the generation before has not: a source that was forgotten while this went on, or a file
-    that holds another recording now."""
+    """Remove frames of sources that the previous generation does not have: forgotten meanwhile, or replaced by
+    another recording."""
     known = {one.source_id for one in before}
     others = {frame.source_id for frame in index.frames() if frame.source_id not in known}
     if others:

@@ -16,9 +16,10 @@ from lookalike.encoder import Encoder
 from lookalike.footage import Source, find_sources, read
 from lookalike.footage.sources import find_in_folders
 from lookalike.index import FrameIndex, open_index
-from lookalike.ingest import Summary, index_footage
-from lookalike.sampling import ALL
-from lookalike.watch import TakenIn, watch
+from lookalike.ingest.index import index_footage
+from lookalike.ingest.settings import WHOLE_FRAMES
+from lookalike.ingest.summary import Summary
+from lookalike.ingest.watch import TakenIn, watch
 from tests.clips import picture, write_clip
 
 FRAMES = 10
@@ -46,7 +47,7 @@ def watching(folder: Path, index: FrameIndex, tiny_encoder: Path) -> Watching:
     rounds: list[Iterator[TakenIn]] = []
 
     def take(sources: Sequence[Source]) -> Summary:
-        return index_footage(sources, encoder, index, ALL, lambda frames: None)
+        return index_footage(sources, encoder, index, WHOLE_FRAMES)
 
     def wait(settle_s: float = 0.2) -> TakenIn:
         if not rounds:
@@ -123,7 +124,7 @@ def test_images_are_taken_in_together(folder, index, watching):
 def test_what_the_index_has_is_not_decoded_again(folder, watching, index, tiny_encoder, monkeypatch):
     write(folder / "a.mp4")
     encoder = Encoder(tiny_encoder, "cpu", threads=1)
-    index_footage(find_sources([folder]), encoder, index, ALL, lambda frames: None)
+    index_footage(find_sources([folder]), encoder, index, WHOLE_FRAMES)
     monkeypatch.setattr("lookalike.footage.read._sample", lambda *_: pytest.fail("decoded again"))
     assert (watching().summary.added, index.count()) == (0, FRAMES)
 

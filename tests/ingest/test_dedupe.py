@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from lookalike.dedupe import Deduper
+from lookalike.ingest.dedupe import Deduper
 from tests.index.circle import at, frame
 
 LEAST = math.cos(math.radians(10))

@@ -1,0 +1,181 @@
+"""The loop from footage to embedded frames, which files and indexes share."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from lookalike.encoder import Encoder
+from lookalike.footage import Ended, Frame, Source, find_sources
+from lookalike.index import open_index
+from lookalike.ingest.embed import EmbedJob
+from lookalike.ingest.index import index_footage
+from lookalike.ingest.settings import WHOLE_FRAMES, IngestSettings
+from lookalike.ingest.to_file import embed_footage
+from lookalike.sampling import Sampling
+from tests.clips import picture, write_clip
+from tests.footage.rtsp_server import Visit, rtsp_server
+from tests.tiny import SPEC
+
+BATCH = 4
+SETTINGS = replace(WHOLE_FRAMES, batch_frames=BATCH)
+GATE, CLIP = Source("rtsp://gate/live", "stream", "gate"), Source("clip.mp4", "video", "clip", track=1)
+Read = Callable[..., Iterator[Frame | Ended]]
+
+
+def made(source: Source, reading: str, count: int) -> list[Frame]:
+    """Frames of one reading of a source, a second apart."""
+    image = np.full((SPEC.input_px, SPEC.input_px, 3), 100, np.uint8)
+    return [
+        Frame(image, source.name, reading, source.camera, float(second), second * 1_000_000) for second in range(count)
+    ]
+
+
+@pytest.fixture
+def reading(monkeypatch: pytest.MonkeyPatch) -> Callable[[Read], None]:
+    """Replaces how sources are read."""
+    return lambda read: monkeypatch.setattr("lookalike.ingest.embed.read_source", read)
+
+
+@pytest.fixture
+def never() -> Iterator[threading.Event]:
+    """What is waited for until the test is over."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def stop(frames: Sequence[Frame]) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("dedupe", [None, 0.95])
+def test_a_source_ends_with_its_last_frames_and_not_before(tiny: Encoder, tmp_path: Path, dedupe: float | None) -> None:
+    """Two clips of 10 and 7 frames, and six photographs: batches of 4 hold frames of several sources."""
+    for name, frames in (("a", 10), ("b", 7)):
+        write_clip(tmp_path / f"{name}.mp4", range(0, 40 * frames, 40), [picture(number) for number in range(frames)])
+    for number in range(6):
+        Image.fromarray(picture(number * 8)).save(tmp_path / f"c{number}.png")
+    given: Counter[str] = Counter()
+    ended: dict[str, int] = {}
+    for batch in EmbedJob(
+        find_sources([tmp_path]), tiny, replace(SETTINGS, sampling=Sampling(dedupe=dedupe, regions=None))
+    ):
+        assert batch.embeddings.shape == (len(batch.frames), SPEC.dim)
+        for frame in batch.frames:
+            assert frame.source not in ended
+            given[frame.source] += frame.stands_for
+        for end in batch.ends:
+            ended[end.ended.source.name] = end.ended.frames
+            assert given[end.ended.source.name] == end.ended.frames
+    assert ended == {str(path): {"a": 10, "b": 7}.get(path.stem, 1) for path in sorted(tmp_path.iterdir())}
+
+
+def test_photographs_share_runs_of_the_encoder_and_row_groups(tiny: Encoder, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for number in range(10):
+        Image.fromarray(picture(number)).save(tmp_path / "photos" / f"{number}.png")
+    counts: list[int] = []
+    out = tmp_path / "frames.parquet"
+    embed_footage(find_sources([tmp_path / "photos"]), tiny, out, SETTINGS, lambda frames: counts.append(len(frames)))
+    assert counts == [4, 4, 2]
+    assert (pq.read_metadata(out).num_rows, pq.read_metadata(out).num_row_groups) == (10, 1)
+
+
+def test_cameras_are_embedded_at_the_same_time(tiny: Encoder, tmp_path: Path) -> None:
+    """None of them ends by itself."""
+    clip = write_clip(tmp_path / "gate.mp4", range(0, 4000, 40), codec_options={"bf": "0"})
+    seen: set[str] = set()
+
+    def stop_when_both_came(frames: Sequence[Frame]) -> None:
+        before = len(seen)
+        seen.update(frame.source for frame in frames)
+        if before < len(seen) == 2:
+            raise KeyboardInterrupt
+
+    with rtsp_server(clip, Visit("stall"), speed=20) as gate, rtsp_server(clip, Visit("stall"), speed=20) as dock:
+        sources = find_sources([gate.url, dock.url])
+        summary = embed_footage(sources, tiny, tmp_path / "frames.parquet", SETTINGS, stop_when_both_came)
+    rows = pq.read_table(tmp_path / "frames.parquet")["source"].to_pylist()
+    assert set(rows) == {gate.url, dock.url}
+    assert len(rows) == summary.frames == summary.added
+
+
+def test_what_was_read_of_a_camera_is_kept_where_files_were_left(
+    tiny: Encoder, tmp_path: Path, reading: Callable[[Read], None], never: threading.Event
+) -> None:
+    """The first time, the clip is not read; the second time, both end. The camera gives another reading then."""
+    out = tmp_path / "frames.parquet"
+
+    def first(source: Source, *_) -> Iterator[Frame | Ended]:
+        yield from made(source, "morning", BATCH) if source.kind == "stream" else []
+        never.wait()
+
+    def second(source: Source, *_) -> Iterator[Frame | Ended]:
+        frames = made(source, "evening" if source.kind == "stream" else "clip", 3)
+        yield from frames
+        yield Ended(source, None if source.kind == "stream" else "clip", len(frames), None)
+
+    reading(first)
+    with pytest.raises(KeyboardInterrupt, match=r"^4 frames read, 4 new$"):
+        embed_footage([GATE, CLIP], tiny, out, SETTINGS, stop)
+    assert not out.exists()
+    reading(second)
+    summary = embed_footage([GATE, CLIP], tiny, out, SETTINGS)
+    assert (summary.frames, summary.added) == (6, 6)
+    assert Counter(pq.read_table(out)["source_id"].to_pylist()) == {"morning": BATCH, "evening": 3, "clip": 3}
+
+
+def test_frames_that_were_being_embedded_at_ctrl_c_are_kept(
+    tiny: Encoder, tmp_path: Path, reading: Callable[[Read], None], never: threading.Event
+) -> None:
+    class Interrupted(Encoder):
+        """Ctrl-C comes while it works for the first time."""
+
+        def __init__(self) -> None:
+            self.spec, self._calls = tiny.spec, 0
+
+        def embed(self, pixels: np.ndarray) -> np.ndarray:
+            self._calls += 1
+            if self._calls == 1:
+                raise KeyboardInterrupt
+            return tiny.embed(pixels)
+
+    def read(source: Source, *_) -> Iterator[Frame | Ended]:
+        yield from made(source, "morning", BATCH)
+        never.wait()
+
+    reading(read)
+    summary = embed_footage([GATE], Interrupted(), tmp_path / "frames.parquet", SETTINGS)
+    assert (summary.frames, pq.read_metadata(tmp_path / "frames.parquet").num_rows) == (BATCH, BATCH)
+    with open_index(tmp_path / "index", tiny.spec, create=True) as index:
+        summary = index_footage([GATE], Interrupted(), index, SETTINGS)
+        assert (summary.frames, summary.added, index.count()) == (BATCH, BATCH, BATCH)
+
+
+def test_a_source_given_twice_is_read_once(tiny: Encoder, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", range(0, 400, 40))
+    job = EmbedJob(find_sources([clip, clip]), tiny, SETTINGS)
+    assert sum(len(batch.read) for batch in job) == job.summary.frames == 10
+    assert job.summary.sources == 2
+
+
+def test_few_frames_of_a_camera_are_given_when_they_have_waited(tiny: Encoder, reading: Callable[[Read], None]) -> None:
+    """Each counts as late here: it is a batch of its own, that is to be made durable."""
+
+    def read(source: Source, *_) -> Iterator[Frame | Ended]:
+        yield from made(source, "morning", 3)
+        yield Ended(source, None, 3, None)
+
+    reading(read)
+    batches = list(EmbedJob([GATE], tiny, IngestSettings(WHOLE_FRAMES.sampling, flush_s=-1.0)))
+    assert [(len(batch.frames), batch.flush) for batch in batches] == [(1, True)] * 3 + [(0, False)]
+    assert [end.source_id for batch in batches for end in batch.ends] == ["morning"]

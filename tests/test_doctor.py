@@ -1,0 +1,126 @@
+"""The doctor says what is wrong with a machine or an index, and what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections import namedtuple
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import av
+import onnxruntime
+import pytest
+
+from lookalike import cli, doctor, runtime
+from lookalike.doctor import Finding
+from lookalike.index import SourceRecord, open_index
+from tests.index.circle import SPEC, at, frame, write_circle_encoder
+
+
+def states(findings: list[Finding]) -> dict[str, str]:
+    return {finding.what: finding.state for finding in findings}
+
+
+@pytest.mark.parametrize(
+    ("version", "state"),
+    [
+        ("8.1.2", "good"),
+        ("n8.1.2-3-gabc", "good"),
+        ("9.0", "good"),
+        ("8.1", "warning"),
+        ("8.0.1", "bad"),
+        ("git", "good"),
+    ],
+)
+def test_an_old_ffmpeg_is_named(monkeypatch: pytest.MonkeyPatch, version: str, state: str) -> None:
+    monkeypatch.setattr(av, "ffmpeg_version_info", version)
+    finding = next(iter(doctor.check_codecs()))
+    assert (finding.what, finding.state) == ("ffmpeg", state)
+    assert f"FFmpeg {version}, in av {av.__version__}" in finding.text
+    assert bool(finding.advice) == (state != "good")
+
+
+def test_codecs_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert states(list(doctor.check_codecs())) == {"ffmpeg": "good", "decoders": "good", "playback": "good"}
+    monkeypatch.setattr(av, "codecs_available", {"h264", "mjpeg"})
+    _, decoders, playback = doctor.check_codecs()
+    assert decoders.state == playback.state == "warning"
+    assert decoders.text == "hevc, av1, vp9, vp8, mpeg4, mpeg2video missing"
+
+
+def test_a_driver_that_onnxruntime_cannot_use_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "has_nvidia_driver", lambda: True)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    finding = doctor.check_providers()
+    assert (finding.state, finding.advice) == ("warning", runtime.REMEDIES["cuda"])
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    finding = doctor.check_providers()
+    assert (finding.state, finding.text) == ("good", "--device auto takes cuda; this onnxruntime knows cuda")
+
+
+def test_a_disk_that_is_nearly_full(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10e9, 9e9, 1e9))
+    finding = doctor.check_disk("cache", tmp_path / "not" / "yet")
+    assert (finding.what, finding.state) == ("disk: cache", "warning")
+    assert finding.text.endswith("1.0 of 10.0 GB are free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10e9, 1e9, 9e9))
+    assert doctor.check_disk("cache", tmp_path).state == "good"
+
+
+def test_a_clock_before_this_version() -> None:
+    assert doctor.check_clock(datetime(1970, 1, 1, tzinfo=UTC)).state == "bad"
+    assert doctor.check_clock(datetime(2027, 1, 1, tzinfo=UTC)).state == "good"
+
+
+def test_an_encoder(tmp_path: Path) -> None:
+    finding = doctor.check_encoder(write_circle_encoder(tmp_path / "circle.onnx"))
+    assert finding.state == "good"
+    assert finding.text.endswith("circle.onnx: circle, 2 px, 2 numbers, fp32")
+    (tmp_path / "other.onnx").write_bytes(b"no model")
+    assert doctor.check_encoder(tmp_path / "other.onnx").state == "bad"
+
+
+def test_an_index(tmp_path: Path) -> None:
+    (tmp_path / "gate.mp4").write_bytes(b"a recording")
+    here = dataclasses.replace(frame("a", 0.0), source=str(tmp_path / "gate.mp4"))
+    with open_index(tmp_path / "index", SPEC, create=True) as index:
+        index.add([here], at(0))
+        index.mark_complete([SourceRecord("a", "s", here.source, 1, 1)])
+        (busy,) = doctor.check_index(str(tmp_path / "index"))
+        assert (busy.state, "in use by another process" in busy.text) == ("warning", True)
+    (finding,) = doctor.check_index(str(tmp_path / "index"))
+    assert (finding.state, finding.advice) == ("good", "")
+    assert finding.text.endswith("index: 1 frames and regions of 1 sources, 1 cameras")
+
+    tomorrow = datetime.now(UTC) + timedelta(days=2)
+    with open_index(tmp_path / "index", SPEC) as index:
+        index.add([frame("b", 0.0, captured_at=tomorrow)], at(1))
+    lost, dates = doctor.check_index(str(tmp_path / "index"))
+    assert lost.text.endswith("1 sources are gone, 0 have fewer frames than were stored")
+    assert (lost.state, dates.state) == ("warning", "warning")
+    assert dates.text.endswith("in the future")
+
+    (missing,) = doctor.check_index(str(tmp_path / "nothing"))
+    assert missing.state == "bad"
+
+
+def test_the_verb_prints_a_line_each_and_fails_if_one_is_bad(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOKALIKE_CACHE", str(tmp_path / "kept"))
+    cli.main(["doctor", "--json"])
+    findings = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert findings[7]["text"].startswith(f"{tmp_path / 'kept'}: ")
+    assert [finding["what"] for finding in findings] == [
+        *("python", "packages", "providers", "ffmpeg", "decoders", "playback"),
+        *("disk: here", "disk: cache", "clock"),
+    ]
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["doctor", "--index", str(tmp_path / "nothing")])
+    assert stop.value.code == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2].startswith(" BAD  index           ")
+    assert lines[-1] == f"{'':22}-> restore a snapshot, or index the footage again"
