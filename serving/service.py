@@ -1,13 +1,14 @@
 """The BentoML service: `bentoml serve serving.service:Lookalike`.
 
-Settings: LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE, _WORKERS, _CACHE, _URL, _HOST, _ALLOWED_HOSTS, _KEYS,
-_AUDIT_LOG; LOOKALIKE_TOKEN is a key for everything.
+Settings: LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE, _WORKERS, _CACHE, _URL, _MAX_WAIT_S, _MIN_FREE_MB, _HOST,
+_ALLOWED_HOSTS, _KEYS and _AUDIT_LOG; LOOKALIKE_TOKEN is a key for everything.
 The routes are a Starlette app of our own: with BentoML's batching one corrupt upload fails all requests of its batch.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -23,10 +24,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lookalike.errors import LookalikeError
+from lookalike.parent import end_with_parent
 from serving.auth.protection import Protection
 from serving.auth.views import Views
+from serving.http import protocol
 from serving.http.errors import HANDLERS
 from serving.http.limits import TIMEOUT_S
+from serving.http.traffic import Traffic, forget_dead_workers, metrics
 from serving.inference.pipeline import open_pipeline
 from serving.openapi.document import describe
 from serving.readiness import Readiness
@@ -40,6 +44,8 @@ SERVICE = "serving.service:Lookalike"
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """Load and warm up. Until then no connection is accepted, not even for /readyz."""
+    end_with_parent(signal.SIGTERM)
+    forget_dead_workers()
     settings = Settings.from_env()
     async with open_pipeline(settings) as pipeline:
         app.state.pipeline = pipeline
@@ -60,7 +66,8 @@ async def docs(request: Request) -> Response:
 
 RESOURCES = (embed, search, library, frames, pictures, explore, export, index)
 ENDPOINTS = [endpoint for resource in RESOURCES for endpoint in resource.ENDPOINTS]
-ROUTES = [*pages.ROUTES, *(endpoint.route() for endpoint in ENDPOINTS), Route("/docs.json", docs)]
+OWN = [Route("/docs.json", docs), Route("/metrics", metrics)]
+ROUTES = [*pages.ROUTES, *(endpoint.route() for endpoint in ENDPOINTS), *OWN]
 app = Starlette(routes=ROUTES, exception_handlers=HANDLERS, lifespan=lifespan)
 
 
@@ -75,6 +82,7 @@ def _workers() -> int:
     name="lookalike",
     workers=_workers(),
     traffic={"timeout": 2 * TIMEOUT_S},  # http.timeouts.within_time comes first
+    metrics={"enabled": False},  # its labels are raw paths: see http.traffic
     # A span for each message took a fifth of a small encoder's throughput.
     tracing={"excluded_urls": "/embed,/v1/embeddings,/search"},
 )
@@ -95,5 +103,7 @@ class Lookalike:
             sys.exit(1)
 
 
+protocol.install()  # here, since a worker sets up uvicorn as soon as it has imported this
+Lookalike.add_asgi_middleware(Traffic)  # pyright: ignore[reportArgumentType]
 Lookalike.add_asgi_middleware(Protection, endpoints=ENDPOINTS)  # pyright: ignore[reportArgumentType]
 Lookalike.add_asgi_middleware(Readiness, state=app.state)  # pyright: ignore[reportArgumentType]

@@ -10,9 +10,12 @@ from typing import cast, get_args
 
 from lookalike.contract import RunDevice
 from lookalike.errors import DeviceError, IndexStoreError, LookalikeError
+from lookalike.index.disk_space import MIN_FREE_MB, read_min_free
+from lookalike.index.disk_space import VARIABLE as MIN_FREE
 from lookalike.keys import VARIABLE as KEYS
 from lookalike.keys import is_content
 from serving.auth.hosts import allowed_name
+from serving.http.limits import MAX_WAIT_S, TIMEOUT_S
 
 OFF = "off"  # LOOKALIKE_AUDIT_LOG for no log
 DEFAULT_ENCODER = Path(__file__).resolve().parents[1] / "encoder.onnx"  # next to this package, as in a bento
@@ -25,6 +28,8 @@ class Settings:
     workers: processes that serve, which share the cores. writable: clients may add and remove frames.
     cache: the folder of thumbnails, proxies and uploaded pictures.
     url: of the service, noted in an embedded index for processes that find it in use; empty if unknown.
+    max_wait_s: how long a request may wait for its turn. min_free_mb: room on the disk of an embedded index, MiB, below
+    which nothing is written to it.
     host: address that it listens on; empty if unknown. allowed_hosts: further names that clients reach it by.
     keys: the file of keys, or its content; empty for the usual file. audit_log: a folder; None for no log.
     """
@@ -36,6 +41,8 @@ class Settings:
     writable: bool = False
     cache: Path = field(default_factory=lambda: default_cache(os.environ))
     url: str = ""
+    max_wait_s: float = MAX_WAIT_S
+    min_free_mb: int = MIN_FREE_MB
     host: str = ""
     allowed_hosts: tuple[str, ...] = ()
     keys: str = ""
@@ -53,11 +60,12 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
-        """Read LOOKALIKE_ENCODER, _INDEX, _DEVICE, _WORKERS, _WRITABLE (1 or 0), _CACHE, _URL, _HOST, _ALLOWED_HOSTS
-        (with commas), _KEYS, _AUDIT_LOG (a folder, or off); empty counts as not set.
+        """Read LOOKALIKE_ENCODER, _INDEX, _DEVICE, _WORKERS, _WRITABLE (1 or 0), _CACHE, _URL, _MAX_WAIT_S,
+        _MIN_FREE_MB, _HOST, _ALLOWED_HOSTS (with commas), _KEYS, _AUDIT_LOG (a folder, or off); empty counts as not
+        set.
 
         Raises: DeviceError for an unknown device; IndexStoreError for workers that cannot share the index, or an index
-        that the service cannot write; LookalikeError for an invalid number of workers, name, or yes or no.
+        that the service cannot write; LookalikeError for an invalid number, name, or yes or no.
         """
         device = env.get("LOOKALIKE_DEVICE") or "auto"
         if device not in get_args(RunDevice):
@@ -70,6 +78,8 @@ class Settings:
             _read_writable(env),
             Path(env.get("LOOKALIKE_CACHE") or default_cache(env)),
             env.get("LOOKALIKE_URL") or "",
+            read_wait(env),
+            read_min_free(env),
             env.get("LOOKALIKE_HOST") or "",
             read_allowed_hosts(env),
             env.get(KEYS) or "",
@@ -99,6 +109,8 @@ class Settings:
             "LOOKALIKE_WRITABLE": str(int(self.writable)),
             "LOOKALIKE_CACHE": str(self.cache.absolute()),
             "LOOKALIKE_URL": self.url,
+            "LOOKALIKE_MAX_WAIT_S": str(self.max_wait_s),
+            MIN_FREE: str(self.min_free_mb),
             "LOOKALIKE_HOST": self.host,
             "LOOKALIKE_ALLOWED_HOSTS": ",".join(self.allowed_hosts),
             KEYS: self.keys if not self.keys or is_content(self.keys) else str(Path(self.keys).absolute()),
@@ -136,6 +148,21 @@ def _read_writable(env: Mapping[str, str]) -> bool:
     if text not in ("0", "1"):
         raise LookalikeError(f"LOOKALIKE_WRITABLE is {text!r}, expected 1 or 0")
     return text == "1"
+
+
+def read_wait(env: Mapping[str, str] = os.environ) -> float:
+    """Read LOOKALIKE_MAX_WAIT_S; MAX_WAIT_S if it is not set.
+
+    Raises: LookalikeError if it is not a time that a request can wait.
+    """
+    text = env.get("LOOKALIKE_MAX_WAIT_S") or str(MAX_WAIT_S)
+    try:
+        wait_s = float(text)
+    except ValueError:
+        wait_s = 0.0
+    if not 0 < wait_s < TIMEOUT_S:
+        raise LookalikeError(f"LOOKALIKE_MAX_WAIT_S is {text!r}, expected seconds above 0 and below {TIMEOUT_S}")
+    return wait_s
 
 
 def read_workers(env: Mapping[str, str] = os.environ) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -12,6 +12,15 @@ from lookalike.index.record import StoredFrame
 from lookalike.index.schema import Scored, SourceRecord
 
 MOST_NEAREST = 8000  # frames that one call of `nearest` returns
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """An engine whose index may fail while it is open: its folder is removed, or its process dies."""
+
+    def trouble(self) -> str | None:
+        """Why it does not answer or cannot be written at the moment, in one line; None if it does."""
+        ...
 
 
 class Engine(Protocol):

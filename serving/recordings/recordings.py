@@ -41,7 +41,7 @@ class Recordings:
         self.library = Library(pipeline)
         self.verifier, folder = SourceVerifier(), open_cache(cache)
         self.media = MediaPool(THUMBNAIL_THREADS, NICE)
-        self._thumbnails = Thumbnails(self.verifier, self.media)
+        self._thumbnails = Thumbnails(self.verifier, self.media, pipeline.max_wait_s)
         self.player = Player(self.verifier, self.media, DiskCache(folder / "proxies", PROXY_BYTES))
         self.explorer = Explorer()
         self._cache = DiskCache(folder / "thumbs", THUMB_BYTES)
