@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 from lookalike.encoder import Encoder
 from lookalike.footage import find_sources
 from lookalike.index import open_index
-from lookalike.ingest import index_footage
+from lookalike.ingest.index import index_footage
+from lookalike.ingest.settings import IngestSettings
 from lookalike.keys import KeyFile
 from lookalike.sampling import Sampling
 from tests.browser.conftest import WAIT_MS, _complaint, _foreign
@@ -38,10 +39,10 @@ def guarded(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     footage.mkdir()
     write_two_clips(footage)
     with open_index(home / "index", SPEC, create=True) as index:
-        sampling = Sampling(fps=1, regions=None)
-        index_footage(find_sources([footage]), Encoder(tiny_encoder, "cpu"), index, sampling, lambda batch: None)
-    settings = {"LOOKALIKE_ENCODER": tiny_encoder, "LOOKALIKE_INDEX": home / "index", "LOOKALIKE_KEYS": keys.path}
-    with served("serving.service:Lookalike", bentoml_env(home, settings), ROOT, home / "log") as client:
+        settings = IngestSettings(Sampling(fps=1, regions=None))
+        index_footage(find_sources([footage]), Encoder(tiny_encoder, "cpu"), index, settings)
+    named = {"LOOKALIKE_ENCODER": tiny_encoder, "LOOKALIKE_INDEX": home / "index", "LOOKALIKE_KEYS": keys.path}
+    with served("serving.service:Lookalike", bentoml_env(home, named), ROOT, home / "log") as client:
         yield Guarded(str(client.base_url).rstrip("/"), keys)
 
 
