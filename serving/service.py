@@ -1,6 +1,7 @@
 """The BentoML service: `bentoml serve serving.service:Lookalike`.
 
-Settings: LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE, _WORKERS, _CACHE and _URL; LOOKALIKE_TOKEN guards the index.
+Settings: LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE, _WORKERS, _CACHE, _URL and _LOG_FORMAT; LOOKALIKE_TOKEN
+guards the index.
 The routes are a Starlette app of our own: with BentoML's batching one corrupt upload fails all requests of its batch.
 """
 
@@ -9,11 +10,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import bentoml
 from starlette.applications import Starlette
@@ -24,14 +25,18 @@ from starlette.routing import Route
 from lookalike.errors import LookalikeError
 from serving.http.errors import HANDLERS
 from serving.http.limits import TIMEOUT_S
+from serving.http.request_log import RequestLog
 from serving.inference.pipeline import open_pipeline
+from serving.log import read_log_format, set_up_logs
 from serving.openapi.document import describe
 from serving.readiness import Readiness
 from serving.recordings.recordings import Recordings
 from serving.routes import embed, explore, export, frames, index, library, pages, pictures, search
 from serving.settings import Settings, read_workers
+from serving.tracing import OFF, tracing
 
 SERVICE = "serving.service:Lookalike"
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -60,19 +65,23 @@ ROUTES = [*pages.ROUTES, *(endpoint.route() for endpoint in ENDPOINTS), Route("/
 app = Starlette(routes=ROUTES, exception_handlers=HANDLERS, lifespan=lifespan)
 
 
-def _workers() -> int:
+def _or(read: Callable[[], T], default: T) -> T:
+    """A setting; the default if it is invalid, which `check` reports in one line."""
     try:
-        return read_workers()
+        return read()
     except LookalikeError:
-        return 1  # `check` reports what is wrong, in one line
+        return default
+
+
+set_up_logs(_or(read_log_format, "text"))
 
 
 @bentoml.service(
     name="lookalike",
-    workers=_workers(),
+    workers=_or(read_workers, 1),
     traffic={"timeout": 2 * TIMEOUT_S},  # http.timeouts.within_time comes first
-    # A span for each message took a fifth of a small encoder's throughput.
-    tracing={"excluded_urls": "/embed,/v1/embeddings,/search"},
+    logging={"access": {"enabled": False}},  # http.request_log has one
+    tracing=_or(tracing, OFF),  # pyright: ignore[reportArgumentType]
 )
 @bentoml.asgi_app(app, path="/")
 class Lookalike:
@@ -83,6 +92,7 @@ class Lookalike:
     def check() -> None:
         """Before any worker starts: exit with one line on standard error if a worker could not load."""
         try:
+            tracing()
             os.environ.update(Settings.from_env().to_env())  # a bento's workers run in another folder
         except LookalikeError as error:
             sys.exit(f"lookalike: {error}")
@@ -91,4 +101,5 @@ class Lookalike:
             sys.exit(1)
 
 
+Lookalike.add_asgi_middleware(RequestLog)  # pyright: ignore[reportArgumentType]
 Lookalike.add_asgi_middleware(Readiness, state=app.state)  # pyright: ignore[reportArgumentType]

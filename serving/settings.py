@@ -10,6 +10,8 @@ from typing import cast, get_args
 
 from lookalike.contract import RunDevice
 from lookalike.errors import DeviceError, IndexStoreError, LookalikeError
+from serving.log import VARIABLE as LOG_FORMAT
+from serving.log import LogFormat, read_log_format
 
 DEFAULT_ENCODER = Path(__file__).resolve().parents[1] / "encoder.onnx"  # next to this package, as in a bento
 
@@ -21,6 +23,7 @@ class Settings:
     workers: processes that serve, which share the cores. writable: clients may add and remove frames.
     cache: the folder of thumbnails, proxies and uploaded pictures.
     url: of the service, noted in an embedded index for processes that find it in use; empty if unknown.
+    log_format: of the lines of the log.
     """
 
     encoder: Path
@@ -30,6 +33,7 @@ class Settings:
     writable: bool = False
     cache: Path = field(default_factory=lambda: default_cache(os.environ))
     url: str = ""
+    log_format: LogFormat = "text"
 
     @property
     def embedded(self) -> bool:
@@ -43,7 +47,8 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
-        """Read LOOKALIKE_ENCODER, _INDEX, _DEVICE, _WORKERS, _WRITABLE (1 or 0), _CACHE, _URL; empty counts as not set.
+        """Read LOOKALIKE_ENCODER, _INDEX, _DEVICE, _WORKERS, _WRITABLE (1 or 0), _CACHE, _URL, _LOG_FORMAT;
+        empty counts as not set.
 
         Raises: DeviceError for an unknown device; IndexStoreError for workers that cannot share the index, or an index
         that the service cannot write; LookalikeError for an invalid number of workers, or an invalid yes or no.
@@ -59,6 +64,7 @@ class Settings:
             _read_writable(env),
             Path(env.get("LOOKALIKE_CACHE") or default_cache(env)),
             env.get("LOOKALIKE_URL") or "",
+            log_format=read_log_format(env),
         )
         settings.check()
         return settings
@@ -84,6 +90,7 @@ class Settings:
             "LOOKALIKE_WRITABLE": str(int(self.writable)),
             "LOOKALIKE_CACHE": str(self.cache.absolute()),
             "LOOKALIKE_URL": self.url,
+            LOG_FORMAT: self.log_format,
         }
 
 

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -43,15 +43,21 @@ def serve(
         Path | None,
         Parameter(help="Folder for thumbnails and proxies, up to 9 GB. Default: LOOKALIKE_CACHE, else ~/.cache."),
     ] = None,
+    log_format: Annotated[
+        Literal["text", "json"] | None,
+        Parameter(help="Lines for people, or one JSON object a line. Default: LOOKALIKE_LOG_FORMAT, else text."),
+    ] = None,
 ) -> None:
     """Serve POST /embed and POST /search over HTTP, with a page at /ui."""
+    from serving.log import read_log_format
     from serving.settings import Settings, default_cache
 
     require("bentoml")
     if workers < 1:
         fail(f"--workers is {workers}, expected at least 1", code=2)
     cache = cache or Path(os.environ.get("LOOKALIKE_CACHE") or default_cache(os.environ))
-    settings = Settings(encoder, index or None, device, workers, writable, cache, _url(host, port))
+    log_format = log_format or read_log_format()
+    settings = Settings(encoder, index or None, device, workers, writable, cache, _url(host, port), log_format)
     settings.check()
     _check_free(host, port)
     command = [

@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, nullcontext, suppress
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -180,7 +181,8 @@ class Pipeline:
         index = self.index
         if self.health:
             self.health.check()
-        return await asyncio.get_running_loop().run_in_executor(threads, _call, question, index, self.health)
+        call = partial(_call, question, index, self.health)
+        return await asyncio.get_running_loop().run_in_executor(threads, copy_context().run, call)  # with its ids
 
 
 def _cost(uploads: Sequence[Upload]) -> int:

@@ -61,6 +61,7 @@ def test_settings_are_absolute_for_other_folders(tmp_path: Path, monkeypatch: py
         "LOOKALIKE_WRITABLE": "0",
         "LOOKALIKE_CACHE": str(tmp_path / "kept"),
         "LOOKALIKE_URL": "",
+        "LOOKALIKE_LOG_FORMAT": "text",
     }
 
 
