@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lookalike.errors import IndexInUse, IndexUnavailable, LookalikeError
+from lookalike.proxy_encoders import SETTINGS as PROXY_ENCODERS
 
 State = Literal["good", "warning", "bad"]
 
@@ -33,7 +34,6 @@ PACKAGES = (
 # subsamples can write outside of memory: CVE-2026-40962.
 FFMPEG_TESTED, FFMPEG_LEAST = (8, 1, 2), (8, 1)
 DECODERS = ("h264", "hevc", "av1", "vp9", "vp8", "mpeg4", "mpeg2video", "mjpeg")
-PLAYABLE = ("libx264", "libopenh264", "h264_videotoolbox", "h264_nvenc")  # any encodes what browsers play
 LEAST_FREE_BYTES = 2 * 1024**3  # a graph that is rebuilt needs as much again as the index
 RELEASED = datetime(2026, 11, 1, tzinfo=UTC)  # a clock that is earlier is wrong
 AHEAD = timedelta(days=1)
@@ -105,12 +105,12 @@ def check_codecs() -> Iterator[Finding]:
         yield Finding("decoders", "warning", f"{', '.join(missing)} missing", "install the wheel of av, not a build")
     else:
         yield Finding("decoders", "good", ", ".join(DECODERS))
-    encoders = [name for name in PLAYABLE if name in av.codecs_available]
-    yield (
-        Finding("playback", "good", f"recordings that browsers do not play are encoded by {encoders[0]}")
-        if encoders
-        else Finding("playback", "warning", "no H.264 encoder: only H.264 and the like is played", "install av's wheel")
-    )
+    encoders = [name for name in PROXY_ENCODERS if name in av.codecs_available]
+    if encoders:
+        yield Finding("playback", "good", f"what browsers do not play can be encoded by {', '.join(encoders)}")
+    else:
+        text = f"{', '.join(PROXY_ENCODERS)} missing: only what browsers play is played"
+        yield Finding("playback", "warning", text, "install the wheel of av, not a build")
 
 
 def check_disk(name: str, folder: Path) -> Finding:

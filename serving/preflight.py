@@ -10,6 +10,7 @@ import sys
 
 from lookalike.encoder import Encoder
 from lookalike.errors import LookalikeError
+from lookalike.footage.playable import choose_encoder
 from lookalike.index import open_index
 from serving.settings import Settings
 
@@ -17,6 +18,7 @@ from serving.settings import Settings
 def main() -> None:
     try:
         settings = Settings.from_env()
+        choose_encoder(settings.proxy_encoder)
         encoder = Encoder(settings.encoder, settings.device)
         if settings.index:
             open_index(settings.index, encoder.spec, create=settings.writable).close()

@@ -1,7 +1,7 @@
 """The BentoML service: `bentoml serve serving.service:Lookalike`.
 
-Settings: LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE, _WORKERS, _CACHE, _URL and _LOG_FORMAT; LOOKALIKE_TOKEN
-guards the index.
+Settings: LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE, _WORKERS, _CACHE, _URL, _LOG_FORMAT and _PROXY_ENCODER;
+LOOKALIKE_TOKEN guards the index.
 The routes are a Starlette app of our own: with BentoML's batching one corrupt upload fails all requests of its batch.
 """
 
@@ -45,7 +45,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     settings = Settings.from_env()
     async with open_pipeline(settings) as pipeline:
         app.state.pipeline = pipeline
-        with closing(Recordings(pipeline, settings.cache)) as app.state.recordings:
+        with closing(Recordings(pipeline, settings.cache, settings.proxy_encoder)) as app.state.recordings:
             yield
 
 

@@ -10,6 +10,7 @@ from typing import cast, get_args
 
 from lookalike.contract import RunDevice
 from lookalike.errors import DeviceError, IndexStoreError, LookalikeError
+from lookalike.proxy_encoders import ProxyEncoder
 from serving.log import VARIABLE as LOG_FORMAT
 from serving.log import LogFormat, read_log_format
 
@@ -23,7 +24,7 @@ class Settings:
     workers: processes that serve, which share the cores. writable: clients may add and remove frames.
     cache: the folder of thumbnails, proxies and uploaded pictures.
     url: of the service, noted in an embedded index for processes that find it in use; empty if unknown.
-    log_format: of the lines of the log.
+    log_format: of the lines of the log. proxy_encoder: None for the first that this FFmpeg has.
     """
 
     encoder: Path
@@ -34,6 +35,7 @@ class Settings:
     cache: Path = field(default_factory=lambda: default_cache(os.environ))
     url: str = ""
     log_format: LogFormat = "text"
+    proxy_encoder: ProxyEncoder | None = None
 
     @property
     def embedded(self) -> bool:
@@ -47,8 +49,8 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
-        """Read LOOKALIKE_ENCODER, _INDEX, _DEVICE, _WORKERS, _WRITABLE (1 or 0), _CACHE, _URL, _LOG_FORMAT;
-        empty counts as not set.
+        """Read LOOKALIKE_ENCODER, _INDEX, _DEVICE, _WORKERS, _WRITABLE (1 or 0), _CACHE, _URL, _LOG_FORMAT,
+        _PROXY_ENCODER; empty counts as not set.
 
         Raises: DeviceError for an unknown device; IndexStoreError for workers that cannot share the index, or an index
         that the service cannot write; LookalikeError for an invalid number of workers, or an invalid yes or no.
@@ -65,6 +67,7 @@ class Settings:
             Path(env.get("LOOKALIKE_CACHE") or default_cache(env)),
             env.get("LOOKALIKE_URL") or "",
             log_format=read_log_format(env),
+            proxy_encoder=read_proxy_encoder(env),
         )
         settings.check()
         return settings
@@ -91,6 +94,7 @@ class Settings:
             "LOOKALIKE_CACHE": str(self.cache.absolute()),
             "LOOKALIKE_URL": self.url,
             LOG_FORMAT: self.log_format,
+            "LOOKALIKE_PROXY_ENCODER": self.proxy_encoder or "",
         }
 
 
@@ -104,6 +108,14 @@ def _read_writable(env: Mapping[str, str]) -> bool:
     if text not in ("0", "1"):
         raise LookalikeError(f"LOOKALIKE_WRITABLE is {text!r}, expected 1 or 0")
     return text == "1"
+
+
+def read_proxy_encoder(env: Mapping[str, str] = os.environ) -> ProxyEncoder | None:
+    """Read LOOKALIKE_PROXY_ENCODER; None if it is not set. Raises: LookalikeError for an unknown one."""
+    name, known = env.get("LOOKALIKE_PROXY_ENCODER") or None, get_args(ProxyEncoder)
+    if name is not None and name not in known:
+        raise LookalikeError(f"LOOKALIKE_PROXY_ENCODER is {name!r}, expected one of {', '.join(known)}")
+    return cast(ProxyEncoder | None, name)
 
 
 def read_workers(env: Mapping[str, str] = os.environ) -> int:

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from lookalike.cli.extras import require
 from lookalike.cli.flags import EncoderFile, RunOn, app, fail
+from lookalike.proxy_encoders import ProxyEncoder
 
 
 @app.command(help_epilogue="Example: `lookalike serve --encoder encoder.onnx --index index/ --port 3000`")
@@ -43,6 +44,13 @@ def serve(
         Path | None,
         Parameter(help="Folder for thumbnails and proxies, up to 9 GB. Default: LOOKALIKE_CACHE, else ~/.cache."),
     ] = None,
+    proxy_encoder: Annotated[
+        ProxyEncoder | None,
+        Parameter(
+            help="Encoder of proxies: H.264 (GPL), VP9 or AV1. Default: LOOKALIKE_PROXY_ENCODER, else the first that is"
+            " there."
+        ),
+    ] = None,
     log_format: Annotated[
         Literal["text", "json"] | None,
         Parameter(help="Lines for people, or one JSON object a line. Default: LOOKALIKE_LOG_FORMAT, else text."),
@@ -50,14 +58,24 @@ def serve(
 ) -> None:
     """Serve POST /embed and POST /search over HTTP, with a page at /ui."""
     from serving.log import read_log_format
-    from serving.settings import Settings, default_cache
+    from serving.settings import Settings, default_cache, read_proxy_encoder
 
     require("bentoml")
     if workers < 1:
         fail(f"--workers is {workers}, expected at least 1", code=2)
     cache = cache or Path(os.environ.get("LOOKALIKE_CACHE") or default_cache(os.environ))
-    log_format = log_format or read_log_format()
-    settings = Settings(encoder, index or None, device, workers, writable, cache, _url(host, port), log_format)
+    log_format, proxy_encoder = log_format or read_log_format(), proxy_encoder or read_proxy_encoder()
+    settings = Settings(
+        encoder,
+        index or None,
+        device,
+        workers,
+        writable,
+        cache,
+        _url(host, port),
+        log_format=log_format,
+        proxy_encoder=proxy_encoder,
+    )
     settings.check()
     _check_free(host, port)
     command = [
