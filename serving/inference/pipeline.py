@@ -18,7 +18,7 @@ from PIL import Image
 
 from lookalike.encoder import MAX_BATCH, Encoder
 from lookalike.errors import FootageError, ImageError, IndexStoreError, IndexUnavailable, QueryError
-from lookalike.index import FrameIndex, Hit, open_index
+from lookalike.index import FrameIndex, Hit, StoredFrame, open_index
 from lookalike.index.ask import EmbeddedRequest, QueryExample
 from lookalike.index.folder import FolderLocation
 from lookalike.pixels import decode, decode_to_fit, decoding_cost, fit
@@ -35,8 +35,10 @@ from serving.http.limits import (
     SEARCH_THREADS,
 )
 from serving.inference.batching import Batcher, Decode, RunFailed
+from serving.inference.cameras import Cameras
 from serving.inference.index_health import IndexHealth, unavailable
-from serving.inference.metrics import BATCH_IMAGES, ENCODER, IMAGES, RUN_SECONDS
+from serving.inference.metrics import BATCH_IMAGES, ENCODER, FRAMES_INDEXED, IMAGES, STAGE_SECONDS
+from serving.inference.sampler import Sampler
 from serving.settings import Settings
 
 logger = logging.getLogger("bentoml.lookalike")  # BentoML sets up the loggers below its own name
@@ -55,6 +57,7 @@ class Pipeline:
         self.upload_budget = Budget(MAX_UPLOAD_BYTES)
         self._pixel_budget = Budget(MAX_CONCURRENT_PIXELS, "too many large images at the same time")
         self._encoder, self._index = encoder, index
+        self.cameras = Cameras()
         self.health: IndexHealth | None = None  # only for an index on a server
         self._decoders = ThreadPoolExecutor(DECODE_THREADS + 1, "decode")  # one of them runs the encoder
         self._searchers = ThreadPoolExecutor(SEARCH_THREADS, "search")
@@ -139,6 +142,11 @@ class Pipeline:
         """Call a function that changes the index, one at a time. Raises: as `ask`."""
         return await self._ask(change, self._writer)
 
+    def note_stored(self, frames: Sequence[StoredFrame]) -> None:
+        """Count frames that a client has stored."""
+        FRAMES_INDEXED.inc(len(frames))
+        self.cameras.note(frames)
+
     @property
     def index(self) -> FrameIndex:
         """Raises: ApiError 409 without one."""
@@ -170,11 +178,12 @@ class Pipeline:
         return [outcome for outcome in outcomes if isinstance(outcome, np.ndarray)]
 
     def _pixels(self, upload: Upload) -> np.ndarray:
-        return decode_to_fit(upload.data, self.spec.input_px, upload.name)
+        with STAGE_SECONDS.labels("decode").time():
+            return decode_to_fit(upload.data, self.spec.input_px, upload.name)
 
     def _run(self, pixels: np.ndarray) -> np.ndarray:
         BATCH_IMAGES.observe(len(pixels))
-        with RUN_SECONDS.time():
+        with STAGE_SECONDS.labels("encode").time():
             return self._encoder.embed(pixels)
 
     async def _ask(self, question: Callable[[FrameIndex], T], threads: ThreadPoolExecutor) -> T:
@@ -211,7 +220,8 @@ def _check_finite(embeddings: np.ndarray, uploads: Sequence[Upload]) -> None:
 
 def pixels_of(data: bytes, region: Region | None, side_px: int, name: str) -> np.ndarray:
     """Decode an image, or the region of it: uint8 (side_px, side_px, 3). Raises: ImageError; FootageError."""
-    return fit(region.crop(decode(data, name)), side_px) if region else decode_to_fit(data, side_px, name)
+    with STAGE_SECONDS.labels("decode").time():
+        return fit(region.crop(decode(data, name)), side_px) if region else decode_to_fit(data, side_px, name)
 
 
 def _example(frame_id: str, index: FrameIndex) -> QueryExample:
@@ -225,7 +235,8 @@ def _example(frame_id: str, index: FrameIndex) -> QueryExample:
 
 def _hits(request: EmbeddedRequest, index: FrameIndex) -> list[Hit]:
     try:
-        return index.ask(request)
+        with STAGE_SECONDS.labels("search").time():
+            return index.ask(request)
     except QueryError as error:
         raise ApiError(400, "bad_request", str(error)) from error
 
@@ -271,4 +282,12 @@ async def open_pipeline(settings: Settings) -> AsyncIterator[Pipeline]:
             pipeline.health = IndexHealth(index)
             pipeline.health.start()
         logger.info("encoder %s on %s, index %s", encoder.spec.space, encoder.provider, settings.index)
-        yield pipeline
+        with closing(_sampler(settings, index, pipeline.cameras)) as sampler:
+            sampler.start()
+            yield pipeline
+
+
+def _sampler(settings: Settings, index: FrameIndex | None, cameras: Cameras) -> Sampler:
+    folder = Path(settings.index) if settings.index and settings.embedded else None
+    disks = {"cache": settings.cache} | ({"index": folder} if folder else {})
+    return Sampler(index, cameras, disks, folder)
