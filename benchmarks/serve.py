@@ -80,8 +80,8 @@ def main(
     print(describe(pick_device("cpu")))
     print(f"{model.spec.name}, {model.spec.precision}, on {model.provider}; {clients} clients\n")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
-        ours = running.enter_context(server(_ours(encoder, workers), PORT))
-        servers = {"Lookalike": ours}
+        service = running.enter_context(server(ours(encoder, workers), PORT))
+        servers = {"Lookalike": service}
         python = install([PEERS[name] for name in peers], environment or Path(folder, "peers")) if peers else ""
         for port, name in enumerate(peers, PORT + 1):
             command = [python, "-m", f"benchmarks.servers.{name}_", str(encoder), str(port)]
@@ -91,7 +91,7 @@ def main(
             found["limit"].append({"rate": limit(model, pictures, seconds)})
             for name, one in servers.items():
                 found[name].append(under_load(one, pictures, clients, seconds))
-            found[TOGETHER].append(under_load(ours, pictures, max(2, clients // BATCH), seconds, BATCH))
+            found[TOGETHER].append(under_load(service, pictures, max(2, clients // BATCH), seconds, BATCH))
         memory = {name: largest_mb(one.group) for name, one in servers.items()}
         alone = {name: under_load(one, pictures, 1, seconds)["p50_s"] for name, one in servers.items()}
     alone["limit"] = one_by_one(model, pictures)
@@ -187,7 +187,7 @@ def install(requirements: list[str], environment: Path) -> str:
     return str(python)
 
 
-def _ours(encoder: Path, workers: int) -> list[str]:
+def ours(encoder: Path, workers: int) -> list[str]:
     flags = ["--encoder", str(encoder), "--port", str(PORT), "--device", "cpu", "--workers", str(workers)]
     return [sys.executable, "-m", "lookalike", "serve", *flags]
 

@@ -1,13 +1,14 @@
 """The BentoML service: `bentoml serve serving.service:Lookalike`.
 
-Settings: LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE, _WORKERS, _CACHE, _URL, _LOG_FORMAT and _PROXY_ENCODER;
-LOOKALIKE_TOKEN guards the index.
+Settings: LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE, _WORKERS, _CACHE, _URL, _MAX_WAIT_S, _MIN_FREE_MB, _LOG_FORMAT
+and _PROXY_ENCODER; LOOKALIKE_TOKEN guards the index.
 The routes are a Starlette app of our own: with BentoML's batching one corrupt upload fails all requests of its batch.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -23,9 +24,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lookalike.errors import LookalikeError
+from lookalike.parent import end_with_parent
+from serving.http import protocol
 from serving.http.errors import HANDLERS
 from serving.http.limits import TIMEOUT_S
 from serving.http.request_log import RequestLog
+from serving.http.traffic import Traffic, forget_dead_workers, metrics
 from serving.inference.pipeline import open_pipeline
 from serving.log import read_log_format, set_up_logs
 from serving.openapi.document import describe
@@ -42,6 +46,8 @@ T = TypeVar("T")
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """Load and warm up. Until then no connection is accepted, not even for /readyz."""
+    end_with_parent(signal.SIGTERM)
+    forget_dead_workers()
     settings = Settings.from_env()
     async with open_pipeline(settings) as pipeline:
         app.state.pipeline = pipeline
@@ -61,7 +67,8 @@ async def docs(request: Request) -> Response:
 
 RESOURCES = (embed, search, library, frames, pictures, explore, export, index)
 ENDPOINTS = [endpoint for resource in RESOURCES for endpoint in resource.ENDPOINTS]
-ROUTES = [*pages.ROUTES, *(endpoint.route() for endpoint in ENDPOINTS), Route("/docs.json", docs)]
+OWN = [Route("/docs.json", docs), Route("/metrics", metrics)]
+ROUTES = [*pages.ROUTES, *(endpoint.route() for endpoint in ENDPOINTS), *OWN]
 app = Starlette(routes=ROUTES, exception_handlers=HANDLERS, lifespan=lifespan)
 
 
@@ -81,6 +88,7 @@ set_up_logs(_or(read_log_format, "text"))
     workers=_or(read_workers, 1),
     traffic={"timeout": 2 * TIMEOUT_S},  # http.timeouts.within_time comes first
     logging={"access": {"enabled": False}},  # http.request_log has one
+    metrics={"enabled": False},  # its labels are raw paths: see http.traffic
     tracing=_or(tracing, OFF),  # pyright: ignore[reportArgumentType]
 )
 @bentoml.asgi_app(app, path="/")
@@ -101,5 +109,7 @@ class Lookalike:
             sys.exit(1)
 
 
+protocol.install()  # here, since a worker sets up uvicorn as soon as it has imported this
 Lookalike.add_asgi_middleware(RequestLog)  # pyright: ignore[reportArgumentType]
+Lookalike.add_asgi_middleware(Traffic)  # pyright: ignore[reportArgumentType]
 Lookalike.add_asgi_middleware(Readiness, state=app.state)  # pyright: ignore[reportArgumentType]

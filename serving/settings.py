@@ -10,7 +10,10 @@ from typing import cast, get_args
 
 from lookalike.contract import RunDevice
 from lookalike.errors import DeviceError, IndexStoreError, LookalikeError
+from lookalike.index.disk_space import MIN_FREE_MB, read_min_free
+from lookalike.index.disk_space import VARIABLE as MIN_FREE
 from lookalike.proxy_encoders import ProxyEncoder
+from serving.http.limits import MAX_WAIT_S, TIMEOUT_S
 from serving.log import VARIABLE as LOG_FORMAT
 from serving.log import LogFormat, read_log_format
 
@@ -24,6 +27,8 @@ class Settings:
     workers: processes that serve, which share the cores. writable: clients may add and remove frames.
     cache: the folder of thumbnails, proxies and uploaded pictures.
     url: of the service, noted in an embedded index for processes that find it in use; empty if unknown.
+    max_wait_s: how long a request may wait for its turn. min_free_mb: room on the disk of an embedded index, MiB, below
+    which nothing is written to it.
     log_format: of the lines of the log. proxy_encoder: None for the first that this FFmpeg has.
     """
 
@@ -34,6 +39,8 @@ class Settings:
     writable: bool = False
     cache: Path = field(default_factory=lambda: default_cache(os.environ))
     url: str = ""
+    max_wait_s: float = MAX_WAIT_S
+    min_free_mb: int = MIN_FREE_MB
     log_format: LogFormat = "text"
     proxy_encoder: ProxyEncoder | None = None
 
@@ -49,11 +56,11 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
-        """Read LOOKALIKE_ENCODER, _INDEX, _DEVICE, _WORKERS, _WRITABLE (1 or 0), _CACHE, _URL, _LOG_FORMAT,
-        _PROXY_ENCODER; empty counts as not set.
+        """Read LOOKALIKE_ENCODER, _INDEX, _DEVICE, _WORKERS, _WRITABLE (1 or 0), _CACHE, _URL, _MAX_WAIT_S,
+        _MIN_FREE_MB, _LOG_FORMAT, _PROXY_ENCODER; empty counts as not set.
 
         Raises: DeviceError for an unknown device; IndexStoreError for workers that cannot share the index, or an index
-        that the service cannot write; LookalikeError for an invalid number of workers, or an invalid yes or no.
+        that the service cannot write; LookalikeError for an invalid number, or an invalid yes or no.
         """
         device = env.get("LOOKALIKE_DEVICE") or "auto"
         if device not in get_args(RunDevice):
@@ -66,6 +73,8 @@ class Settings:
             _read_writable(env),
             Path(env.get("LOOKALIKE_CACHE") or default_cache(env)),
             env.get("LOOKALIKE_URL") or "",
+            read_wait(env),
+            read_min_free(env),
             log_format=read_log_format(env),
             proxy_encoder=read_proxy_encoder(env),
         )
@@ -93,6 +102,8 @@ class Settings:
             "LOOKALIKE_WRITABLE": str(int(self.writable)),
             "LOOKALIKE_CACHE": str(self.cache.absolute()),
             "LOOKALIKE_URL": self.url,
+            "LOOKALIKE_MAX_WAIT_S": str(self.max_wait_s),
+            MIN_FREE: str(self.min_free_mb),
             LOG_FORMAT: self.log_format,
             "LOOKALIKE_PROXY_ENCODER": self.proxy_encoder or "",
         }
@@ -108,6 +119,21 @@ def _read_writable(env: Mapping[str, str]) -> bool:
     if text not in ("0", "1"):
         raise LookalikeError(f"LOOKALIKE_WRITABLE is {text!r}, expected 1 or 0")
     return text == "1"
+
+
+def read_wait(env: Mapping[str, str] = os.environ) -> float:
+    """Read LOOKALIKE_MAX_WAIT_S; MAX_WAIT_S if it is not set.
+
+    Raises: LookalikeError if it is not a time that a request can wait.
+    """
+    text = env.get("LOOKALIKE_MAX_WAIT_S") or str(MAX_WAIT_S)
+    try:
+        wait_s = float(text)
+    except ValueError:
+        wait_s = 0.0
+    if not 0 < wait_s < TIMEOUT_S:
+        raise LookalikeError(f"LOOKALIKE_MAX_WAIT_S is {text!r}, expected seconds above 0 and below {TIMEOUT_S}")
+    return wait_s
 
 
 def read_proxy_encoder(env: Mapping[str, str] = os.environ) -> ProxyEncoder | None:

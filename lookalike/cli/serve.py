@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from lookalike.cli.extras import require
-from lookalike.cli.flags import EncoderFile, RunOn, app, fail
+from lookalike.cli.flags import EncoderFile, MinFree, RunOn, app, fail, set_min_free
 from lookalike.proxy_encoders import ProxyEncoder
 
 
@@ -55,16 +55,29 @@ def serve(
         Literal["text", "json"] | None,
         Parameter(help="Lines for people, or one JSON object a line. Default: LOOKALIKE_LOG_FORMAT, else text."),
     ] = None,
+    max_wait_s: Annotated[
+        float | None,
+        Parameter(
+            help="Seconds that a request may wait for its turn; one that would wait longer is refused with 503;"
+            " else LOOKALIKE_MAX_WAIT_S, else 2."
+        ),
+    ] = None,
+    min_free_mb: MinFree = None,
 ) -> None:
     """Serve POST /embed and POST /search over HTTP, with a page at /ui."""
+    from lookalike.index.disk_space import read_min_free
+    from serving.http.limits import TIMEOUT_S
     from serving.log import read_log_format
-    from serving.settings import Settings, default_cache, read_proxy_encoder
+    from serving.settings import Settings, default_cache, read_proxy_encoder, read_wait
 
     require("bentoml")
     if workers < 1:
         fail(f"--workers is {workers}, expected at least 1", code=2)
     cache = cache or Path(os.environ.get("LOOKALIKE_CACHE") or default_cache(os.environ))
-    log_format, proxy_encoder = log_format or read_log_format(), proxy_encoder or read_proxy_encoder()
+    set_min_free(min_free_mb)
+    max_wait_s = read_wait() if max_wait_s is None else max_wait_s
+    if not 0 < max_wait_s < TIMEOUT_S:
+        fail(f"--max-wait-s is {max_wait_s:g}, expected above 0 and below {TIMEOUT_S}", code=2)
     settings = Settings(
         encoder,
         index or None,
@@ -73,8 +86,10 @@ def serve(
         writable,
         cache,
         _url(host, port),
-        log_format=log_format,
-        proxy_encoder=proxy_encoder,
+        max_wait_s,
+        read_min_free(),
+        log_format=log_format or read_log_format(),
+        proxy_encoder=proxy_encoder or read_proxy_encoder(),
     )
     settings.check()
     _check_free(host, port)

@@ -32,7 +32,7 @@ from lookalike.footage.tracks import film, open_named
 from lookalike.proxy_encoders import SETTINGS, USUAL, ProxyEncoder
 
 How = Literal["as it is", "rewrapped", "encoded"]
-Progress = Callable[[float], None]  # called with the share that is done; an exception stops the work
+Progress = Callable[[float], None]  # called at every frame with the share that is done; an exception stops the work
 
 # Source: MDN, "Web video codec guide" and "Media container formats".
 CODECS = {"video/mp4": {"h264", "vp9", "av1"}, "video/webm": {"vp8", "vp9", "av1"}}
@@ -180,8 +180,8 @@ def _rewrap(path: str, out: Path, progress: Progress) -> bool:
                 packet.pts, packet.dts = packet.pts - late, packet.dts - late
                 if isinstance(packet.stream, AudioStream) and packet.pts < 0:
                     continue
-                if source.duration and isinstance(packet.stream, VideoStream):
-                    progress(min(max(float(packet.pts * packet.time_base) * 1e6 / source.duration, 0.0), 1.0))
+                if isinstance(packet.stream, VideoStream):
+                    progress(_share(float(packet.pts * packet.time_base) * 1e6, source))
                 packet.stream = copied
                 target.mux(packet)
         return True
@@ -247,12 +247,16 @@ def _encode(path: str, out: Path, encoder: ProxyEncoder, progress: Progress) -> 
                 picture.pts, picture.time_base, picture.pict_type = pts, TICK, PictureType.NONE
                 target.mux(stream.encode(picture))
                 last = pts
-                if source.duration:
-                    progress(min(pts_us / source.duration, 1.0))
+                progress(_share(pts_us, source))
         except FootageError:
             if last < 0:
                 raise  # else it is damaged or cut off, and the frames before can be played
         target.mux(stream.encode())
+
+
+def _share(at_us: float, source: InputContainer) -> float:
+    """Which part of a file lies before a time; 0 for a file that does not state its length."""
+    return min(max(at_us / source.duration, 0.0), 1.0) if source.duration else 0.0
 
 
 class _Prepare:

@@ -15,6 +15,15 @@ from lookalike.index.schema import Scored, SourceRecord
 MOST_NEAREST = 8000  # frames that one call of `nearest` returns
 
 
+@runtime_checkable
+class Watched(Protocol):
+    """An engine whose index may fail while it is open: its folder is removed, or its process dies."""
+
+    def trouble(self) -> str | None:
+        """Why it does not answer or cannot be written at the moment, in one line; None if it does."""
+        ...
+
+
 class Engine(Protocol):
     """Stores frames with their unit vectors of one space."""
 

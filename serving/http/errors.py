@@ -10,7 +10,8 @@ from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
 from serving.http.limits import RETRY_AFTER_S
-from serving.inference.batching import Busy, RunFailed
+from serving.inference.backlog import Busy
+from serving.inference.batching import RunFailed
 from serving.inference.metrics import REJECTS
 
 

@@ -6,11 +6,11 @@ import logging
 import time
 
 from opentelemetry import trace
-from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lookalike.printable import printable
 from serving.http.request_ids import CURRENT, HEADER, RequestIds, read_ids
+from serving.http.traffic import OTHER, template
 
 logger = logging.getLogger("bentoml.access")  # BentoML sets up the loggers below its own name
 
@@ -66,9 +66,11 @@ def _log(scope: Scope, status: int, took_s: float) -> None:
     logger.info("%s %s %d in %.1f ms", fields["method"], path, status, took_s * 1000, extra={"fields": fields})
 
 
-def template(scope: Scope) -> str:
-    """The path of the route that a request took, with its variables; Starlette notes the route in the scope."""
-    route = scope.get("route")
-    if isinstance(route, Mount):
-        return f"{route.path}/{{path}}"
-    return route.path if isinstance(route, Route) else "other"
+def log_refused(status: int, reason: str, client: tuple[str, int] | None) -> str:
+    """Log a request that was refused before it was read. Returns: its id, which is a new one."""
+    ids = read_ids(())
+    CURRENT.set(ids)
+    fields = {"route": OTHER, "status": status, "client": client[0] if client else None}
+    logger.info("refused a request before it was read: %d %s", status, reason, extra={"fields": fields})
+    CURRENT.set(None)
+    return ids.request_id

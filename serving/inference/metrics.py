@@ -16,6 +16,10 @@ STAGE_SECONDS = Histogram(
     ["stage"],
     buckets=SECONDS,
 )
+QUEUE_DEPTH = Gauge(
+    "lookalike_queue_depth", "Work that waits for a thread: decode or search", ["queue"], multiprocess_mode="livesum"
+)
+WAIT_SECONDS = Histogram("lookalike_wait_seconds", "Time that work waited for a thread", ["queue"], buckets=SECONDS)
 IMAGES = Counter("lookalike_images", "Images by outcome: embedded, unreadable or failed", ["outcome"])
 REJECTS = Counter("lookalike_rejects", "Requests that were answered with an error, by its type", ["reason"])
 FRAMES_INDEXED = Counter("lookalike_frames_indexed", "Frames that clients have stored")

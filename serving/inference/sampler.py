@@ -6,12 +6,14 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from lookalike.errors import IndexStoreError
 from lookalike.index import Filters, FrameIndex, StoredFrame
+from lookalike.index.disk_space import size_bytes
 from serving.inference.cameras import Cameras, newest
+from serving.inference.index_health import UP
 from serving.inference.metrics import DISK_FREE, INDEX_BUILDING, INDEX_BYTES, INDEX_FRAMES, INDEX_UNINDEXED
 
 logger = logging.getLogger("bentoml.lookalike")
@@ -24,10 +26,19 @@ class Sampler:
     """Use `start`, or `sample` once. Close it before the index."""
 
     def __init__(
-        self, index: FrameIndex | None, cameras: Cameras, disks: Mapping[str, Path], folder: Path | None = None
+        self,
+        index: FrameIndex | None,
+        cameras: Cameras,
+        disks: Mapping[str, Path],
+        folder: Path | None = None,
+        is_up: Callable[[], bool] = lambda: True,
     ) -> None:
-        """disks: folders by name, whose disks are watched. folder: of an embedded index."""
+        """disks: folders by name, whose disks are watched. folder: of an embedded index.
+
+        is_up: whether the index answers, without asking it.
+        """
         self._index, self._cameras, self._disks, self._folder = index, cameras, disks, folder
+        self._is_up = is_up
         self._cameras_due_s = 0.0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
@@ -48,6 +59,7 @@ class Sampler:
             DISK_FREE.labels(name).set(free_bytes(folder))
         if self._folder:
             INDEX_BYTES.set(size_bytes(self._folder))
+        UP.set(self._is_up())
         if self._index is None:
             return
         try:
@@ -93,14 +105,3 @@ def free_bytes(folder: Path) -> int:
         return shutil.disk_usage(there).free
     except OSError:
         return 0
-
-
-def size_bytes(folder: Path) -> int:
-    """What the files of a folder take on its disk, holes left out. Files that go away meanwhile do not count."""
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.lstat().st_blocks * 512
-        except OSError:
-            continue
-    return total

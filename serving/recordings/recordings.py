@@ -42,7 +42,7 @@ class Recordings:
         self.library = Library(pipeline)
         self.verifier, folder = SourceVerifier(), open_cache(cache)
         self.media = MediaPool(THUMBNAIL_THREADS, NICE)
-        self._thumbnails = Thumbnails(self.verifier, self.media)
+        self._thumbnails = Thumbnails(self.verifier, self.media, pipeline.max_wait_s)
         proxies, encoder = DiskCache(folder / "proxies", PROXY_BYTES), choose_encoder(proxy_encoder)
         self.player = Player(self.verifier, self.media, proxies, encoder)
         self.explorer = Explorer()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import av
 import numpy as np
 import pytest
 from av.audio.stream import AudioStream
+from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from lookalike.errors import FootageError
-from lookalike.footage.playable import WIDEST_PX, choose_encoder, judge, make_playable
+from lookalike.footage import playable
+from lookalike.footage.playable import WIDEST_PX, How, choose_encoder, judge, make_playable
 from lookalike.proxy_encoders import ProxyEncoder
 from tests.clips import LEVELS, MILLISECONDS, RED, SIZE_PX, number_of, picture, turn, write_clip
 
@@ -234,3 +238,28 @@ def test_frames_of_equal_times_are_all_played(tmp_path: Path) -> None:
         tmp_path / "a.mkv", [0, 3, 400, 800], None, Fraction(1, 10_000), codec="mpeg4", codec_options=options
     )
     assert [number for _, number in made(path, tmp_path / "out.mp4")] == [0, 1, 2, 3]
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("how", ["rewrapped", "encoded"])
+def test_a_proxy_can_be_stopped_at_every_frame(tmp_path: Path, how: How, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of a file that states no length, of which no share is known."""
+    path = write_clip(tmp_path / "clip.mkv", range(0, 400, 40))
+    monkeypatch.setattr(playable, "_share", lambda at_us, source: 0.0)
+    shares: list[float] = []
+    make_playable(str(path), tmp_path / "whole.mp4", how, shares.append)
+    assert len(shares) >= 10
+    stopped: list[float] = []
+
+    def stop(share: float) -> None:
+        stopped.append(share)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_playable(str(path), tmp_path / "part.mp4", how, stop)
+    assert len(stopped) == 1
+
+
+@pytest.mark.parametrize(("length_us", "share"), [(None, 0.0), (0, 0.0), (4_000_000, 0.5), (1_000_000, 1.0)])
+def test_the_share_that_is_done(length_us: int | None, share: float) -> None:
+    assert playable._share(2e6, cast(InputContainer, SimpleNamespace(duration=length_us))) == share

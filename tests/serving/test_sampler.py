@@ -15,9 +15,10 @@ from prometheus_client import REGISTRY
 
 from lookalike.errors import IndexUnavailable
 from lookalike.index import Filters, FrameIndex, StoredFrame, open_index
+from lookalike.index.disk_space import size_bytes
 from serving.inference.cameras import Cameras
 from serving.inference.metrics import MAX_CAMERAS
-from serving.inference.sampler import Sampler, free_bytes, size_bytes
+from serving.inference.sampler import Sampler, free_bytes
 from tests.index.circle import SPEC, at, frame
 
 EIGHT, NINE = (datetime(2026, 1, 5, hour, tzinfo=UTC) for hour in (8, 9))
@@ -79,6 +80,14 @@ def test_an_index_that_does_not_answer_keeps_its_last_values(
     monkeypatch.setattr(index, "state", fail)
     sampler.sample()
     assert value("lookalike_index_frames") == 4
+
+
+def test_an_embedded_index_that_is_gone_is_down(index: FrameIndex) -> None:
+    sampler = Sampler(index, Cameras(), {}, is_up=iter([True, False]).__next__)
+    sampler.sample()
+    assert value("lookalike_index_up") == 1
+    sampler.sample()
+    assert value("lookalike_index_up") == 0
 
 
 def test_closing_ends_the_reading_of_a_large_index(index: FrameIndex) -> None:

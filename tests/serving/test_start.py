@@ -58,6 +58,8 @@ def test_settings_are_absolute_for_other_folders(tmp_path: Path, monkeypatch: py
         "LOOKALIKE_INDEX": str(tmp_path / "index"),
         "LOOKALIKE_DEVICE": "cpu",
         "LOOKALIKE_WORKERS": "1",
+        "LOOKALIKE_MAX_WAIT_S": "2.0",
+        "LOOKALIKE_MIN_FREE_MB": "256",
         "LOOKALIKE_WRITABLE": "0",
         "LOOKALIKE_CACHE": str(tmp_path / "kept"),
         "LOOKALIKE_URL": "",
@@ -166,3 +168,14 @@ def test_an_unknown_device_is_named() -> None:
         DeviceError, match="LOOKALIKE_DEVICE is 'tpu', expected one of auto, cpu, cuda, tensorrt, openvino"
     ):
         Settings.from_env({"LOOKALIKE_DEVICE": "tpu"})
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "60", "soon", "nan"])
+def test_a_wait_that_cannot_be_is_refused(text: str) -> None:
+    with pytest.raises(LookalikeError, match="expected seconds above 0 and below 60"):
+        Settings.from_env({"LOOKALIKE_MAX_WAIT_S": text})
+
+
+def test_the_wait_and_the_margin_are_settings() -> None:
+    settings = Settings.from_env({"LOOKALIKE_MAX_WAIT_S": "0.5", "LOOKALIKE_MIN_FREE_MB": "10"})
+    assert (settings.max_wait_s, settings.min_free_mb) == (0.5, 10)
