@@ -14,8 +14,11 @@ from lookalike.index.disk_space import MIN_FREE_MB, read_min_free
 from lookalike.index.disk_space import VARIABLE as MIN_FREE
 from lookalike.keys import VARIABLE as KEYS
 from lookalike.keys import is_content
+from lookalike.proxy_encoders import ProxyEncoder
 from serving.auth.hosts import allowed_name
 from serving.http.limits import MAX_WAIT_S, TIMEOUT_S
+from serving.log import VARIABLE as LOG_FORMAT
+from serving.log import LogFormat, read_log_format
 
 OFF = "off"  # LOOKALIKE_AUDIT_LOG for no log
 DEFAULT_ENCODER = Path(__file__).resolve().parents[1] / "encoder.onnx"  # next to this package, as in a bento
@@ -32,6 +35,7 @@ class Settings:
     which nothing is written to it.
     host: address that it listens on; empty if unknown. allowed_hosts: further names that clients reach it by.
     keys: the file of keys, or its content; empty for the usual file. audit_log: a folder; None for no log.
+    log_format: of the lines of the log. proxy_encoder: None for the first that this FFmpeg has.
     """
 
     encoder: Path
@@ -47,6 +51,8 @@ class Settings:
     allowed_hosts: tuple[str, ...] = ()
     keys: str = ""
     audit_log: Path | None = None
+    log_format: LogFormat = "text"
+    proxy_encoder: ProxyEncoder | None = None
 
     @property
     def embedded(self) -> bool:
@@ -61,8 +67,8 @@ class Settings:
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
         """Read LOOKALIKE_ENCODER, _INDEX, _DEVICE, _WORKERS, _WRITABLE (1 or 0), _CACHE, _URL, _MAX_WAIT_S,
-        _MIN_FREE_MB, _HOST, _ALLOWED_HOSTS (with commas), _KEYS, _AUDIT_LOG (a folder, or off); empty counts as not
-        set.
+        _MIN_FREE_MB, _HOST, _ALLOWED_HOSTS (with commas), _KEYS, _AUDIT_LOG (a folder, or off), _LOG_FORMAT,
+        _PROXY_ENCODER; empty counts as not set.
 
         Raises: DeviceError for an unknown device; IndexStoreError for workers that cannot share the index, or an index
         that the service cannot write; LookalikeError for an invalid number, name, or yes or no.
@@ -84,6 +90,8 @@ class Settings:
             read_allowed_hosts(env),
             env.get(KEYS) or "",
             read_audit_log(env),
+            read_log_format(env),
+            read_proxy_encoder(env),
         )
         settings.check()
         return settings
@@ -115,6 +123,8 @@ class Settings:
             "LOOKALIKE_ALLOWED_HOSTS": ",".join(self.allowed_hosts),
             KEYS: self.keys if not self.keys or is_content(self.keys) else str(Path(self.keys).absolute()),
             "LOOKALIKE_AUDIT_LOG": str(self.audit_log.absolute()) if self.audit_log else OFF,
+            LOG_FORMAT: self.log_format,
+            "LOOKALIKE_PROXY_ENCODER": self.proxy_encoder or "",
         }
 
 
@@ -163,6 +173,14 @@ def read_wait(env: Mapping[str, str] = os.environ) -> float:
     if not 0 < wait_s < TIMEOUT_S:
         raise LookalikeError(f"LOOKALIKE_MAX_WAIT_S is {text!r}, expected seconds above 0 and below {TIMEOUT_S}")
     return wait_s
+
+
+def read_proxy_encoder(env: Mapping[str, str] = os.environ) -> ProxyEncoder | None:
+    """Read LOOKALIKE_PROXY_ENCODER; None if it is not set. Raises: LookalikeError for an unknown one."""
+    name, known = env.get("LOOKALIKE_PROXY_ENCODER") or None, get_args(ProxyEncoder)
+    if name is not None and name not in known:
+        raise LookalikeError(f"LOOKALIKE_PROXY_ENCODER is {name!r}, expected one of {', '.join(known)}")
+    return cast(ProxyEncoder | None, name)
 
 
 def read_workers(env: Mapping[str, str] = os.environ) -> int:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -18,6 +18,7 @@ from lookalike.cli.flags import EncoderFile, MinFree, RunOn, app, fail, set_min_
 from lookalike.cli.keys import KeysAt
 from lookalike.keys import VARIABLE as KEYS
 from lookalike.keys import KeyRing
+from lookalike.proxy_encoders import ProxyEncoder
 
 
 @app.command(help_epilogue="Example: `lookalike serve --encoder encoder.onnx --index index/ --port 3000`")
@@ -50,6 +51,17 @@ def serve(
     cache: Annotated[
         Path | None,
         Parameter(help="Folder for thumbnails and proxies, up to 9 GB. Default: LOOKALIKE_CACHE, else ~/.cache."),
+    ] = None,
+    proxy_encoder: Annotated[
+        ProxyEncoder | None,
+        Parameter(
+            help="Encoder of proxies: H.264 (GPL), VP9 or AV1. Default: LOOKALIKE_PROXY_ENCODER, else the first that is"
+            " there."
+        ),
+    ] = None,
+    log_format: Annotated[
+        Literal["text", "json"] | None,
+        Parameter(help="Lines for people, or one JSON object a line. Default: LOOKALIKE_LOG_FORMAT, else text."),
     ] = None,
     max_wait_s: Annotated[
         float | None,
@@ -90,7 +102,8 @@ def serve(
     """Serve POST /embed and POST /search over HTTP, with a page at /ui."""
     from lookalike.index.disk_space import read_min_free
     from serving.http.limits import TIMEOUT_S
-    from serving.settings import Settings, default_cache, read_audit_log, read_wait
+    from serving.log import read_log_format
+    from serving.settings import Settings, default_cache, read_audit_log, read_proxy_encoder, read_wait
 
     require("bentoml")
     if workers < 1:
@@ -117,6 +130,8 @@ def serve(
         _allowed_hosts(allowed_host),
         str(keys or os.environ.get(KEYS) or ""),
         None if no_audit_log else audit_log or read_audit_log(os.environ),
+        log_format or read_log_format(),
+        proxy_encoder or read_proxy_encoder(),
     )
     settings.check()
     env = {"BENTOML_DO_NOT_TRACK": "True"} | os.environ | settings.to_env()
