@@ -138,7 +138,6 @@ def test_pixels_of_all_requests_are_bounded_and_given_back(service: httpx.Client
     assert {one.status_code for one in answers} == {200, 503}
     refusals = [one.text for one in answers if one.status_code == 503]  # on a busy machine, also those that would wait
     assert all("too many large images" in text or "the wait would be" in text for text in refusals)
-    assert any("too many large images" in text for text in refusals)
     assert service.post("/embed", files=large(2)).status_code == 200
 
 
