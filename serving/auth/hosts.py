@@ -19,6 +19,7 @@ from serving.http.errors import ApiError, error_response
 
 PROBES = ("/livez", "/readyz")  # asked by address, and without a key
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+OWN_SITES = ("none", "same-origin")  # Sec-Fetch-Site: none is what somebody typed
 WILDCARDS = ("", "0.0.0.0", "::")  # --host that listens on every address; empty if it is not known
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@?#\\\s]+?)\.?(?::(\d{1,5}))?")
@@ -64,7 +65,11 @@ class Hosts:
         if not is_ours and connection["path"] not in PROBES:
             message = f"this service is not {', '.join(hosts)[:100] or 'named'}; allow a name with --allowed-host"
             return ApiError(421, "wrong_host", message)
-        if connection["method"] not in SAFE_METHODS and _is_foreign(headers, connection.get("scheme", "http"), parts):
+        if connection["method"] in SAFE_METHODS:
+            is_refused = _is_embedded(headers) and connection["path"] not in PROBES
+        else:
+            is_refused = _is_foreign(headers, connection.get("scheme", "http"), parts)
+        if is_refused:
             return ApiError(403, "foreign_origin", "a page of another site asks for this; pages of this service may")
         return None
 
@@ -95,10 +100,19 @@ def is_loopback(host: str) -> bool:
 
 def _is_foreign(headers: Headers, scheme: str, host: tuple[str, int | None] | None) -> bool:
     """Whether a browser says that a page of another site sends this. Other clients say nothing."""
-    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+    if headers.get("sec-fetch-site", "none") not in OWN_SITES:
         return True
     origin = headers.get("origin")
     return origin is not None and not _is_own(origin, scheme, host)
+
+
+def _is_embedded(headers: Headers) -> bool:
+    """Whether a browser says that a page of another site fetches this, other than by a link that is followed.
+
+    Source: W3C, "Fetch Metadata Request Headers".
+    """
+    is_foreign = headers.get("sec-fetch-site", "none") not in OWN_SITES
+    return is_foreign and headers.get("sec-fetch-dest", "document") != "document"
 
 
 def _is_own(origin: str, scheme: str, host: tuple[str, int | None] | None) -> bool:
