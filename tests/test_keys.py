@@ -188,6 +188,9 @@ def test_a_key_is_made_listed_and_revoked(path: Path, run: Callable[..., tuple[i
         "last_used_at": None,
     }
     assert run("list")[1].splitlines()[1].split() == [key.created_at, "never", "read", "yard", "gate"]
+    KeyFile(path).note_used({key.digest: "2026-01-05T08:00:00+00:00"})
+    assert json.loads(run("list", "--json")[1])["last_used_at"] == "2026-01-05T08:00:00+00:00"
+    assert run("list")[1].splitlines()[1].split()[1] == "2026-01-05T08:00:00+00:00"
     assert run("revoke", "gate")[0] == 0
     assert run("list", "--json")[1] == ""
 

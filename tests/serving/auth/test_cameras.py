@@ -128,6 +128,13 @@ def test_every_route_with_an_id_hides_other_cameras(guarded: Guarded) -> None:
                 assert frame.camera not in answer.text.replace(frame.source, "")
 
 
+def test_media_play_with_the_cookie(guarded: Guarded) -> None:
+    """By ranges, as a video element asks for them."""
+    headers = {"Cookie": f"lookalike_key={guarded.keys.secrets['gatekeeper']}", "Range": "bytes=0-99"}
+    answer = guarded.client.get(f"/recordings/{guarded.ours[0].source_id}/media", headers=headers)
+    assert (answer.status_code, answer.content) == (206, Path(guarded.ours[0].source).read_bytes()[:100])
+
+
 def test_searches_find_these_cameras_alone(guarded: Guarded) -> None:
     upload = {"image": encoded(picture(20))}  # what gone.mp4 shows
     for data in ({"top": 100}, {"top": 100, "camera": [OURS, "gone"]}, {"top": 100, "diverse": 0.5}, {"by": "clip"}):
