@@ -88,8 +88,8 @@ def main(
     print(describe(pick_device("cpu")))
     print(f"{model.spec.name}, {model.spec.precision}, on {model.provider}; {clients} clients\n")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
-        ours = running.enter_context(server(_ours(encoder, workers), PORT))
-        servers = {"Lookalike": ours}
+        service = running.enter_context(server(ours(encoder, workers), PORT))
+        servers = {"Lookalike": service}
         if keys:
             servers[GUARDED] = running.enter_context(_guarded(encoder, workers, Path(folder)))
         python = install([PEERS[name] for name in peers], environment or Path(folder, "peers")) if peers else ""
@@ -101,7 +101,7 @@ def main(
             found["limit"].append({"rate": limit(model, pictures, seconds)})
             for name, one in servers.items():
                 found[name].append(under_load(one, pictures, clients, seconds))
-            found[TOGETHER].append(under_load(ours, pictures, max(2, clients // BATCH), seconds, BATCH))
+            found[TOGETHER].append(under_load(service, pictures, max(2, clients // BATCH), seconds, BATCH))
         memory = {name: largest_mb(one.group) for name, one in servers.items()}
         alone = {name: under_load(one, pictures, 1, seconds)["p50_s"] for name, one in servers.items()}
     alone["limit"] = one_by_one(model, pictures)
@@ -197,7 +197,7 @@ def install(requirements: list[str], environment: Path) -> str:
     return str(python)
 
 
-def _ours(encoder: Path, workers: int, port: int = PORT, *further: str) -> list[str]:
+def ours(encoder: Path, workers: int, port: int = PORT, *further: str) -> list[str]:
     flags = ["--encoder", str(encoder), "--port", str(port), "--device", "cpu", "--workers", str(workers), *further]
     return [sys.executable, "-m", "lookalike", "serve", *flags]
 
@@ -209,7 +209,7 @@ def _guarded(encoder: Path, workers: int, folder: Path) -> Iterator[Server]:
     for number in range(KEYS):
         key, secret = new_key(f"holder {number}", ("embed",))
         file.add(key)
-    command = _ours(encoder, workers, PORT - 1, "--keys", str(file.path), "--audit-log", str(folder / "audit"))
+    command = ours(encoder, workers, PORT - 1, "--keys", str(file.path), "--audit-log", str(folder / "audit"))
     with server(command, PORT - 1) as one:
         yield replace(one, key=secret)
 

@@ -8,6 +8,7 @@ LookalikeError                one line for the user: what, where, got, expected,
 │   └── DeviceError           the requested device is missing
 ├── IndexStoreError           an index is missing, in use, or broken
 │   ├── SpaceMismatch         the index was filled by another encoder
+│   ├── DiskFull              too little room on the disk of an embedded index; nothing was written
 │   ├── IndexUnavailable      the server of an index does not answer for now
 │   └── IndexInUse            another process has the embedded index open
 ├── QueryError                a search cannot be answered
@@ -52,6 +53,10 @@ class IndexStoreError(LookalikeError):
 
 class SpaceMismatch(IndexStoreError):
     """The index was filled by another encoder."""
+
+
+class DiskFull(IndexStoreError):
+    """Too little room on the disk of an embedded index; nothing was written."""
 
 
 class IndexUnavailable(IndexStoreError):

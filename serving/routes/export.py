@@ -23,7 +23,7 @@ from serving.http.endpoint import BUSY, NO_INDEX, Endpoint
 from serving.http.errors import ApiError
 from serving.http.limits import MAX_EXPORT, MAX_TEXT_BYTES, RETRY_AFTER_S
 from serving.http.media_types import FORM, MULTIPART, ZIP
-from serving.inference.batching import Busy
+from serving.inference.backlog import Busy
 from serving.inference.pipeline import Pipeline
 from serving.recordings.file_names import file_name
 from serving.recordings.recordings import Recordings, moment_of

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -23,6 +22,7 @@ from serving.auth.views import view_of
 from serving.http.bodies import check_json, read_bytes
 from serving.http.endpoint import BUSY, Endpoint
 from serving.http.errors import ApiError
+from serving.http.json_bodies import load_object
 from serving.http.limits import MAX_INDEX_BODY_BYTES
 from serving.http.media_types import JSON, LINES
 from serving.http.responses import json_response
@@ -64,7 +64,10 @@ async def ask_index(request: Request) -> Response:
     if operation.lines:
         return StreamingResponse(operation_lines(pipeline.index, name, arguments), media_type=LINES)
     run = partial(run_operation, name=name, arguments=arguments)
-    return json_response(IndexAnswer(await (pipeline.write(run) if operation.writes else pipeline.ask(run))))
+    answer = await (pipeline.write(run) if operation.writes else pipeline.ask(run))
+    if name == "upsert":
+        pipeline.note_stored(arguments[0])
+    return json_response(IndexAnswer(answer))
 
 
 async def _read(request: Request, pipeline: Pipeline, operation: Operation) -> Sequence[Any]:
@@ -81,9 +84,7 @@ async def _read(request: Request, pipeline: Pipeline, operation: Operation) -> S
 
 
 def _read_arguments(body: bytes, pipeline: Pipeline, operation: Operation) -> Sequence[Any]:
-    fields = orjson.loads(body)
-    if not isinstance(fields, dict):
-        raise ApiError(400, "bad_request", "the body is not a JSON object")
+    fields = load_object(body)
     space = fields.pop("space", None)
     if space != pipeline.spec.space:
         message = f"space is {str(space)[:80]!r}, this service is {pipeline.spec.space}; use the encoder that it serves"
@@ -132,6 +133,7 @@ ENDPOINTS = (
             409: "The service has no index, or one of another space",
             413: "The body is too large, or has too many frames",
             415: "The body is not JSON",
+            507: "Too little room on the disk of the index; searches are still answered",
         },
         body={JSON: IndexRequest},
         choices={"operation": OPERATIONS},

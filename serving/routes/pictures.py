@@ -47,7 +47,7 @@ async def keep(request: Request) -> Response:
         if len(body.files) > 1:
             raise ApiError(400, "bad_request", f"{len(body.files)} images, expected one")
         async with pipeline.decoding(body.files):
-            jpeg, width, height = await pipeline.run_in_thread(_made_small, body.files[0])
+            jpeg, width, height = await pipeline.run_in_thread(_made_small, body.files[0], heavy=True)
     return json_response(PictureResponse(await recordings.keep(jpeg), width, height))
 
 

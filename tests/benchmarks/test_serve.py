@@ -18,7 +18,7 @@ from lookalike.keys import KeyFile, new_key
 LOAD_S = 0.3
 
 
-async def half_refused(sent: Counter[bytes]) -> dict[str, float]:
+async def half_refused(sent: Counter[bytes], rate: float | None = None) -> dict[str, float]:
     """Put load on a server that answers every second request of a connection with 503. sent: counts its answers."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -34,7 +34,7 @@ async def half_refused(sent: Counter[bytes]) -> dict[str, float]:
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
-        return await load("127.0.0.1", port, [request("/embed", "image/png", b"image")], clients=2, seconds=LOAD_S)
+        return await load("127.0.0.1", port, [request("/embed", "image/png", b"image")], 2, LOAD_S, rate)
     finally:
         server.close()
 
@@ -48,6 +48,12 @@ def test_refusals_are_counted_and_not_taken_for_answers() -> None:
     assert found["errors"] == sent[b"503 Busy"] > 0
     assert sent[b"200 OK"] / took_s <= found["rate"] <= sent[b"200 OK"] / LOAD_S
     assert 0 < found["p50_s"] <= found["p99_s"]
+
+
+def test_an_open_loop_asks_at_its_rate() -> None:
+    sent: Counter[bytes] = Counter()
+    asyncio.run(half_refused(sent, rate=10 / LOAD_S))
+    assert sent.total() == 10
 
 
 def test_the_service_is_measured_beside_the_limit(

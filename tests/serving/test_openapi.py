@@ -26,7 +26,7 @@ from serving.routes.library import LibraryResponse, MediaResponse, MomentQuery
 from serving.routes.search import HitResponse, HitsResponse, SearchFields
 from serving.service import ENDPOINTS, app
 
-PAGES = {"/", "/ui", "/docs.json"}
+PAGES = {"/", "/ui", "/docs.json", "/metrics"}
 MODULES = sorted(path for path in Path(serving.routes.__file__).parent.glob("*.py") if path.name != "__init__.py")
 BASE: dict[str, Any] = {"openapi": "3.0.2", "paths": {"/livez": {}}, "components": {"schemas": {"NotFound": {}}}}
 Stored = dict[str, list[StoredFrame]]

@@ -59,6 +59,8 @@ def test_settings_are_absolute_for_other_folders(tmp_path: Path, monkeypatch: py
         "LOOKALIKE_INDEX": str(tmp_path / "index"),
         "LOOKALIKE_DEVICE": "cpu",
         "LOOKALIKE_WORKERS": "1",
+        "LOOKALIKE_MAX_WAIT_S": "2.0",
+        "LOOKALIKE_MIN_FREE_MB": "256",
         "LOOKALIKE_WRITABLE": "0",
         "LOOKALIKE_CACHE": str(tmp_path / "kept"),
         "LOOKALIKE_URL": "",
@@ -66,6 +68,8 @@ def test_settings_are_absolute_for_other_folders(tmp_path: Path, monkeypatch: py
         "LOOKALIKE_ALLOWED_HOSTS": "a,b",
         "LOOKALIKE_KEYS": str(tmp_path / "keys.json"),
         "LOOKALIKE_AUDIT_LOG": str(tmp_path / "audit"),
+        "LOOKALIKE_LOG_FORMAT": "text",
+        "LOOKALIKE_PROXY_ENCODER": "",
     }
 
 
@@ -104,6 +108,23 @@ def test_a_service_notes_in_its_index_where_it_answers(tmp_path: Path, tiny_enco
 def test_what_is_made_is_kept_where_caches_are() -> None:
     assert Settings.from_env({"XDG_CACHE_HOME": "/var/cache"}).cache == Path("/var/cache/lookalike")
     assert Settings.from_env({"HOME": "/nobody"}).cache == Path.home() / ".cache" / "lookalike"
+
+
+def test_the_encoder_of_proxies() -> None:
+    settings = Settings.from_env({"LOOKALIKE_PROXY_ENCODER": "libvpx-vp9"})
+    assert (settings.proxy_encoder, settings.to_env()["LOOKALIKE_PROXY_ENCODER"]) == ("libvpx-vp9", "libvpx-vp9")
+    with pytest.raises(LookalikeError, match="ENCODER is 'x', expected one of libx264, libvpx-vp9, libsvtav1"):
+        Settings.from_env({"LOOKALIKE_PROXY_ENCODER": "x"})
+
+
+def test_an_encoder_of_proxies_that_is_not_there_stops_the_start(
+    tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("av.codecs_available", {"libvpx-vp9"})
+    monkeypatch.setenv("LOOKALIKE_ENCODER", str(tiny_encoder))
+    monkeypatch.setenv("LOOKALIKE_PROXY_ENCODER", "libx264")
+    with pytest.raises(SystemExit, match="lookalike: no encoder libx264 in this build of av, expected one of libvpx"):
+        preflight.main()
 
 
 def test_an_index_is_written_through_the_service_wherever_it_is() -> None:
@@ -160,3 +181,14 @@ def test_an_unknown_device_is_named() -> None:
         DeviceError, match="LOOKALIKE_DEVICE is 'tpu', expected one of auto, cpu, cuda, tensorrt, openvino"
     ):
         Settings.from_env({"LOOKALIKE_DEVICE": "tpu"})
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "60", "soon", "nan"])
+def test_a_wait_that_cannot_be_is_refused(text: str) -> None:
+    with pytest.raises(LookalikeError, match="expected seconds above 0 and below 60"):
+        Settings.from_env({"LOOKALIKE_MAX_WAIT_S": text})
+
+
+def test_the_wait_and_the_margin_are_settings() -> None:
+    settings = Settings.from_env({"LOOKALIKE_MAX_WAIT_S": "0.5", "LOOKALIKE_MIN_FREE_MB": "10"})
+    assert (settings.max_wait_s, settings.min_free_mb) == (0.5, 10)

@@ -17,7 +17,8 @@ import pytest
 from lookalike.encoder import Encoder
 from lookalike.index import FrameIndex, open_index
 from serving.http.bodies import Budget
-from serving.inference.batching import Busy
+from serving.http.limits import MAX_WAIT_S
+from serving.inference.backlog import Backlog, Busy
 from serving.inference.pipeline import Pipeline
 from serving.recordings.recordings import Recordings
 from tests.serving.apps import app_over
@@ -39,15 +40,14 @@ def post(
     path: str,
     files: list[tuple[str, bytes]],
     run: Run,
-    capacity: int,
     index: FrameIndex | None = None,
 ) -> httpx.Response:
-    """Ask the routes in this process, over a pipeline with this `run`, `capacity` and `index`."""
+    """Ask the routes in this process, over a pipeline with this `run` and `index`."""
 
     async def ask() -> httpx.Response:
         with (
             tempfile.TemporaryDirectory() as cache,
-            closing(Pipeline(running(encoder, run), index, capacity)) as pipeline,
+            closing(Pipeline(running(encoder, run), index)) as pipeline,
             closing(Recordings(pipeline, Path(cache))) as recordings,
         ):
             app = app_over(pipeline, recordings)
@@ -70,18 +70,22 @@ def encoder(tiny_encoder: Path) -> Encoder:
     return Encoder(tiny_encoder, "cpu")
 
 
-def test_a_full_queue_is_503_with_retry_after(encoder: Encoder, footage: list[Shown]) -> None:
-    answer = post(encoder, "/embed", [("images", footage[0].png)] * 3, encoder.embed, capacity=2)
+def test_a_wait_past_the_limit_is_503_with_retry_after(
+    encoder: Encoder, footage: list[Shown], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Backlog, "wait_s", lambda self, work: MAX_WAIT_S + 0.1)
+    answer = post(encoder, "/embed", [("images", footage[0].png)], encoder.embed)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert answer.json()["error"]["type"] == "busy"
-    assert post(encoder, "/embed", [("images", footage[0].png)] * 2, encoder.embed, capacity=2).status_code == 200
+    monkeypatch.setattr(Backlog, "wait_s", lambda self, work: MAX_WAIT_S)
+    assert post(encoder, "/embed", [("images", footage[0].png)], encoder.embed).status_code == 200
 
 
 @pytest.mark.parametrize(
     ("run", "reason"), [(failing, "the encoder failed (RuntimeError)"), (not_finite, "a value that is not finite")]
 )
 def test_an_encoder_that_fails_is_503(encoder: Encoder, footage: list[Shown], run: Run, reason: str) -> None:
-    answer = post(encoder, "/embed", [("images", footage[0].png)], run, capacity=1)
+    answer = post(encoder, "/embed", [("images", footage[0].png)], run)
     assert answer.status_code == 503
     assert answer.json()["error"]["type"] == "encoder_failed"
     assert reason in answer.json()["error"]["message"]
@@ -122,14 +126,14 @@ def test_past_its_time_a_request_is_504_and_what_of_it_waits_is_dropped(
 
 
 def test_a_search_without_an_index_is_409(encoder: Encoder, footage: list[Shown]) -> None:
-    answer = post(encoder, "/search", [("image", footage[0].png)], encoder.embed, capacity=1)
+    answer = post(encoder, "/search", [("image", footage[0].png)], encoder.embed)
     assert (answer.status_code, answer.json()["error"]["type"]) == (409, "no_index")
 
 
 def test_an_index_that_does_not_answer_is_503(encoder: Encoder, footage: list[Shown], tmp_path: Path) -> None:
     index = open_index(tmp_path / "index", SPEC, create=True)
     index.close()
-    answer = post(encoder, "/search", [("image", footage[0].png)], encoder.embed, capacity=1, index=index)
+    answer = post(encoder, "/search", [("image", footage[0].png)], encoder.embed, index=index)
     assert (answer.status_code, answer.json()["error"]["type"]) == (503, "index_failed")
 
 
