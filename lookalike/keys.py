@@ -50,9 +50,9 @@ class Key:
     def allows(self, scope: Scope) -> bool:
         return scope in self.scopes or "admin" in self.scopes
 
-    def matches(self, secret: str) -> bool:
-        """Compare in constant time."""
-        return hmac.compare_digest(self.digest, digest_of(secret))
+    def matches(self, digest: str) -> bool:
+        """Compare with the digest of a secret, in constant time."""
+        return hmac.compare_digest(self.digest, digest)
 
     @classmethod
     def from_json(cls, entry: Any) -> Key:
@@ -219,7 +219,8 @@ class KeyRing:
         Raises: KeysError if the keys cannot be read.
         """
         self._refresh()
-        matching = [key for key in (*self._fixed, *self._from_file) if key.matches(secret)]
+        digest = digest_of(secret)
+        matching = [key for key in (*self._fixed, *self._from_file) if key.matches(digest)]
         return matching[0] if matching else None
 
     def is_due(self, key: Key) -> bool:

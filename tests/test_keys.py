@@ -42,6 +42,23 @@ def test_a_secret_finds_its_key_and_no_other_text_does(path: Path) -> None:
         assert ring.find(wrong) is None
 
 
+def test_every_key_is_compared_in_constant_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [new_key(f"k{number}", ("read",)) for number in range(3)]
+    for key, _ in made:
+        KeyFile(path).add(key)
+    ring, compared = KeyRing({"LOOKALIKE_KEYS": str(path)}), list[str]()
+
+    def compare(digest: str, other: str) -> bool:
+        compared.append(digest)
+        return digest == other
+
+    monkeypatch.setattr("lookalike.keys.hmac.compare_digest", compare)
+    for secret in (made[0][1], made[2][1], "lk_guessed"):
+        compared.clear()
+        ring.find(secret)
+        assert compared == [key.digest for key, _ in made]
+
+
 def test_scopes_admin_may_do_everything_and_others_what_they_name() -> None:
     reader, admin = new_key("r", ("read", "embed"))[0], new_key("a", ("admin",))[0]
     assert [reader.allows(scope) for scope in ("read", "embed", "write", "admin")] == [True, True, False, False]
@@ -171,6 +188,9 @@ def test_a_key_is_made_listed_and_revoked(path: Path, run: Callable[..., tuple[i
         "last_used_at": None,
     }
     assert run("list")[1].splitlines()[1].split() == [key.created_at, "never", "read", "yard", "gate"]
+    KeyFile(path).note_used({key.digest: "2026-01-05T08:00:00+00:00"})
+    assert json.loads(run("list", "--json")[1])["last_used_at"] == "2026-01-05T08:00:00+00:00"
+    assert run("list")[1].splitlines()[1].split()[1] == "2026-01-05T08:00:00+00:00"
     assert run("revoke", "gate")[0] == 0
     assert run("list", "--json")[1] == ""
 

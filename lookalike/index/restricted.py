@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -15,17 +16,26 @@ from lookalike.index.record import StoredFrame
 from lookalike.index.schema import Scored, SourceRecord
 
 
+@dataclasses.dataclass(frozen=True)
+class _Counted:
+    """Frames of the whole index, and of these cameras then. valid_until_s: not counted again before."""
+
+    whole: int
+    frames: int
+    valid_until_s: float
+
+
 class RestrictedEngine:
     """Reads an engine as if it held frames of some cameras only, also where a frame is named by its id.
 
     Nothing is written through it. Safe to use from any thread.
     """
 
-    def __init__(self, engine: Engine, cameras: Collection[str]) -> None:
-        """engine: is not closed with this one. cameras: at least one."""
-        self._engine = engine
+    def __init__(self, engine: Engine, cameras: Collection[str], now: Callable[[], float] = time.monotonic) -> None:
+        """engine: is not closed with this one. cameras: at least one. now: a clock, seconds."""
+        self._engine, self._now = engine, now
         self._cameras = frozenset(Filters(tuple(cameras)).cameras)  # in every form of Unicode
-        self._counted = (-1, 0)  # frames of the whole index, and of these cameras then
+        self._counted = _Counted(-1, 0, 0.0)
 
     def existing(self, ids: Sequence[str]) -> set[str]:
         return set(self.points(ids))
@@ -54,11 +64,16 @@ class RestrictedEngine:
         return (record for record in self._engine.source_records() if record.camera in self._cameras)
 
     def count(self) -> int:
-        """Of these cameras, counted by a scroll whenever the whole index has another number of frames."""
-        whole = self._engine.count()
-        if self._counted[0] != whole:
-            self._counted = (whole, sum(1 for _ in self.scroll(Filters())))
-        return self._counted[1]
+        """Of these cameras, counted by a scroll if the whole index has another number of frames.
+
+        While it is filled, a tenth of the time is spent on it at most, and the count is as old as that.
+        """
+        whole, began_s = self._engine.count(), self._now()
+        if self._counted.whole != whole and began_s >= self._counted.valid_until_s:
+            frames = sum(1 for _ in self.scroll(Filters()))
+            ended_s = self._now()
+            self._counted = _Counted(whole, frames, ended_s + 9 * (ended_s - began_s))
+        return self._counted.frames
 
     def close(self) -> None:
         """Do nothing: the engine below serves others."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ MAX_BYTES, FILES = 16 * 1024 * 1024, 16  # of a worker: the oldest file is remov
 MAX_TEXT = 300  # characters of one text
 MAX_TEXTS = 200  # of one list
 MAX_BITS = 63  # of a whole number in JSON
+LEAST_TOKEN = 16  # characters: a shorter text may well be the name of a camera
 HIDDEN = f"{PREFIX}..."
 REFUSED = (401, 403, 421)  # also noted where a path has no operation
 
@@ -35,14 +37,16 @@ REFUSED = (401, 403, 421)  # also noted where a path has no operation
 class AuditLog:
     """A file that is rotated. It never fails: what cannot be written is reported once."""
 
-    def __init__(self, folder: Path | None, name: str = "audit") -> None:
-        """folder: None for no log. name: of the file; no two processes may share one."""
+    def __init__(self, folder: Path | None, name: str = "audit", token: str = "") -> None:
+        """folder: None for no log. name: of the file; no two processes may share one. token: LOOKALIKE_TOKEN."""
         self._handler = _Handler(folder, name) if folder else None
+        own = [re.escape(token)] if len(token) >= LEAST_TOKEN else []
+        self._secrets = re.compile("|".join([SECRET.pattern, *own]), re.ASCII)
 
     def write(self, entry: Mapping[str, Any]) -> None:
         """Append one line, without secrets."""
         if self._handler:
-            line = orjson.dumps({name: _bounded(value) for name, value in entry.items()}, default=str).decode()
+            line = orjson.dumps(_bounded(entry, self._secrets), default=str).decode()
             self._handler.handle(logging.makeLogRecord({"msg": "%s", "args": (line,)}))
 
     def close(self) -> None:
@@ -87,16 +91,16 @@ def _entry(connection: Connection, state: State, status: int, took_s: float) -> 
     }
 
 
-def _bounded(value: Any) -> Any:
+def _bounded(value: Any, secrets: re.Pattern[str]) -> Any:
     """A client cannot make a line longer than this allows, nor have a misplaced secret written."""
     if isinstance(value, str):
-        return SECRET.sub(HIDDEN, value.encode("utf-8", "replace").decode())[:MAX_TEXT]
+        return secrets.sub(HIDDEN, value.encode("utf-8", "replace").decode())[:MAX_TEXT]
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
         return float(value) if value.bit_length() <= 1023 else None
     if isinstance(value, Mapping):
-        return {str(_bounded(str(name))): _bounded(each) for name, each in value.items()}
+        return {str(_bounded(str(name), secrets)): _bounded(each, secrets) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_bounded(each) for each in value[:MAX_TEXTS]]
+        return [_bounded(each, secrets) for each in value[:MAX_TEXTS]]
     return value
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from starlette.datastructures import Headers
@@ -19,6 +20,8 @@ from serving.http.errors import ApiError, error_response
 
 PROBES = ("/livez", "/readyz")  # asked by address, and without a key
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+OWN_SITES = ("none", "same-origin")  # Sec-Fetch-Site: none is what somebody typed
+HOSTS = 256  # whose verdict is cached
 WILDCARDS = ("", "0.0.0.0", "::")  # --host that listens on every address; empty if it is not known
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@?#\\\s]+?)\.?(?::(\d{1,5}))?")
@@ -49,7 +52,8 @@ class Hosts:
     """ASGI middleware. 421 for a name that is not ours, 403 for a change that another site's page asks for."""
 
     def __init__(self, app: ASGIApp, allowed: AllowedHosts) -> None:
-        self._app, self._allowed = app, allowed
+        self._app = app
+        self._allows = lru_cache(HOSTS)(allowed.allows)
 
     async def __call__(self, connection: Connection, receive: Receive, send: Send) -> None:
         if connection["type"] == "http" and (error := self._error(connection)):
@@ -60,11 +64,15 @@ class Hosts:
         headers = Headers(scope=connection)
         hosts = headers.getlist("host")
         parts = split_host(hosts[0]) if len(hosts) == 1 else None
-        is_ours = parts is not None and self._allowed.allows(parts[0])
+        is_ours = parts is not None and self._allows(parts[0])
         if not is_ours and connection["path"] not in PROBES:
             message = f"this service is not {', '.join(hosts)[:100] or 'named'}; allow a name with --allowed-host"
             return ApiError(421, "wrong_host", message)
-        if connection["method"] not in SAFE_METHODS and _is_foreign(headers, connection.get("scheme", "http"), parts):
+        if connection["method"] in SAFE_METHODS:
+            is_refused = _is_embedded(headers) and connection["path"] not in PROBES
+        else:
+            is_refused = _is_foreign(headers, connection.get("scheme", "http"), parts)
+        if is_refused:
             return ApiError(403, "foreign_origin", "a page of another site asks for this; pages of this service may")
         return None
 
@@ -95,10 +103,19 @@ def is_loopback(host: str) -> bool:
 
 def _is_foreign(headers: Headers, scheme: str, host: tuple[str, int | None] | None) -> bool:
     """Whether a browser says that a page of another site sends this. Other clients say nothing."""
-    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+    if headers.get("sec-fetch-site", "none") not in OWN_SITES:
         return True
     origin = headers.get("origin")
     return origin is not None and not _is_own(origin, scheme, host)
+
+
+def _is_embedded(headers: Headers) -> bool:
+    """Whether a browser says that a page of another site fetches this, other than by a link that is followed.
+
+    Source: W3C, "Fetch Metadata Request Headers".
+    """
+    is_foreign = headers.get("sec-fetch-site", "none") not in OWN_SITES
+    return is_foreign and headers.get("sec-fetch-dest", "document") != "document"
 
 
 def _is_own(origin: str, scheme: str, host: tuple[str, int | None] | None) -> bool:

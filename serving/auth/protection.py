@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from bentoml import server_context
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
-from lookalike.keys import KeyRing
+from lookalike.keys import TOKEN, KeyRing
 from serving.auth.audit import Audit, AuditLog
 from serving.auth.guard import Guard
 from serving.auth.headers import SecurityHeaders
@@ -26,7 +27,8 @@ class Protection:
         settings = Settings.from_env()
         allowed = AllowedHosts.of(settings.host, settings.allowed_hosts)
         checked = Hosts(Guard(app, KeyRing(), rules_of(endpoints)), allowed)
-        self._app = SecurityHeaders(Audit(checked, AuditLog(settings.audit_log, _log_name(settings))))
+        log = AuditLog(settings.audit_log, _log_name(settings), os.environ.get(TOKEN, ""))
+        self._app = SecurityHeaders(Audit(checked, log))
 
     async def __call__(self, connection: Connection, receive: Receive, send: Send) -> None:
         await self._app(connection, receive, send)

@@ -26,7 +26,7 @@ def index(tmp_path: Path):
 
 
 def seen_by(index: FrameIndex, *cameras: str) -> FrameIndex:
-    return FrameIndex(RestrictedEngine(index.engine, cameras), SPEC)
+    return FrameIndex(RestrictedEngine(index.engine, cameras, lambda: 0.0), SPEC)
 
 
 def test_lists_searches_and_ids_are_of_the_cameras_alone(index: FrameIndex) -> None:
@@ -63,6 +63,17 @@ def test_the_count_says_nothing_of_other_cameras_and_follows_the_index(index: Fr
     assert (gate.count(), index.count()) == (3, 6)
     index.add([frame(GATE, 7, GATE), frame(YARD, 7, YARD)], at(0, 1))
     assert (gate.count(), index.count()) == (4, 8)
+
+
+def test_counting_takes_a_tenth_of_the_time_while_an_index_is_filled(index: FrameIndex) -> None:
+    """A count takes 2 s here, so the next one is made 18 s after it."""
+    times_s = iter([0.0, 2.0, 19.9, 20.0, 22.0])
+    gate = RestrictedEngine(index.engine, (GATE,), lambda: next(times_s))
+    counts = [gate.count()]
+    for second in (7, 8):
+        index.add([frame(GATE, second, GATE)], at(0))
+        counts.append(gate.count())
+    assert counts == [3, 3, 5]
 
 
 def test_a_camera_is_the_same_in_either_form_of_unicode(index: FrameIndex) -> None:

@@ -103,6 +103,16 @@ def test_a_secret_that_is_sent_in_the_wrong_place_is_not_written(
     assert secret[8:] not in (tmp_path / "log" / "audit.jsonl").read_text()
 
 
+def test_a_token_in_the_wrong_place_is_not_written_if_it_is_long_enough_to_be_one(tmp_path: Path) -> None:
+    token = "only for friends (100%)"
+    AuditLog(tmp_path, token=token).write({"operation": f"GET /{token}/ui", "asked": {"at": [token]}})
+    AuditLog(tmp_path, token="gate").write({"operation": "search", "asked": {"camera": ["gate"]}})
+    assert [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()] == [
+        {"operation": "GET /lk_.../ui", "asked": {"at": ["lk_..."]}},
+        {"operation": "search", "asked": {"camera": ["gate"]}},
+    ]
+
+
 def test_every_value_that_a_client_can_send_is_written(tmp_path: Path) -> None:
     sent = {"limit": 10**30, "score": float("nan"), "least": -(2**63), "flag": True, "most": 10**400}
     written = {"limit": 1e30, "score": None, "least": -(2**63), "flag": True, "most": None}

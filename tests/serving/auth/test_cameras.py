@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -18,6 +20,7 @@ import pytest
 from lookalike.client import Client
 from lookalike.index import Filters, StoredFrame, open_index
 from lookalike.index.operations import OPERATIONS
+from serving.service import ENDPOINTS
 from tests.clips import picture
 from tests.e2e.conftest import run_verb
 from tests.serving.auth.conftest import Keys, write_keys
@@ -110,6 +113,28 @@ def test_a_recording_of_another_camera_is_one_that_does_not_exist(guarded: Guard
     assert guarded.get(path.format(guarded.ours[0].source_id)).status_code == 200
 
 
+def test_every_route_with_an_id_hides_other_cameras(guarded: Guarded) -> None:
+    """Walks the routes, so that a new one is tried as well; HEAD, ranges and a cookie change nothing."""
+    frame = guarded.theirs[0]
+    paths = [endpoint.path for endpoint in ENDPOINTS if "{" in endpoint.path and endpoint.method == "GET"]
+    assert len(paths) >= 7
+    cookie = {"Cookie": f"lookalike_key={guarded.keys.secrets['gatekeeper']}", "Range": "bytes=0-1"}
+    for path in paths:
+        for hidden in (frame.id, frame.id.upper(), frame.id.replace("-", ""), frame.source_id, frame.source):
+            address = re.sub(r"{\w+}", quote(hidden, safe=""), path)
+            for method in ("GET", "HEAD"):
+                answer = guarded.client.request(method, address, headers=cookie)
+                assert (method, address, answer.status_code) == (method, address, 404)
+                assert frame.camera not in answer.text.replace(frame.source, "")
+
+
+def test_media_play_with_the_cookie(guarded: Guarded) -> None:
+    """By ranges, as a video element asks for them."""
+    headers = {"Cookie": f"lookalike_key={guarded.keys.secrets['gatekeeper']}", "Range": "bytes=0-99"}
+    answer = guarded.client.get(f"/recordings/{guarded.ours[0].source_id}/media", headers=headers)
+    assert (answer.status_code, answer.content) == (206, Path(guarded.ours[0].source).read_bytes()[:100])
+
+
 def test_searches_find_these_cameras_alone(guarded: Guarded) -> None:
     upload = {"image": encoded(picture(20))}  # what gone.mp4 shows
     for data in ({"top": 100}, {"top": 100, "camera": [OURS, "gone"]}, {"top": 100, "diverse": 0.5}, {"by": "clip"}):
@@ -139,6 +164,13 @@ def test_no_example_of_another_camera_is_taken(guarded: Guarded) -> None:
             400,
         )  # 400: regions of small pictures
     assert guarded.post("/search", json={"id": guarded.ours[0].id}).status_code == 200
+
+
+def test_a_moment_of_another_camera_is_one_that_does_not_exist(guarded: Guarded) -> None:
+    frame = guarded.theirs[0]
+    for name, other in ((frame.source, "/nowhere.mp4"), (frame.source_id, "0" * 64)):
+        hidden, missing = (guarded.post("/search", json={"at": f"{text}@{frame.time_s}"}) for text in (name, other))
+        assert error_of(hidden, 404) == error_of(missing, 404).replace(other, name)
 
 
 def test_an_export_leaves_out_other_cameras(guarded: Guarded) -> None:
@@ -250,12 +282,14 @@ def test_the_audit_log_says_who_saw_what(guarded: Guarded) -> None:
     guarded.get(f"/frames/{frame.id}/about", "viewer")
     guarded.post("/search", "gatekeeper", json={"id": frame.id, "top": 3, "camera": [OURS]})
     guarded.post("/index/existing", "recorder", json={"space": SPEC.space, "ids": [frame.id]})
+    guarded.post("/index/delete", "recorder", json={"space": SPEC.space, "filters": {"cameras": ["nowhere"]}})
     (path,) = guarded.audit_log.iterdir()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    found = [(line["key"], line["operation"], line["status"], line["asked"]) for line in lines[-3:]]
+    found = [(line["key"], line["operation"], line["status"], line["asked"]) for line in lines[-4:]]
     assert found == [
         ("viewer", "frame_about", 200, {"frame_id": frame.id, "camera": OURS}),
         ("gatekeeper", "search", 200, {"pictures": 0, "like": [frame.id], "camera": [OURS], "top": 3}),
         ("recorder", "ask_index", 200, {"operation": "existing", "ids": [frame.id]}),
+        ("recorder", "ask_index", 200, {"operation": "delete", "filters": {"cameras": ["nowhere"]}}),
     ]
     assert not [secret for secret in guarded.keys.secrets.values() if secret in path.read_text()]

@@ -83,6 +83,35 @@ def test_names_and_proxies_that_could_never_match_are_refused(
     assert message in said
 
 
+@pytest.mark.parametrize(
+    ("flags", "audit_log", "proxies"),
+    [
+        (("--no-audit-log",), "off", ""),
+        (("--audit-log", "logs", "--trusted-proxy", "10.0.0.7"), "logs", "10.0.0.7/32"),
+        (
+            ("--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "::1"),
+            ".local/state/lookalike/audit",
+            "10.0.0.0/8,::1/128",
+        ),
+    ],
+)
+def test_settings_of_the_worker(
+    flags: tuple[str, ...], audit_log: str, proxies: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the shell says of proxies does not count."""
+    started = list[dict[str, str]]()
+    monkeypatch.setattr("os.execve", lambda path, words, env: started.append(env))
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
+    monkeypatch.delenv("LOOKALIKE_AUDIT_LOG")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    cli.main(["serve", "--encoder", "missing.onnx", "--port", str(free_port()), *flags])
+    (env,) = started
+    assert env["LOOKALIKE_AUDIT_LOG"] == (audit_log if audit_log == "off" else str(tmp_path / audit_log))
+    assert env["FORWARDED_ALLOW_IPS"] == proxies
+
+
 @contextmanager
 def serve(home: Path, tiny_encoder: Path, *flags: object) -> Iterator[int]:
     """`lookalike serve` without an index. Yields: its port."""
