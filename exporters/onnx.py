@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 from exporters.graph import in_half, quick_to_trace, to_onnx, write_spec
 from exporters.int8 import Judge, quantize
 from exporters.parity import LIMITS, Limits, Parity, agreement, check_parity
+from lookalike import durable
 from lookalike.contract import EncoderSpec, Precision, RunDevice
 from lookalike.encoder import Encoder
 from lookalike.errors import ExportError
@@ -155,13 +155,13 @@ def write_verified(out: Path, spec: EncoderSpec, judge: Judge, make: Callable[[P
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
-            written, note = make(Path(folder))
+        with durable.working_folder(out) as folder:
+            written, note = make(folder)
             parity = judge.parity(written)
             if missed := parity.shortfall(judge.limits):
                 raise ExportError(f"{out}: not written: {missed}")
             spec = _finish(written, spec, parity)
-            written.replace(out)
+            durable.replace(written, out)
     except OSError as error:
         raise ExportError(f"{out}: cannot write ({error.strerror})") from error
     return Exported(out, spec, parity, note)

@@ -65,6 +65,7 @@ COVERED = (
     "lookalike/console.py",
     "lookalike/contract.py",
     "lookalike/demo/*.py",
+    "lookalike/durable.py",
     "lookalike/encoder.py",
     "lookalike/errors.py",
     "lookalike/explore/*.py",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
+from lookalike import durable
 from lookalike.errors import TrainingError
 
 CHECKPOINT, ENCODER = "checkpoint.pt", "encoder.safetensors"
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a temporary file, sync it, rename it. Raises: TrainingError if it cannot be written."""
-    partial = path.with_name(path.name + ".partial")
+    """Replace a file durably. Raises: TrainingError if it cannot be written; the previous one is kept."""
     try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with durable.replacing(path) as partial:
+            partial.write_bytes(data)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise TrainingError(f"{path}: cannot write ({error.strerror}); the last checkpoint is kept") from error
 
 

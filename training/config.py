@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lookalike import durable
 from lookalike.contract import Device
 from lookalike.errors import TrainingError
 from lookalike.parts import FRAME, PHOTO, Weights
@@ -173,7 +174,9 @@ class TrainConfig:
             )
 
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+        """Replace a file. Raises: OSError."""
+        with durable.replacing(path) as partial:
+            partial.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path, arch: str | None = None) -> TrainConfig:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike import pixels
+from lookalike import durable, pixels
 from lookalike.errors import TrainingError
 from lookalike.footage import Frame
 from training.config import TEMPORAL_MIN_S
@@ -74,8 +74,9 @@ def build_cache(folder: Path, frames: Iterable[Frame], side_px: int, on_frame: C
     on_frame: called after each frame that is not a region.
     Raises: TrainingError if the footage has fewer than two frames.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    durable.make_folder(folder)
     (folder / INDEX).unlink(missing_ok=True)
+    durable.sync(folder)
     rows: list[tuple[str, str, float]] = []
     regions: list[tuple[int, float, float, float, float]] = []
     with (folder / FRAMES).open("wb") as file, (folder / REGIONS).open("wb") as region_file:
@@ -92,9 +93,10 @@ def build_cache(folder: Path, frames: Iterable[Frame], side_px: int, on_frame: C
         raise TrainingError(
             f"too little footage: got {len(rows)} readable frame(s), expected at least 2; add footage or raise --fps"
         )
-    partial = folder / f"{INDEX}.partial"
-    partial.write_text(json.dumps({"side_px": side_px, "rows": rows, "regions": regions}))
-    partial.replace(folder / INDEX)
+    for name in (FRAMES, REGIONS):
+        durable.sync(folder / name)
+    with durable.replacing(folder / INDEX) as partial:
+        partial.write_text(json.dumps({"side_px": side_px, "rows": rows, "regions": regions}))
     return load_cache(folder)
 
 

@@ -6,6 +6,7 @@ On CPUs this saves most of a step. In return, each picture has a fixed number of
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,10 +97,11 @@ def write_views(
 ) -> None:
     """Write the encoded views of these rows, float16, after the whole batches that the file already has.
 
+    The last of these is written again: a power loss may leave the length of a file without its content.
     rows: int64 (P,), of `pictures`. picture_bytes: of all views of a picture. A batch's draws depend only on its place.
     """
     path.touch()
-    done = path.stat().st_size // (BATCH * picture_bytes)
+    done = max(path.stat().st_size // (BATCH * picture_bytes) - 1, 0)
     with path.open("r+b") as file, step_bar("views of pictures", len(rows)) as update:
         file.truncate(done * BATCH * picture_bytes)
         file.seek(done * BATCH * picture_bytes)
@@ -109,6 +111,8 @@ def write_views(
             generator = torch.Generator().manual_seed(config.seed * 1_000_003 + start)
             views = make_view(frames, draw_view(len(frames), policy, generator), config.input_px)
             file.write(encode(views).astype(np.float16).tobytes())
+            file.flush()
+            os.fsync(file.fileno())
             update(min(start + BATCH, len(rows)), "")
 
 

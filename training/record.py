@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lookalike import durable
+
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
@@ -19,7 +21,8 @@ class Recorder:
     def __init__(self, run: Path, start: int) -> None:
         """start: steps done before; lines of later steps, which will be repeated, are dropped."""
         kept = [line for line in read_metrics(run / METRICS) if line["step"] <= start] if start else []
-        (run / METRICS).write_text("".join(json.dumps(line) + "\n" for line in kept))
+        with durable.replacing(run / METRICS) as partial:
+            partial.write_text("".join(json.dumps(line) + "\n" for line in kept))
         self._lines = (run / METRICS).open("a")
         self._folder, self._start = str(run / TENSORBOARD), start
 

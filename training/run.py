@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lookalike import durable
 from lookalike.encoder import Encoder
 from lookalike.errors import TrainingError
 from lookalike.footage import Frame
@@ -64,7 +65,7 @@ def start_run(
         side = Encoder(Path(config.teacher), config.device).spec.input_px  # it embeds cached frames
         config = dataclasses.replace(config, cache_scale=max(config.cache_scale, side / config.input_px))
     try:
-        run.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(run)
         config.save(run / CONFIG)
         return build_cache(run / "cache", frames, config.cache_px, on_frame), config
     except OSError as error:
@@ -170,5 +171,6 @@ def pretrain(
 
 def _foreign(folder: Path) -> bool:
     """Return whether a folder contains anything that an interrupted start of a run does not leave."""
-    left = (CONFIG, METRICS, TENSORBOARD, VIEWS, "cache", f"{CHECKPOINT}.partial")
+    left = {CONFIG, METRICS, TENSORBOARD, VIEWS, "cache"}
+    left |= {f"{name}.partial" for name in (CHECKPOINT, CONFIG, METRICS)}
     return any(entry.name not in left for entry in folder.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,8 @@ from lookalike.limits import LIMITS
 from lookalike.naming import Naming
 from lookalike.region import Region
 from lookalike.sampling import ALL, Regions, Sampling
+
+CHANGED = "it changed while it was read; index it again"  # its id is a hash of what it was before
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def _read_track(
     on_reconnect: Callable[[str], None],
 ) -> Iterator[Frame | Ended]:
     count, regions, source_id, reason, began = 0, 0, None, None, None
-    spent, reading = Spent(), Reading()
+    spent, reading, before = Spent(), Reading(), _state(source)
     try:
         source_id = None if source.kind == "stream" else identify(source)
         if source_id is None or wanted(source_id):
@@ -123,8 +126,22 @@ def _read_track(
     except (FootageError, FFmpegError, OSError, OverflowError, ValueError) as error:
         reason = _reason(error, source)
         source_id = None if isinstance(error, Stopped) else source_id  # with higher limits there is more to read
+    if source_id and count and _state(source) not in (before, None):  # a file that was removed was read to its end
+        source_id, reason = None, CHANGED
     details = (len(reading.damaged) + len(reading.torn), regions, spent.seconds, reading.clock_restarts, began)
     yield Ended(source, source_id, count, reason, *details)
+
+
+def _state(source: Source) -> tuple[int, int, int] | None:
+    """Return what changes when a file is written or replaced: its inode, size and time of change.
+
+    None for a stream, a playlist, a member of a zip, and a file that is missing.
+    """
+    try:
+        status = os.stat(source.path) if source.kind != "stream" and not is_playlist(source.path) else None
+    except OSError:
+        return None
+    return status and (status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def duration_s(path: str) -> float | None:

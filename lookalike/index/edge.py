@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from lookalike.index.ledger import LEDGER, Ledger, WithLedger
 from lookalike.index.paging import Page, Paged
 from lookalike.index.record import HIT_FIELDS, HitFrame, StoredFrame, renamed
 from lookalike.index.schema import Scored
-from lookalike.index.shards import current_shard, remove_others
+from lookalike.index.shards import current_shard, name_shard, new_shard, remove_others
 
 # The graph has extra links between frames of the same camera only. Links for the other fields would take half of the
 # build time, and ACORN does not need them for filters.
@@ -48,13 +49,9 @@ class Shard(Paged):
         """
         self._space, self._dim = space, dim
         try:
-            if (folder / "edge_config.json").exists():
-                self._shard = edge.EdgeShard.load(str(folder))
-            else:
-                folder.mkdir(parents=True, exist_ok=True)
-                self._shard = edge.EdgeShard.create(str(folder), _config(space, dim))
-                for field, schema in _INDEXED_FIELDS.items():
-                    self._shard.update(edge.UpdateOperation.create_field_index(field, schema))
+            if not (folder / "edge_config.json").exists():
+                _create(folder, space, dim)
+            self._shard = edge.EdgeShard.load(str(folder))
         except BaseException as error:  # the extension raises bare Exception, and on broken data a panic past that
             if isinstance(error, KeyboardInterrupt):
                 raise
@@ -179,6 +176,21 @@ class EdgeEngine(WithLedger, Shard):
     def close(self) -> None:
         self._ledger.close()
         super().close()
+
+
+def _create(folder: Path, space: str, dim: int) -> None:
+    """Make an empty shard under another name first: the engine cannot open one that a power loss left half made."""
+    made = new_shard(folder.parent)
+    made.mkdir(parents=True)
+    try:
+        shard = edge.EdgeShard.create(str(made), _config(space, dim))
+        for field, schema in _INDEXED_FIELDS.items():
+            shard.update(edge.UpdateOperation.create_field_index(field, schema))
+        shard.flush()
+        shard.close()
+        name_shard(made, folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def _config(space: str, dim: int) -> edge.EdgeConfig:

@@ -10,12 +10,12 @@ served-at                                the URL of the service that had the ind
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from lookalike import durable
 from lookalike.contract import EncoderSpec
 from lookalike.errors import EncoderError, IndexInUse, IndexStoreError
 from lookalike.index.engine import Engine
@@ -161,25 +161,10 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace a file atomically, also in case of a power cut."""
-    partial = path.with_suffix(".partial")
+    """Replace a file atomically, also in case of a power loss."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        _sync_folder(path.parent)
+        durable.make_folder(path.parent)
+        with durable.replacing(path) as partial:
+            partial.write_text(f"{text}\n")
     except OSError as error:
         raise IndexStoreError(f"{path.parent}: cannot make an index there ({error.strerror})") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Sync a folder: a renamed file keeps its name after a power cut only if its folder is synced too."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -38,6 +38,8 @@ class Ledger:
         self._path, self._writing = path, threading.Lock()  # one transaction at a time
         try:
             self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            # With less, the last transaction may be undone by a power loss. Source: SQLite, PRAGMA synchronous.
+            self._file.execute("PRAGMA synchronous = EXTRA")
             self._file.execute(_TABLE)
             self._add_new_columns()
         except sqlite3.Error as error:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+from lookalike import durable
+
 FIRST = "shard"  # in use if there is no pointer
 POINTER = "in-use"
 COPIED_AT_ONCE = 1 << 20  # bytes
@@ -25,13 +27,26 @@ def new_shard(folder: Path) -> Path:
     return folder / f"{FIRST}-{uuid4().hex}"
 
 
+def name_shard(made: Path, shard: Path) -> bool:
+    """Give a new shard its name, with all that it holds made durable.
+
+    Returns: whether it has the name now; False if another process was first.
+    """
+    make_durable(made)
+    try:
+        made.replace(shard)  # an empty folder is replaced
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    durable.sync(shard.parent)
+    return True
+
+
 def use_shard(shard: Path) -> None:
     """Use this shard from now on, also after a crash. It must be durable."""
-    partial = shard.parent / f"{POINTER}.partial"
-    partial.write_text(f"{shard.name}\n")
-    _sync(partial)
-    partial.replace(shard.parent / POINTER)
-    _sync(shard.parent)
+    with durable.replacing(shard.parent / POINTER) as partial:
+        partial.write_text(f"{shard.name}\n")
 
 
 def remove_others(folder: Path) -> None:
@@ -56,7 +71,7 @@ def copy_shard(shard: Path, copy: Path) -> None:
 def make_durable(shard: Path) -> None:
     """Sync all files of a shard to the disk."""
     for path in (*shard.rglob("*"), shard):
-        _sync(path)
+        durable.sync(path)
 
 
 def _copy_data(source: str, target: str) -> None:
@@ -86,11 +101,3 @@ def _written(file: int, size: int) -> Iterator[tuple[int, int]]:
             raise
         end = os.lseek(file, start, os.SEEK_HOLE)
         yield start, end
-
-
-def _sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -9,7 +9,6 @@ import json
 import shutil
 import sqlite3
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any, cast
 
+from lookalike import durable
 from lookalike.contract import EncoderSpec
 from lookalike.errors import EncoderError, IndexStoreError
 from lookalike.footage.archive import is_below
@@ -25,7 +25,7 @@ from lookalike.index.folder import SIDECAR, FolderLocation
 from lookalike.index.generations import FIRST, existing_pointer
 from lookalike.index.ledger import LEDGER
 from lookalike.index.shards import FIRST as SHARD
-from lookalike.index.shards import current_shard
+from lookalike.index.shards import current_shard, make_durable
 
 MANIFEST = "manifest.json"  # the first member: what the others are
 FORMAT = 1
@@ -109,11 +109,13 @@ def restore(archive: Path, folder: Path) -> Manifest:
         raise IndexStoreError(f"{folder}: not an empty folder; choose another place for the index")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.", suffix=".partial") as partial:
-            inside = Path(partial, "index")
+        with durable.working_folder(folder) as partial:
+            inside = partial / "index"
             manifest = _unpack(archive, inside)
             _check_counts(archive, inside, manifest)
+            make_durable(inside)
             inside.replace(folder)
+            durable.sync(folder.parent)
     except OSError as error:
         raise IndexStoreError(f"{error.filename or folder}: cannot restore ({error.strerror or error})") from error
     return manifest
@@ -135,15 +137,12 @@ def _sha256(path: Path) -> str:
 @contextmanager
 def _written(out: Path) -> Iterator[Path]:
     """Yield a temporary file in the same folder. It is renamed to `out` at the end, and removed after an error."""
-    partial = out.with_name(out.name + ".partial")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        partial.replace(out)
+        with durable.replacing(out) as partial:
+            yield partial
     except OSError as error:
         raise IndexStoreError(f"{out}: cannot write ({error.strerror or error})") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _write(path: Path, manifest: Manifest, files: dict[str, Path], compressed: bool) -> None:

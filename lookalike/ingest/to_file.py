@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lookalike import durable
 from lookalike.contract import EncoderSpec
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
@@ -135,7 +136,7 @@ class _Parts:
     def _finish(self, source: Source, source_id: str) -> None:
         self._open.pop((source.name, source_id)).close()
         path = self._path(source, source_id)
-        self._partial(source.name, source_id).replace(path)
+        durable.replace(self._partial(source.name, source_id), path)
         self._whole.append(path)
 
     def _writer(self, name: str, source_id: str) -> pq.ParquetWriter:
@@ -159,27 +160,28 @@ def _digest(text: str) -> str:
 
 def _join(parts: Sequence[Path], out: Path, spec: EncoderSpec) -> None:
     """Concatenate whole parts, then give the file its name."""
-    partial = out.with_name(out.name + ".partial")
-    with pq.ParquetWriter(partial, schema(spec)) as writer:
+    with durable.replacing(out) as partial, pq.ParquetWriter(partial, schema(spec)) as writer:
         for table in _tables(parts):
             writer.write_table(table)
-    partial.replace(out)
 
 
 def _join_npy(parts: Sequence[Path], out: Path, spec: EncoderSpec) -> None:
-    """The same as an array, float32 (N, D), and a line of JSON for each row; the array takes its name last."""
+    """The same as an array, float32 (N, D), and a line of JSON for each row.
+
+    The array takes its name last, and the previous one is removed before: it never has the lines of another.
+    """
     lines, count = out.with_suffix(".jsonl"), sum(pq.read_metadata(part).num_rows for part in parts)
-    partial, partial_lines = out.with_name(out.name + ".partial"), lines.with_name(lines.name + ".partial")
-    array = np.lib.format.open_memmap(partial, "w+", np.float32, (count, spec.dim))
-    row = 0
-    with partial_lines.open("w") as file:
-        for table in _tables(parts):
-            frames, array[row : row + table.num_rows] = from_table(table)
-            row += table.num_rows
-            file.writelines(json.dumps(_row(frame, spec)) + "\n" for frame in frames)
-    array.flush()
-    partial_lines.replace(lines)
-    partial.replace(out)
+    header = {"descr": "<f4", "fortran_order": False, "shape": (count, spec.dim)}
+    with durable.replacing(out) as partial, durable.replacing(lines) as partial_lines:
+        # Not through mapped memory, where a full disk would kill the process. Source: mmap(2), SIGBUS.
+        with partial.open("wb") as array, partial_lines.open("w") as file:
+            np.lib.format.write_array_header_1_0(array, header)
+            for table in _tables(parts):
+                frames, embeddings = from_table(table)
+                array.write(np.ascontiguousarray(embeddings, "<f4").tobytes())
+                file.writelines(json.dumps(_row(frame, spec)) + "\n" for frame in frames)
+        out.unlink(missing_ok=True)
+        durable.sync(out.parent)
 
 
 def _tables(parts: Sequence[Path]) -> Iterator[pa.Table]:

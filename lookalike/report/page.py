@@ -12,6 +12,9 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
+from lookalike import durable
+from lookalike.errors import LookalikeError
+
 THUMB_PX = (208, 128)
 
 
@@ -115,8 +118,11 @@ def write_report(report: Report, path: Path) -> None:
 
 
 def write_page(template: str, path: Path, **values: Any) -> None:
-    """Fill a template of this package and write it atomically."""
+    """Fill a template of this package, and replace a file. Raises: LookalikeError if it cannot be written."""
     environment = Environment(loader=PackageLoader("lookalike.report", "."), autoescape=True, undefined=StrictUndefined)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(environment.get_template(template).render(**values), encoding="utf-8")
-    partial.replace(path)
+    text = environment.get_template(template).render(**values)
+    try:
+        with durable.replacing(path) as partial:
+            partial.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise LookalikeError(f"{path}: cannot write ({error.strerror})") from error

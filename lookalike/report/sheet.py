@@ -66,7 +66,7 @@ def write_sheet(
 
     may_open: the sources to cut thumbnails from; others leave empty frames, see `FrameIndex.read_here`.
     on_shot: called after each thumbnail with the number done and its source.
-    Raises: FootageError if the file cannot be written.
+    Raises: LookalikeError if the file cannot be written.
     """
     rows: list[_Row] = []
     done = 0
@@ -81,10 +81,7 @@ def write_sheet(
             done += 1
             on_shot(done, shot.source)
         rows.append(_Row(strip.title, strip.note, thumbs, strip.columns))
-    try:
-        write_page("sheet.html", path, title=sheet.title, note=sheet.note, strips=rows)
-    except OSError as error:
-        raise FootageError(f"{path}: cannot write ({error.strerror or error})") from error
+    write_page("sheet.html", path, title=sheet.title, note=sheet.note, strips=rows)
 
 
 def _picture(shot: Shot) -> str:

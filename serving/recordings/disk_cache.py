@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from lookalike import durable
+
 logger = logging.getLogger("bentoml.lookalike")
 
 PART = ".part"  # ends the name of a file that is being written
@@ -82,6 +84,7 @@ class DiskCache:
         try:
             yield Path(part)
             size = Path(part).stat().st_size
+            durable.sync(Path(part))  # a power loss may otherwise leave an empty file that has its name
             Path(part).replace(self._folder / name)
         except BaseException:
             Path(part).unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lookalike.errors import FootageError
+from lookalike.errors import LookalikeError
 from lookalike.report.sheet import Sheet, Shot, Strip, write_sheet
 from tests.clips import picture
 from tests.report.test_page import EVIL, Page
@@ -44,7 +44,7 @@ def test_each_picture_is_reported(sheet: Sheet, tmp_path: Path) -> None:
 
 
 def test_where_it_cannot_be_written_is_reported(sheet: Sheet, tmp_path: Path) -> None:
-    with pytest.raises(FootageError, match=r"nowhere/sheet\.html: cannot write \(No such file or directory\)"):
+    with pytest.raises(LookalikeError, match=r"nowhere/sheet\.html: cannot write \(No such file or directory\)"):
         write_sheet(sheet, tmp_path / "nowhere" / "sheet.html", ())
 
 

@@ -1,0 +1,72 @@
+"""Write files and folders so that a crash or a power loss leaves the previous version or the new one, complete."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def sync(path: Path) -> None:
+    """Sync a file or a folder to the disk. Folders of Windows cannot be synced. Raises: OSError."""
+    if path.is_dir() and os.name != "posix":
+        return
+    file = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def replace(partial: Path, path: Path) -> None:
+    """Give a complete file its name, on the same disk.
+
+    The file is synced before, since after a power loss the name may otherwise belong to an empty file. The folder is
+    synced afterwards, since the name may otherwise still belong to the previous file. Source: fsync(2), rename(2).
+    Raises: OSError.
+    """
+    sync(partial)
+    partial.replace(path)
+    sync(path.parent)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path to write to. The file replaces `path` at the end, and is removed after an error.
+
+    Raises: OSError.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        yield partial
+        replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder with its parents, if it is missing; their names are durable. Raises: OSError."""
+    if folder.is_dir():
+        return
+    if not folder.parent.exists():
+        make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync(folder.parent)
+
+
+@contextmanager
+def working_folder(target: Path) -> Iterator[Path]:
+    """Yield an empty folder next to what is made in it. What a killed process left there is removed.
+
+    Raises: OSError.
+    """
+    folder = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
