@@ -3,7 +3,8 @@
     python -m benchmarks.load 127.0.0.1 3000 /embed image/jpeg 32 10 [RATE] < pictures.pickle
 
 With RATE, requests are due at this rate (an open loop); else each client asks again when it is answered (a closed one).
-Prints one JSON line; it runs in a separate process, so that it shares no interpreter with what it measures.
+Sends LOOKALIKE_TOKEN, if it is set, as the key. Prints one JSON line; it runs in a separate process, so that it shares
+no interpreter with what it measures.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import pickle
 import sys
 import time
@@ -61,15 +63,17 @@ async def _client(
     return latencies, errors
 
 
-def request(path: str, content_type: str, body: bytes) -> bytes:
-    """A whole HTTP/1.1 request."""
-    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+def request(path: str, content_type: str, body: bytes, key: str = "") -> bytes:
+    """A whole HTTP/1.1 request, to a service on this machine. key: of the service; empty for none."""
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Type: {content_type}"]
+    lines += [f"Content-Length: {len(body)}", *([f"Authorization: Bearer {key}"] if key else []), "", ""]
+    return "\r\n".join(lines).encode() + body
 
 
 def main() -> None:
     host, port, path, content_type, clients, seconds, *rate = sys.argv[1:]
-    requests = [request(path, content_type, body) for body in pickle.load(sys.stdin.buffer)]
+    key = os.environ.get("LOOKALIKE_TOKEN", "")
+    requests = [request(path, content_type, body, key) for body in pickle.load(sys.stdin.buffer)]
     print(json.dumps(asyncio.run(load(host, int(port), requests, int(clients), float(seconds), *map(float, rate)))))
 
 

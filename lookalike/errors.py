@@ -13,6 +13,7 @@ LookalikeError                one line for the user: what, where, got, expected,
 │   └── IndexInUse            another process has the embedded index open
 ├── QueryError                a search cannot be answered
 ├── ServiceError              the service refused, or was not reached; carries the HTTP status
+├── KeysError                 the keys of a service cannot be read or changed
 ├── TrainingError             a run cannot start, continue, or be read
 └── ExportError               the exported file does not agree with the trained encoder
 """
@@ -76,6 +77,10 @@ class ServiceError(LookalikeError):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class KeysError(LookalikeError):
+    """The keys of a service cannot be read or changed."""
 
 
 class TrainingError(LookalikeError):

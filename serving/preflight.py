@@ -11,12 +11,14 @@ import sys
 from lookalike.encoder import Encoder
 from lookalike.errors import LookalikeError
 from lookalike.index import open_index
+from lookalike.keys import KeyRing
 from serving.settings import Settings
 
 
 def main() -> None:
     try:
         settings = Settings.from_env()
+        KeyRing()
         encoder = Encoder(settings.encoder, settings.device)
         if settings.index:
             open_index(settings.index, encoder.spec, create=settings.writable).close()

@@ -1,7 +1,7 @@
 """The BentoML service: `bentoml serve serving.service:Lookalike`.
 
-Settings: LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE, _WORKERS, _CACHE, _URL, _MAX_WAIT_S
-and _MIN_FREE_MB; LOOKALIKE_TOKEN guards the index.
+Settings: LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE, _WORKERS, _CACHE, _URL, _HOST, _ALLOWED_HOSTS, _KEYS,
+_AUDIT_LOG, _MAX_WAIT_S, _MIN_FREE_MB; LOOKALIKE_TOKEN is a key for everything.
 The routes are a Starlette app of our own: with BentoML's batching one corrupt upload fails all requests of its batch.
 """
 
@@ -26,6 +26,8 @@ from starlette.routing import Route
 
 from lookalike.errors import LookalikeError
 from lookalike.parent import end_with_parent
+from serving.auth.protection import Protection
+from serving.auth.views import Views
 from serving.http import protocol
 from serving.http.errors import HANDLERS
 from serving.http.limits import TIMEOUT_S
@@ -48,7 +50,8 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     settings = Settings.from_env()
     async with open_pipeline(settings) as pipeline:
         app.state.pipeline = pipeline
-        with closing(Recordings(pipeline, settings.cache)) as app.state.recordings:
+        with closing(Recordings(pipeline, settings.cache)) as recordings:
+            app.state.views = Views(pipeline, recordings)
             gc.freeze()  # what is loaded stays: a full collection looked at it for 50 ms, and every request waited
             yield
 
@@ -104,4 +107,5 @@ class Lookalike:
 
 protocol.install()  # here, since a worker sets up uvicorn as soon as it has imported this
 Lookalike.add_asgi_middleware(Traffic)  # pyright: ignore[reportArgumentType]
+Lookalike.add_asgi_middleware(Protection, endpoints=ENDPOINTS)  # pyright: ignore[reportArgumentType]
 Lookalike.add_asgi_middleware(Readiness, state=app.state)  # pyright: ignore[reportArgumentType]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, nullcontext, suppress
 from functools import partial
@@ -21,6 +22,7 @@ from lookalike.index import FrameIndex, Hit, open_index
 from lookalike.index.ask import EmbeddedRequest, QueryExample
 from lookalike.index.engine import Watched
 from lookalike.index.folder import FolderLocation
+from lookalike.index.restricted import RestrictedEngine
 from lookalike.pixels import decode, decode_to_fit, decoding_cost, fit
 from lookalike.region import Region
 from lookalike.search_fields import SearchOptions
@@ -67,6 +69,14 @@ class Pipeline:
         self._writer = ThreadPoolExecutor(1, "write")  # one change at a time
         self._batcher = Batcher(self._run, self._decoders, MAX_BATCH, max_wait_s)
         self._backlog = Backlog(max_wait_s, MAX_PIXELS)
+
+    def limited_to(self, cameras: Collection[str]) -> Pipeline:
+        """The same encoder, queues and limits, for those who may see some cameras only. It is closed with this one."""
+        limited = copy.copy(self)
+        limited.writable = False
+        if self._index:
+            limited._index = FrameIndex(RestrictedEngine(self._index.engine, cameras), self.spec)
+        return limited
 
     def about(self) -> dict[str, Any]:
         """What runs, for probes and logs: the content of /readyz."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import threading
 import time
@@ -55,6 +56,7 @@ class Explorer:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "explore", step_back)
         self._results: OrderedDict[Hashable, _Result] = OrderedDict()
+        self._queued: list[_Result] = []  # that run or wait, of all separate ones together
         self._stopping = threading.Event()
 
     def ask(self, question: Hashable, index: FrameIndex, frames: int, work: Work) -> Found | float | None:
@@ -64,15 +66,23 @@ class Explorer:
         """
         result = self._results.get(question)
         if result is None or not result.is_valid(frames):
-            if sum(queued.settled_s is None for queued in self._results.values()) >= MAX_QUEUED:
+            self._queued[:] = [queued for queued in self._queued if queued.settled_s is None]
+            if len(self._queued) >= MAX_QUEUED:
                 raise Busy(f"{MAX_QUEUED} explorations run or wait")
             result = self._results[question] = _Result(frames)
+            self._queued.append(result)
             self._thread.submit(self._work, result, index, work)
             self._forget_the_oldest()
         self._results.move_to_end(question)
         if result.error:
             raise result.error
         return result.progress if result.found is None else result.found
+
+    def separate(self) -> Explorer:
+        """One with results of its own, for another index. It works in the same thread, and is closed with this one."""
+        separate = copy.copy(self)
+        separate._results = OrderedDict()
+        return separate
 
     def close(self) -> None:
         """Stop all work."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 import re
 from pathlib import Path
@@ -46,6 +47,16 @@ class Recordings:
         self._cache = DiskCache(folder / "thumbs", THUMB_BYTES)
         self._pictures = DiskCache(folder / "pictures", PICTURE_BYTES)
         self._in_flight = SingleFlight[bytes]()
+
+    def limited_to(self, pipeline: Pipeline) -> Recordings:
+        """The same decoders and caches, over the index of another pipeline. It is closed with this one.
+
+        What is cached is named by ids, which are looked up in that index first.
+        """
+        limited = copy.copy(self)
+        limited._pipeline, limited.library = pipeline, Library(pipeline)
+        limited.explorer = self.explorer.separate()
+        return limited
 
     def close(self) -> None:
         self.media.close()

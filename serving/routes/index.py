@@ -5,9 +5,7 @@ No path that a client names is ever opened: frames that come this way are marked
 
 from __future__ import annotations
 
-import hmac
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +13,12 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from lookalike.index.operations import OPERATIONS, Operation, TooMany
+from lookalike.index import Filters
+from lookalike.index.operations import ALL, OPERATIONS, Operation, TooMany, is_everything
+from lookalike.index.wire import write_filters
+from lookalike.keys import Scope
+from serving.auth.state import note
+from serving.auth.views import view_of
 from serving.http.bodies import check_json, read_bytes
 from serving.http.endpoint import BUSY, Endpoint
 from serving.http.errors import ApiError
@@ -25,8 +28,6 @@ from serving.http.media_types import JSON, LINES
 from serving.http.responses import json_response
 from serving.inference.operations import operation_lines, run_operation
 from serving.inference.pipeline import Pipeline
-
-TOKEN = "LOOKALIKE_TOKEN"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ async def ask_index(request: Request) -> Response:
     One operation of an engine of lookalike.index, in the format of lookalike.index.service. Operations that change the
     index need `lookalike serve --writable`. Results of unlimited length are JSON lines.
     """
-    pipeline: Pipeline = request.app.state.pipeline
+    pipeline = view_of(request).pipeline
     name = request.path_params["operation"]
     operation = OPERATIONS.get(name)
     if operation is None:
@@ -58,30 +59,27 @@ async def ask_index(request: Request) -> Response:
     if operation.writes and not pipeline.writable:
         message = "this service takes no frames; start it with `lookalike serve --writable`"
         raise ApiError(403, "read_only", message)
-    arguments = await _read(request, pipeline, operation)
-    if operation.lines:
-        return StreamingResponse(operation_lines(pipeline.index, name, arguments), media_type=LINES)
-    run = partial(run_operation, name=name, arguments=arguments)
-    return json_response(IndexAnswer(await (pipeline.write(run) if operation.writes else pipeline.ask(run))))
+    with pipeline.upload_budget.lease() as reserve:  # until it is done: changes wait for each other
+        arguments = await _read(request, reserve, pipeline, operation)
+        note(request, **_noted(operation, arguments))
+        if operation.lines:
+            return StreamingResponse(operation_lines(pipeline.index, name, arguments), media_type=LINES)
+        run = partial(run_operation, name=name, arguments=arguments)
+        return json_response(IndexAnswer(await (pipeline.write(run) if operation.writes else pipeline.ask(run))))
 
 
-async def _read(request: Request, pipeline: Pipeline, operation: Operation) -> Sequence[Any]:
-    """Check the token and the space, and read the arguments.
-
-    JSON only: a page of another site cannot make a browser send that.
-    """
-    token = os.environ.get(TOKEN)
-    if token and not hmac.compare_digest(request.headers.get("authorization", "").encode(), f"Bearer {token}".encode()):
-        raise ApiError(401, "unauthorized", f"expected `Authorization: Bearer` with the {TOKEN} of this service")
+async def _read(
+    request: Request, reserve: Callable[[int], None], pipeline: Pipeline, operation: Operation
+) -> Sequence[Any]:
+    """Check the space, and read the arguments."""
     check_json(request)
-    with pipeline.upload_budget.lease() as reserve:
-        body = await read_bytes(request, reserve, MAX_INDEX_BODY_BYTES)
-        try:
-            return await pipeline.run_in_thread(_read_arguments, body, pipeline, operation)
-        except TooMany as error:
-            raise ApiError(413, "too_large", str(error)) from error
-        except ValueError as error:
-            raise ApiError(400, "bad_request", str(error)) from error
+    body = await read_bytes(request, reserve, MAX_INDEX_BODY_BYTES)
+    try:
+        return await pipeline.run_in_thread(_read_arguments, body, pipeline, operation)
+    except TooMany as error:
+        raise ApiError(413, "too_large", str(error)) from error
+    except ValueError as error:
+        raise ApiError(400, "bad_request", str(error)) from error
 
 
 def _read_arguments(body: bytes, pipeline: Pipeline, operation: Operation) -> Sequence[Any]:
@@ -90,7 +88,32 @@ def _read_arguments(body: bytes, pipeline: Pipeline, operation: Operation) -> Se
     if space != pipeline.spec.space:
         message = f"space is {str(space)[:80]!r}, this service is {pipeline.spec.space}; use the encoder that it serves"
         raise ApiError(409, "other_space", message)
-    return operation.read(fields, pipeline.spec.dim)
+    if operation is not OPERATIONS["delete"]:
+        return operation.read(fields, pipeline.spec.dim)
+    is_confirmed = fields.pop(ALL, None) is True
+    arguments = operation.read(fields, pipeline.spec.dim)
+    if is_everything(arguments[0]) and not is_confirmed:
+        raise ApiError(400, "bad_request", f'no conditions: this removes all frames; say so with "{ALL}": true')
+    return arguments
+
+
+def scope_of(variables: Mapping[str, str]) -> Scope:
+    """What a key needs for an operation."""
+    operation = OPERATIONS.get(variables["operation"])
+    return "write" if operation and operation.writes else "read"
+
+
+def _noted(operation: Operation, arguments: Sequence[Any]) -> dict[str, Any]:
+    """The arguments for the audit log: of frames, records and vectors how many there are."""
+    noted: dict[str, Any] = {}
+    for name, argument in zip(operation.arguments, arguments, strict=True):
+        if isinstance(argument, Filters):
+            noted[name] = {field: value for field, value in write_filters(argument).items() if value}
+        elif name in ("frames", "records"):
+            noted[name] = len(argument)
+        elif name not in ("vector", "vectors"):
+            noted[name] = argument
+    return noted
 
 
 ENDPOINTS = (
@@ -98,13 +121,13 @@ ENDPOINTS = (
         "POST",
         "/index/{operation}",
         "ask_index",
+        scope_of,
         ask_index,
         {JSON: IndexAnswer, LINES: bytes},
         BUSY
         | {
             400: "An argument is invalid",
-            401: f"{TOKEN} is set here, and was not sent",
-            403: "The service was started without --writable",
+            403: "The service was started without --writable, or the key lacks the scope",
             404: "There is no such operation",
             409: "The service has no index, or one of another space",
             413: "The body is too large, or has too many frames",

@@ -53,6 +53,7 @@ def test_an_index_of_another_encoder_stops_the_start(
 def test_settings_are_absolute_for_other_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     given = {"LOOKALIKE_ENCODER": "encoder.onnx", "LOOKALIKE_INDEX": "index", "LOOKALIKE_DEVICE": "cpu"}
+    given |= {"LOOKALIKE_KEYS": "keys.json", "LOOKALIKE_AUDIT_LOG": "audit", "LOOKALIKE_ALLOWED_HOSTS": "a, b"}
     assert Settings.from_env(given | {"LOOKALIKE_CACHE": "kept"}).to_env() == {
         "LOOKALIKE_ENCODER": str(tmp_path / "encoder.onnx"),
         "LOOKALIKE_INDEX": str(tmp_path / "index"),
@@ -63,7 +64,18 @@ def test_settings_are_absolute_for_other_folders(tmp_path: Path, monkeypatch: py
         "LOOKALIKE_WRITABLE": "0",
         "LOOKALIKE_CACHE": str(tmp_path / "kept"),
         "LOOKALIKE_URL": "",
+        "LOOKALIKE_HOST": "",
+        "LOOKALIKE_ALLOWED_HOSTS": "a,b",
+        "LOOKALIKE_KEYS": str(tmp_path / "keys.json"),
+        "LOOKALIKE_AUDIT_LOG": str(tmp_path / "audit"),
     }
+
+
+def test_keys_in_the_environment_and_no_audit_log_travel_as_they_are() -> None:
+    given = Settings.from_env({"LOOKALIKE_KEYS": "[]", "LOOKALIKE_AUDIT_LOG": "off"})
+    assert (given.keys, given.audit_log) == ("[]", None)
+    assert Settings.from_env(given.to_env()) == given
+    assert Settings.from_env({"XDG_STATE_HOME": "/var/state"}).audit_log == Path("/var/state/lookalike/audit")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +153,8 @@ def test_a_server_s_url_is_left_as_it_is() -> None:
 
 
 def test_defaults() -> None:
-    assert Settings.from_env({"LOOKALIKE_INDEX": ""}) == Settings(DEFAULT_ENCODER, None, "auto")
+    found = Settings.from_env({"LOOKALIKE_INDEX": "", "LOOKALIKE_AUDIT_LOG": "off"})
+    assert found == Settings(DEFAULT_ENCODER, None, "auto")
 
 
 def test_an_unknown_device_is_named() -> None:

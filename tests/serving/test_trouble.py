@@ -13,22 +13,19 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from starlette.applications import Starlette
 
 from lookalike.encoder import Encoder
 from lookalike.index import FrameIndex, open_index
 from serving.http.bodies import Budget
-from serving.http.errors import HANDLERS
 from serving.http.limits import MAX_WAIT_S
 from serving.inference.backlog import Backlog, Busy
 from serving.inference.pipeline import Pipeline
 from serving.recordings.recordings import Recordings
-from serving.routes import embed, search
+from tests.serving.apps import app_over
 from tests.serving.conftest import Shown
 from tests.tiny import SPEC
 
 Run = Callable[[np.ndarray], np.ndarray]
-ROUTES = [endpoint.route() for endpoint in (*embed.ENDPOINTS, *search.ENDPOINTS)]
 
 
 def running(encoder: Encoder, run: Run) -> Encoder:
@@ -48,12 +45,12 @@ def post(
     """Ask the routes in this process, over a pipeline with this `run` and `index`."""
 
     async def ask() -> httpx.Response:
-        app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
         with (
             tempfile.TemporaryDirectory() as cache,
-            closing(Pipeline(running(encoder, run), index)) as app.state.pipeline,
-            closing(Recordings(app.state.pipeline, Path(cache))) as app.state.recordings,
+            closing(Pipeline(running(encoder, run), index)) as pipeline,
+            closing(Recordings(pipeline, Path(cache))) as recordings,
         ):
+            app = app_over(pipeline, recordings)
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
                 return await client.post(path, files=files)
 
@@ -95,7 +92,7 @@ def test_an_encoder_that_fails_is_503(encoder: Encoder, footage: list[Shown], ru
 
 
 def test_past_its_time_a_request_is_504_and_what_of_it_waits_is_dropped(
-    encoder: Encoder, footage: list[Shown], monkeypatch: pytest.MonkeyPatch
+    encoder: Encoder, footage: list[Shown], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two requests: one is being run, which cannot be stopped, and one waits for it: that is never run."""
     monkeypatch.setattr("serving.http.timeouts.TIMEOUT_S", 0.5)
@@ -107,8 +104,11 @@ def test_past_its_time_a_request_is_504_and_what_of_it_waits_is_dropped(
         return encoder.embed(pixels)
 
     async def ask() -> list[httpx.Response]:
-        app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
-        with closing(Pipeline(running(encoder, held), None)) as app.state.pipeline:
+        with (
+            closing(Pipeline(running(encoder, held), None)) as pipeline,
+            closing(Recordings(pipeline, tmp_path)) as recordings,
+        ):
+            app = app_over(pipeline, recordings)
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
                 first = asyncio.create_task(client.post("/embed", files={"images": footage[0].png}))
                 while not ran:
