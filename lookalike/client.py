@@ -212,13 +212,20 @@ def _settle(got: Got, attempt: int) -> httpx.Response | float:
         raise _refused(got)
     if attempt == ATTEMPTS:
         busy = isinstance(got, httpx.Response)
-        reason = _reason(got) if busy else f"{type(got).__name__}: {got}"
+        reason = f"{_reason(got)}{_request_id(got)}" if busy else f"{type(got).__name__}: {got}"
         raise ServiceError(f"{got.request.url}: {reason}; {ATTEMPTS} attempts failed", BUSY if busy else None)
     return _wait_s(attempt, got)
 
 
 def _refused(response: httpx.Response) -> ServiceError:
-    return ServiceError(f"{response.url}: {response.status_code}, {_reason(response)}", response.status_code)
+    reason = f"{response.status_code}, {_reason(response)}{_request_id(response)}"
+    return ServiceError(f"{response.url}: {reason}", response.status_code)
+
+
+def _request_id(response: httpx.Response) -> str:
+    """The id to look for in the log of the service, of a response that says that the service failed."""
+    request_id = response.headers.get("x-request-id")
+    return f" (request {request_id})" if response.is_server_error and request_id else ""
 
 
 def _lost(error: httpx.TransportError) -> ServiceError:

@@ -35,6 +35,7 @@ COVERED = (
     "docs/images.md",
     "docs/index.md",
     "docs/ingest.md",
+    "docs/monitoring.md",
     "docs/page.md",
     "docs/regions.md",
     "docs/search.md",

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -18,6 +18,7 @@ from lookalike.cli.flags import EncoderFile, MinFree, RunOn, app, fail, set_min_
 from lookalike.cli.keys import KeysAt
 from lookalike.keys import VARIABLE as KEYS
 from lookalike.keys import KeyRing
+from lookalike.proxy_encoders import ProxyEncoder
 
 
 @app.command(help_epilogue="Example: `lookalike serve --encoder encoder.onnx --index index/ --port 3000`")
@@ -50,6 +51,17 @@ def serve(
     cache: Annotated[
         Path | None,
         Parameter(help="Folder for thumbnails and proxies, up to 9 GB. Default: LOOKALIKE_CACHE, else ~/.cache."),
+    ] = None,
+    proxy_encoder: Annotated[
+        ProxyEncoder | None,
+        Parameter(
+            help="Encoder of proxies: H.264 (GPL), VP9 or AV1. Default: LOOKALIKE_PROXY_ENCODER, else the first that is"
+            " there."
+        ),
+    ] = None,
+    log_format: Annotated[
+        Literal["text", "json"] | None,
+        Parameter(help="Lines for people, or one JSON object a line. Default: LOOKALIKE_LOG_FORMAT, else text."),
     ] = None,
     max_wait_s: Annotated[
         float | None,
@@ -89,15 +101,20 @@ def serve(
 ) -> None:
     """Serve POST /embed and POST /search over HTTP, with a page at /ui."""
     from lookalike.index.disk_space import read_min_free
-    from serving.settings import Settings, default_cache, read_audit_log
+    from serving.http.limits import TIMEOUT_S
+    from serving.log import read_log_format
+    from serving.settings import Settings, default_cache, read_audit_log, read_proxy_encoder, read_wait
 
     require("bentoml")
     if workers < 1:
         fail(f"--workers is {workers}, expected at least 1", code=2)
     cache = cache or Path(os.environ.get("LOOKALIKE_CACHE") or default_cache(os.environ))
-    set_min_free(min_free_mb)
     if keys and not keys.exists():
         fail(f"--keys {keys}: no such file; make it with `lookalike keys add NAME --keys {keys}`", code=2)
+    set_min_free(min_free_mb)
+    max_wait_s = read_wait() if max_wait_s is None else max_wait_s
+    if not 0 < max_wait_s < TIMEOUT_S:
+        fail(f"--max-wait-s is {max_wait_s:g}, expected above 0 and below {TIMEOUT_S}", code=2)
     tls = _tls_options(tls_cert, tls_key)
     settings = Settings(
         encoder,
@@ -107,12 +124,14 @@ def serve(
         writable,
         cache,
         _url(host, port, "https" if tls else "http"),
+        max_wait_s,
+        read_min_free(),
         host,
         _allowed_hosts(allowed_host),
         str(keys or os.environ.get(KEYS) or ""),
         None if no_audit_log else audit_log or read_audit_log(os.environ),
-        _wait(max_wait_s),
-        read_min_free(),
+        log_format or read_log_format(),
+        proxy_encoder or read_proxy_encoder(),
     )
     settings.check()
     env = {"BENTOML_DO_NOT_TRACK": "True"} | os.environ | settings.to_env()
@@ -128,18 +147,6 @@ def _url(host: str, port: int, scheme: str = "http") -> str:
     """Return the URL at which this machine reaches a service that listens on an address."""
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"{scheme}://[{reached}]:{port}" if ":" in reached else f"{scheme}://{reached}:{port}"
-
-
-def _wait(max_wait_s: float | None) -> float:
-    """Return the seconds that a request may wait, or those of the environment."""
-    from serving.http.limits import TIMEOUT_S
-    from serving.settings import read_wait
-
-    if max_wait_s is None:
-        return read_wait()
-    if not 0 < max_wait_s < TIMEOUT_S:
-        fail(f"--max-wait-s is {max_wait_s:g}, expected above 0 and below {TIMEOUT_S}", code=2)
-    return max_wait_s
 
 
 def _allowed_hosts(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from lookalike.errors import IndexInUse, IndexStoreError
 from lookalike.index.clock import utc_text
 from lookalike.index.disk_space import GIVES_BACK, Room
 from lookalike.index.effort import effort
+from lookalike.index.engine import IndexState
 from lookalike.index.filters import AllOf, AnyOf, Condition, DateRange, Filters, IsEmpty, NumberRange, OneOf
 from lookalike.index.ledger import LEDGER, Ledger, WithLedger
 from lookalike.index.paging import Page, Paged
@@ -131,6 +132,10 @@ class Shard(Paged):
         """Count the points outside of the search graph, which are compared one by one."""
         info = self._shard.info()
         return info.points_count - info.indexed_vectors_count
+
+    def state(self) -> IndexState:
+        info = self._shard.info()
+        return IndexState(info.points_count, max(info.points_count - info.indexed_vectors_count, 0), building=False)
 
     def close(self) -> None:
         self._shard.flush()

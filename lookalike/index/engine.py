@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -94,4 +95,25 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release the index for other processes."""
+        ...
+
+
+@dataclass(frozen=True)
+class IndexState:
+    """frames: how many are stored. unindexed: of these, outside of the search graph, so compared one by one.
+
+    building: whether the graph is being built.
+    """
+
+    frames: int
+    unindexed: int
+    building: bool
+
+
+@runtime_checkable
+class Inspected(Protocol):
+    """An engine that knows its state without looking at its frames."""
+
+    def state(self) -> IndexState:
+        """Raises: IndexStoreError if it does not answer."""
         ...

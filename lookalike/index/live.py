@@ -7,6 +7,7 @@ any point, one of the two shards is in use, with everything that was made durabl
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import shutil
 import threading
@@ -20,6 +21,7 @@ import numpy as np
 from lookalike.errors import DiskFull, IndexStoreError
 from lookalike.index.changes import Changes
 from lookalike.index.disk_space import GIVES_BACK, Room
+from lookalike.index.engine import IndexState
 from lookalike.index.filters import Filters
 from lookalike.index.ledger import Ledger, WithLedger
 from lookalike.index.operations import OPERATIONS, Asked
@@ -76,6 +78,9 @@ class LiveEngine(WithLedger, Paged, Asked):
             if self._builder is None and not self._closing:
                 self._builder = threading.Thread(target=self._build_while_wanted, name="build", daemon=True)
                 self._builder.start()
+
+    def state(self) -> IndexState:
+        return dataclasses.replace(self._ask("state"), building=self._building is not None)
 
     def wait(self) -> None:
         """Wait until no graph is being built."""

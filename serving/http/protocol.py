@@ -13,7 +13,9 @@ import uvicorn.config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving.http.limits import HEAD_S, LINGER_S, MAX_HEAD_BYTES, RESERVED_FILES, RETRY_AFTER_S
+from serving.http.request_log import log_refused
 from serving.http.traffic import count_refused
+from serving.inference.metrics import REJECTS
 from serving.open_files import allow_open_files
 
 LINGERING = RESERVED_FILES // 4  # refused connections that still wait for their client, at most
@@ -78,10 +80,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = True
         self._stop_head_timer()
         count_refused(status)
+        REJECTS.labels(kind).inc()
         if self.cycle and not self.cycle.response_complete:
             self.cycle.keep_alive = False  # the response to an earlier request comes first, and is the last
             return
-        self.transport.write(_response(status, kind, message))
+        request_id = log_refused(status, kind, self.client)
+        self.transport.write(_response(status, kind, message, request_id))
         if BoundedProtocol.lingering >= LINGERING:
             self.transport.close()
             return
@@ -95,10 +99,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.abort()
 
 
-def _response(status: int, kind: str, message: str) -> bytes:
+def _response(status: int, kind: str, message: str, request_id: str) -> bytes:
     body = orjson.dumps({"error": {"type": kind, "message": message}})
     head = [f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}", "content-type: application/json"]
-    head += [f"content-length: {len(body)}", "connection: close"]
+    head += [f"content-length: {len(body)}", "connection: close", f"x-request-id: {request_id}"]
     head += [f"retry-after: {RETRY_AFTER_S}"] if status == 503 else []
     return "\r\n".join([*head, "", ""]).encode() + body
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from serving.inference.backlog import waited_too_long
+from serving.inference.metrics import QUEUE_DEPTH, WAIT_SECONDS
 
 T = TypeVar("T")
 
@@ -20,6 +21,7 @@ T = TypeVar("T")
 class _Task:
     work: Callable[[], None]
     heavy: bool
+    since_s: float  # when it was submitted, by the monotonic clock
 
 
 class FairThreads:
@@ -28,12 +30,13 @@ class FairThreads:
     def __init__(self, threads: int, name: str, max_wait_s: float) -> None:
         """All but one thread may run heavy tasks, so that a light one starts at once.
 
-        threads: at least 2. max_wait_s: how long `run` waits for its turn.
+        threads: at least 2. name: of the queue in /metrics. max_wait_s: how long `run` waits for its turn.
         """
         self._pool, self._max_wait_s = ThreadPoolExecutor(threads, name), max_wait_s
         self._free_heavy = threads - 1
         self._lock = threading.Lock()
         self._waiting: OrderedDict[Hashable, deque[_Task]] = OrderedDict()  # by owner, whose turn is next first
+        self._depth, self._wait_s = QUEUE_DEPTH.labels(name), WAIT_SECONDS.labels(name)
         self._skipped = 0  # turns that were given up, since only heavy tasks waited
 
     def submit(self, owner: Hashable, work: Callable[[], None], heavy: bool = False) -> None:
@@ -42,7 +45,8 @@ class FairThreads:
         Raises: RuntimeError after `shutdown`.
         """
         with self._lock:
-            self._waiting.setdefault(owner, deque()).append(_Task(work, heavy))
+            self._waiting.setdefault(owner, deque()).append(_Task(work, heavy, time.monotonic()))
+        self._depth.inc()
         self._pool.submit(self._run_next)
 
     async def run(self, work: Callable[[], T], heavy: bool = False) -> T:
@@ -68,6 +72,8 @@ class FairThreads:
 
     def _run_next(self) -> None:
         while task := self._take():
+            self._depth.dec()
+            self._wait_s.observe(time.monotonic() - task.since_s)
             try:
                 task.work()
             finally:

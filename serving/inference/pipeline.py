@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, nullcontext, suppress
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ from PIL import Image
 
 from lookalike.encoder import MAX_BATCH, Encoder
 from lookalike.errors import DiskFull, FootageError, ImageError, IndexStoreError, IndexUnavailable, QueryError
-from lookalike.index import FrameIndex, Hit, open_index
+from lookalike.index import FrameIndex, Hit, StoredFrame, open_index
 from lookalike.index.ask import EmbeddedRequest, QueryExample
 from lookalike.index.engine import Watched
 from lookalike.index.folder import FolderLocation
@@ -39,9 +40,11 @@ from serving.http.limits import (
 )
 from serving.inference.backlog import Backlog, Busy
 from serving.inference.batching import Batcher, Decode, RunFailed
+from serving.inference.cameras import Cameras
 from serving.inference.fair_threads import FairThreads
 from serving.inference.index_health import IndexHealth, unavailable
-from serving.inference.metrics import BATCH_IMAGES, ENCODER, IMAGES, RUN_SECONDS
+from serving.inference.metrics import BATCH_IMAGES, ENCODER, FRAMES_INDEXED, IMAGES, STAGE_SECONDS
+from serving.inference.sampler import Sampler
 from serving.settings import Settings
 
 logger = logging.getLogger("bentoml.lookalike")  # BentoML sets up the loggers below its own name
@@ -63,6 +66,7 @@ class Pipeline:
         self.upload_budget = Budget(MAX_UPLOAD_BYTES)
         self._pixel_budget = Budget(MAX_CONCURRENT_PIXELS, "too many large images at the same time")
         self._encoder, self._index = encoder, index
+        self.cameras = Cameras()
         self.health: IndexHealth | None = None  # only for an index on a server
         self._decoders = FairThreads(DECODE_THREADS + 1, "decode", max_wait_s)  # one of them runs the encoder
         self._searchers = FairThreads(SEARCH_THREADS, "search", max_wait_s)
@@ -98,6 +102,14 @@ class Pipeline:
         engine = self._index.engine if self._index else None
         if isinstance(engine, Watched) and (trouble := engine.trouble()) is not None:
             raise ApiError(503, "index_unavailable", trouble)
+
+    def is_up(self) -> bool:
+        """Whether the index answers; True without one."""
+        try:
+            self.check_index()
+        except ApiError:
+            return False
+        return True
 
     async def embed(self, uploads: Sequence[Upload]) -> np.ndarray:
         """Decode, then embed: a corrupt upload fails before it is batched with others.
@@ -166,6 +178,11 @@ class Pipeline:
         """Call a function that changes the index, one at a time. Raises: as `ask`."""
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._call(change))
 
+    def note_stored(self, frames: Sequence[StoredFrame]) -> None:
+        """Count frames that a client has stored."""
+        FRAMES_INDEXED.inc(len(frames))
+        self.cameras.note(frames)
+
     @property
     def index(self) -> FrameIndex:
         """Raises: ApiError 409 without one."""
@@ -202,11 +219,12 @@ class Pipeline:
         return [outcome for outcome in outcomes if isinstance(outcome, np.ndarray)]
 
     def _pixels(self, upload: Upload) -> np.ndarray:
-        return decode_to_fit(upload.data, self.spec.input_px, upload.name)
+        with STAGE_SECONDS.labels("decode").time():
+            return decode_to_fit(upload.data, self.spec.input_px, upload.name)
 
     def _run(self, pixels: np.ndarray) -> np.ndarray:
         BATCH_IMAGES.observe(len(pixels))
-        with RUN_SECONDS.time():
+        with STAGE_SECONDS.labels("encode").time():
             return self._encoder.embed(pixels)
 
     def _call(self, question: Callable[[FrameIndex], T]) -> Callable[[], T]:
@@ -214,7 +232,8 @@ class Pipeline:
         index = self.index
         if self.health:
             self.health.check()
-        return partial(_call, question, index, self.health)
+        call = partial(_call, question, index, self.health)
+        return partial(copy_context().run, call)  # with the ids of the request, for the log
 
 
 def _costs(uploads: Sequence[Upload]) -> list[int]:
@@ -243,7 +262,8 @@ def _check_finite(embeddings: np.ndarray, uploads: Sequence[Upload]) -> None:
 
 def pixels_of(data: bytes, region: Region | None, side_px: int, name: str) -> np.ndarray:
     """Decode an image, or the region of it: uint8 (side_px, side_px, 3). Raises: ImageError; FootageError."""
-    return fit(region.crop(decode(data, name)), side_px) if region else decode_to_fit(data, side_px, name)
+    with STAGE_SECONDS.labels("decode").time():
+        return fit(region.crop(decode(data, name)), side_px) if region else decode_to_fit(data, side_px, name)
 
 
 def _example(frame_id: str, index: FrameIndex) -> QueryExample:
@@ -257,7 +277,8 @@ def _example(frame_id: str, index: FrameIndex) -> QueryExample:
 
 def _hits(request: EmbeddedRequest, index: FrameIndex) -> list[Hit]:
     try:
-        return index.ask(request)
+        with STAGE_SECONDS.labels("search").time():
+            return index.ask(request)
     except QueryError as error:
         raise ApiError(400, "bad_request", str(error)) from error
 
@@ -305,4 +326,12 @@ async def open_pipeline(settings: Settings) -> AsyncIterator[Pipeline]:
             pipeline.health = IndexHealth(index)
             pipeline.health.start()
         logger.info("encoder %s on %s, index %s", encoder.spec.space, encoder.provider, settings.index)
-        yield pipeline
+        with closing(_sampler(settings, index, pipeline)) as sampler:
+            sampler.start()
+            yield pipeline
+
+
+def _sampler(settings: Settings, index: FrameIndex | None, pipeline: Pipeline) -> Sampler:
+    folder = Path(settings.index) if settings.index and settings.embedded else None
+    disks = {"cache": settings.cache} | ({"index": folder} if folder else {})
+    return Sampler(index, pipeline.cameras, disks, folder, pipeline.is_up)

@@ -13,6 +13,7 @@ from typing import Literal
 
 from lookalike.errors import FootageError
 from lookalike.footage.playable import Playable
+from lookalike.proxy_encoders import USUAL, ProxyEncoder
 from serving.http.limits import PROXY_THREADS
 from serving.inference.backlog import Busy
 from serving.media.worker import MediaPool
@@ -51,9 +52,12 @@ class _Stopped(Exception):
 class Player:
     """Use it in the event loop that serves the requests."""
 
-    def __init__(self, verifier: SourceVerifier, pool: MediaPool, proxies: DiskCache) -> None:
-        """pool: of workers that look at recordings; proxies are made by workers of their own."""
+    def __init__(
+        self, verifier: SourceVerifier, pool: MediaPool, proxies: DiskCache, encoder: ProxyEncoder = USUAL
+    ) -> None:
+        """pool: of workers that look at recordings; proxies are made by workers of their own, with this encoder."""
         self._verifier, self._pool, self._proxies = verifier, pool, proxies
+        self._encoder: ProxyEncoder = encoder
         self._judged = lru_cache(RECORDINGS)(lambda source, source_id: self._look(source))
         self._judges = ThreadPoolExecutor(PROXY_THREADS, "judge")
         self._makers, self._making = ThreadPoolExecutor(PROXY_THREADS, "proxy"), MediaPool(PROXY_THREADS, LEAST_NICE)
@@ -115,7 +119,7 @@ class Player:
 
         try:
             with self._proxies.writing(_name(source_id)) as part, self._making.worker() as worker:
-                worker.make_playable(source, part, playable.how, progress)
+                worker.make_playable(source, part, playable.how, progress, self._encoder)
         except _Stopped:
             pass
         except (FootageError, OSError) as error:

@@ -10,8 +10,10 @@ from pathlib import Path
 from uuid import UUID
 
 from lookalike.errors import FootageError
+from lookalike.footage.playable import choose_encoder
 from lookalike.index import StoredFrame, is_frame_id
 from lookalike.index.record import FROM_ELSEWHERE
+from lookalike.proxy_encoders import ProxyEncoder
 from serving.http.errors import ApiError
 from serving.http.limits import PICTURE_BYTES, PROXY_BYTES, THUMB_BYTES, THUMBNAIL_THREADS
 from serving.inference.operations import stored_points
@@ -35,14 +37,15 @@ class Recordings:
     Opens recordings that were indexed on this machine only: none that a client or a table names.
     """
 
-    def __init__(self, pipeline: Pipeline, cache: Path) -> None:
-        """cache: the folder for thumbnails, proxies and uploaded pictures."""
+    def __init__(self, pipeline: Pipeline, cache: Path, proxy_encoder: ProxyEncoder | None = None) -> None:
+        """cache: the folder for thumbnails, proxies and uploaded pictures. proxy_encoder: None for what there is."""
         self._pipeline = pipeline
         self.library = Library(pipeline)
         self.verifier, folder = SourceVerifier(), open_cache(cache)
         self.media = MediaPool(THUMBNAIL_THREADS, NICE)
         self._thumbnails = Thumbnails(self.verifier, self.media, pipeline.max_wait_s)
-        self.player = Player(self.verifier, self.media, DiskCache(folder / "proxies", PROXY_BYTES))
+        proxies, encoder = DiskCache(folder / "proxies", PROXY_BYTES), choose_encoder(proxy_encoder)
+        self.player = Player(self.verifier, self.media, proxies, encoder)
         self.explorer = Explorer()
         self._cache = DiskCache(folder / "thumbs", THUMB_BYTES)
         self._pictures = DiskCache(folder / "pictures", PICTURE_BYTES)

@@ -65,7 +65,10 @@ async def ask_index(request: Request) -> Response:
         if operation.lines:
             return StreamingResponse(operation_lines(pipeline.index, name, arguments), media_type=LINES)
         run = partial(run_operation, name=name, arguments=arguments)
-        return json_response(IndexAnswer(await (pipeline.write(run) if operation.writes else pipeline.ask(run))))
+        answer = await (pipeline.write(run) if operation.writes else pipeline.ask(run))
+    if name == "upsert":
+        pipeline.note_stored(arguments[0])
+    return json_response(IndexAnswer(answer))
 
 
 async def _read(

@@ -16,8 +16,9 @@ from av.video.stream import VideoStream
 
 from lookalike.errors import FootageError
 from lookalike.footage import playable
-from lookalike.footage.playable import WIDEST_PX, How, judge, make_playable
-from tests.clips import MILLISECONDS, RED, SIZE_PX, number_of, picture, turn, write_clip
+from lookalike.footage.playable import WIDEST_PX, How, choose_encoder, judge, make_playable
+from lookalike.proxy_encoders import ProxyEncoder
+from tests.clips import LEVELS, MILLISECONDS, RED, SIZE_PX, number_of, picture, turn, write_clip
 
 VARIABLE_MS = [0, 40, 120, 160, 1160, 1200, 1240, 3000]
 LATE_MS = [17_811 + moment for moment in VARIABLE_MS]
@@ -122,6 +123,34 @@ def test_frames_keep_their_times_counted_from_the_first(
     late = moments if name.endswith("avi") else [LATE_MS[0] + moment for moment in moments]
     path = write_clip(tmp_path / name, late, codec=codec, codec_options=options)
     assert made(path, tmp_path / "out.mp4") == [(moment, number) for number, moment in enumerate(moments)]
+
+
+@pytest.mark.parametrize(("encoder", "codec"), [("libx264", "h264"), ("libvpx-vp9", "vp9"), ("libsvtav1", "av1")])
+def test_a_proxy_is_encoded_as_was_asked(tmp_path: Path, encoder: ProxyEncoder, codec: str) -> None:
+    path = write_clip(tmp_path / "a.avi", range(0, 2800, 40), codec="mpeg4", codec_options={"b": "2M"})
+    make_playable(str(path), tmp_path / "out.mp4", "encoded", lambda share: None, encoder)
+    assert judge(str(tmp_path / "out.mp4")).how == "as it is"
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.codec.canonical_name == codec
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        keys = [number for number, packet in enumerate(packets) if packet.is_keyframe]
+        assert (keys[0], 0 < keys[1] <= 60) == (0, True)
+        container.seek(0)
+        frames = list(container.decode(video=0))
+    assert [round((frame.time or 0) * 1000) for frame in frames] == list(range(0, 2800, 40))
+    numbers = [number_of(frame.to_ndarray(format="rgb24")) for frame in frames]
+    assert numbers == [number % LEVELS for number in range(70)]
+
+
+def test_an_encoder_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [choose_encoder(None), choose_encoder("libsvtav1")] == ["libx264", "libsvtav1"]
+    monkeypatch.setattr(av, "codecs_available", {"h264", "libvpx-vp9", "libsvtav1"})  # built without the GPL
+    assert choose_encoder(None) == "libvpx-vp9"
+    with pytest.raises(FootageError, match="no encoder libx264 in this build of av, expected one of libvpx-vp9"):
+        choose_encoder("libx264")
+    monkeypatch.setattr(av, "codecs_available", {"h264"})
+    assert choose_encoder(None) == "libx264"  # a recording that needs a proxy says that it cannot be made
 
 
 def test_pictures_are_decoded_early_enough_where_the_recording_does_not_say_when(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from serving.recordings.source_verifier import SourceVerifier
 def test_past_the_most_proxies_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = threading.Event()
 
-    def make(worker: MediaWorker, source: str, out: Path, how: str, progress: Callable[[float], None]) -> None:
+    def make(worker: MediaWorker, source: str, out: Path, how: str, progress: Callable[[float], None], _: str) -> None:
         assert go_on.wait(60)
 
     monkeypatch.setattr(SourceVerifier, "check", lambda self, source, source_id: None)

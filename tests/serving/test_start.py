@@ -8,8 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from lookalike.cli.serve import _url
 from lookalike.errors import DeviceError, IndexStoreError, LookalikeError
@@ -68,6 +70,8 @@ def test_settings_are_absolute_for_other_folders(tmp_path: Path, monkeypatch: py
         "LOOKALIKE_ALLOWED_HOSTS": "a,b",
         "LOOKALIKE_KEYS": str(tmp_path / "keys.json"),
         "LOOKALIKE_AUDIT_LOG": str(tmp_path / "audit"),
+        "LOOKALIKE_LOG_FORMAT": "text",
+        "LOOKALIKE_PROXY_ENCODER": "",
     }
 
 
@@ -108,6 +112,23 @@ def test_what_is_made_is_kept_where_caches_are() -> None:
     assert Settings.from_env({"HOME": "/nobody"}).cache == Path.home() / ".cache" / "lookalike"
 
 
+def test_the_encoder_of_proxies() -> None:
+    settings = Settings.from_env({"LOOKALIKE_PROXY_ENCODER": "libvpx-vp9"})
+    assert (settings.proxy_encoder, settings.to_env()["LOOKALIKE_PROXY_ENCODER"]) == ("libvpx-vp9", "libvpx-vp9")
+    with pytest.raises(LookalikeError, match="ENCODER is 'x', expected one of libx264, libvpx-vp9, libsvtav1"):
+        Settings.from_env({"LOOKALIKE_PROXY_ENCODER": "x"})
+
+
+def test_an_encoder_of_proxies_that_is_not_there_stops_the_start(
+    tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("av.codecs_available", {"libvpx-vp9"})
+    monkeypatch.setenv("LOOKALIKE_ENCODER", str(tiny_encoder))
+    monkeypatch.setenv("LOOKALIKE_PROXY_ENCODER", "libx264")
+    with pytest.raises(SystemExit, match="lookalike: no encoder libx264 in this build of av, expected one of libvpx"):
+        preflight.main()
+
+
 def test_an_index_is_written_through_the_service_wherever_it_is() -> None:
     for index in ("index", "http://127.0.0.1:6333", "http://a:6333,http://b:6333/frames"):
         settings = Settings.from_env({"LOOKALIKE_WRITABLE": "1", "LOOKALIKE_INDEX": index})
@@ -140,7 +161,18 @@ def test_two_workers_serve(tiny_encoder: Path, footage: list[Shown], tmp_path: P
         deadline = time.monotonic() + START_S  # the first may answer before the second is there
         while time.monotonic() < deadline and _initialized(tmp_path / "log") < 2:
             time.sleep(0.1)
+        counts = [_counted(client, "/embed") for _ in range(10)]  # by either worker
     assert _initialized(tmp_path / "log") == 2
+    assert counts == [len(footage)] * 10
+
+
+def _counted(client: httpx.Client, route: str) -> float:
+    """How many requests of a route the histogram of /metrics has. On a new connection, which any worker may take."""
+    text = httpx.get(f"{client.base_url}/metrics").text
+    families = text_string_to_metric_families(text)
+    [family] = [family for family in families if family.name == "lookalike_request_seconds"]
+    wanted = ("lookalike_request_seconds_count", route)
+    return sum(sample.value for sample in family.samples if (sample.name, sample.labels.get("route")) == wanted)
 
 
 def _initialized(log: Path) -> int:
