@@ -56,6 +56,7 @@ class Explorer:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "explore", step_back)
         self._results: OrderedDict[Hashable, _Result] = OrderedDict()
+        self._queued: list[_Result] = []  # that run or wait, of all separate ones together
         self._stopping = threading.Event()
 
     def ask(self, question: Hashable, index: FrameIndex, frames: int, work: Work) -> Found | float | None:
@@ -65,9 +66,11 @@ class Explorer:
         """
         result = self._results.get(question)
         if result is None or not result.is_valid(frames):
-            if sum(queued.settled_s is None for queued in self._results.values()) >= MAX_QUEUED:
+            self._queued[:] = [queued for queued in self._queued if queued.settled_s is None]
+            if len(self._queued) >= MAX_QUEUED:
                 raise Busy(f"{MAX_QUEUED} explorations run or wait")
             result = self._results[question] = _Result(frames)
+            self._queued.append(result)
             self._thread.submit(self._work, result, index, work)
             self._forget_the_oldest()
         self._results.move_to_end(question)

@@ -5,7 +5,7 @@ No path that a client names is ever opened: frames that come this way are marked
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -59,28 +59,30 @@ async def ask_index(request: Request) -> Response:
     if operation.writes and not pipeline.writable:
         message = "this service takes no frames; start it with `lookalike serve --writable`"
         raise ApiError(403, "read_only", message)
-    arguments = await _read(request, pipeline, operation)
-    note(request, **_noted(operation, arguments))
-    if operation.lines:
-        return StreamingResponse(operation_lines(pipeline.index, name, arguments), media_type=LINES)
-    run = partial(run_operation, name=name, arguments=arguments)
-    answer = await (pipeline.write(run) if operation.writes else pipeline.ask(run))
+    with pipeline.upload_budget.lease() as reserve:  # until it is done: changes wait for each other
+        arguments = await _read(request, reserve, pipeline, operation)
+        note(request, **_noted(operation, arguments))
+        if operation.lines:
+            return StreamingResponse(operation_lines(pipeline.index, name, arguments), media_type=LINES)
+        run = partial(run_operation, name=name, arguments=arguments)
+        answer = await (pipeline.write(run) if operation.writes else pipeline.ask(run))
     if name == "upsert":
         pipeline.note_stored(arguments[0])
     return json_response(IndexAnswer(answer))
 
 
-async def _read(request: Request, pipeline: Pipeline, operation: Operation) -> Sequence[Any]:
+async def _read(
+    request: Request, reserve: Callable[[int], None], pipeline: Pipeline, operation: Operation
+) -> Sequence[Any]:
     """Check the space, and read the arguments."""
     check_json(request)
-    with pipeline.upload_budget.lease() as reserve:
-        body = await read_bytes(request, reserve, MAX_INDEX_BODY_BYTES)
-        try:
-            return await pipeline.run_in_thread(_read_arguments, body, pipeline, operation)
-        except TooMany as error:
-            raise ApiError(413, "too_large", str(error)) from error
-        except ValueError as error:
-            raise ApiError(400, "bad_request", str(error)) from error
+    body = await read_bytes(request, reserve, MAX_INDEX_BODY_BYTES)
+    try:
+        return await pipeline.run_in_thread(_read_arguments, body, pipeline, operation)
+    except TooMany as error:
+        raise ApiError(413, "too_large", str(error)) from error
+    except ValueError as error:
+        raise ApiError(400, "bad_request", str(error)) from error
 
 
 def _read_arguments(body: bytes, pipeline: Pipeline, operation: Operation) -> Sequence[Any]:

@@ -10,13 +10,13 @@ from serving.auth.views import Views
 from serving.http.errors import HANDLERS
 from serving.inference.pipeline import Pipeline
 from serving.recordings.recordings import Recordings
-from serving.routes import embed, search
+from serving.routes import embed, index, search
 
-ROUTES = [endpoint.route() for endpoint in (*embed.ENDPOINTS, *search.ENDPOINTS)]
+ROUTES = [endpoint.route() for endpoint in (*embed.ENDPOINTS, *search.ENDPOINTS, *index.ENDPOINTS)]
 
 
 def app_over(pipeline: Pipeline, recordings: Recordings) -> Starlette:
-    """/embed and /search, for every client."""
+    """/embed, /search and /index, for every client."""
     app = Starlette(routes=ROUTES, exception_handlers=HANDLERS, middleware=[Middleware(Audit, log=AuditLog(None))])
     app.state.pipeline, app.state.views = pipeline, Views(pipeline, recordings)
     return app

@@ -141,6 +141,8 @@ def test_past_the_most_explorations_is_busy(asked: Explorer) -> None:
         asked.ask(number, INDEX, 3, work)
     with pytest.raises(Busy, match=f"{explorer.MAX_QUEUED} explorations run or wait"):
         asked.ask("one more", INDEX, 3, work)
+    with pytest.raises(Busy):
+        asked.separate().ask("of some cameras", INDEX, 3, work)
     assert asked.ask(0, INDEX, 3, work) is None  # it is known
     go_on.set()
     assert waited(lambda: asked.ask(explorer.MAX_QUEUED - 1, INDEX, 3, work)) == ANSWER

@@ -8,8 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from lookalike.cli.serve import _url
 from lookalike.errors import DeviceError, IndexStoreError, LookalikeError
@@ -159,7 +161,18 @@ def test_two_workers_serve(tiny_encoder: Path, footage: list[Shown], tmp_path: P
         deadline = time.monotonic() + START_S  # the first may answer before the second is there
         while time.monotonic() < deadline and _initialized(tmp_path / "log") < 2:
             time.sleep(0.1)
+        counts = [_counted(client, "/embed") for _ in range(10)]  # by either worker
     assert _initialized(tmp_path / "log") == 2
+    assert counts == [len(footage)] * 10
+
+
+def _counted(client: httpx.Client, route: str) -> float:
+    """How many requests of a route the histogram of /metrics has. On a new connection, which any worker may take."""
+    text = httpx.get(f"{client.base_url}/metrics").text
+    families = text_string_to_metric_families(text)
+    [family] = [family for family in families if family.name == "lookalike_request_seconds"]
+    wanted = ("lookalike_request_seconds_count", route)
+    return sum(sample.value for sample in family.samples if (sample.name, sample.labels.get("route")) == wanted)
 
 
 def _initialized(log: Path) -> int:

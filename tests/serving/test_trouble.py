@@ -137,6 +137,42 @@ def test_an_index_that_does_not_answer_is_503(encoder: Encoder, footage: list[Sh
     assert (answer.status_code, answer.json()["error"]["type"]) == (503, "index_failed")
 
 
+@pytest.mark.trust
+def test_a_change_that_waits_keeps_its_share_of_the_uploads(encoder: Encoder, tmp_path: Path) -> None:
+    """Else the arguments of any number of changes would fill the memory."""
+    body, go = f'{{"space": "{SPEC.space}"}}'.encode(), threading.Event()
+
+    async def ask(pipeline: Pipeline, recordings: Recordings) -> list[int]:
+        pipeline.upload_budget = Budget(len(body) * 3 // 2)
+        transport = httpx.ASGITransport(app_over(pipeline, recordings))
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+
+            async def flush() -> int:
+                headers = {"Content-Type": "application/json"}
+                return (await client.post("/index/flush", content=body, headers=headers)).status_code
+
+            first = asyncio.create_task(flush())
+            assert await asyncio.to_thread(begun.wait, 60)
+            second = await flush()
+            go.set()
+            return [await first, second, await flush()]
+
+    begun = threading.Event()
+
+    def flush() -> None:
+        begun.set()
+        assert go.wait(60)
+
+    with (
+        closing(open_index(tmp_path / "index", SPEC, create=True)) as index,
+        closing(Pipeline(encoder, index, writable=True)) as pipeline,
+        closing(Recordings(pipeline, tmp_path)) as recordings,
+        pytest.MonkeyPatch.context() as patched,
+    ):
+        patched.setattr(index.engine, "flush", flush)
+        assert asyncio.run(ask(pipeline, recordings)) == [200, 503, 200]
+
+
 def test_uploads_of_all_requests_share_one_limit() -> None:
     held = Budget(10)
     with held.lease() as first, held.lease() as second:
