@@ -16,6 +16,7 @@ apart from the others.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import tempfile
@@ -303,6 +304,7 @@ def watch(index: FrameIndex, vectors: np.ndarray, frames: int, asked: np.ndarray
     assert isinstance(live, LiveEngine)
     for query in asked:  # each camera's frames are drawn when it is first found
         index.search(query, options=SearchOptions(TOP))
+    gc.freeze()  # as the service does when it has loaded
 
     def build() -> None:
         index.optimize()
