@@ -59,8 +59,9 @@ class Sampler:
             DISK_FREE.labels(name).set(free_bytes(folder))
         if self._folder:
             INDEX_BYTES.set(size_bytes(self._folder))
-        UP.set(self._is_up())
-        if self._index is None:
+        is_up = self._is_up()
+        UP.set(is_up)
+        if self._index is None or not is_up:
             return
         try:
             self._sample_index(self._index)
