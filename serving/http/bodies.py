@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -14,6 +15,8 @@ from serving.http.errors import ApiError, one_line
 from serving.http.limits import MAX_BODY_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, MAX_TEXT_BYTES
 from serving.http.media_types import BINARY, JSON, MULTIPART
 from serving.inference.batching import Busy
+
+CHARSETS = (b"utf-8", b"utf8", b"us-ascii", b"ascii")  # of forms
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ class _WholeFormParser(MultiPartParser):
 
 
 async def _read_form(request: Request, reserve: Callable[[int], None]) -> Body:
+    _check_charset(request)
     parser = _WholeFormParser(request.headers, _stream(request, reserve, MAX_BODY_BYTES), max_part_size=MAX_TEXT_BYTES)
     try:
         form = await parser.parse()
@@ -130,10 +134,21 @@ async def _read_form(request: Request, reserve: Callable[[int], None]) -> Body:
         await form.close()
 
 
+def _check_charset(request: Request) -> None:
+    """Starlette decodes with any codec of Python that a client names, also with ones that fail or take minutes."""
+    charset = parse_options_header(request.headers["content-type"])[1].get(b"charset", b"utf-8")
+    if charset.lower() not in CHARSETS:
+        shown = one_line(charset.decode("latin-1"))[:50]
+        raise ApiError(415, "unsupported_media_type", f"the form is in {shown!r}, expected utf-8")
+
+
 async def _read_parts(parts: list[tuple[str, UploadFile | str]]) -> Body:
     files: list[Upload] = []
     fields: list[tuple[str, str]] = []
     uploads = sum(isinstance(value, UploadFile) for _, value in parts)
+    characters = sum(len(value) for _, value in parts if isinstance(value, str))
+    if characters > MAX_TEXT_BYTES:
+        raise ApiError(413, "too_large", f"{characters:,} characters in text fields, at most {MAX_TEXT_BYTES:,}")
     if uploads > MAX_IMAGES:
         raise ApiError(413, "too_large", f"{uploads} files in one request, at most {MAX_IMAGES}")
     for field, value in parts:

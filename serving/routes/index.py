@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from lookalike.index.operations import OPERATIONS, Operation, TooMany
+from lookalike.printable import short
 from serving.http.bodies import check_json, read_bytes
 from serving.http.endpoint import BUSY, Endpoint
 from serving.http.errors import ApiError
@@ -90,7 +91,9 @@ def _read_arguments(body: bytes, pipeline: Pipeline, operation: Operation) -> Se
         raise ApiError(400, "bad_request", "the body is not a JSON object")
     space = fields.pop("space", None)
     if space != pipeline.spec.space:
-        message = f"space is {str(space)[:80]!r}, this service is {pipeline.spec.space}; use the encoder that it serves"
+        message = (
+            f"space is {short(space, 80)!r}, this service is {pipeline.spec.space}; use the encoder that it serves"
+        )
         raise ApiError(409, "other_space", message)
     return operation.read(fields, pipeline.spec.dim)
 
