@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 HERE = Path(__file__).parent
-OTHERS = ("__init__", "__main__", "target")
+OTHERS = ("__init__", "__main__", "checks", "service", "target")
 NAMES = sorted(path.stem for path in HERE.glob("*.py") if path.stem not in OTHERS and not path.stem.startswith("test_"))
 # Whose branches guide the fuzzer.
 INSTRUMENTED = ("lookalike", "serving", "PIL", "starlette.formparsers", "python_multipart", "tarfile")
