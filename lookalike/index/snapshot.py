@@ -21,9 +21,11 @@ from typing import IO, Any, cast
 from lookalike.contract import EncoderSpec
 from lookalike.errors import EncoderError, IndexStoreError
 from lookalike.footage.archive import is_below
+from lookalike.index.filters import Filters
 from lookalike.index.folder import SIDECAR, FolderLocation
 from lookalike.index.generations import FIRST, existing_pointer
 from lookalike.index.ledger import LEDGER, Ledger
+from lookalike.index.record import check_payload
 from lookalike.index.shards import FIRST as SHARD
 from lookalike.index.shards import current_shard
 from lookalike.index.wire import read_record
@@ -304,13 +306,16 @@ def _check_counts(archive: Path, folder: Path, manifest: Manifest) -> None:
 
 
 def _counts(archive: Path, folder: Path) -> tuple[int, int]:
-    """Return how many frames are stored, and how many sources are complete."""
+    """Return how many frames are stored, and how many sources are complete. Each frame is checked."""
     engine = FolderLocation(folder).open_as_it_is(FIRST)
     try:
+        for frame in engine.scroll(Filters()):
+            check_payload({name: value for name, value in frame.to_payload().items() if name != "remote"})
         return engine.count(), len({record.source_id for record in engine.source_records()})
     except BaseException as error:  # a panic of the embedded engine is a BaseException
         if isinstance(error, KeyboardInterrupt):
             raise
-        raise IndexStoreError(f"{archive}: cannot read the index ({error}); nothing was restored") from error
+        why = " ".join(str(error).split())[:200]
+        raise IndexStoreError(f"{archive}: cannot read the index ({why}); nothing was restored") from error
     finally:
         engine.close()

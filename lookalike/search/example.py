@@ -29,9 +29,11 @@ class Example:
 
     @classmethod
     def parse(cls, text: str) -> Example:
-        """Read an example. Raises: ValueError for an invalid region."""
+        """Read an example. Raises: ValueError for an invalid region, or one of nothing."""
         named, mark, region = text.rpartition("#")
         is_region = mark and "," in region and "@" not in region and "/" not in region
+        if is_region and not named:
+            raise ValueError(f"got the region {text[:50]!r}, expected a picture, an id or a moment before it")
         return cls(named, Region.parse(region)) if is_region else cls(text)
 
     def __str__(self) -> str:

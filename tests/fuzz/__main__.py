@@ -32,7 +32,7 @@ def _fuzz(flags: argparse.Namespace, folder: Path) -> None:
     """Run the fuzzer, which exits by itself. folder: for the seeds."""
     import atheris
 
-    with atheris.instrument_imports(include=list(INSTRUMENTED), enable_loader_override=False):
+    with atheris.instrument_imports(include=list(INSTRUMENTED)):  # pyright: ignore[reportAttributeAccessIssue]
         chosen: Target = target(flags.target)
     for number, seed in enumerate(chosen.seeds()):
         (folder / f"seed-{number}").write_bytes(seed)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lookalike.contract import EncoderSpec
@@ -36,18 +38,16 @@ def run(data: bytes) -> None:
 
 def seeds() -> list[bytes]:
     at = datetime(2026, 1, 5, 8, tzinfo=UTC)
-    where = {"region": Region(0, 0, 0.5, 1)}
-    frames = [
-        Frame(NO_PICTURE, "gate.mp4", "a" * 64, "gate", n / 10, n * 100_000, at, (64, 48), 90.0, **(where if n else {}))
-        for n in range(2)
-    ]
-    table = to_table(frames, np.eye(2, SPEC.dim, dtype=np.float32), SPEC)
-    files = []
-    for options in ({}, {"compression": "zstd"}, {"compression": "none", "use_dictionary": False}):
-        file = io.BytesIO()
-        pq.write_table(table, file, **options)
-        files.append(file.getvalue())
-    return files
+    whole = [Frame(NO_PICTURE, "a.mp4", "a" * 64, "gate", n / 10, n * 100_000, at, (64, 48), 90.0) for n in range(2)]
+    frames = [*whole, replace(whole[0], region=Region(0, 0, 0.5, 1))]
+    table = to_table(frames, np.eye(3, SPEC.dim, dtype=np.float32), SPEC)
+    return [_file(table, "snappy", True), _file(table, "zstd", True), _file(table, "none", False)]
+
+
+def _file(table: pa.Table, compression: str, use_dictionary: bool) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(table, file, compression=compression, use_dictionary=use_dictionary)
+    return file.getvalue()
 
 
 TARGET = Target(run, seeds, 16_384)

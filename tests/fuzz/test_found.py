@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gzip
 import hashlib
 import io
@@ -29,10 +30,11 @@ from lookalike.contract import EncoderSpec
 from lookalike.errors import EncoderError, FootageError, ImageTooLarge, IndexStoreError
 from lookalike.index import open_index
 from lookalike.index.clock import TimeOfDay
+from lookalike.index.folder import FolderLocation
 from lookalike.index.ledger import LEDGER, Ledger
 from lookalike.index.operations import OPERATIONS
 from lookalike.index.schema import SourceRecord
-from lookalike.index.snapshot import MANIFEST, Manifest, restore
+from lookalike.index.snapshot import MANIFEST, Manifest, restore, snapshot
 from lookalike.ingest import table_pages
 from lookalike.ingest.table import read_tables, schema
 from lookalike.pixels import MAX_SCANS, decode
@@ -72,6 +74,14 @@ def test_a_region_is_written_as_it_was_read(text: str) -> None:
 def test_an_example_of_many_commas_takes_no_quadratic_time() -> None:
     text = "#" + "," * 60_000 + "#"  # took a minute
     assert Example.parse(text) == Example(text)
+
+
+@pytest.mark.parametrize("field", ["like", "unlike", "id", "at"])
+def test_a_region_of_nothing_is_refused(field: str) -> None:
+    """It was taken for the picture that comes with the request."""
+    reason = f"{field}: got the region '#0,0,.5,1', expected a picture, an id or a moment before it"
+    with pytest.raises(ValueError, match=f"^{reason}$"):
+        read_pairs([("like", "7"), (field, "#0,0,.5,1")])
 
 
 @pytest.mark.parametrize("text", ["24:00-00:00", "24:00-24:00", "00:00-00:00"])
@@ -337,6 +347,18 @@ def test_a_sidecar_that_states_another_space_is_refused(tmp_path, content) -> No
     write(tmp_path / "x.tar", {MANIFEST: manifest} | content)
     said = f"lookalike.json states the space 'other', expected {SPEC.space}; nothing was restored"
     assert refusal(tmp_path / "x.tar") == said
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"), [({"region": "x"}, "invalid region 'x'"), ({"luma": "dark"}, "luma of a")]
+)
+def test_a_snapshot_with_a_frame_that_cannot_be_shown_is_refused(tmp_path, change, reason) -> None:
+    with open_index(tmp_path / "made", CIRCLE, create=True) as index:
+        index.add([frame("a", 0), frame("a", 1)], at(30, 60))
+        (first, _) = index.frames()
+        index.engine.upsert([dataclasses.replace(first, **change)], at(30))
+    snapshot(FolderLocation(tmp_path / "made"), tmp_path / "x.tar")
+    assert refusal(tmp_path / "x.tar").startswith(f"cannot read the index ({reason}")
 
 
 TABLES = [f"CREATE TABLE t{number} (a)" for number in range(1000)]
