@@ -20,6 +20,7 @@ METADATA_KEY = "lookalike"
 DIGEST_KEY = "lookalike_graph_sha256"  # of the graph as it is written: a file that was damaged is not taken
 FORMAT_VERSION = 1
 INPUT_NAME = "pixels"  # uint8 (N, S, S, 3) RGB
+LONGEST_NAME = 200  # characters of an encoder's name, which messages and file names show
 OUTPUT_NAME = "embedding"  # float32 (N, D), unit length
 # Squash the whole picture to a square, antialiased, averaging whole pixels first; decode a JPEG at twice the side or
 # more: see pixels.py.
@@ -78,6 +79,8 @@ class EncoderSpec:
             if not isinstance(getattr(self, name), str):
                 raise TypeError(f"{name} is {short(getattr(self, name))!r}, expected text")
             getattr(self, name).encode()  # fails for lone surrogates, which JSON can spell
+        if not self.name.isprintable() or len(self.name) > LONGEST_NAME:
+            raise ValueError(f"name is {short(self.name)!r}, expected at most {LONGEST_NAME} printable characters")
         if type(self.whitened) is not bool or type(self.parity) is not dict:
             raise TypeError("whitened is not true or false, or parity is not an object")
         self._check_parts()

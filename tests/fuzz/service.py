@@ -34,8 +34,8 @@ def fuzz(seconds: int, home: Path) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/docs.json", "--url", url]
         command += ["--max-time", str(seconds), "--checks", ",".join(CHECKS), "--continue-on-failure"]
         command += ["--generation-database", "none", "--warnings", "off"]
-        hooks = {"SCHEMATHESIS_HOOKS": "tests.fuzz.checks", "LOOKALIKE_TEST_KNOWN": known, "NO_COLOR": "1"}
-        run = subprocess.run(command, check=False, env=os.environ | hooks, cwd=ROOT, capture_output=True, text=True)
+        hooks = {"SCHEMATHESIS_HOOKS": "tests.fuzz.checks", "LOOKALIKE_TEST_KNOWN": known, "PYTHONPATH": str(ROOT)}
+        run = subprocess.run(command, check=False, env=os.environ | hooks, cwd=home, capture_output=True, text=True)
         assert client.get("/readyz").status_code == 200
     return run
 

@@ -244,6 +244,8 @@ def spec_entry(**changes: object) -> str:
         (spec_entry(parts=[{"name": "content", "dim": 24}] * 2), "its parts are ['content', 'content'], expected some"),
         (spec_entry(parts=[{"name": "sound", "dim": 48}]), "its parts are ['sound'], expected some of content, layout"),
         (spec_entry(parts=[{"name": [], "dim": 48}]), "unhashable"),
+        (spec_entry(name="a\nb"), "name is 'a\\nb', expected at most 200 printable characters"),
+        (spec_entry(name="a" * 201), "name is 'aaaa"),
         (spec_entry(whitened="yes"), "whitened is not true or false"),
         (spec_entry(**{"a\nb": 1}), "a b"),
         (spec_entry(format_version="1" * 10_000), "encoder format 1111"),
