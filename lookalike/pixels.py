@@ -130,7 +130,8 @@ def _decode(data: bytes, name: str, least_px: int | None) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise ImageTooLarge(f"{name}: far more pixels than the {MAX_PIXELS:,} allowed") from error
     except Exception as error:  # on broken files Pillow also raises RuntimeError, TypeError, struct.error
-        raise ImageError(f"{name}: broken image ({error})") from error
+        why = " ".join(str(error).split())  # it may quote the file
+        raise ImageError(f"{name}: broken image ({why})") from error
 
 
 def fit(rgb: np.ndarray, size_px: int) -> np.ndarray:

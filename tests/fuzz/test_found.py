@@ -27,7 +27,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from lookalike.contract import EncoderSpec
-from lookalike.errors import EncoderError, FootageError, ImageTooLarge, IndexStoreError
+from lookalike.errors import EncoderError, FootageError, ImageError, ImageTooLarge, IndexStoreError
 from lookalike.index import open_index
 from lookalike.index.clock import TimeOfDay
 from lookalike.index.folder import FolderLocation
@@ -208,6 +208,17 @@ def test_a_jpeg_of_many_scans_is_refused() -> None:
 def test_scans_are_those_of_the_picture_not_of_what_its_metadata_hold() -> None:
     whole, thumbnails = with_scans(10), b"\xff\xe1" + (2 + 200).to_bytes(2, "big") + b"\xff\xda" * 100
     assert decode(whole[:2] + thumbnails + whole[2:]).shape == (16, 16, 3)
+
+
+def test_what_pillow_says_of_an_image_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It quotes what it found, which may be line ends."""
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise ValueError("bad\n entry")
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(ImageError, match=r"^x: broken image \(bad entry\)$"):
+        decode(b"anything", "x")
 
 
 @pytest.mark.parametrize(("side", "more"), [(2001, 0), (16, 2_000_000)])
