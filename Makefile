@@ -12,7 +12,7 @@ OUT ?= demo
 # Threads that wait for each other give up their processor: on a machine that does other things too, spinning costs more.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: setup demo test test-gpu fuzz lint format lock clean
+.PHONY: setup demo test test-gpu fuzz trust lint format lock licences audit clean
 
 setup: $(VENV)/.ready $(if $(NPM),node_modules/.ready)
 
@@ -31,6 +31,11 @@ test-gpu: $(VENV)/.ready
 fuzz: export OMP_NUM_THREADS ?= 1
 fuzz: $(VENV)/.ready
 	$(BIN)/python -m pytest -m fuzz tests/fuzz $(ARGS)
+
+# Tries to break each promise of docs/trust.md, and prints what was tried, what survived and what was lost.
+trust: export OMP_NUM_THREADS ?= 1
+trust: $(VENV)/.ready
+	$(BIN)/python -m pytest -m trust -p tests.trust_table --numprocesses 1 $(ARGS)
 
 lint: $(VENV)/.ready $(if $(NPM),node_modules/.ready)
 	$(BIN)/ruff check .
@@ -68,6 +73,14 @@ node_modules/.ready: package.json package-lock.json
 lock:
 	PATH="$$PATH:$(BIN)" uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --upgrade \
 	  --no-emit-index-url --no-header --quiet --output-file requirements.lock pyproject.toml
+
+# docs/licences.md, from the metadata of what is installed; after `make lock`.
+licences: $(VENV)/.ready
+	$(BIN)/python -m benchmarks.licences > docs/licences.md.new && mv docs/licences.md.new docs/licences.md
+
+# Known vulnerabilities of the pinned packages. It needs an index that has advisories, and says loudly where there is none.
+audit: $(VENV)/.ready
+	@PATH="$$PATH:$(BIN)" $(BIN)/python -m benchmarks.audit
 
 clean:
 	rm -rf $(VENV) node_modules demo .pytest_cache .ruff_cache *.egg-info

@@ -1,8 +1,10 @@
 """Generate load at low cost: prepared bytes over persistent connections; responses are read and counted.
 
-    python -m benchmarks.load 127.0.0.1 3000 /embed image/jpeg 32 10 < pictures.pickle
+    python -m benchmarks.load 127.0.0.1 3000 /embed image/jpeg 32 10 [RATE] < pictures.pickle
 
-Prints one JSON line; it runs in a separate process, so that it shares no interpreter with what it measures.
+With RATE, requests are due at this rate (an open loop); else each client asks again when it is answered (a closed one).
+Sends LOOKALIKE_TOKEN, if it is set, as the key. Prints one JSON line; it runs in a separate process, so that it shares
+no interpreter with what it measures.
 """
 
 from __future__ import annotations
@@ -10,17 +12,24 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import pickle
 import sys
 import time
 from collections.abc import Iterator, Sequence
 
 
-async def load(host: str, port: int, requests: Sequence[bytes], clients: int, seconds: float) -> dict[str, float]:
-    """Keep `clients` requests on their way for so long. Returns: requests a second, latencies in seconds, errors."""
+async def load(
+    host: str, port: int, requests: Sequence[bytes], clients: int, seconds: float, rate: float | None = None
+) -> dict[str, float]:
+    """Keep up to `clients` requests on their way for so long. rate: of requests, a second; None for as many as can be.
+
+    Returns: requests a second, latencies in seconds, counted from when a request was due, errors.
+    """
     turns, until = itertools.cycle(requests), time.perf_counter() + seconds
+    due = _due(time.perf_counter(), rate)
     started, latencies, errors = time.perf_counter(), [], 0
-    for part in await asyncio.gather(*(_client(host, port, turns, until) for _ in range(clients))):
+    for part in await asyncio.gather(*(_client(host, port, turns, until, due) for _ in range(clients))):
         latencies += part[0]
         errors += part[1]
     took = time.perf_counter() - started
@@ -29,10 +38,19 @@ async def load(host: str, port: int, requests: Sequence[bytes], clients: int, se
     return {"rate": len(latencies) / took, "p50_s": at[0], "p99_s": at[1], "errors": errors}
 
 
-async def _client(host: str, port: int, turns: Iterator[bytes], until: float) -> tuple[list[float], int]:
+def _due(started: float, rate: float | None) -> Iterator[float | None]:
+    """When each request is due, by the clock of time.perf_counter; None for at once."""
+    return itertools.repeat(None) if rate is None else (started + number / rate for number in itertools.count())
+
+
+async def _client(
+    host: str, port: int, turns: Iterator[bytes], until: float, due: Iterator[float | None]
+) -> tuple[list[float], int]:
     reader, writer = await asyncio.open_connection(host, port)
     latencies, errors = [], 0
-    while (asked := time.perf_counter()) < until:
+    while (asked := next(due) or time.perf_counter()) < until:
+        if (wait_s := asked - time.perf_counter()) > 0:
+            await asyncio.sleep(wait_s)
         writer.write(next(turns))
         head = await reader.readuntil(b"\r\n\r\n")
         length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
@@ -45,16 +63,18 @@ async def _client(host: str, port: int, turns: Iterator[bytes], until: float) ->
     return latencies, errors
 
 
-def request(path: str, content_type: str, body: bytes) -> bytes:
-    """A whole HTTP/1.1 request."""
-    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+def request(path: str, content_type: str, body: bytes, key: str = "") -> bytes:
+    """A whole HTTP/1.1 request, to a service on this machine. key: of the service; empty for none."""
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Type: {content_type}"]
+    lines += [f"Content-Length: {len(body)}", *([f"Authorization: Bearer {key}"] if key else []), "", ""]
+    return "\r\n".join(lines).encode() + body
 
 
 def main() -> None:
-    host, port, path, content_type, clients, seconds = sys.argv[1:]
-    requests = [request(path, content_type, body) for body in pickle.load(sys.stdin.buffer)]
-    print(json.dumps(asyncio.run(load(host, int(port), requests, int(clients), float(seconds)))))
+    host, port, path, content_type, clients, seconds, *rate = sys.argv[1:]
+    key = os.environ.get("LOOKALIKE_TOKEN", "")
+    requests = [request(path, content_type, body, key) for body in pickle.load(sys.stdin.buffer)]
+    print(json.dumps(asyncio.run(load(host, int(port), requests, int(clients), float(seconds), *map(float, rate)))))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Measure searches over 200,000 frames: latency, recall, and the cost of filling and of opening an index.
 
     python -m benchmarks.search
-    python -m benchmarks.search --frames 2000000
+    python -m benchmarks.search --frames 2000000 [--kept FOLDER]
     python -m benchmarks.search weights
 
 Frames are synthetic: 50 cameras, each a random direction; clips of 400 frames, two a second, each near its camera's
@@ -16,11 +16,13 @@ apart from the others.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -86,14 +88,24 @@ app = App(name="benchmarks.search", help=__doc__, help_format="plaintext")
 
 
 @app.default
-def main(frames: int = 200_000, peer_frames: int = 20_000, ingest: int = 20_000, queries: int = 500) -> None:
-    """Measure, and print Markdown tables. peer_frames: of the client's local mode."""
+def main(
+    frames: int = 200_000,
+    peer_frames: int = 20_000,
+    ingest: int = 20_000,
+    queries: int = 500,
+    kept: Path | None = None,
+) -> None:
+    """Measure, and print Markdown tables.
+
+    peer_frames: of the client's local mode. kept: folder for the index, which stays, so that it is filled once; the
+    part with a service is left out then, since it would change the index.
+    """
     vectors = clustered(frames + ingest)
     stored = vectors[:frames]
     asked = near(stored, queries)
     print(f"{describe(pick_device('cpu'))}; {frames:,} frames of {DIM} dimensions, {queries} queries\n")
     with tempfile.TemporaryDirectory() as folder:
-        ours, peer = Path(folder, "index"), Path(folder, "peer")
+        ours, peer = kept or Path(folder, "index"), Path(folder, "peer")
         with filled(ours, stored) as index:
             nearest = exactly(stored, asked, meeting(frames))
             print("| | frames | condition | p50 ms | p99 ms | recall@10 |\n|---|---|---|---|---|---|")
@@ -112,6 +124,8 @@ def main(frames: int = 200_000, peer_frames: int = 20_000, ingest: int = 20_000,
             ("client, local mode", peer_frames, opened),
         ):
             print(f"| {name} | {count:,} | {seconds:.2f} | {own:.0f} | {mapped:.0f} |")
+        if kept:
+            return
         print(f"\nA service of {frames:,} frames, {RATE} searches a second for {TOP} moments:\n")
         print("| while | searches | p50 ms | p99 ms | longest ms | failed |\n|---|---|---|---|---|---|")
         with open_index(ours, SPEC, live=True) as index:
@@ -248,8 +262,10 @@ def by_peer(folder: Path) -> Question:
 
 
 def filled(folder: Path, vectors: np.ndarray, spec: EncoderSpec = SPEC) -> FrameIndex:
-    """An embedded index whose graph is built."""
+    """An embedded index whose graph is built. It is not filled if it has as many frames."""
     index = open_index(folder, spec, create=True)
+    if index.count() == len(vectors):
+        return index
     filling_s, _ = _timed(_fill, index, vectors)
     say("embedded: building the graph")
     building_s, _ = _timed(index.optimize)
@@ -303,6 +319,7 @@ def watch(index: FrameIndex, vectors: np.ndarray, frames: int, asked: np.ndarray
     assert isinstance(live, LiveEngine)
     for query in asked:  # each camera's frames are drawn when it is first found
         index.search(query, options=SearchOptions(TOP))
+    gc.freeze()  # as the service does when it has loaded
 
     def build() -> None:
         index.optimize()
@@ -368,7 +385,9 @@ def _frames(first: int, end: int) -> Iterator[Frame]:
 def _peer(client: QdrantClient, create: bool = False) -> Engine:
     from lookalike.index.server import ServerEngine
 
-    return ServerEngine(client, "frames", SPEC.space, SPEC.dim, create)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Payload indexes have no effect", UserWarning)  # in local mode, as it says
+        return ServerEngine(client, "frames", SPEC.space, SPEC.dim, create)
 
 
 def _grown(opened: Callable[[], Question], asked: np.ndarray) -> Opened:

@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -36,6 +36,7 @@ from PIL import Image
 from benchmarks.machine import describe
 from lookalike.encoder import Encoder
 from lookalike.footage import find_sources, read_frames
+from lookalike.keys import NO_KEYS, TOKEN, KeyFile, new_key
 from lookalike.pixels import decode_to_fit
 from training.train import pick_device
 
@@ -43,17 +44,22 @@ PEERS = {"fastapi": "fastapi==0.165.0", "litserve": "litserve==0.2.19", "mosec":
 PICTURES, SIZE_PX, QUALITY = 64, (768, 432), 90
 BATCH = 16
 TOGETHER = f"Lookalike, {BATCH} in a request"
-PORT = 4100  # and the next ones, for the peers
+GUARDED, KEYS = "Lookalike, keys and audit log", 10
+PORT = 4100  # and the next ones, for the peers; the one before, for the service with keys
 START_S = 120
 
 
 @dataclass(frozen=True)
 class Server:
-    """One that answers. group: its processes'. form: whether it takes images as fields of a form only."""
+    """One that answers. group: its processes'. form: whether it takes images as fields of a form only.
+
+    key: that it asks for; empty for none.
+    """
 
     port: int
     group: int
     form: bool = False
+    key: str = ""
 
 
 app = App(name="benchmarks.serve", help=__doc__, help_format="plaintext")
@@ -69,19 +75,23 @@ def main(
     workers: int = 1,
     peers: tuple[str, ...] = tuple(PEERS),
     environment: Path | None = None,
+    keys: bool = False,
 ) -> None:
     """Measure, and print a Markdown table.
 
     workers: processes of our service; the peers have what their files say. environment: a virtual environment to
-    install the peers into, kept; without, a temporary one.
+    install the peers into, kept; without, a temporary one. keys: measure a second service, which has ten keys and
+    writes an audit log.
     """
     pictures = jpegs(sources)
     model = Encoder(encoder, "cpu")
     print(describe(pick_device("cpu")))
     print(f"{model.spec.name}, {model.spec.precision}, on {model.provider}; {clients} clients\n")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
-        ours = running.enter_context(server(_ours(encoder, workers), PORT))
-        servers = {"Lookalike": ours}
+        service = running.enter_context(server(ours(encoder, workers), PORT))
+        servers = {"Lookalike": service}
+        if keys:
+            servers[GUARDED] = running.enter_context(_guarded(encoder, workers, Path(folder)))
         python = install([PEERS[name] for name in peers], environment or Path(folder, "peers")) if peers else ""
         for port, name in enumerate(peers, PORT + 1):
             command = [python, "-m", f"benchmarks.servers.{name}_", str(encoder), str(port)]
@@ -91,7 +101,7 @@ def main(
             found["limit"].append({"rate": limit(model, pictures, seconds)})
             for name, one in servers.items():
                 found[name].append(under_load(one, pictures, clients, seconds))
-            found[TOGETHER].append(under_load(ours, pictures, max(2, clients // BATCH), seconds, BATCH))
+            found[TOGETHER].append(under_load(service, pictures, max(2, clients // BATCH), seconds, BATCH))
         memory = {name: largest_mb(one.group) for name, one in servers.items()}
         alone = {name: under_load(one, pictures, 1, seconds)["p50_s"] for name, one in servers.items()}
     alone["limit"] = one_by_one(model, pictures)
@@ -148,9 +158,9 @@ def under_load(one: Server, pictures: list[bytes], clients: int, seconds: float,
         kind = "multipart/form-data; boundary=cut"
         bodies = [_form(field, pictures[start : start + each]) for start in range(0, len(pictures) - each + 1, each)]
     command = [sys.executable, "-m", "benchmarks.load", "127.0.0.1", str(one.port), "/embed", kind]
-    done = subprocess.run(
-        [*command, str(clients), str(seconds)], input=pickle.dumps(bodies), stdout=subprocess.PIPE, check=True
-    )
+    command += [str(clients), str(seconds)]
+    env = os.environ | {TOKEN: one.key}
+    done = subprocess.run(command, input=pickle.dumps(bodies), stdout=subprocess.PIPE, check=True, env=env)
     said = json.loads(done.stdout)
     return said | {"rate": said["rate"] * each}
 
@@ -187,18 +197,34 @@ def install(requirements: list[str], environment: Path) -> str:
     return str(python)
 
 
-def _ours(encoder: Path, workers: int) -> list[str]:
-    flags = ["--encoder", str(encoder), "--port", str(PORT), "--device", "cpu", "--workers", str(workers)]
+def ours(encoder: Path, workers: int, port: int = PORT, *further: str) -> list[str]:
+    flags = ["--encoder", str(encoder), "--port", str(port), "--device", "cpu", "--workers", str(workers), *further]
     return [sys.executable, "-m", "lookalike", "serve", *flags]
 
 
 @contextmanager
+def _guarded(encoder: Path, workers: int, folder: Path) -> Iterator[Server]:
+    """Our service with keys, the last of which is sent, and an audit log. folder: for both."""
+    file, secret = KeyFile(folder / "keys.json"), ""
+    for number in range(KEYS):
+        key, secret = new_key(f"holder {number}", ("embed",))
+        file.add(key)
+    command = ours(encoder, workers, PORT - 1, "--keys", str(file.path), "--audit-log", str(folder / "audit"))
+    with server(command, PORT - 1) as one:
+        yield replace(one, key=secret)
+
+
+@contextmanager
 def server(command: list[str], port: int, form: bool = False) -> Iterator[Server]:
-    """Run a server until the block ends. Yields: it, once it answers. Exits if another one is at its port."""
+    """Run a server until the block ends. Yields: it, once it answers. Exits if another one is at its port.
+
+    Neither the user's keys nor the user's audit log are its own.
+    """
     with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), timeout=2):
         sys.exit(f"port {port}: another server answers there; stop it, it would be measured in place of this one")
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        env = os.environ | NO_KEYS | {"LOOKALIKE_AUDIT_LOG": "off"}
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=env)
         try:
             if not _until(lambda: process.poll() is None and _answers(port), START_S):
                 log.seek(0)
@@ -223,7 +249,7 @@ def _answers(port: int) -> bool:
     try:
         urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2).close()
     except URLError as error:
-        return getattr(error, "code", None) == 404  # there, without that page
+        return getattr(error, "code", None) in (401, 404)  # there, without that page or with keys
     except OSError:
         return False
     return True

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import random
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -43,7 +44,7 @@ class Client:
     def __init__(self, url: str, timeout_s: float = 90.0, token: str | None = None) -> None:
         """url: of the service, such as http://127.0.0.1:3000. timeout_s: for each step of a request.
 
-        token: sent with each request; a service with LOOKALIKE_TOKEN needs it for operations of its index.
+        token: a key of the service, sent with each request; LOOKALIKE_TOKEN by default.
         """
         self._http = httpx.Client(base_url=url, timeout=timeout_s, headers=_headers(token))
 
@@ -158,8 +159,9 @@ class AsyncClient:
             raise _lost(error) from error
 
 
-def _headers(token: str | None) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"} if token else {}
+def _headers(token: str | None) -> dict[bytes, bytes]:
+    token = token or os.environ.get("LOOKALIKE_TOKEN")
+    return {b"Authorization": b"Bearer " + token.encode("utf-8", "surrogateescape")} if token else {}
 
 
 def _embed_requests(pictures: Iterable[Picture], batch: int) -> Iterator[dict[str, Any]]:
@@ -210,13 +212,20 @@ def _settle(got: Got, attempt: int) -> httpx.Response | float:
         raise _refused(got)
     if attempt == ATTEMPTS:
         busy = isinstance(got, httpx.Response)
-        reason = _reason(got) if busy else f"{type(got).__name__}: {got}"
+        reason = f"{_reason(got)}{_request_id(got)}" if busy else f"{type(got).__name__}: {got}"
         raise ServiceError(f"{got.request.url}: {reason}; {ATTEMPTS} attempts failed", BUSY if busy else None)
     return _wait_s(attempt, got)
 
 
 def _refused(response: httpx.Response) -> ServiceError:
-    return ServiceError(f"{response.url}: {response.status_code}, {_reason(response)}", response.status_code)
+    reason = f"{response.status_code}, {_reason(response)}{_request_id(response)}"
+    return ServiceError(f"{response.url}: {reason}", response.status_code)
+
+
+def _request_id(response: httpx.Response) -> str:
+    """The id to look for in the log of the service, of a response that says that the service failed."""
+    request_id = response.headers.get("x-request-id")
+    return f" (request {request_id})" if response.is_server_error and request_id else ""
 
 
 def _lost(error: httpx.TransportError) -> ServiceError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.metadata
 import platform
 import shutil
@@ -13,7 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from lookalike.errors import IndexInUse, LookalikeError
+from lookalike.errors import IndexInUse, IndexUnavailable, LookalikeError
+from lookalike.proxy_encoders import SETTINGS as PROXY_ENCODERS
 
 State = Literal["good", "warning", "bad"]
 
@@ -32,10 +34,10 @@ PACKAGES = (
 # subsamples can write outside of memory: CVE-2026-40962.
 FFMPEG_TESTED, FFMPEG_LEAST = (8, 1, 2), (8, 1)
 DECODERS = ("h264", "hevc", "av1", "vp9", "vp8", "mpeg4", "mpeg2video", "mjpeg")
-PLAYABLE = ("libx264", "libopenh264", "h264_videotoolbox", "h264_nvenc")  # any encodes what browsers play
 LEAST_FREE_BYTES = 2 * 1024**3  # a graph that is rebuilt needs as much again as the index
 RELEASED = datetime(2026, 11, 1, tzinfo=UTC)  # a clock that is earlier is wrong
 AHEAD = timedelta(days=1)
+TIME_ERROR, TIMEX_LONGS = 5, 64  # Source: adjtimex(2); its structure has 26 longs or fewer
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def examine(encoder: Path | None, index: str | None, folders: Mapping[str, Path]
     yield check_providers()
     yield from check_codecs()
     yield from (check_disk(name, folder) for name, folder in folders.items())
-    yield check_clock(datetime.now(UTC))
+    yield check_clock(datetime.now(UTC), is_clock_synchronised())
     if encoder:
         yield check_encoder(encoder)
     if index:
@@ -103,12 +105,12 @@ def check_codecs() -> Iterator[Finding]:
         yield Finding("decoders", "warning", f"{', '.join(missing)} missing", "install the wheel of av, not a build")
     else:
         yield Finding("decoders", "good", ", ".join(DECODERS))
-    encoders = [name for name in PLAYABLE if name in av.codecs_available]
-    yield (
-        Finding("playback", "good", f"recordings that browsers do not play are encoded by {encoders[0]}")
-        if encoders
-        else Finding("playback", "warning", "no H.264 encoder: only H.264 and the like is played", "install av's wheel")
-    )
+    encoders = [name for name in PROXY_ENCODERS if name in av.codecs_available]
+    if encoders:
+        yield Finding("playback", "good", f"what browsers do not play can be encoded by {', '.join(encoders)}")
+    else:
+        text = f"{', '.join(PROXY_ENCODERS)} missing: only what browsers play is played"
+        yield Finding("playback", "warning", text, "install the wheel of av, not a build")
 
 
 def check_disk(name: str, folder: Path) -> Finding:
@@ -125,12 +127,25 @@ def check_disk(name: str, folder: Path) -> Finding:
     return Finding(what, "good", text)
 
 
-def check_clock(now: datetime) -> Finding:
+def check_clock(now: datetime, synchronised: bool | None) -> Finding:
+    """synchronised: whether the system keeps the clock right; None if unknown."""
     text = f"{now.isoformat(timespec='seconds')}, local zone {time.tzname[0]}"
     if now < RELEASED:
         advice = "set the clock (NTP): when live footage was taken is read from it"
         return Finding("clock", "bad", f"{text}: earlier than this version", advice)
-    return Finding("clock", "good", text)
+    if synchronised is False:
+        advice = "run an NTP client, such as chrony: when live footage was taken is read from the clock"
+        return Finding("clock", "warning", f"{text}: not synchronised", advice)
+    return Finding("clock", "good", text if synchronised is None else f"{text}, synchronised")
+
+
+def is_clock_synchronised() -> bool | None:
+    """Ask the kernel whether an NTP client keeps its clock right. None where it cannot be asked: outside Linux."""
+    try:
+        state = ctypes.CDLL(None).adjtimex((ctypes.c_long * TIMEX_LONGS)())  # zeros: nothing is changed
+    except (AttributeError, OSError, TypeError):
+        return None
+    return None if state < 0 else state != TIME_ERROR
 
 
 def check_encoder(path: Path) -> Finding:
@@ -153,8 +168,13 @@ def check_index(location: str) -> Iterator[Finding]:
     except IndexInUse as error:
         yield Finding("index", "warning", str(error), "ask the service instead: --index URL")
         return
+    except IndexUnavailable as error:
+        yield Finding("index", "bad", str(error), "check that the server runs, and that this machine reaches it")
+        return
     except LookalikeError as error:
-        yield Finding("index", "bad", str(error), "restore a snapshot, or index the footage again")
+        is_folder = "://" not in location
+        advice = "restore a snapshot, or index the footage again" if is_folder else "check the URL, and the API key"
+        yield Finding("index", "bad", str(error), advice)
         return
     text = f"{location}: {verdict.frames:,} frames and regions of {verdict.sources:,} sources, {len(cameras)} cameras"
     if verdict.good:

@@ -8,10 +8,12 @@ LookalikeError                one line for the user: what, where, got, expected,
 │   └── DeviceError           the requested device is missing
 ├── IndexStoreError           an index is missing, in use, or broken
 │   ├── SpaceMismatch         the index was filled by another encoder
+│   ├── DiskFull              too little room on the disk of an embedded index; nothing was written
 │   ├── IndexUnavailable      the server of an index does not answer for now
 │   └── IndexInUse            another process has the embedded index open
 ├── QueryError                a search cannot be answered
 ├── ServiceError              the service refused, or was not reached; carries the HTTP status
+├── KeysError                 the keys of a service cannot be read or changed
 ├── TrainingError             a run cannot start, continue, or be read
 └── ExportError               the exported file does not agree with the trained encoder
 """
@@ -53,6 +55,10 @@ class SpaceMismatch(IndexStoreError):
     """The index was filled by another encoder."""
 
 
+class DiskFull(IndexStoreError):
+    """Too little room on the disk of an embedded index; nothing was written."""
+
+
 class IndexUnavailable(IndexStoreError):
     """The server of an index does not answer for now; the same request may succeed later."""
 
@@ -71,6 +77,10 @@ class ServiceError(LookalikeError):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class KeysError(LookalikeError):
+    """The keys of a service cannot be read or changed."""
 
 
 class TrainingError(LookalikeError):

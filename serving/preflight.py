@@ -10,13 +10,17 @@ import sys
 
 from lookalike.encoder import Encoder
 from lookalike.errors import LookalikeError
+from lookalike.footage.playable import choose_encoder
 from lookalike.index import open_index
+from lookalike.keys import KeyRing
 from serving.settings import Settings
 
 
 def main() -> None:
     try:
         settings = Settings.from_env()
+        KeyRing()
+        choose_encoder(settings.proxy_encoder)
         encoder = Encoder(settings.encoder, settings.device)
         if settings.index:
             open_index(settings.index, encoder.spec, create=settings.writable).close()

@@ -26,10 +26,9 @@ class Readiness:
 
 
 def _readiness(pipeline: Pipeline) -> Response:
-    """Return 200 and what runs; while the server of the index does not answer, 503 and the same with the reason."""
+    """Return 200 and what runs; with the reason 503 while the index does not answer or cannot be written."""
     try:
-        if pipeline.health:
-            pipeline.health.check()
+        pipeline.check_index()
     except ApiError as error:
         content = pipeline.about() | {"error": {"type": error.kind, "message": str(error)}}
         return json_response(content, {"Retry-After": str(RETRY_AFTER_S)}, error.status)

@@ -1,19 +1,22 @@
 """The BentoML service: `bentoml serve serving.service:Lookalike`.
 
-Settings: LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE, _WORKERS, _CACHE and _URL; LOOKALIKE_TOKEN guards the index.
+Settings: LOOKALIKE_ENCODER, _INDEX, _WRITABLE, _DEVICE, _WORKERS, _CACHE, _URL, _MAX_WAIT_S, _MIN_FREE_MB, _HOST,
+_ALLOWED_HOSTS, _KEYS, _AUDIT_LOG, _LOG_FORMAT and _PROXY_ENCODER; LOOKALIKE_TOKEN is a key for everything.
 The routes are a Starlette app of our own: with BentoML's batching one corrupt upload fails all requests of its batch.
 """
 
 from __future__ import annotations
 
+import gc
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import bentoml
 from starlette.applications import Starlette
@@ -22,25 +25,38 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lookalike.errors import LookalikeError
+from lookalike.parent import end_with_parent
+from serving.auth.protection import Protection
+from serving.auth.views import Views
+from serving.http import protocol
 from serving.http.errors import HANDLERS
 from serving.http.limits import TIMEOUT_S
+from serving.http.request_log import RequestLog
+from serving.http.traffic import Traffic, forget_dead_workers, metrics
 from serving.inference.pipeline import open_pipeline
+from serving.log import read_log_format, set_up_logs
 from serving.openapi.document import describe
 from serving.readiness import Readiness
 from serving.recordings.recordings import Recordings
 from serving.routes import embed, explore, export, frames, index, library, pages, pictures, search
 from serving.settings import Settings, read_workers
+from serving.tracing import OFF, tracing
 
 SERVICE = "serving.service:Lookalike"
+T = TypeVar("T")
 
 
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """Load and warm up. Until then no connection is accepted, not even for /readyz."""
+    end_with_parent(signal.SIGTERM)
+    forget_dead_workers()
     settings = Settings.from_env()
     async with open_pipeline(settings) as pipeline:
         app.state.pipeline = pipeline
-        with closing(Recordings(pipeline, settings.cache)) as app.state.recordings:
+        with closing(Recordings(pipeline, settings.cache, settings.proxy_encoder)) as recordings:
+            app.state.views = Views(pipeline, recordings)
+            gc.freeze()  # what is loaded stays: a full collection looked at it for 50 ms, and every request waited
             yield
 
 
@@ -56,23 +72,29 @@ async def docs(request: Request) -> Response:
 
 RESOURCES = (embed, search, library, frames, pictures, explore, export, index)
 ENDPOINTS = [endpoint for resource in RESOURCES for endpoint in resource.ENDPOINTS]
-ROUTES = [*pages.ROUTES, *(endpoint.route() for endpoint in ENDPOINTS), Route("/docs.json", docs)]
+OWN = [Route("/docs.json", docs), Route("/metrics", metrics)]
+ROUTES = [*pages.ROUTES, *(endpoint.route() for endpoint in ENDPOINTS), *OWN]
 app = Starlette(routes=ROUTES, exception_handlers=HANDLERS, lifespan=lifespan)
 
 
-def _workers() -> int:
+def _or(read: Callable[[], T], default: T) -> T:
+    """A setting; the default if it is invalid, which `check` reports in one line."""
     try:
-        return read_workers()
+        return read()
     except LookalikeError:
-        return 1  # `check` reports what is wrong, in one line
+        return default
+
+
+set_up_logs(_or(read_log_format, "text"))
 
 
 @bentoml.service(
     name="lookalike",
-    workers=_workers(),
+    workers=_or(read_workers, 1),
     traffic={"timeout": 2 * TIMEOUT_S},  # http.timeouts.within_time comes first
-    # A span for each message took a fifth of a small encoder's throughput.
-    tracing={"excluded_urls": "/embed,/v1/embeddings,/search"},
+    logging={"access": {"enabled": False}},  # http.request_log has one
+    metrics={"enabled": False},  # its labels are raw paths: see http.traffic
+    tracing=_or(tracing, OFF),  # pyright: ignore[reportArgumentType]
 )
 @bentoml.asgi_app(app, path="/")
 class Lookalike:
@@ -83,6 +105,7 @@ class Lookalike:
     def check() -> None:
         """Before any worker starts: exit with one line on standard error if a worker could not load."""
         try:
+            tracing()
             os.environ.update(Settings.from_env().to_env())  # a bento's workers run in another folder
         except LookalikeError as error:
             sys.exit(f"lookalike: {error}")
@@ -91,4 +114,8 @@ class Lookalike:
             sys.exit(1)
 
 
+protocol.install()  # here, since a worker sets up uvicorn as soon as it has imported this
+Lookalike.add_asgi_middleware(RequestLog)  # pyright: ignore[reportArgumentType]
+Lookalike.add_asgi_middleware(Traffic)  # pyright: ignore[reportArgumentType]
+Lookalike.add_asgi_middleware(Protection, endpoints=ENDPOINTS)  # pyright: ignore[reportArgumentType]
 Lookalike.add_asgi_middleware(Readiness, state=app.state)  # pyright: ignore[reportArgumentType]

@@ -10,7 +10,17 @@ from typing import cast, get_args
 
 from lookalike.contract import RunDevice
 from lookalike.errors import DeviceError, IndexStoreError, LookalikeError
+from lookalike.index.disk_space import MIN_FREE_MB, read_min_free
+from lookalike.index.disk_space import VARIABLE as MIN_FREE
+from lookalike.keys import VARIABLE as KEYS
+from lookalike.keys import is_content
+from lookalike.proxy_encoders import ProxyEncoder
+from serving.auth.hosts import allowed_name
+from serving.http.limits import MAX_WAIT_S, TIMEOUT_S
+from serving.log import VARIABLE as LOG_FORMAT
+from serving.log import LogFormat, read_log_format
 
+OFF = "off"  # LOOKALIKE_AUDIT_LOG for no log
 DEFAULT_ENCODER = Path(__file__).resolve().parents[1] / "encoder.onnx"  # next to this package, as in a bento
 
 
@@ -21,6 +31,11 @@ class Settings:
     workers: processes that serve, which share the cores. writable: clients may add and remove frames.
     cache: the folder of thumbnails, proxies and uploaded pictures.
     url: of the service, noted in an embedded index for processes that find it in use; empty if unknown.
+    max_wait_s: how long a request may wait for its turn. min_free_mb: room on the disk of an embedded index, MiB, below
+    which nothing is written to it.
+    host: address that it listens on; empty if unknown. allowed_hosts: further names that clients reach it by.
+    keys: the file of keys, or its content; empty for the usual file. audit_log: a folder; None for no log.
+    log_format: of the lines of the log. proxy_encoder: None for the first that this FFmpeg has.
     """
 
     encoder: Path
@@ -30,6 +45,14 @@ class Settings:
     writable: bool = False
     cache: Path = field(default_factory=lambda: default_cache(os.environ))
     url: str = ""
+    max_wait_s: float = MAX_WAIT_S
+    min_free_mb: int = MIN_FREE_MB
+    host: str = ""
+    allowed_hosts: tuple[str, ...] = ()
+    keys: str = ""
+    audit_log: Path | None = None
+    log_format: LogFormat = "text"
+    proxy_encoder: ProxyEncoder | None = None
 
     @property
     def embedded(self) -> bool:
@@ -43,10 +66,12 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
-        """Read LOOKALIKE_ENCODER, _INDEX, _DEVICE, _WORKERS, _WRITABLE (1 or 0), _CACHE, _URL; empty counts as not set.
+        """Read LOOKALIKE_ENCODER, _INDEX, _DEVICE, _WORKERS, _WRITABLE (1 or 0), _CACHE, _URL, _MAX_WAIT_S,
+        _MIN_FREE_MB, _HOST, _ALLOWED_HOSTS (with commas), _KEYS, _AUDIT_LOG (a folder, or off), _LOG_FORMAT,
+        _PROXY_ENCODER; empty counts as not set.
 
         Raises: DeviceError for an unknown device; IndexStoreError for workers that cannot share the index, or an index
-        that the service cannot write; LookalikeError for an invalid number of workers, or an invalid yes or no.
+        that the service cannot write; LookalikeError for an invalid number, name, or yes or no.
         """
         device = env.get("LOOKALIKE_DEVICE") or "auto"
         if device not in get_args(RunDevice):
@@ -59,6 +84,14 @@ class Settings:
             _read_writable(env),
             Path(env.get("LOOKALIKE_CACHE") or default_cache(env)),
             env.get("LOOKALIKE_URL") or "",
+            read_wait(env),
+            read_min_free(env),
+            env.get("LOOKALIKE_HOST") or "",
+            read_allowed_hosts(env),
+            env.get(KEYS) or "",
+            read_audit_log(env),
+            read_log_format(env),
+            read_proxy_encoder(env),
         )
         settings.check()
         return settings
@@ -84,6 +117,14 @@ class Settings:
             "LOOKALIKE_WRITABLE": str(int(self.writable)),
             "LOOKALIKE_CACHE": str(self.cache.absolute()),
             "LOOKALIKE_URL": self.url,
+            "LOOKALIKE_MAX_WAIT_S": str(self.max_wait_s),
+            MIN_FREE: str(self.min_free_mb),
+            "LOOKALIKE_HOST": self.host,
+            "LOOKALIKE_ALLOWED_HOSTS": ",".join(self.allowed_hosts),
+            KEYS: self.keys if not self.keys or is_content(self.keys) else str(Path(self.keys).absolute()),
+            "LOOKALIKE_AUDIT_LOG": str(self.audit_log.absolute()) if self.audit_log else OFF,
+            LOG_FORMAT: self.log_format,
+            "LOOKALIKE_PROXY_ENCODER": self.proxy_encoder or "",
         }
 
 
@@ -92,11 +133,54 @@ def default_cache(env: Mapping[str, str]) -> Path:
     return Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lookalike"
 
 
+def read_allowed_hosts(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Read LOOKALIKE_ALLOWED_HOSTS: names with commas between them. Raises: LookalikeError for an invalid one."""
+    names = [name for name in env.get("LOOKALIKE_ALLOWED_HOSTS", "").split(",") if name.strip()]
+    try:
+        return tuple(map(allowed_name, names))
+    except ValueError as error:
+        raise LookalikeError(f"LOOKALIKE_ALLOWED_HOSTS: {error}") from error
+
+
+def read_audit_log(env: Mapping[str, str]) -> Path | None:
+    """Return LOOKALIKE_AUDIT_LOG, else the folder for logs; None if it is off.
+
+    Source: XDG Base Directory Specification.
+    """
+    named = env.get("LOOKALIKE_AUDIT_LOG")
+    if named == OFF:
+        return None
+    return Path(named or Path(env.get("XDG_STATE_HOME") or Path.home() / ".local" / "state", "lookalike", "audit"))
+
+
 def _read_writable(env: Mapping[str, str]) -> bool:
     text = env.get("LOOKALIKE_WRITABLE") or "0"
     if text not in ("0", "1"):
         raise LookalikeError(f"LOOKALIKE_WRITABLE is {text!r}, expected 1 or 0")
     return text == "1"
+
+
+def read_wait(env: Mapping[str, str] = os.environ) -> float:
+    """Read LOOKALIKE_MAX_WAIT_S; MAX_WAIT_S if it is not set.
+
+    Raises: LookalikeError if it is not a time that a request can wait.
+    """
+    text = env.get("LOOKALIKE_MAX_WAIT_S") or str(MAX_WAIT_S)
+    try:
+        wait_s = float(text)
+    except ValueError:
+        wait_s = 0.0
+    if not 0 < wait_s < TIMEOUT_S:
+        raise LookalikeError(f"LOOKALIKE_MAX_WAIT_S is {text!r}, expected seconds above 0 and below {TIMEOUT_S}")
+    return wait_s
+
+
+def read_proxy_encoder(env: Mapping[str, str] = os.environ) -> ProxyEncoder | None:
+    """Read LOOKALIKE_PROXY_ENCODER; None if it is not set. Raises: LookalikeError for an unknown one."""
+    name, known = env.get("LOOKALIKE_PROXY_ENCODER") or None, get_args(ProxyEncoder)
+    if name is not None and name not in known:
+        raise LookalikeError(f"LOOKALIKE_PROXY_ENCODER is {name!r}, expected one of {', '.join(known)}")
+    return cast(ProxyEncoder | None, name)
 
 
 def read_workers(env: Mapping[str, str] = os.environ) -> int:

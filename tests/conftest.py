@@ -17,6 +17,7 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 # What is trained in tests starts from this seed: what they assert must hold for any, as it must on any machine.
 TEST_SEED = int(os.environ.get("LOOKALIKE_TEST_SEED", "0"))
 LOOPBACK = "127.0.0.1,localhost"
+NO_KEYS = {"LOOKALIKE_KEYS": "/nowhere/lookalike-keys.json", "LOOKALIKE_AUDIT_LOG": "off"}
 SET_ELSEWHERE = {"FORCE_COLOR", "NO_COLOR", "COLUMNS", "TTY_COMPATIBLE", "WORLD_SIZE", "RANK", "LOCAL_RANK"}
 
 
@@ -27,6 +28,7 @@ def _forget_the_shell() -> None:
             continue  # meant for the tests; other processes of pytest read it after this one
         if name.startswith(("LOOKALIKE_", "QDRANT_")) or name in SET_ELSEWHERE:
             del os.environ[name]
+    os.environ |= NO_KEYS
     for name in ("NO_PROXY", "no_proxy"):  # Chromium may have to be fetched through one
         os.environ[name] = f"{os.environ.get(name, '')},{LOOPBACK}".strip(",")
 

@@ -15,6 +15,7 @@ import pytest
 
 from lookalike import cli, doctor, runtime
 from lookalike.doctor import Finding
+from lookalike.errors import IndexStoreError, IndexUnavailable, ServiceError
 from lookalike.index import SourceRecord, open_index
 from tests.index.circle import SPEC, at, frame, write_circle_encoder
 
@@ -71,8 +72,50 @@ def test_a_disk_that_is_nearly_full(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_a_clock_before_this_version() -> None:
-    assert doctor.check_clock(datetime(1970, 1, 1, tzinfo=UTC)).state == "bad"
-    assert doctor.check_clock(datetime(2027, 1, 1, tzinfo=UTC)).state == "good"
+    assert doctor.check_clock(datetime(1970, 1, 1, tzinfo=UTC), True).state == "bad"
+    assert doctor.check_clock(datetime(2027, 1, 1, tzinfo=UTC), None).state == "good"
+
+
+def test_a_clock_that_nothing_keeps_right() -> None:
+    now = datetime(2027, 1, 1, tzinfo=UTC)
+    good, adrift = doctor.check_clock(now, True), doctor.check_clock(now, False)
+    assert (good.state, good.text.startswith("2027-01-01T00:00:00+00:00, local zone ")) == ("good", True)
+    assert good.text.endswith(", synchronised")
+    assert (adrift.state, adrift.text.endswith(": not synchronised"), bool(adrift.advice)) == ("warning", True, True)
+
+
+@pytest.mark.parametrize(("state", "known"), [(0, True), (1, True), (5, False), (-1, None)])
+def test_the_kernel_says_whether_its_clock_is_right(
+    monkeypatch: pytest.MonkeyPatch, state: int, known: bool | None
+) -> None:
+    asked = namedtuple("libc", "adjtimex")(lambda timex: state if not any(timex) else pytest.fail("it would be set"))
+    monkeypatch.setattr("ctypes.CDLL", lambda name: asked)
+    assert doctor.is_clock_synchronised() is known
+    monkeypatch.setattr("ctypes.CDLL", lambda name: object())  # macOS has no adjtimex
+    assert doctor.is_clock_synchronised() is None
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (IndexUnavailable("does not answer"), "check that the server runs, and that this machine reaches it"),
+        (IndexStoreError("the Qdrant server refuses the API key"), "check the URL, and the API key"),
+        (ServiceError("401"), "check the URL, and the API key"),
+    ],
+)
+def test_an_index_on_a_server_that_fails(monkeypatch: pytest.MonkeyPatch, error: Exception, advice: str) -> None:
+    def fail(location: str) -> None:
+        raise error
+
+    monkeypatch.setattr("lookalike.index.open_index", fail)
+    (finding,) = doctor.check_index("http://archive:6333")
+    assert (finding.state, finding.text, finding.advice) == ("bad", str(error), advice)
+
+
+def test_a_server_that_is_not_there() -> None:
+    (finding,) = doctor.check_index("http://127.0.0.1:9")
+    assert (finding.state, "does not answer" in finding.text) == ("bad", True)
+    assert finding.advice == "check that the server runs, and that this machine reaches it"
 
 
 def test_an_encoder(tmp_path: Path) -> None:

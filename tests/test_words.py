@@ -24,7 +24,9 @@ ROOT = Path(__file__).resolve().parents[1]
 COVERED = (
     "CHANGELOG.md",
     "README.md",
+    "SECURITY.md",
     "benchmarks/**/*.py",
+    "docs/access.md",
     "docs/architecture.md",
     "docs/cifar10.md",
     "docs/explore.md",
@@ -33,6 +35,7 @@ COVERED = (
     "docs/images.md",
     "docs/index.md",
     "docs/ingest.md",
+    "docs/monitoring.md",
     "docs/page.md",
     "docs/regions.md",
     "docs/search.md",
@@ -50,6 +53,7 @@ COVERED = (
     "lookalike/cli/flags.py",
     "lookalike/cli/footage.py",
     "lookalike/cli/frames.py",
+    "lookalike/cli/keys.py",
     "lookalike/cli/maintenance.py",
     "lookalike/cli/renew.py",
     "lookalike/cli/search.py",
@@ -68,6 +72,7 @@ COVERED = (
     "lookalike/graph_check.py",
     "lookalike/index/*.py",
     "lookalike/ingest/*.py",
+    "lookalike/keys.py",
     "lookalike/limits.py",
     "lookalike/moments.py",
     "lookalike/naming.py",
@@ -93,7 +98,7 @@ COVERED = (
 )
 VERBS = (  # whose --help is covered
     *("pretrain", "export", "refit", "info", "evaluate", "search", "locate", "outliers", "duplicates", "cluster"),
-    *("stats", "verify", "forget", "reindex", "snapshot", "restore", "serve", "demo", "index", "embed"),
+    *("stats", "verify", "forget", "reindex", "snapshot", "restore", "serve", "demo", "index", "embed", "keys"),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from lookalike.cli import doctor, evaluate, explore, frames, maintenance, renew, search, serve, snapshot, train  # noqa: F401
+from lookalike.cli import doctor, evaluate, explore, frames, keys, maintenance, renew, search, serve, snapshot, train  # noqa: F401
 from lookalike.cli.extras import advice
 from lookalike.cli.flags import app, fail
 from lookalike.errors import LookalikeError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -72,8 +73,28 @@ CameraName = Annotated[
         " on how the SOURCE is written."
     ),
 ]
+MinFree = Annotated[
+    int | None,
+    Parameter(
+        name="--min-free-mb",
+        help="Room to leave on the disk of an embedded index, MiB: with less, nothing is written to it;"
+        " else LOOKALIKE_MIN_FREE_MB, else 256.",
+    ),
+]
 RunOn = Annotated[RunDevice, Parameter(help="Device that runs the encoder. A missing device is an error.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON lines.")]
+
+
+def set_min_free(min_free_mb: int | None) -> None:
+    """Have the margin of --min-free-mb, if it is given, read by the index and by the processes that this one starts."""
+    from lookalike.index.disk_space import VARIABLE, read_min_free
+
+    if min_free_mb is None:
+        return
+    if min_free_mb < 0:
+        fail(f"--min-free-mb is {min_free_mb}, expected at least 0", code=2)
+    os.environ[VARIABLE] = str(min_free_mb)
+    read_min_free()
 
 
 WhichFrames = Annotated[FilterFields, Parameter(name="*")]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from lookalike.cli.flags import EncoderFile, IndexAt, RunOn, Source_, app, fail
+from lookalike.cli.flags import EncoderFile, IndexAt, MinFree, RunOn, Source_, app, fail, set_min_free
 from lookalike.cli.footage import FootageFlags, Tally, find
 from lookalike.ingest.settings import USUAL, IngestSettings
 from lookalike.server_options import ONE_NODE, ServerOptions
@@ -86,6 +86,7 @@ def index(
     settle_s: Annotated[
         float, Parameter(help="With --watch: a file is taken in when it has not changed for so many seconds.")
     ] = 10.0,
+    min_free_mb: MinFree = None,
     device: RunOn = "auto",
 ) -> None:
     """Embed footage into an index, or take in .parquet files of `embed`. What is there is not decoded again."""
@@ -95,6 +96,7 @@ def index(
     from lookalike.index import open_index
 
     _check_given(sources)
+    set_min_free(min_free_mb)
     if watch:
         check_watch(sources, settle_s)
     tables = [Path(one) for one in sources if one.endswith(".parquet")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from lookalike import pixels
 from lookalike.console import say
 from lookalike.errors import LookalikeError
 from lookalike.footage import find_sources, frame_at, read_frames
+from lookalike.keys import NO_KEYS
 
 QUERIES = 8
 HITS = 5  # the query's own moment, and four others
@@ -95,7 +97,8 @@ def _service(at_index: Sequence[str]) -> Iterator[httpx.Client]:
     command = [sys.executable, "-m", "lookalike", "serve", *at_index, "--port", str(port)]
     say("")
     say(f"$ lookalike serve {' '.join(at_index)} --port {port}")
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    env = os.environ | NO_KEYS | {"LOOKALIKE_AUDIT_LOG": "off"}  # only this process sends requests
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
             _wait_until_ready(client, process)

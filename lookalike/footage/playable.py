@@ -29,9 +29,10 @@ from lookalike.footage.playlist import is_playlist
 from lookalike.footage.still import has_one_clock
 from lookalike.footage.timeline import Timeline, has_no_timestamps
 from lookalike.footage.tracks import film, open_named
+from lookalike.proxy_encoders import SETTINGS, USUAL, ProxyEncoder
 
 How = Literal["as it is", "rewrapped", "encoded"]
-Progress = Callable[[float], None]  # called with the share that is done; an exception stops the work
+Progress = Callable[[float], None]  # called at every frame with the share that is done; an exception stops the work
 
 # Source: MDN, "Web video codec guide" and "Media container formats".
 CODECS = {"video/mp4": {"h264", "vp9", "av1"}, "video/webm": {"vp8", "vp9", "av1"}}
@@ -41,7 +42,7 @@ MP4_SOUND = {"aac", "mp3"}
 PIXEL_FORMATS = {"yuv420p", "yuvj420p"}
 EARLY_S = 0.01  # browsers differ in the time of a file that does not begin at zero
 WIDEST_PX = 1280
-ENCODER, SETTINGS = "libx264", {"preset": "veryfast", "crf": "23", "g": "60"}
+MOST_FPS = 120  # that an encoder plans for; SVT-AV1 refuses more than 240, which AVI may state
 TICK = Fraction(1, 90_000)
 INDEX_FIRST = {"movflags": "+faststart"}
 
@@ -84,16 +85,24 @@ def judge(path: str) -> Playable:
         raise FootageError(f"{path}: not a readable video ({error.strerror})") from error
 
 
-def make_playable(path: str, out: Path, how: How, progress: Progress) -> None:
+def choose_encoder(asked: ProxyEncoder | None) -> ProxyEncoder:
+    """The encoder for proxies that was asked for, else the first that is there. Raises: FootageError without it."""
+    there: list[ProxyEncoder] = [name for name in SETTINGS if name in av.codecs_available]
+    if asked and asked not in there:
+        raise FootageError(f"no encoder {asked} in this build of av, expected one of {', '.join(there) or 'none'}")
+    return asked or (there[0] if there else USUAL)
+
+
+def make_playable(path: str, out: Path, how: How, progress: Progress, encoder: ProxyEncoder = USUAL) -> None:
     """Write a recording as MP4, with its first frame at 0 s: rewrapped if possible, else encoded.
 
-    Raises: FootageError if it cannot be read; OSError.
+    encoder: for what cannot be rewrapped. Raises: FootageError if it cannot be read; OSError.
     """
     progress = _Rising(progress)
     try:
         if how == "rewrapped" and _rewrap(path, out, progress):
             return
-        _encode(path, out, progress)
+        _encode(path, out, encoder, progress)
     except FFmpegError as error:
         raise FootageError(f"{path}: cannot be made playable ({error.strerror})") from error
 
@@ -171,8 +180,8 @@ def _rewrap(path: str, out: Path, progress: Progress) -> bool:
                 packet.pts, packet.dts = packet.pts - late, packet.dts - late
                 if isinstance(packet.stream, AudioStream) and packet.pts < 0:
                     continue
-                if source.duration and isinstance(packet.stream, VideoStream):
-                    progress(min(max(float(packet.pts * packet.time_base) * 1e6 / source.duration, 0.0), 1.0))
+                if isinstance(packet.stream, VideoStream):
+                    progress(_share(float(packet.pts * packet.time_base) * 1e6, source))
                 packet.stream = copied
                 target.mux(packet)
         return True
@@ -223,9 +232,10 @@ def _date(undated: list[Packet], following: Packet) -> None:
         packet.dts = (following.dts or 0) - before * apart
 
 
-def _encode(path: str, out: Path, progress: Progress) -> None:
+def _encode(path: str, out: Path, encoder: ProxyEncoder, progress: Progress) -> None:
     with open_named(path) as source, _mp4(out) as target:
-        stream = target.add_stream(ENCODER, rate=film(source).average_rate or 25, options=SETTINGS)
+        rate = min(film(source).average_rate or 25, MOST_FPS)
+        stream = target.add_stream(encoder, rate=rate, options=SETTINGS[encoder])
         last, prepare = -1, _Prepare()
         try:
             for frame, pts_us in recorded(source):
@@ -237,12 +247,16 @@ def _encode(path: str, out: Path, progress: Progress) -> None:
                 picture.pts, picture.time_base, picture.pict_type = pts, TICK, PictureType.NONE
                 target.mux(stream.encode(picture))
                 last = pts
-                if source.duration:
-                    progress(min(pts_us / source.duration, 1.0))
+                progress(_share(pts_us, source))
         except FootageError:
             if last < 0:
                 raise  # else it is damaged or cut off, and the frames before can be played
         target.mux(stream.encode())
+
+
+def _share(at_us: float, source: InputContainer) -> float:
+    """Which part of a file lies before a time; 0 for a file that does not state its length."""
+    return min(max(at_us / source.duration, 0.0), 1.0) if source.duration else 0.0
 
 
 class _Prepare:

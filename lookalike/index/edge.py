@@ -11,7 +11,9 @@ import qdrant_edge as edge
 
 from lookalike.errors import IndexInUse, IndexStoreError
 from lookalike.index.clock import utc_text
+from lookalike.index.disk_space import GIVES_BACK, Room
 from lookalike.index.effort import effort
+from lookalike.index.engine import IndexState
 from lookalike.index.filters import AllOf, AnyOf, Condition, DateRange, Filters, IsEmpty, NumberRange, OneOf
 from lookalike.index.ledger import LEDGER, Ledger, WithLedger
 from lookalike.index.paging import Page, Paged
@@ -131,6 +133,10 @@ class Shard(Paged):
         info = self._shard.info()
         return info.points_count - info.indexed_vectors_count
 
+    def state(self) -> IndexState:
+        info = self._shard.info()
+        return IndexState(info.points_count, max(info.points_count - info.indexed_vectors_count, 0), building=False)
+
     def close(self) -> None:
         self._shard.flush()
         self._shard.close()
@@ -140,14 +146,35 @@ class EdgeEngine(WithLedger, Shard):
     """The shard in use, and the ledger in the same folder."""
 
     def __init__(self, folder: Path, space: str, dim: int) -> None:
-        """Open the index in `folder`, or create it. Raises: IndexStoreError as `Shard` and `Ledger`."""
+        """Open the index in `folder`, or create it. Raises: IndexStoreError as `Shard`, `Ledger` and `Room`."""
+        self._room, self._at = Room(folder), current_shard(folder)
+        self._room.check_open(self._at)
         self._ledger = Ledger(folder / LEDGER)  # first, since an opened shard would stay open
         try:
-            super().__init__(current_shard(folder), space, dim)
+            super().__init__(self._at, space, dim)
         except BaseException:
             self._ledger.close()
             raise
         remove_others(folder)
+
+    def upsert(self, frames: Sequence[StoredFrame], vectors: np.ndarray) -> None:
+        self._room.check_write(self._at)
+        super().upsert(frames, vectors)
+
+    def delete(self, filters: Filters) -> None:
+        self._room.check_write(self._at, GIVES_BACK)
+        super().delete(filters)
+
+    def rename(self, source_id: str, source: str, camera: str, remote: bool | None = None) -> None:
+        self._room.check_write(self._at, GIVES_BACK)
+        super().rename(source_id, source, camera, remote)
+
+    def optimize(self) -> None:
+        self._room.check_graph(self._at, 1)
+        super().optimize()
+
+    def trouble(self) -> str | None:
+        return self._room.trouble(writes=False)
 
     def close(self) -> None:
         self._ledger.close()

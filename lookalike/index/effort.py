@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from lookalike.index.filters import Condition, DateRange, IsEmpty, NumberRange
 
@@ -32,39 +33,39 @@ class Effort:
 
 def effort(conditions: Sequence[Condition], dim: int, count: Count) -> Effort:
     """How to look for the nearest among the frames that meet the conditions. dim: of their vectors."""
-    frames = count([])
-    if not frames or not conditions:
+    frames = count([]) if conditions else 0
+    if not frames:
         return Effort(False, LEAST_WIDTH)
-    meeting = float(frames)
-    for one in joined(conditions):
-        meeting *= count([one]) / frames  # as if each were independent of the others
-    width = max(LEAST_WIDTH, int(frames - meeting) // WIDE_FRAMES)
-    rarest = min(count([one]) for one in conditions)  # as many are looked at one by one
-    scan = _is_listed(conditions) and rarest * dim <= SCANNED and rarest <= frames * SCANNED_SHARE
-    return Effort(scan, min(width, MOST_WIDTH))
+    rarest = min(count([condition]) for condition in conditions)  # as many are looked at one by one
+    if _is_listed(conditions) and rarest * dim <= SCANNED and rarest <= frames * SCANNED_SHARE:
+        return Effort(True, LEAST_WIDTH)
+    if frames <= LEAST_WIDTH * WIDE_FRAMES:  # no condition makes it wider
+        return Effort(False, LEAST_WIDTH)
+    meeting = frames * prod(count([condition]) / frames for condition in joined(conditions))  # as if independent
+    return Effort(False, min(max(LEAST_WIDTH, int(frames - meeting) // WIDE_FRAMES), MOST_WIDTH))
 
 
 def joined(conditions: Sequence[Condition]) -> list[Condition]:
     """A span of time as one condition, that a frame begins in it: many have begun by its end, and many end after its
     start, but few are both. Few more, which begin before it and end in it, are left out."""
-    found = list(conditions)
+    spans = list(conditions)
     for began, ended in SPANS:
-        until = next((one for one in conditions if _bounds(one, began, "lte")), None)
-        since = next((one for one in conditions if _bounds(one, ended, "gte")), None)
+        until = next((condition for condition in conditions if _bounds(condition, began, "lte")), None)
+        since = next((condition for condition in conditions if _bounds(condition, ended, "gte")), None)
         if isinstance(until, DateRange) and isinstance(since, DateRange):
             span: Condition = DateRange(began, since.bounds | until.bounds)
         elif isinstance(until, NumberRange) and isinstance(since, NumberRange):
             span = NumberRange(began, since.bounds | until.bounds)
         else:
             continue
-        found = [one for one in found if one not in (since, until)] + [span]
-    return found
+        spans = [condition for condition in spans if condition not in (since, until)] + [span]
+    return spans
 
 
 def _is_listed(conditions: Sequence[Condition]) -> bool:
     """Whether payload indexes alone say which frames meet the conditions. None says which are whole, so that payloads
     would be read."""
-    return not any(isinstance(one, IsEmpty) for one in conditions)
+    return not any(isinstance(condition, IsEmpty) for condition in conditions)
 
 
 def _bounds(condition: Condition, field: str, bound: str) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -12,6 +13,15 @@ from lookalike.index.record import StoredFrame
 from lookalike.index.schema import Scored, SourceRecord
 
 MOST_NEAREST = 8000  # frames that one call of `nearest` returns
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """An engine whose index may fail while it is open: its folder is removed, or its process dies."""
+
+    def trouble(self) -> str | None:
+        """Why it does not answer or cannot be written at the moment, in one line; None if it does."""
+        ...
 
 
 class Engine(Protocol):
@@ -85,4 +95,25 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release the index for other processes."""
+        ...
+
+
+@dataclass(frozen=True)
+class IndexState:
+    """frames: how many are stored. unindexed: of these, outside of the search graph, so compared one by one.
+
+    building: whether the graph is being built.
+    """
+
+    frames: int
+    unindexed: int
+    building: bool
+
+
+@runtime_checkable
+class Inspected(Protocol):
+    """An engine that knows its state without looking at its frames."""
+
+    def state(self) -> IndexState:
+        """Raises: IndexStoreError if it does not answer."""
         ...

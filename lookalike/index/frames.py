@@ -26,7 +26,7 @@ from lookalike.index.ask import (
 )
 from lookalike.index.calibration import ScoreCalibrator
 from lookalike.index.diversify import diversify
-from lookalike.index.engine import MOST_NEAREST, Engine
+from lookalike.index.engine import MOST_NEAREST, Engine, IndexState, Inspected
 from lookalike.index.filters import Filters
 from lookalike.index.generations import IndexLocation
 from lookalike.index.moments import collapse
@@ -77,6 +77,10 @@ class FrameIndex:
         for frame in of_sources.values():
             if frame.id in stored and stored[frame.id][1].remote:
                 self._engine.rename(frame.source_id, frame.source, frame.camera, remote=False)
+
+    def state(self) -> IndexState | None:
+        """How much is stored, and how much of it is in the search graph; None if the engine does not know."""
+        return self._engine.state() if isinstance(self._engine, Inspected) else None
 
     def missing(self, frames: Sequence[Frame]) -> list[Frame]:
         """Return the `frames` that are not stored yet, each id once."""

@@ -7,19 +7,21 @@ any point, one of the two shards is in use, with everything that was made durabl
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-import pickle
 import shutil
-import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from lookalike.errors import IndexStoreError
+from lookalike.errors import DiskFull, IndexStoreError
+from lookalike.index.changes import Changes
+from lookalike.index.disk_space import GIVES_BACK, Room
+from lookalike.index.engine import IndexState
 from lookalike.index.filters import Filters
 from lookalike.index.ledger import Ledger, WithLedger
 from lookalike.index.operations import OPERATIONS, Asked
@@ -27,6 +29,7 @@ from lookalike.index.paging import Page, Paged
 from lookalike.index.record import StoredFrame
 from lookalike.index.shard_process import LOW_PRIORITY, ShardProcess
 from lookalike.index.shards import copy_shard, current_shard, make_durable, new_shard, remove_others, use_shard
+from lookalike.index.supervised import SupervisedShard
 
 logger = logging.getLogger("bentoml.lookalike")  # BentoML configures only loggers below its own
 
@@ -40,18 +43,20 @@ class LiveEngine(WithLedger, Paged, Asked):
     def __init__(self, folder: Path, space: str, dim: int) -> None:
         """Open the index in `folder`, or create it. Raises: IndexStoreError as `edge.EdgeEngine`."""
         self._folder, self._space, self._dim = folder, space, dim
+        self._room = Room(folder)
+        self._room.check_open(current_shard(folder))
         self._ledger = Ledger(folder / "ledger.sqlite")
         try:
-            self._shard = ShardProcess(current_shard(folder), space, dim)
+            self._shard = SupervisedShard(current_shard(folder), space, dim)
         except BaseException:
             self._ledger.close()
             raise
         remove_others(folder)
         self._writing = threading.Lock()  # guards all below
-        self._changes: _Changes | None = None  # since the shard was copied, during a build
+        self._changes: Changes | None = None  # since the shard was copied, during a build
         self._changed: int = self._shard.ask("unindexed")
         self._builder: threading.Thread | None = None
-        self._building: ShardProcess | None = None
+        self._building: ShardProcess | SupervisedShard | None = None
         self._wanted = self._closing = False
 
     def upsert(self, frames: Sequence[StoredFrame], vectors: np.ndarray) -> None:
@@ -74,10 +79,16 @@ class LiveEngine(WithLedger, Paged, Asked):
                 self._builder = threading.Thread(target=self._build_while_wanted, name="build", daemon=True)
                 self._builder.start()
 
+    def state(self) -> IndexState:
+        return dataclasses.replace(self._ask("state"), building=self._building is not None)
+
     def wait(self) -> None:
         """Wait until no graph is being built."""
         if builder := self._builder:
             builder.join()
+
+    def trouble(self) -> str | None:
+        return self._shard.trouble or self._room.trouble()
 
     def close(self) -> None:
         """Release the index. An unfinished build is abandoned."""
@@ -102,10 +113,20 @@ class LiveEngine(WithLedger, Paged, Asked):
 
     def _change(self, operation: str, *arguments: Any) -> None:
         with self._writing:
+            self._room.check_write(self._shard.folder, 1.0 if operation == "upsert" else GIVES_BACK)
             self._shard.ask(operation, *arguments)
             self._changed += len(arguments[0]) if operation == "upsert" else 0
             if self._changes:
-                self._changes.add(operation, *arguments)
+                self._note(self._changes, operation, *arguments)
+
+    def _note(self, changes: Changes, operation: str, *arguments: Any) -> None:
+        try:
+            changes.add(operation, *arguments)
+        except OSError as error:  # the copy would lack this change
+            logger.error("the search graph is not built: its changes cannot be noted (%s)", error)
+            self._changes = None
+            if self._building:
+                self._building.kill()
 
     def _flush(self) -> None:
         make_durable(self._shard.folder)  # in this process, while the other one goes on answering
@@ -120,17 +141,20 @@ class LiveEngine(WithLedger, Paged, Asked):
                 self._wanted = False
             try:
                 self._build()
+            except DiskFull as error:
+                logger.error("the search graph is not built: %s", error)
             except Exception:
                 if not self._closing:
                     logger.exception("the search graph was not built; the index is searched without it")
 
     def _build(self) -> None:
         started, copy, old = time.monotonic(), new_shard(self._folder), self._shard
+        self._room.check_graph(old.folder, 2)
         try:
             self._copy(copy)
             self._open(copy, LOW_PRIORITY).ask("optimize")
             self._closed()
-            self._switch(self._open(copy))
+            self._switch(cast(SupervisedShard, self._open(copy)))
         except BaseException:
             with self._writing:
                 self._changes = None
@@ -148,13 +172,14 @@ class LiveEngine(WithLedger, Paged, Asked):
         with self._writing:
             self._flush()
             copy_shard(self._shard.folder, copy)
-            self._changes, self._changed = _Changes(), 0
+            self._changes, self._changed = Changes(), 0
 
-    def _open(self, copy: Path, nice: int = 0) -> ShardProcess:
+    def _open(self, copy: Path, nice: int = 0) -> ShardProcess | SupervisedShard:
         with self._writing:
             if self._closing:
                 raise IndexStoreError(f"{self._folder}: being closed")
-            self._building = ShardProcess(copy, self._space, self._dim, nice)
+            kind = ShardProcess if nice else SupervisedShard  # a build that dies is not begun again
+            self._building = kind(copy, self._space, self._dim, nice)
             return self._building
 
     def _closed(self) -> None:
@@ -162,10 +187,10 @@ class LiveEngine(WithLedger, Paged, Asked):
         if building:
             building.close()
 
-    def _switch(self, fresh: ShardProcess) -> None:
+    def _switch(self, fresh: SupervisedShard) -> None:
         """Replace the shard by the copy, once the copy has all changes."""
-        changes = self._changes
-        assert changes is not None
+        if (changes := self._changes) is None:
+            raise IndexStoreError(f"{self._folder}: the changes since the copy are not known")
         for operation, arguments in changes.new():
             fresh.ask(operation, *arguments)
         make_durable(fresh.folder)
@@ -176,29 +201,3 @@ class LiveEngine(WithLedger, Paged, Asked):
             make_durable(fresh.folder)
             use_shard(fresh.folder)
             self._shard, self._changes, self._building = fresh, None, None
-
-
-class _Changes:
-    """Calls that change a shard, in order, in a temporary file, since a long build would fill the memory."""
-
-    def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (open for as long as this is)
-        self._turn = threading.Lock()
-        self._count = self._read = self._at = 0
-
-    def add(self, operation: str, *arguments: Any) -> None:
-        with self._turn:
-            self._file.seek(0, 2)
-            pickle.dump((operation, arguments), self._file)
-            self._count += 1
-
-    def new(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
-        """Yield the calls that were not yielded before."""
-        while True:
-            with self._turn:
-                if self._read == self._count:
-                    return
-                self._file.seek(self._at)
-                change = pickle.load(self._file)
-                self._at, self._read = self._file.tell(), self._read + 1
-            yield change

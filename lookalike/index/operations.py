@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, islice
 from typing import Any
 
@@ -18,6 +18,7 @@ from lookalike.index.wire import Code
 
 MAX_POINTS = 256  # of one request: the embedded engine stores them within 10 ms, and is blocked for so long
 MAX_PAGE = 4096  # frames of one line
+ALL = "all"  # the field of `delete` that says that every frame is meant
 
 
 class TooMany(ValueError):
@@ -105,6 +106,11 @@ OPERATIONS = {
     "flush": Operation(writes=True),
     "optimize": Operation(writes=True),
 }
+
+
+def is_everything(filters: Filters) -> bool:
+    """Whether no frame is left when those that meet the conditions are removed."""
+    return replace(filters, whole=False) == Filters()
 
 
 class Asked:

@@ -11,6 +11,7 @@ import numpy as np
 from qdrant_client import QdrantClient, models
 
 from lookalike.errors import IndexStoreError, SpaceMismatch
+from lookalike.index.engine import IndexState
 from lookalike.index.filters import AllOf, AnyOf, Condition, DateRange, Filters, IsEmpty, NumberRange, OneOf
 from lookalike.index.record import HIT_FIELDS, HitFrame, StoredFrame, renamed
 from lookalike.index.schema import Scored, SourceRecord
@@ -184,6 +185,14 @@ class ServerEngine:
         self.flush()
         with answered():
             return self._client.count(self._collection, exact=self._limits.exact).count
+
+    def state(self) -> IndexState:
+        """As the server has them: uploads that wait are not counted."""
+        with answered():
+            info = self._client.get_collection(self._collection)
+        frames = info.points_count or 0
+        unindexed = max(frames - (info.indexed_vectors_count or 0), 0)
+        return IndexState(frames, unindexed, building=info.status == models.CollectionStatus.YELLOW)
 
     def flush(self) -> None:
         """Wait until the server has all points in its log."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -16,7 +15,7 @@ from lookalike.client import Client
 from lookalike.contract import EncoderSpec
 from lookalike.errors import EncoderError, IndexStoreError, ServiceError, SpaceMismatch
 from lookalike.index.filters import Filters
-from lookalike.index.operations import MAX_POINTS, OPERATIONS, Asked
+from lookalike.index.operations import ALL, MAX_POINTS, OPERATIONS, Asked, is_everything
 from lookalike.index.record import StoredFrame
 
 ASK_S, CONNECT_S = 10.0, 2.0  # timeouts of a request to /readyz, and of its connection
@@ -40,7 +39,7 @@ class ServiceEngine(Asked):
         if create and not about.get("writable"):
             raise IndexStoreError(f"{url}: the service takes no frames; start it with: lookalike serve --writable")
         self._space, self._dim = space, dim
-        self._client = Client(url, token=os.environ.get("LOOKALIKE_TOKEN"))
+        self._client = Client(url)
 
     def scroll(self, filters: Filters) -> Iterator[StoredFrame]:
         return chain.from_iterable(self._lines("scroll", filters))
@@ -69,7 +68,8 @@ class ServiceEngine(Asked):
                 yield OPERATIONS[operation].answer.read(json.loads(line), self._dim)
 
     def _body(self, operation: str, arguments: Sequence[Any]) -> dict[str, Any]:
-        return {"space": self._space} | OPERATIONS[operation].write(arguments)
+        body = {"space": self._space} | OPERATIONS[operation].write(arguments)
+        return body | ({ALL: True} if operation == "delete" and is_everything(arguments[0]) else {})
 
 
 def ask_who(url: str) -> dict[str, Any] | None:

@@ -6,16 +6,24 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
 from lookalike.errors import IndexStoreError
+from lookalike.parent import end_with_parent
 
 ROOT = Path(__file__).resolve().parents[2]
 LOW_PRIORITY = 19  # what `nice` adds, for a process that builds in the background
 STOP_S = 60.0  # closing a shard takes seconds
+# A process ends with the thread that started it, see `parent`. This thread lives until the interpreter ends.
+_STARTER = ThreadPoolExecutor(1, "shard-starter")
+
+
+class ShardEnded(IndexStoreError):
+    """The process of a shard has ended, and may be started again."""
 
 
 class Turns:
@@ -45,14 +53,15 @@ class ShardProcess:
         self._turn = Turns()
         self._pipe, theirs = Pipe()
         with theirs:
-            arguments = [str(theirs.fileno()), str(folder), space, str(dim), str(nice)]
-            self._process = subprocess.Popen(
+            arguments = [str(theirs.fileno()), str(folder), space, str(dim), str(nice), str(os.getpid())]
+            self._process = _STARTER.submit(
+                subprocess.Popen,
                 [sys.executable, "-m", "lookalike.index.shard_process", *arguments],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
                 start_new_session=True,  # Ctrl-C goes to the owner, and this process ends with it
-            )
+            ).result()
         try:
             self._answer()
         except BaseException:
@@ -60,13 +69,16 @@ class ShardProcess:
             raise
 
     def ask(self, operation: str, *arguments: Any) -> Any:
-        """Call a method of the shard. Raises: IndexStoreError if it fails, or if the process has ended."""
+        """Call a method of the shard. Raises: IndexStoreError if it fails; ShardEnded if the process has ended."""
         with self._turn:
             try:
                 self._pipe.send((operation, arguments))
             except (OSError, ValueError) as error:
                 raise self._ended() from error
             return self._answer()
+
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
 
     def close(self) -> None:
         """Make the shard durable, and release it."""
@@ -89,12 +101,14 @@ class ShardProcess:
             raise answer
         return answer
 
-    def _ended(self) -> IndexStoreError:
-        return IndexStoreError(f"{self.folder}: the process that had it open has ended; start the service again")
+    def _ended(self) -> ShardEnded:
+        return ShardEnded(f"{self.folder}: the process that had it open has ended")
 
 
-def main(pipe: Connection, folder: Path, space: str, dim: int, nice: int) -> None:
+def main(pipe: Connection, folder: Path, space: str, dim: int, nice: int, parent: int) -> None:
     """Serve calls until the other end of the pipe is closed or gone."""
+    if nice:
+        end_with_parent(parent=parent)  # it builds for minutes, and does not see the pipe close
     from lookalike.index.edge import Shard
 
     os.nice(nice)
@@ -119,4 +133,4 @@ def _called(shard: Any, operation: str, arguments: tuple[Any, ...]) -> Any:
 
 
 if __name__ == "__main__":
-    main(Connection(int(sys.argv[1])), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
+    main(Connection(int(sys.argv[1])), Path(sys.argv[2]), sys.argv[3], *map(int, sys.argv[4:]))

@@ -7,15 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import UploadFile
+from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from serving.http.errors import ApiError, one_line
 from serving.http.limits import MAX_BODY_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, MAX_TEXT_BYTES
 from serving.http.media_types import BINARY, JSON, MULTIPART
-from serving.inference.batching import Busy
+from serving.inference.backlog import Busy
 
+MAX_BOUNDARIES = 2000  # in a form: far more than it may have files and fields
 CHARSETS = (b"utf-8", b"utf8", b"us-ascii", b"ascii")  # of forms
 
 
@@ -111,9 +112,24 @@ async def _stream(request: Request, reserve: Callable[[int], None], limit: int) 
 
 
 class _WholeFormParser(MultiPartParser):
-    """Records whether the form is complete: of a truncated one the last image would be lost silently."""
+    """Records whether the form is complete: of a truncated one the last image would be lost silently.
+
+    Counts the boundaries before they are parsed: each costs the parser far more than its bytes, inside a part as well.
+    """
 
     ended = False
+
+    def __init__(self, headers: Headers, stream: AsyncGenerator[bytes, None], max_part_size: int) -> None:
+        super().__init__(headers, self._counted(stream), max_part_size=max_part_size)
+
+    async def _counted(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        boundary = parse_options_header(self.headers["Content-Type"])[1].get(b"boundary", b"")
+        count = 0
+        async for chunk in stream:
+            count += chunk.count(b"--" + boundary)
+            if count > MAX_BOUNDARIES:
+                raise MultiPartException(f"more than {MAX_BOUNDARIES:,} boundaries")
+            yield chunk
 
     def on_end(self) -> None:
         self.ended = True

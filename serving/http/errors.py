@@ -10,7 +10,9 @@ from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
 from serving.http.limits import RETRY_AFTER_S
-from serving.inference.batching import Busy, RunFailed
+from serving.inference.backlog import Busy
+from serving.inference.batching import RunFailed
+from serving.inference.metrics import REJECTS
 
 
 class ApiError(Exception):
@@ -49,7 +51,8 @@ def one_line(text: str) -> str:
 
 
 def error_response(error: ApiError) -> Response:
-    """A 503 has Retry-After."""
+    """A 503 has Retry-After. Each is counted by its type."""
+    REJECTS.labels(error.kind).inc()
     detail: ErrorDetail = {"type": error.kind, "message": one_line(str(error))}
     if error.index is not None:
         detail["index"], detail["file"] = error.index, one_line(error.file or "")

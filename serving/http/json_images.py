@@ -7,11 +7,10 @@ import binascii
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-import orjson
-
 from lookalike.printable import short
 from serving.http.bodies import Upload
 from serving.http.errors import ApiError
+from serving.http.json_bodies import load_object
 from serving.http.limits import MAX_IMAGE_BYTES, MAX_IMAGES
 
 EncodingFormat = Literal["float", "base64"]  # of embeddings in JSON
@@ -34,12 +33,7 @@ def read_images(body: bytes, of: type, field: str) -> JsonImages:
     of: a dataclass of the fields that may be there. Takes time by the size of the body: call it in a thread.
     Raises: ApiError 400 or 413, which names the image at fault.
     """
-    try:
-        entries = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise _bad(f"the body is not JSON ({error})") from error
-    if not isinstance(entries, dict):
-        raise _bad("the body is not a JSON object")
+    entries = load_object(body)
     known = [each.name for each in fields(of)]
     if unknown := sorted(entries.keys() - set(known)):
         raise _bad(f"unknown field {unknown[0]!r}, expected {', '.join(known)}")

@@ -11,8 +11,6 @@ MAX_PIXELS = 128_000_000  # to decode, per request, by `decoding_cost`: two of t
 MAX_TEXT_BYTES = 64 * 1024  # a JSON body, or the text fields of a form together: an id, cameras, times
 MAX_INDEX_BODY_BYTES = 16 * MIB  # MAX_POINTS vectors of 4096 numbers are 6 MiB in base64
 MAX_UPLOAD_BYTES = 1024 * MIB  # bodies of all concurrent requests
-MAX_QUEUED_IMAGES = 512  # decoded or waiting: eight full batches, some seconds on two cores
-MAX_QUEUED_THUMBNAILS = 256  # a page of hits has a hundred
 MAX_EXPORT = 200  # frames of one zip
 
 RETRY_AFTER_S = 1  # about one batch on a small CPU
@@ -21,6 +19,13 @@ MAX_CONCURRENT_PIXELS = 256_000_000 * DECODE_THREADS  # of all requests: about f
 THUMBNAIL_THREADS = min(os.cpu_count() or 1, 4)  # recordings at a time; each decoder has its own threads
 PROXY_THREADS = 2  # so that a proxy that is only remuxed does not wait for one that is encoded
 SEARCH_THREADS = 4  # queries take milliseconds; with a slow Qdrant server, threads must not pile up
+MAX_WAIT_S = 2.0  # until the turn of a request comes; one that would wait longer is refused: 503
+HEAVY_PIXELS = 8_000_000  # to decode: images of more take a tenth of a second, and leave a thread to the others
 TIMEOUT_S = 60  # of a request, its upload included; then 504
 
 THUMB_BYTES, PROXY_BYTES, PICTURE_BYTES = 512 * MIB, 8 * 1024 * MIB, 256 * MIB  # limits of the caches on disk
+
+MAX_HEAD_BYTES = 64 * 1024  # of a request: its first line and its headers; then 431
+HEAD_S = 10.0  # from the first byte of a head to its last; then 408
+LINGER_S = 1.0  # a refused connection stays open, so that its client can read why
+RESERVED_FILES = 256  # open files that no connection takes: the index, the log, recordings, thumbnails

@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 
 import numpy as np
+
+from serving.inference.backlog import waited_too_long
+from serving.inference.fair_threads import FairThreads
 
 logger = logging.getLogger("bentoml.lookalike")
 
@@ -22,57 +26,64 @@ Decode = Callable[[], np.ndarray]  # -> uint8 (S, S, 3); an error fails this ima
 Result = asyncio.Future[np.ndarray]
 
 
-class Busy(Exception):
-    """More concurrent images, or other work, than the service accepts."""
-
-
 class RunFailed(Exception):
     """The session raised an error on the batch of this image."""
+
+
+class _Request:
+    """The images of one call. due_s: when its first image must be decoded, by the monotonic clock."""
+
+    def __init__(self, max_wait_s: float) -> None:
+        self.due_s, self._begun = time.monotonic() + max_wait_s, False
+
+    def begins(self) -> bool:
+        """Whether it has begun, or begins now in time."""
+        self._begun = self._begun or time.monotonic() <= self.due_s
+        return self._begun
 
 
 class Batcher:
     """The queue of the session. Create and call it in the event loop that serves the requests."""
 
-    def __init__(self, run: Callable[[np.ndarray], np.ndarray], threads: Executor, max_batch: int, capacity: int):
+    def __init__(
+        self, run: Callable[[np.ndarray], np.ndarray], threads: FairThreads, max_batch: int, max_wait_s: float
+    ) -> None:
         """run: uint8 (N, S, S, 3) -> float32 (N, D), N from 1 to `max_batch`, called in one thread at a time.
 
         threads: decode images and run batches; with one more than should decode at a time, decoding never waits.
-        capacity: concurrent images, those of the running batch included.
+        max_wait_s: a request of which no image is decoded by then is dropped.
         """
-        self._run, self._threads, self._max_batch, self._free = run, threads, max_batch, capacity
+        self._run, self._threads, self._max_batch, self._max_wait_s = run, threads, max_batch, max_wait_s
         self._lock = threading.Lock()  # guards the next two
         self._waiting: deque[tuple[np.ndarray, Result]] = deque()
         self._running = False
 
-    @contextmanager
-    def admit(self, images: int) -> Iterator[None]:
-        """Reserve room for images from before they are decoded until they are done. Raises: Busy if it is full."""
-        if images > self._free:
-            raise Busy(f"{images} more images do not fit into the queue")
-        self._free -= images
-        try:
-            yield
-        finally:
-            self._free += images
+    async def embed(
+        self, images: Sequence[Decode], heavy: Sequence[bool] | None = None
+    ) -> list[np.ndarray | BaseException]:
+        """Decode images and run them, batched with those of other callers, whose images take turns with these.
 
-    async def embed(self, images: Sequence[Decode]) -> list[np.ndarray | BaseException]:
-        """Decode images and run them, batched with those of other callers.
-
-        If the caller is cancelled, its images that still wait are dropped.
-        Returns: for each image its float32 (D,), or its error: the decoder's own, or RunFailed.
+        heavy: which images take long to decode. If the caller is cancelled, its images that still wait are dropped.
+        Returns: for each image its float32 (D,), or its error: the decoder's own, RunFailed, or Busy.
         """
-        loop = asyncio.get_running_loop()
+        loop, request = asyncio.get_running_loop(), _Request(self._max_wait_s)
         results: list[Result] = [loop.create_future() for _ in images]
-        for decode, result in zip(images, results, strict=True):
-            self._threads.submit(self._decode_and_run, decode, result, loop)
+        for decode, result, is_heavy in zip(images, results, heavy or [False] * len(images), strict=True):
+            work = partial(self._decode_and_run, decode, result, request, loop)
+            self._threads.submit(request, work, is_heavy)
         try:
             return await asyncio.gather(*results, return_exceptions=True)
         finally:
             for result in results:
                 result.cancel()  # no effect on those that are done
 
-    def _decode_and_run(self, decode: Decode, result: Result, loop: asyncio.AbstractEventLoop) -> None:
+    def _decode_and_run(
+        self, decode: Decode, result: Result, request: _Request, loop: asyncio.AbstractEventLoop
+    ) -> None:
         if result.done():
+            return
+        if not request.begins():
+            _settle(loop, [result], [waited_too_long(self._max_wait_s)])
             return
         try:
             pixels = decode()

@@ -22,7 +22,7 @@ logger = logging.getLogger("bentoml.lookalike")
 PROBE_S = 5.0  # between health checks
 NO_FRAME = str(UUID(int=0))  # an id that no frame has
 UP = Gauge(
-    "lookalike_index_up", "1 if the last health check of the index succeeded, else 0", multiprocess_mode="livemin"
+    "lookalike_index_up", "0 while the index does not answer, else 1; 1 without an index", multiprocess_mode="livemin"
 )
 FAILURES = Counter("lookalike_index_failures", "Health checks that the server of the index failed")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, nullcontext, suppress
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,10 +18,12 @@ import numpy as np
 from PIL import Image
 
 from lookalike.encoder import MAX_BATCH, Encoder
-from lookalike.errors import FootageError, ImageError, IndexStoreError, IndexUnavailable, QueryError
-from lookalike.index import FrameIndex, Hit, open_index
+from lookalike.errors import DiskFull, FootageError, ImageError, IndexStoreError, IndexUnavailable, QueryError
+from lookalike.index import FrameIndex, Hit, StoredFrame, open_index
 from lookalike.index.ask import EmbeddedRequest, QueryExample
+from lookalike.index.engine import Watched
 from lookalike.index.folder import FolderLocation
+from lookalike.index.restricted import RestrictedEngine
 from lookalike.pixels import decode, decode_to_fit, decoding_cost, fit
 from lookalike.region import Region
 from lookalike.search_fields import SearchOptions
@@ -27,18 +31,26 @@ from serving.http.bodies import Budget, Upload
 from serving.http.errors import ApiError
 from serving.http.limits import (
     DECODE_THREADS,
+    HEAVY_PIXELS,
     MAX_CONCURRENT_PIXELS,
     MAX_PIXELS,
-    MAX_QUEUED_IMAGES,
     MAX_UPLOAD_BYTES,
+    MAX_WAIT_S,
     SEARCH_THREADS,
 )
+from serving.inference.backlog import Backlog, Busy
 from serving.inference.batching import Batcher, Decode, RunFailed
+from serving.inference.cameras import Cameras
+from serving.inference.fair_threads import FairThreads
 from serving.inference.index_health import IndexHealth, unavailable
-from serving.inference.metrics import BATCH_IMAGES, ENCODER, IMAGES, RUN_SECONDS
+from serving.inference.metrics import BATCH_IMAGES, ENCODER, FRAMES_INDEXED, IMAGES, STAGE_SECONDS
+from serving.inference.sampler import Sampler
 from serving.settings import Settings
 
 logger = logging.getLogger("bentoml.lookalike")  # BentoML sets up the loggers below its own name
+
+IMAGE_PIXELS = 200_000  # what an image costs besides its pixels: it is read, resized and run through the encoder
+FRAME_PIXELS = HEAVY_PIXELS + 1  # of a recording: some frames before it may have to be decoded as well
 
 T = TypeVar("T")
 
@@ -47,18 +59,28 @@ class Pipeline:
     """Made by `open_pipeline`."""
 
     def __init__(
-        self, encoder: Encoder, index: FrameIndex | None, capacity: int = MAX_QUEUED_IMAGES, writable: bool = False
+        self, encoder: Encoder, index: FrameIndex | None, max_wait_s: float = MAX_WAIT_S, writable: bool = False
     ) -> None:
-        """capacity: concurrent images. writable: clients may add and remove frames."""
-        self.spec, self.writable = encoder.spec, writable
+        """max_wait_s: how long a request may wait for its turn. writable: clients may add and remove frames."""
+        self.spec, self.writable, self.max_wait_s = encoder.spec, writable, max_wait_s
         self.upload_budget = Budget(MAX_UPLOAD_BYTES)
         self._pixel_budget = Budget(MAX_CONCURRENT_PIXELS, "too many large images at the same time")
         self._encoder, self._index = encoder, index
+        self.cameras = Cameras()
         self.health: IndexHealth | None = None  # only for an index on a server
-        self._decoders = ThreadPoolExecutor(DECODE_THREADS + 1, "decode")  # one of them runs the encoder
-        self._searchers = ThreadPoolExecutor(SEARCH_THREADS, "search")
+        self._decoders = FairThreads(DECODE_THREADS + 1, "decode", max_wait_s)  # one of them runs the encoder
+        self._searchers = FairThreads(SEARCH_THREADS, "search", max_wait_s)
         self._writer = ThreadPoolExecutor(1, "write")  # one change at a time
-        self._batcher = Batcher(self._run, self._decoders, MAX_BATCH, capacity)
+        self._batcher = Batcher(self._run, self._decoders, MAX_BATCH, max_wait_s)
+        self._backlog = Backlog(max_wait_s, MAX_PIXELS)
+
+    def limited_to(self, cameras: Collection[str]) -> Pipeline:
+        """The same encoder, queues and limits, for those who may see some cameras only. It is closed with this one."""
+        limited = copy.copy(self)
+        limited.writable = False
+        if self._index:
+            limited._index = FrameIndex(RestrictedEngine(self._index.engine, cameras), self.spec)
+        return limited
 
     def about(self) -> dict[str, Any]:
         """What runs, for probes and logs: the content of /readyz."""
@@ -73,32 +95,50 @@ class Pipeline:
             "writable": self.writable,
         }
 
+    def check_index(self) -> None:
+        """Raises: ApiError 503 while the index does not answer, or cannot be written."""
+        if self.health:
+            self.health.check()
+        engine = self._index.engine if self._index else None
+        if isinstance(engine, Watched) and (trouble := engine.trouble()) is not None:
+            raise ApiError(503, "index_unavailable", trouble)
+
+    def is_up(self) -> bool:
+        """Whether the index answers; True without one."""
+        try:
+            self.check_index()
+        except ApiError:
+            return False
+        return True
+
     async def embed(self, uploads: Sequence[Upload]) -> np.ndarray:
         """Decode, then embed: a corrupt upload fails before it is batched with others.
 
         Returns: float32 (len(uploads), D), rows of length 1.
         Raises: Busy; RunFailed; ApiError 400 or 413 that names the first corrupt image, or for too many pixels.
         """
-        async with self.decoding(uploads):
-            return await self._embed(uploads, [partial(self._pixels, upload) for upload in uploads])
+        async with self.decoding(uploads) as costs:
+            return await self._embed(uploads, [partial(self._pixels, upload) for upload in uploads], costs)
 
     @asynccontextmanager
-    async def decoding(self, uploads: Sequence[Upload]) -> AsyncIterator[None]:
+    async def decoding(self, uploads: Sequence[Upload]) -> AsyncIterator[list[int]]:
         """Reserve the pixels of images, which their headers state, while they are decoded.
 
+        Yields: what each costs, in pixels.
         Raises: ApiError 413 if this request has too many; Busy if all requests together have.
         """
-        cost = await asyncio.to_thread(_cost, uploads)  # does not queue behind images that are decoded
+        costs = await asyncio.to_thread(_costs, uploads)  # does not queue behind images that are decoded
+        cost = sum(costs)
         if len(uploads) > 1 and cost > MAX_PIXELS:
             message = f"{len(uploads)} images of {cost:,} pixels to decode, at most {MAX_PIXELS:,} in one request"
             raise ApiError(413, "too_large", message)
         with self._pixel_budget.lease() as reserve:
             reserve(cost)
-            yield
+            yield costs
 
-    async def _embed(self, uploads: Sequence[Upload], decodes: Sequence[Decode]) -> np.ndarray:
-        with self._batcher.admit(len(uploads)):
-            outcomes = await self._batcher.embed(decodes)
+    async def _embed(self, uploads: Sequence[Upload], decodes: Sequence[Decode], costs: Sequence[int]) -> np.ndarray:
+        with self._backlog.admit(sum(costs) + IMAGE_PIXELS * len(costs)):
+            outcomes = await self._batcher.embed(decodes, [cost > HEAVY_PIXELS for cost in costs])
         embeddings = np.stack(self._embedded(outcomes, uploads))
         _check_finite(embeddings, uploads)
         IMAGES.labels("embedded").inc(len(uploads))
@@ -109,7 +149,7 @@ class Pipeline:
 
         Returns: float32 (D,). Raises: as `embed`.
         """
-        return (await self._embed([Upload(None, name, b"")], [pixels]))[0]
+        return (await self._embed([Upload(None, name, b"")], [pixels], [FRAME_PIXELS]))[0]
 
     def check(self, options: SearchOptions) -> None:
         """Raises: ApiError 409 without an index, 400 for weights of parts that the encoder does not have."""
@@ -132,11 +172,16 @@ class Pipeline:
 
         Raises: ApiError 409 without an index, 503 if it fails or its server does not answer.
         """
-        return await self._ask(question, self._searchers)
+        return await self._searchers.run(self._call(question))
 
     async def write(self, change: Callable[[FrameIndex], T]) -> T:
         """Call a function that changes the index, one at a time. Raises: as `ask`."""
-        return await self._ask(change, self._writer)
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._call(change))
+
+    def note_stored(self, frames: Sequence[StoredFrame]) -> None:
+        """Count frames that a client has stored."""
+        FRAMES_INDEXED.inc(len(frames))
+        self.cameras.note(frames)
 
     @property
     def index(self) -> FrameIndex:
@@ -145,9 +190,12 @@ class Pipeline:
             raise ApiError(409, "no_index", "this service has no index; start it with one, as LOOKALIKE_INDEX")
         return self._index
 
-    async def run_in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Run slow work in a thread of the decoders, so that other requests are read in the meantime."""
-        return await asyncio.get_running_loop().run_in_executor(self._decoders, work, *arguments)
+    async def run_in_thread(self, work: Callable[..., T], *arguments: Any, heavy: bool = False) -> T:
+        """Run slow work in a thread of the decoders, so that other requests are read in the meantime.
+
+        heavy: it takes as long as a large image. Raises: what it raises; Busy if its turn does not come in time.
+        """
+        return await self._decoders.run(partial(work, *arguments), heavy)
 
     def close(self) -> None:
         if self.health:
@@ -157,9 +205,11 @@ class Pipeline:
         self._writer.shutdown()
 
     def _embedded(self, outcomes: Sequence[np.ndarray | BaseException], uploads: Sequence[Upload]) -> list[np.ndarray]:
-        """The embeddings, if none failed. Raises: ApiError for the first corrupt image, else RunFailed."""
+        """The embeddings, if none failed. Raises: ApiError for the first corrupt image, else RunFailed; Busy."""
         failed = [outcome for outcome in outcomes if isinstance(outcome, RunFailed)]
         for index, outcome in enumerate(outcomes):
+            if isinstance(outcome, Busy):
+                raise outcome
             if isinstance(outcome, BaseException) and not isinstance(outcome, RunFailed):
                 IMAGES.labels("unreadable").inc()
                 raise unreadable(outcome, index, uploads[index].name) from outcome
@@ -169,22 +219,25 @@ class Pipeline:
         return [outcome for outcome in outcomes if isinstance(outcome, np.ndarray)]
 
     def _pixels(self, upload: Upload) -> np.ndarray:
-        return decode_to_fit(upload.data, self.spec.input_px, upload.name)
+        with STAGE_SECONDS.labels("decode").time():
+            return decode_to_fit(upload.data, self.spec.input_px, upload.name)
 
     def _run(self, pixels: np.ndarray) -> np.ndarray:
         BATCH_IMAGES.observe(len(pixels))
-        with RUN_SECONDS.time():
+        with STAGE_SECONDS.labels("encode").time():
             return self._encoder.embed(pixels)
 
-    async def _ask(self, question: Callable[[FrameIndex], T], threads: ThreadPoolExecutor) -> T:
+    def _call(self, question: Callable[[FrameIndex], T]) -> Callable[[], T]:
+        """Prepare a call for a thread. Raises: ApiError 409 without an index, 503 while its server does not answer."""
         index = self.index
         if self.health:
             self.health.check()
-        return await asyncio.get_running_loop().run_in_executor(threads, _call, question, index, self.health)
+        call = partial(_call, question, index, self.health)
+        return partial(copy_context().run, call)  # with the ids of the request, for the log
 
 
-def _cost(uploads: Sequence[Upload]) -> int:
-    return sum(decoding_cost(upload.data) for upload in uploads)
+def _costs(uploads: Sequence[Upload]) -> list[int]:
+    return [decoding_cost(upload.data) for upload in uploads]
 
 
 def unreadable(error: BaseException, index: int, name: str) -> ApiError:
@@ -209,7 +262,8 @@ def _check_finite(embeddings: np.ndarray, uploads: Sequence[Upload]) -> None:
 
 def pixels_of(data: bytes, region: Region | None, side_px: int, name: str) -> np.ndarray:
     """Decode an image, or the region of it: uint8 (side_px, side_px, 3). Raises: ImageError; FootageError."""
-    return fit(region.crop(decode(data, name)), side_px) if region else decode_to_fit(data, side_px, name)
+    with STAGE_SECONDS.labels("decode").time():
+        return fit(region.crop(decode(data, name)), side_px) if region else decode_to_fit(data, side_px, name)
 
 
 def _example(frame_id: str, index: FrameIndex) -> QueryExample:
@@ -223,7 +277,8 @@ def _example(frame_id: str, index: FrameIndex) -> QueryExample:
 
 def _hits(request: EmbeddedRequest, index: FrameIndex) -> list[Hit]:
     try:
-        return index.ask(request)
+        with STAGE_SECONDS.labels("search").time():
+            return index.ask(request)
     except QueryError as error:
         raise ApiError(400, "bad_request", str(error)) from error
 
@@ -233,6 +288,8 @@ def _call(question: Callable[[FrameIndex], T], index: FrameIndex, health: IndexH
         return question(index)
     except ApiError:
         raise
+    except DiskFull as error:
+        raise ApiError(507, "disk_full", str(error)) from error
     except IndexUnavailable as error:
         logger.error("%s", error)
         if health:
@@ -263,10 +320,18 @@ async def open_pipeline(settings: Settings) -> AsyncIterator[Pipeline]:
             FolderLocation(Path(settings.index)).say_served(settings.url)
     with (
         closing(index) if index else nullcontext(),
-        closing(Pipeline(encoder, index, writable=writable)) as pipeline,
+        closing(Pipeline(encoder, index, settings.max_wait_s, writable)) as pipeline,
     ):
         if index and not settings.embedded:
             pipeline.health = IndexHealth(index)
             pipeline.health.start()
         logger.info("encoder %s on %s, index %s", encoder.spec.space, encoder.provider, settings.index)
-        yield pipeline
+        with closing(_sampler(settings, index, pipeline)) as sampler:
+            sampler.start()
+            yield pipeline
+
+
+def _sampler(settings: Settings, index: FrameIndex | None, pipeline: Pipeline) -> Sampler:
+    folder = Path(settings.index) if settings.index and settings.embedded else None
+    disks = {"cache": settings.cache} | ({"index": folder} if folder else {})
+    return Sampler(index, pipeline.cameras, disks, folder, pipeline.is_up)

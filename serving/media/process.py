@@ -79,9 +79,9 @@ class Decoder:
         """The fields of a Playable."""
         return asdict(judge(source)), None
 
-    def do_make(self, source: str, out: str, how: Any) -> tuple[Any, bytes | None]:
+    def do_make(self, source: str, out: str, how: Any, encoder: Any) -> tuple[Any, bytes | None]:
         """Write a proxy, with progress on the way."""
-        make_playable(source, Path(out), how, self._report)
+        make_playable(source, Path(out), how, self._report, encoder)
         return None, None
 
     def _report(self, share: float) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 
 from lookalike.errors import FootageError
 from lookalike.footage.playable import How, Playable
+from lookalike.proxy_encoders import USUAL, ProxyEncoder
 
 logger = logging.getLogger("bentoml.lookalike")
 
@@ -66,12 +67,14 @@ class MediaWorker:
         """As `lookalike.footage.playable.judge`. Raises: as `picture`."""
         return Playable(**self._ask(source, "judge")[0])
 
-    def make_playable(self, source: str, out: Path, how: How, progress: Progress) -> None:
+    def make_playable(
+        self, source: str, out: Path, how: How, progress: Progress, encoder: ProxyEncoder = USUAL
+    ) -> None:
         """As `lookalike.footage.playable.make_playable`. What `progress` raises ends the process.
 
         Raises: as `picture`; OSError.
         """
-        self._ask(source, "make", progress=progress, out=str(out), how=how)
+        self._ask(source, "make", progress=progress, out=str(out), how=how, encoder=encoder)
 
     def stop(self) -> None:
         """End the process, whatever it does, and start no other. Safe to call from another thread."""
@@ -116,11 +119,15 @@ class MediaWorker:
                 [sys.executable, "-m", "serving.media.process", str(theirs.fileno()), str(self._nice)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), "MALLOC_ARENA_MAX": ARENAS},
+                env=os.environ | self._env(),
                 start_new_session=True,  # Ctrl-C is for the service, whose end is its end
             )
         if not self._receive(START_S)["ok"]["confined"]:
             logger.warning("this system does not keep processes that decode footage off the network (seccomp)")
+
+    def _env(self) -> dict[str, str]:
+        path = os.pathsep.join([str(ROOT), *sys.path])
+        return {"PYTHONPATH": path, "MALLOC_ARENA_MAX": ARENAS, "SVT_LOG": "1"}  # SVT-AV1 logs errors only
 
     def _exchange(
         self, request: dict[str, Any], has_data: bool, progress: Progress | None

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lookalike import __version__
-from serving.http.endpoint import Endpoint
+from serving.http.endpoint import NO_KEY, Endpoint
 from serving.http.errors import ErrorResponse
 from serving.http.media_types import FORM, JSON, MULTIPART
 from serving.openapi.schemas import Schema, Schemas
@@ -17,6 +17,11 @@ INFO = {
     "title": "Lookalike",
     "version": __version__,
     "description": "Images to embeddings, and a search for where else a picture appears.",
+}
+
+KEY = "key"
+SECURITY = {
+    "securitySchemes": {KEY: {"type": "http", "scheme": "bearer", "description": "Made by `lookalike keys add`"}}
 }
 
 
@@ -28,7 +33,7 @@ def describe(document: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> dict
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
     components = document["components"]
     named = {"schemas": components["schemas"] | schemas.referred(paths)}
-    return {**document, "info": INFO, "paths": document["paths"] | paths, "components": components | named}
+    return {**document, "info": INFO, "paths": document["paths"] | paths, "components": components | named | SECURITY}
 
 
 def _types(endpoint: Endpoint) -> Iterator[type]:
@@ -45,6 +50,7 @@ def _operation(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
         "operationId": endpoint.name,
         "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint, schemas)],
         "responses": _responses(endpoint, schemas),
+        "security": [{KEY: []}, {}],  # a service without keys asks for none
     }
     if description:
         operation["description"] = " ".join(description.split())
@@ -73,7 +79,7 @@ def _responses(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
     if endpoint.pending:
         description = "It is still being computed; ask again after Retry-After seconds"
         responses["202"] = {"description": description, "content": _content({JSON: endpoint.pending}, schemas)}
-    for status, description in sorted(endpoint.errors.items()):
+    for status, description in sorted((NO_KEY | dict(endpoint.errors)).items()):
         responses[str(status)] = {"description": description, "content": _content({JSON: ErrorResponse}, schemas)}
     return responses
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import threading
 import time
@@ -14,11 +15,13 @@ from typing import Any
 from lookalike.errors import LookalikeError
 from lookalike.index import FrameIndex
 from serving.http.errors import ApiError
+from serving.inference.backlog import Busy
 from serving.recordings.thumbnails import step_back
 
 logger = logging.getLogger("bentoml.lookalike")
 
 RESULTS = 32  # that are cached
+MAX_QUEUED = 8  # explorations that run or wait; each may take a minute
 VALID_S = 60.0  # a result is, in any case: while an index is filled, every result would be outdated at once
 
 Found = list[dict[str, Any]]
@@ -58,10 +61,12 @@ class Explorer:
     def ask(self, question: Hashable, index: FrameIndex, frames: int, work: Work) -> Found | float | None:
         """The result of some work, or its progress. The work starts again when the number of frames changes.
 
-        question: names the work. frames: how many the index has now. Raises: ApiError if the work failed.
+        question: names the work. frames: how many the index has now. Raises: ApiError if the work failed; Busy.
         """
         result = self._results.get(question)
         if result is None or not result.is_valid(frames):
+            if sum(queued.settled_s is None for queued in self._results.values()) >= MAX_QUEUED:
+                raise Busy(f"{MAX_QUEUED} explorations run or wait")
             result = self._results[question] = _Result(frames)
             self._thread.submit(self._work, result, index, work)
             self._forget_the_oldest()
@@ -69,6 +74,12 @@ class Explorer:
         if result.error:
             raise result.error
         return result.progress if result.found is None else result.found
+
+    def separate(self) -> Explorer:
+        """One with results of its own, for another index. It works in the same thread, and is closed with this one."""
+        separate = copy.copy(self)
+        separate._results = OrderedDict()
+        return separate
 
     def close(self) -> None:
         """Stop all work."""

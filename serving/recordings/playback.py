@@ -13,7 +13,9 @@ from typing import Literal
 
 from lookalike.errors import FootageError
 from lookalike.footage.playable import Playable
+from lookalike.proxy_encoders import USUAL, ProxyEncoder
 from serving.http.limits import PROXY_THREADS
+from serving.inference.backlog import Busy
 from serving.media.worker import MediaPool
 from serving.recordings.disk_cache import DiskCache
 from serving.recordings.source_verifier import RECORDINGS, SourceVerifier
@@ -22,6 +24,8 @@ logger = logging.getLogger("bentoml.lookalike")
 
 State = Literal["ready", "preparing", "none"]
 LEAST_NICE = 19  # a proxy takes minutes anyway
+MAX_QUEUED = 16  # proxies that are made or wait
+MAX_JUDGED = 64  # requests that wait for a look at their recording
 
 
 @dataclass(frozen=True)
@@ -48,21 +52,24 @@ class _Stopped(Exception):
 class Player:
     """Use it in the event loop that serves the requests."""
 
-    def __init__(self, verifier: SourceVerifier, pool: MediaPool, proxies: DiskCache) -> None:
-        """pool: of workers that look at recordings; proxies are made by workers of their own."""
+    def __init__(
+        self, verifier: SourceVerifier, pool: MediaPool, proxies: DiskCache, encoder: ProxyEncoder = USUAL
+    ) -> None:
+        """pool: of workers that look at recordings; proxies are made by workers of their own, with this encoder."""
         self._verifier, self._pool, self._proxies = verifier, pool, proxies
+        self._encoder: ProxyEncoder = encoder
         self._judged = lru_cache(RECORDINGS)(lambda source, source_id: self._look(source))
         self._judges = ThreadPoolExecutor(PROXY_THREADS, "judge")
         self._makers, self._making = ThreadPoolExecutor(PROXY_THREADS, "proxy"), MediaPool(PROXY_THREADS, LEAST_NICE)
         self._progress: dict[str, float] = {}  # of the proxies that are made or queued, by source_id
         self._failed: dict[str, str] = {}  # why there is no proxy, by source_id
+        self._judging = 0
         self._stopping = threading.Event()
 
     async def media(self, source: str, source_id: str) -> Media:
-        """What browsers play of a stored recording. If it needs a proxy, work on it begins."""
-        loop = asyncio.get_running_loop()
+        """What browsers play of a stored recording. If it needs a proxy, work on it begins. Raises: Busy."""
         try:
-            playable = await loop.run_in_executor(self._judges, self._judge, source, source_id)
+            playable = await self._judge_in_turn(source, source_id)
         except FootageError as error:
             return Media("none", reason=str(error))
         if playable.how == "as it is":
@@ -73,6 +80,8 @@ class Player:
             return Media("ready", proxy, playable.media_type, 1.0, None, playable.offset_s, playable.fps)
         if source_id in self._failed:
             return Media("none", reason=self._failed[source_id], fps=playable.fps)
+        if len(self._progress) >= MAX_QUEUED:
+            raise Busy(f"{MAX_QUEUED} recordings are being made playable")
         self._progress[source_id] = 0.0
         self._makers.submit(self._make, source, source_id, playable)
         return Media("preparing", fps=playable.fps)
@@ -83,6 +92,16 @@ class Player:
         self._making.close()
         self._judges.shutdown(cancel_futures=True)
         self._makers.shutdown(cancel_futures=True)
+
+    async def _judge_in_turn(self, source: str, source_id: str) -> Playable:
+        """Judge a recording in a thread. Raises: FootageError; Busy."""
+        if self._judging >= MAX_JUDGED:
+            raise Busy(f"{MAX_JUDGED} recordings are being looked at")
+        self._judging += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._judges, self._judge, source, source_id)
+        finally:
+            self._judging -= 1
 
     def _judge(self, source: str, source_id: str) -> Playable:
         self._verifier.check(source, source_id)
@@ -100,7 +119,7 @@ class Player:
 
         try:
             with self._proxies.writing(_name(source_id)) as part, self._making.worker() as worker:
-                worker.make_playable(source, part, playable.how, progress)
+                worker.make_playable(source, part, playable.how, progress, self._encoder)
         except _Stopped:
             pass
         except (FootageError, OSError) as error:

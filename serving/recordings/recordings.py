@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 import re
 from pathlib import Path
 from uuid import UUID
 
 from lookalike.errors import FootageError
+from lookalike.footage.playable import choose_encoder
 from lookalike.index import StoredFrame, is_frame_id
 from lookalike.index.record import FROM_ELSEWHERE
+from lookalike.proxy_encoders import ProxyEncoder
 from serving.http.errors import ApiError
 from serving.http.limits import PICTURE_BYTES, PROXY_BYTES, THUMB_BYTES, THUMBNAIL_THREADS
 from serving.inference.operations import stored_points
@@ -34,18 +37,29 @@ class Recordings:
     Opens recordings that were indexed on this machine only: none that a client or a table names.
     """
 
-    def __init__(self, pipeline: Pipeline, cache: Path) -> None:
-        """cache: the folder for thumbnails, proxies and uploaded pictures."""
+    def __init__(self, pipeline: Pipeline, cache: Path, proxy_encoder: ProxyEncoder | None = None) -> None:
+        """cache: the folder for thumbnails, proxies and uploaded pictures. proxy_encoder: None for what there is."""
         self._pipeline = pipeline
         self.library = Library(pipeline)
         self.verifier, folder = SourceVerifier(), open_cache(cache)
         self.media = MediaPool(THUMBNAIL_THREADS, NICE)
-        self._thumbnails = Thumbnails(self.verifier, self.media)
-        self.player = Player(self.verifier, self.media, DiskCache(folder / "proxies", PROXY_BYTES))
+        self._thumbnails = Thumbnails(self.verifier, self.media, pipeline.max_wait_s)
+        proxies, encoder = DiskCache(folder / "proxies", PROXY_BYTES), choose_encoder(proxy_encoder)
+        self.player = Player(self.verifier, self.media, proxies, encoder)
         self.explorer = Explorer()
         self._cache = DiskCache(folder / "thumbs", THUMB_BYTES)
         self._pictures = DiskCache(folder / "pictures", PICTURE_BYTES)
         self._in_flight = SingleFlight[bytes]()
+
+    def limited_to(self, pipeline: Pipeline) -> Recordings:
+        """The same decoders and caches, over the index of another pipeline. It is closed with this one.
+
+        What is cached is named by ids, which are looked up in that index first.
+        """
+        limited = copy.copy(self)
+        limited._pipeline, limited.library = pipeline, Library(pipeline)
+        limited.explorer = self.explorer.separate()
+        return limited
 
     def close(self) -> None:
         self.media.close()

@@ -8,12 +8,14 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from serving.http.limits import MAX_QUEUED_THUMBNAILS, THUMBNAIL_THREADS
-from serving.inference.batching import Busy
+from serving.http.limits import MAX_WAIT_S, THUMBNAIL_THREADS
+from serving.inference.backlog import waited_too_long
 from serving.media.worker import MediaPool, MediaWorker
 from serving.recordings.source_verifier import SourceVerifier
 
 NICE = 5  # a search comes first
+
+Recording = tuple[str, str]  # its source and source_id
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,52 +27,83 @@ class Moment:
     time_s: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Request:
-    """A picture to decode. longest_px: no side is longer; None for the full size."""
+    """A picture to decode. longest_px: no side is longer; None for the full size.
+
+    timer: runs while it waits for its turn. is_late: its turn did not come in time.
+    """
 
     time_s: float
     longest_px: int | None
     jpeg: Future[bytes] = field(default_factory=Future)
+    timer: asyncio.TimerHandle | None = None
+    is_late: bool = False
 
 
 class Thumbnails:
     """Recordings are decoded in parallel, each by one process, which handles all requests for it that come meanwhile.
 
     So a recording is opened once for many frames, and frames between two key frames are decoded once.
+    While more recordings are requested than there are threads, they take turns.
     """
 
-    def __init__(self, verifier: SourceVerifier, pool: MediaPool) -> None:
-        self._verifier, self._pool = verifier, pool
+    def __init__(self, verifier: SourceVerifier, pool: MediaPool, max_wait_s: float = MAX_WAIT_S) -> None:
+        """max_wait_s: how long a picture waits for its turn."""
+        self._verifier, self._pool, self._max_wait_s = verifier, pool, max_wait_s
         self._threads = ThreadPoolExecutor(THUMBNAIL_THREADS, "thumbnail")
-        self._lock = threading.Lock()
-        self._waiting: dict[tuple[str, str], list[_Request]] = {}  # by recording; a thread works on each entry
+        self._lock = threading.Lock()  # guards the next two
+        self._waiting: dict[Recording, list[_Request]] = {}  # by recording; a thread works on each entry, or will
+        self._verifying: set[Recording] = set()
 
     async def jpeg(self, moment: Moment, longest_px: int | None) -> bytes:
         """longest_px: no side is longer; None for the full size.
 
-        Raises: FootageError if the recording is gone, was replaced, or cannot be read; Busy.
+        Raises: FootageError if the recording is gone, was replaced, or cannot be read; Busy if its turn does not come
+        in time. The time in which a recording is read for the first time, to verify it, does not count.
         """
         request, recording = _Request(moment.time_s, longest_px), (moment.source, moment.source_id)
         with self._lock:
-            if sum(len(requests) for requests in self._waiting.values()) >= MAX_QUEUED_THUMBNAILS:
-                raise Busy("too many pictures are being decoded")
             idle = recording not in self._waiting
             self._waiting.setdefault(recording, []).append(request)
         if idle:
             self._threads.submit(self._decode, recording)
-        return await asyncio.wrap_future(request.jpeg)
+        self._limit_wait(request, recording)
+        try:
+            return await asyncio.wrap_future(request.jpeg)
+        except asyncio.CancelledError:
+            if request.is_late:
+                raise waited_too_long(self._max_wait_s) from None
+            raise
+        finally:
+            if request.timer:
+                request.timer.cancel()  # it would keep the picture in memory
 
     def close(self) -> None:
         self._threads.shutdown(cancel_futures=True)
 
-    def _decode(self, recording: tuple[str, str]) -> None:
+    def _limit_wait(self, request: _Request, recording: Recording) -> None:
+        loop = asyncio.get_running_loop()
+        request.timer = loop.call_later(self._max_wait_s, self._drop_late, request, recording)
+
+    def _drop_late(self, request: _Request, recording: Recording) -> None:
+        with self._lock:
+            verifying = recording in self._verifying
+        if verifying:
+            self._limit_wait(request, recording)
+        else:
+            request.is_late = request.jpeg.cancel()  # False if its turn has come
+
+    def _decode(self, recording: Recording) -> None:
         try:
-            self._verifier.check(*recording)
+            self._verify(recording)
             with self._pool.worker() as worker:
                 while requests := self._next(recording):
                     for request in sorted(requests, key=lambda request: request.time_s):
                         _settle(request, worker, recording[0])
+                    if self._others_wait():
+                        self._threads.submit(self._decode, recording)
+                        break
                 worker.release()
         except BaseException as error:  # noqa: BLE001 (passed on to all requests)
             with self._lock:
@@ -79,7 +112,20 @@ class Thumbnails:
                 if request.jpeg.set_running_or_notify_cancel():
                     request.jpeg.set_exception(error)
 
-    def _next(self, recording: tuple[str, str]) -> list[_Request]:
+    def _verify(self, recording: Recording) -> None:
+        with self._lock:
+            self._verifying.add(recording)
+        try:
+            self._verifier.check(*recording)
+        finally:
+            with self._lock:
+                self._verifying.discard(recording)
+
+    def _others_wait(self) -> bool:
+        with self._lock:
+            return len(self._waiting) > THUMBNAIL_THREADS
+
+    def _next(self, recording: Recording) -> list[_Request]:
         with self._lock:
             requests = self._waiting[recording]
             if requests:

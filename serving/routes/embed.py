@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lookalike.printable import short
+from serving.auth.state import note
+from serving.auth.views import view_of
 from serving.http.bodies import check_fields, check_json, media_type, read_body, read_bytes
 from serving.http.endpoint import IMAGES, RAW_IMAGE, Endpoint
 from serving.http.errors import ApiError
@@ -65,7 +67,7 @@ async def embed(request: Request) -> Response:
 
     As JSON, or by `Accept` as .npy (float32, N x D) or as raw little-endian float32.
     """
-    pipeline: Pipeline = request.app.state.pipeline
+    pipeline = view_of(request).pipeline
     encoding_format = read_query(EmbedQuery, request).encoding_format
     with pipeline.upload_budget.lease() as reserve:
         if media_type(request) == JSON:
@@ -76,18 +78,20 @@ async def embed(request: Request) -> Response:
             form = await read_body(request, reserve)
             check_fields(form.files, [name for name, _ in form.fields], "images")
             uploads = form.files
+        note(request, images=len(uploads))
         embeddings = await pipeline.embed(uploads)
     return embeddings_response(embeddings, pipeline.spec, request.headers.get("accept", ""), encoding_format)
 
 
 async def openai_embeddings(request: Request) -> Response:
     """Images to embeddings, for OpenAI's clients."""
-    pipeline: Pipeline = request.app.state.pipeline
+    pipeline = view_of(request).pipeline
     check_json(request)
     with pipeline.upload_budget.lease() as reserve:
         body = await read_bytes(request, reserve, MAX_BODY_BYTES)
         images = await pipeline.run_in_thread(read_images, body, OpenAIRequest, "input")
         _check_model(images, pipeline)
+        note(request, images=len(images.uploads))
         embeddings = await pipeline.embed(images.uploads)
     return openai_response(embeddings, pipeline.spec, images.encoding_format)
 
@@ -108,6 +112,7 @@ ENDPOINTS = (
         "POST",
         "/embed",
         "embed",
+        "embed",
         embed,
         {JSON: EmbeddingsResponse, NPY: bytes, BINARY: bytes},
         IMAGES,
@@ -118,6 +123,7 @@ ENDPOINTS = (
         "POST",
         "/v1/embeddings",
         "openai_embeddings",
+        "embed",
         openai_embeddings,
         {JSON: OpenAIEmbeddingsResponse},
         IMAGES | {404: "The service has another model"},

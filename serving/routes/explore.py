@@ -16,15 +16,15 @@ from lookalike.explore.outliers import outliers
 from lookalike.explore.stored import cameras
 from lookalike.index import Filters, FrameIndex
 from lookalike.search_fields import Range
+from serving.auth.state import note
+from serving.auth.views import view_of
 from serving.http.endpoint import BAD_PARAMETER, BUSY, NO_INDEX, Endpoint
 from serving.http.errors import ApiError
 from serving.http.media_types import JSON
 from serving.http.query import read_query
 from serving.http.responses import json_response
 from serving.http.timeouts import Handler
-from serving.inference.pipeline import Pipeline
 from serving.recordings.explorer import Found, Report, Work
-from serving.recordings.recordings import Recordings
 
 SHOWN = 6  # moments of a cluster
 
@@ -69,6 +69,7 @@ async def find_outliers(request: Request) -> Response:
     """The moments that least resemble what their camera usually shows."""
     query = read_query(OutliersQuery, request)
     filters = Filters(query.camera)
+    note(request, camera=query.camera)
 
     def work(index: FrameIndex, report: Report) -> Found:
         frames = cameras(index, filters)
@@ -104,8 +105,8 @@ async def find_clusters(request: Request) -> Response:
 
 
 async def _respond(request: Request, question: Hashable, doing: str, work: Work) -> Response:
-    pipeline: Pipeline = request.app.state.pipeline
-    recordings: Recordings = request.app.state.recordings
+    pipeline = view_of(request).pipeline
+    recordings = view_of(request).recordings
     frames = await pipeline.ask(lambda index: index.count())
     result = recordings.explorer.ask(question, pipeline.index, frames, work)
     if isinstance(result, list):
@@ -120,6 +121,7 @@ def _endpoint(
         "GET",
         f"/explore/{name}",
         f"explore_{name}",
+        "read",
         handler,
         {JSON: FoundResponse},
         NO_INDEX | BUSY | {**(errors or {})},

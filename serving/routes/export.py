@@ -16,12 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from lookalike.index import StoredFrame
+from serving.auth.state import note
+from serving.auth.views import view_of
 from serving.http.bodies import media_type, read_body, read_bytes
 from serving.http.endpoint import BUSY, NO_INDEX, Endpoint
 from serving.http.errors import ApiError
 from serving.http.limits import MAX_EXPORT, MAX_TEXT_BYTES, RETRY_AFTER_S
 from serving.http.media_types import FORM, MULTIPART, ZIP
-from serving.inference.batching import Busy
+from serving.inference.backlog import Busy
 from serving.inference.pipeline import Pipeline
 from serving.recordings.file_names import file_name
 from serving.recordings.recordings import Recordings, moment_of
@@ -42,11 +44,12 @@ async def export(request: Request) -> Response:
 
     Each frame is as it was recorded. The zip is sent while it is made; a frame that fails has a line in errors.txt.
     """
-    pipeline: Pipeline = request.app.state.pipeline
+    pipeline = view_of(request).pipeline
     pipeline.index  # noqa: B018 (fails before anything is sent)
     frame_ids = await _read_ids(request, pipeline)
+    note(request, ids=frame_ids)
     headers = {"Content-Disposition": 'attachment; filename="lookalike.zip"', "Cache-Control": "no-store"}
-    return StreamingResponse(_zip(request.app.state.recordings, frame_ids), media_type=ZIP, headers=headers)
+    return StreamingResponse(_zip(view_of(request).recordings, frame_ids), media_type=ZIP, headers=headers)
 
 
 async def _read_ids(request: Request, pipeline: Pipeline) -> list[str]:
@@ -121,6 +124,7 @@ ENDPOINTS = (
         "POST",
         "/export",
         "export",
+        "read",
         export,
         {ZIP: bytes},
         NO_INDEX | {400: "Not a list of ids", 413: "Too large", 415: "Not a form"} | BUSY,

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lookalike.index import StoredFrame
+from serving.auth.state import note
+from serving.auth.views import view_of
 from serving.http.endpoint import BAD_PARAMETER, BUSY, GONE, UNKNOWN, Endpoint
 from serving.http.media_types import JPEG, JSON
 from serving.http.pictures import Size, is_known, picture, unchanged
@@ -49,9 +52,9 @@ class FrameResponse:
 
 async def thumb(request: Request) -> Response:
     """A frame, small."""
-    recordings: Recordings = request.app.state.recordings
+    recordings = view_of(request).recordings
     size_px = read_query(ThumbQuery, request).px
-    frame = await recordings.frame(request.path_params["frame_id"])
+    frame = await _frame(request, recordings)
     name, moment = f"{frame.id}-{size_px}.jpg", moment_of(frame)
     if is_known(request, name):
         return unchanged(name)
@@ -60,8 +63,8 @@ async def thumb(request: Request) -> Response:
 
 async def whole(request: Request) -> Response:
     """A frame as it was recorded."""
-    recordings: Recordings = request.app.state.recordings
-    frame = await recordings.frame(request.path_params["frame_id"])
+    recordings = view_of(request).recordings
+    frame = await _frame(request, recordings)
     moment = moment_of(frame)
     if is_known(request, frame.id):
         return unchanged(frame.id)
@@ -71,8 +74,7 @@ async def whole(request: Request) -> Response:
 
 async def about(request: Request) -> Response:
     """What is known of a frame."""
-    recordings: Recordings = request.app.state.recordings
-    frame = await recordings.frame(request.path_params["frame_id"])
+    frame = await _frame(request, view_of(request).recordings)
     response = FrameResponse(
         id=frame.id,
         source_id=frame.source_id,
@@ -88,9 +90,15 @@ async def about(request: Request) -> Response:
     return json_response(response)
 
 
+async def _frame(request: Request, recordings: Recordings) -> StoredFrame:
+    frame = await recordings.frame(request.path_params["frame_id"])
+    note(request, camera=frame.camera)
+    return frame
+
+
 _THUMB_ERRORS = BAD_PARAMETER | UNKNOWN | GONE | BUSY
 ENDPOINTS = (
-    Endpoint("GET", "/frames/{frame_id}", "frame", whole, {JPEG: bytes}, UNKNOWN | GONE | BUSY),
-    Endpoint("GET", "/frames/{frame_id}/thumb", "frame_thumb", thumb, {JPEG: bytes}, _THUMB_ERRORS, ThumbQuery),
-    Endpoint("GET", "/frames/{frame_id}/about", "frame_about", about, {JSON: FrameResponse}, UNKNOWN | BUSY),
+    Endpoint("GET", "/frames/{frame_id}", "frame", "read", whole, {JPEG: bytes}, UNKNOWN | GONE | BUSY),
+    Endpoint("GET", "/frames/{frame_id}/thumb", "frame_thumb", "read", thumb, {JPEG: bytes}, _THUMB_ERRORS, ThumbQuery),
+    Endpoint("GET", "/frames/{frame_id}/about", "frame_about", "read", about, {JSON: FrameResponse}, UNKNOWN | BUSY),
 )

@@ -5,29 +5,30 @@ No path that a client names is ever opened: frames that come this way are marked
 
 from __future__ import annotations
 
-import hmac
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from lookalike.index.operations import OPERATIONS, Operation, TooMany
+from lookalike.index import Filters
+from lookalike.index.operations import ALL, OPERATIONS, Operation, TooMany, is_everything
+from lookalike.index.wire import write_filters
+from lookalike.keys import Scope
 from lookalike.printable import short
+from serving.auth.state import note
+from serving.auth.views import view_of
 from serving.http.bodies import check_json, read_bytes
 from serving.http.endpoint import BUSY, Endpoint
 from serving.http.errors import ApiError
+from serving.http.json_bodies import load_object
 from serving.http.limits import MAX_INDEX_BODY_BYTES
 from serving.http.media_types import JSON, LINES
 from serving.http.responses import json_response
 from serving.inference.operations import operation_lines, run_operation
 from serving.inference.pipeline import Pipeline
-
-TOKEN = "LOOKALIKE_TOKEN"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ async def ask_index(request: Request) -> Response:
     One operation of an engine of lookalike.index, in the format of lookalike.index.service. Operations that change the
     index need `lookalike serve --writable`. Results of unlimited length are JSON lines.
     """
-    pipeline: Pipeline = request.app.state.pipeline
+    pipeline = view_of(request).pipeline
     name = request.path_params["operation"]
     operation = OPERATIONS.get(name)
     if operation is None:
@@ -60,20 +61,18 @@ async def ask_index(request: Request) -> Response:
         message = "this service takes no frames; start it with `lookalike serve --writable`"
         raise ApiError(403, "read_only", message)
     arguments = await _read(request, pipeline, operation)
+    note(request, **_noted(operation, arguments))
     if operation.lines:
         return StreamingResponse(operation_lines(pipeline.index, name, arguments), media_type=LINES)
     run = partial(run_operation, name=name, arguments=arguments)
-    return json_response(IndexAnswer(await (pipeline.write(run) if operation.writes else pipeline.ask(run))))
+    answer = await (pipeline.write(run) if operation.writes else pipeline.ask(run))
+    if name == "upsert":
+        pipeline.note_stored(arguments[0])
+    return json_response(IndexAnswer(answer))
 
 
 async def _read(request: Request, pipeline: Pipeline, operation: Operation) -> Sequence[Any]:
-    """Check the token and the space, and read the arguments.
-
-    JSON only: a page of another site cannot make a browser send that.
-    """
-    token = os.environ.get(TOKEN)
-    if token and not hmac.compare_digest(request.headers.get("authorization", "").encode(), f"Bearer {token}".encode()):
-        raise ApiError(401, "unauthorized", f"expected `Authorization: Bearer` with the {TOKEN} of this service")
+    """Check the space, and read the arguments."""
     check_json(request)
     with pipeline.upload_budget.lease() as reserve:
         body = await read_bytes(request, reserve, MAX_INDEX_BODY_BYTES)
@@ -86,16 +85,39 @@ async def _read(request: Request, pipeline: Pipeline, operation: Operation) -> S
 
 
 def _read_arguments(body: bytes, pipeline: Pipeline, operation: Operation) -> Sequence[Any]:
-    fields = orjson.loads(body)
-    if not isinstance(fields, dict):
-        raise ApiError(400, "bad_request", "the body is not a JSON object")
+    fields = load_object(body)
     space = fields.pop("space", None)
     if space != pipeline.spec.space:
         message = (
             f"space is {short(space, 80)!r}, this service is {pipeline.spec.space}; use the encoder that it serves"
         )
         raise ApiError(409, "other_space", message)
-    return operation.read(fields, pipeline.spec.dim)
+    if operation is not OPERATIONS["delete"]:
+        return operation.read(fields, pipeline.spec.dim)
+    is_confirmed = fields.pop(ALL, None) is True
+    arguments = operation.read(fields, pipeline.spec.dim)
+    if is_everything(arguments[0]) and not is_confirmed:
+        raise ApiError(400, "bad_request", f'no conditions: this removes all frames; say so with "{ALL}": true')
+    return arguments
+
+
+def scope_of(variables: Mapping[str, str]) -> Scope:
+    """What a key needs for an operation."""
+    operation = OPERATIONS.get(variables["operation"])
+    return "write" if operation and operation.writes else "read"
+
+
+def _noted(operation: Operation, arguments: Sequence[Any]) -> dict[str, Any]:
+    """The arguments for the audit log: of frames, records and vectors how many there are."""
+    noted: dict[str, Any] = {}
+    for name, argument in zip(operation.arguments, arguments, strict=True):
+        if isinstance(argument, Filters):
+            noted[name] = {field: value for field, value in write_filters(argument).items() if value}
+        elif name in ("frames", "records"):
+            noted[name] = len(argument)
+        elif name not in ("vector", "vectors"):
+            noted[name] = argument
+    return noted
 
 
 ENDPOINTS = (
@@ -103,17 +125,18 @@ ENDPOINTS = (
         "POST",
         "/index/{operation}",
         "ask_index",
+        scope_of,
         ask_index,
         {JSON: IndexAnswer, LINES: bytes},
         BUSY
         | {
             400: "An argument is invalid",
-            401: f"{TOKEN} is set here, and was not sent",
-            403: "The service was started without --writable",
+            403: "The service was started without --writable, or the key lacks the scope",
             404: "There is no such operation",
             409: "The service has no index, or one of another space",
             413: "The body is too large, or has too many frames",
             415: "The body is not JSON",
+            507: "Too little room on the disk of the index; searches are still answered",
         },
         body={JSON: IndexRequest},
         choices={"operation": OPERATIONS},

@@ -12,13 +12,14 @@ from starlette.responses import FileResponse, Response
 from lookalike.footage.playable import CODECS
 from lookalike.parts import Weights
 from lookalike.search_fields import Range
+from serving.auth.state import note
+from serving.auth.views import view_of
 from serving.http.endpoint import BAD_PARAMETER, BUSY, GONE, NO_INDEX, UNKNOWN, Endpoint
 from serving.http.errors import ApiError
 from serving.http.media_types import JPEG, JSON
 from serving.http.pictures import FOR_EVER, Size, is_known, picture, unchanged
 from serving.http.query import read_query
 from serving.http.responses import json_response
-from serving.inference.pipeline import Pipeline
 from serving.recordings.library import Recording
 from serving.recordings.playback import Media, State
 from serving.recordings.recordings import Recordings, not_served
@@ -76,8 +77,8 @@ class MediaResponse(Recording):
 
 async def library(request: Request) -> Response:
     """Every recording of which a frame is stored."""
-    recordings: Recordings = request.app.state.recordings
-    pipeline: Pipeline = request.app.state.pipeline
+    recordings = view_of(request).recordings
+    pipeline = view_of(request).pipeline
     holdings, spec = await recordings.library.holdings(), pipeline.spec
     response = LibraryResponse(
         space=spec.space,
@@ -95,10 +96,10 @@ def _by_camera_and_time(recording: Recording) -> tuple[str, str, str]:
 
 async def thumb(request: Request) -> Response:
     """A recording at a time, small."""
-    recordings: Recordings = request.app.state.recordings
+    recordings = view_of(request).recordings
     query = read_query(MomentQuery, request)
     time_s = round(query.t, 3)
-    recording = await recordings.recording(request.path_params["source_id"])
+    recording = await _recording(request, recordings)
     name = f"{recording.source_id}-{time_s:.3f}-{query.px}.jpg"
     moment = Moment(_served(recording), recording.source_id, time_s)
     if is_known(request, name):
@@ -111,8 +112,8 @@ async def about(request: Request) -> Response:
 
     If a proxy is needed, the service begins to make it.
     """
-    recordings: Recordings = request.app.state.recordings
-    recording = await recordings.recording(request.path_params["source_id"])
+    recordings = view_of(request).recordings
+    recording = await _recording(request, recordings)
     media = await _media(recordings, recording)
     response = MediaResponse(
         **vars(recording),
@@ -127,8 +128,8 @@ async def about(request: Request) -> Response:
 
 async def media(request: Request) -> Response:
     """A recording as browsers play it, by ranges."""
-    recordings: Recordings = request.app.state.recordings
-    recording = await recordings.recording(request.path_params["source_id"])
+    recordings = view_of(request).recordings
+    recording = await _recording(request, recordings)
     media = await _media(recordings, recording)
     if media.state == "preparing":
         raise ApiError(503, "preparing", f"{recording.source}: being made playable, {media.progress:.0%} done")
@@ -137,6 +138,12 @@ async def media(request: Request) -> Response:
     status = await asyncio.to_thread(media.path.stat)
     headers = FOR_EVER | {"ETag": f'"{recording.source_id}-{status.st_mtime_ns}"'}
     return FileResponse(media.path, headers=headers, media_type=media.media_type, stat_result=status)
+
+
+async def _recording(request: Request, recordings: Recordings) -> Recording:
+    recording = await recordings.recording(request.path_params["source_id"])
+    note(request, camera=recording.camera)
+    return recording
 
 
 async def _media(recordings: Recordings, recording: Recording) -> Media:
@@ -156,12 +163,13 @@ def _served(recording: Recording) -> str:
 
 _PREPARING = {416: "The range is out of bounds", 503: "Being made playable; see Retry-After"}
 ENDPOINTS = (
-    Endpoint("GET", "/library", "library", library, {JSON: LibraryResponse}, NO_INDEX | BUSY),
-    Endpoint("GET", "/recordings/{source_id}", "recording", about, {JSON: MediaResponse}, UNKNOWN | BUSY),
+    Endpoint("GET", "/library", "library", "read", library, {JSON: LibraryResponse}, NO_INDEX | BUSY),
+    Endpoint("GET", "/recordings/{source_id}", "recording", "read", about, {JSON: MediaResponse}, UNKNOWN | BUSY),
     Endpoint(
         "GET",
         "/recordings/{source_id}/media",
         "recording_media",
+        "read",
         media,
         dict.fromkeys(CODECS, bytes),
         UNKNOWN | GONE | BUSY | _PREPARING,
@@ -170,6 +178,7 @@ ENDPOINTS = (
         "GET",
         "/recordings/{source_id}/thumb",
         "recording_thumb",
+        "read",
         thumb,
         {JPEG: bytes},
         BAD_PARAMETER | UNKNOWN | GONE | BUSY,

@@ -8,15 +8,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lookalike.pixels import decode_within
+from serving.auth.views import view_of
 from serving.http.bodies import Upload, check_fields, read_body
 from serving.http.endpoint import BUSY, RAW_IMAGE, Endpoint
 from serving.http.errors import ApiError
 from serving.http.media_types import JPEG, JSON, MULTIPART
 from serving.http.pictures import is_known, picture, unchanged
 from serving.http.responses import json_response
-from serving.inference.pipeline import Pipeline, unreadable
+from serving.inference.pipeline import unreadable
 from serving.media.jpeg import jpeg_of
-from serving.recordings.recordings import Recordings
 
 LONGEST_PX = 1280  # far more than an encoder takes in, also of a small region
 
@@ -39,21 +39,21 @@ class PictureResponse:
 
 async def keep(request: Request) -> Response:
     """Keep a picture, so that searches can name it as picture:ID."""
-    pipeline: Pipeline = request.app.state.pipeline
-    recordings: Recordings = request.app.state.recordings
+    pipeline = view_of(request).pipeline
+    recordings = view_of(request).recordings
     with pipeline.upload_budget.lease() as reserve:
         body = await read_body(request, reserve)
         check_fields(body.files, [name for name, _ in body.fields], "image")
         if len(body.files) > 1:
             raise ApiError(400, "bad_request", f"{len(body.files)} images, expected one")
         async with pipeline.decoding(body.files):
-            jpeg, width, height = await pipeline.run_in_thread(_made_small, body.files[0])
+            jpeg, width, height = await pipeline.run_in_thread(_made_small, body.files[0], heavy=True)
     return json_response(PictureResponse(await recordings.keep(jpeg), width, height))
 
 
 async def kept(request: Request) -> Response:
     """A picture that was sent."""
-    recordings: Recordings = request.app.state.recordings
+    recordings = view_of(request).recordings
     picture_id = request.path_params["picture_id"]
     jpeg = await recordings.picture(picture_id)
     return unchanged(picture_id) if is_known(request, picture_id) else picture(jpeg, picture_id)
@@ -73,6 +73,7 @@ ENDPOINTS = (
         "POST",
         "/pictures",
         "keep_picture",
+        "read",
         keep,
         {JSON: PictureResponse},
         {400: "Not an image", 413: "Too large", 415: "Neither a form nor an image"} | BUSY,
@@ -82,6 +83,7 @@ ENDPOINTS = (
         "GET",
         "/pictures/{picture_id}",
         "picture",
+        "read",
         kept,
         {JPEG: bytes},
         {404: "The picture is no longer kept"} | BUSY,

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lookalike.search.fields import write_values
 from lookalike.search_fields import FilterFields, SearchOptions
+from serving.auth.state import note
+from serving.auth.views import view_of
 from serving.http.bodies import check_fields, media_type, read_body, read_bytes
 from serving.http.endpoint import GONE, IMAGES, RAW_IMAGE, UNKNOWN, Endpoint
 from serving.http.limits import MAX_TEXT_BYTES
@@ -16,7 +19,6 @@ from serving.http.responses import json_response
 from serving.http.schema_types import DateTime, Id, Pair
 from serving.http.search_fields import read_json, read_request
 from serving.inference.examples import Examples
-from serving.inference.pipeline import Pipeline
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ async def search(request: Request) -> Response:
     searched by what moves. A picture of a stored camera that is far from its usual view is searched by what differs.
     The query string takes the same fields as a form.
     """
-    pipeline: Pipeline = request.app.state.pipeline
+    pipeline = view_of(request).pipeline
     fields = request.query_params.multi_items()
     with pipeline.upload_budget.lease() as reserve:
         if media_type(request) == JSON:
@@ -106,7 +108,8 @@ async def search(request: Request) -> Response:
         if files:
             check_fields(files, [], "image")
         search_request = read_request(fields, len(files))
-        examples = Examples(pipeline, request.app.state.recordings, files[0] if files else None)
+        note(request, pictures=len(files), **write_values(search_request))
+        examples = Examples(pipeline, view_of(request).recordings, files[0] if files else None)
         hits = await pipeline.search(await examples.embedded(search_request))
     return json_response(HitsResponse(pipeline.spec.space, [HitResponse(**vars(hit)) for hit in hits]))
 
@@ -116,6 +119,7 @@ ENDPOINTS = (
         "POST",
         "/search",
         "search",
+        "read",
         search,
         {JSON: HitsResponse},
         IMAGES | UNKNOWN | GONE,

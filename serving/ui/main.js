@@ -8,6 +8,7 @@ import { load, onLibrary } from "./browse/library.js"
 import * as suggestions from "./browse/suggestions.js"
 import { by, element } from "./core/dom.js"
 import * as keys from "./core/keys.js"
+import * as login from "./core/login.js"
 import { afterPaint } from "./core/later.js"
 import { begin, change, current, differs, onChange } from "./core/state.js"
 import { isZone, LOCAL } from "./core/zone.js"
@@ -93,6 +94,7 @@ onChange((state, before) => {
   if (differs(state, before, "view", "min")) renderResults()
   if (differs(state, before, "zone", "camera", "since", "until", "time_of_day")) renderAll()
 })
+login.begin()
 begin()
 renderAll()
 queryPanel.render()

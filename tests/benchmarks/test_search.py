@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,7 +70,14 @@ def test_recall_is_measured_for_each_weighing(capsys: pytest.CaptureFixture[str]
     assert {row[1].strip(): float(row[3]) for row in rows[2:]} == dict.fromkeys(search.WEIGHTS, 1.0)
 
 
-@pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
+def test_an_index_that_is_kept_is_filled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = search.clustered(40)
+    search.filled(tmp_path / "index", vectors).close()
+    monkeypatch.setattr(search, "_fill", lambda *_: pytest.fail("filled again"))
+    with search.filled(tmp_path / "index", vectors) as index:
+        assert index.count() == 40
+
+
 def test_it_runs_and_finds_nearly_all(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "IDLE_S", 1.0)
     search.main(frames=2000, peer_frames=400, ingest=200, queries=10)

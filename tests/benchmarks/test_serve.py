@@ -13,11 +13,12 @@ from PIL import Image
 
 from benchmarks.load import load, request
 from benchmarks.serve import main, server
+from lookalike.keys import KeyFile, new_key
 
 LOAD_S = 0.3
 
 
-async def half_refused(sent: Counter[bytes]) -> dict[str, float]:
+async def half_refused(sent: Counter[bytes], rate: float | None = None) -> dict[str, float]:
     """Put load on a server that answers every second request of a connection with 503. sent: counts its answers."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -33,7 +34,7 @@ async def half_refused(sent: Counter[bytes]) -> dict[str, float]:
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
-        return await load("127.0.0.1", port, [request("/embed", "image/png", b"image")], clients=2, seconds=LOAD_S)
+        return await load("127.0.0.1", port, [request("/embed", "image/png", b"image")], 2, LOAD_S, rate)
     finally:
         server.close()
 
@@ -49,19 +50,30 @@ def test_refusals_are_counted_and_not_taken_for_answers() -> None:
     assert 0 < found["p50_s"] <= found["p99_s"]
 
 
+def test_an_open_loop_asks_at_its_rate() -> None:
+    sent: Counter[bytes] = Counter()
+    asyncio.run(half_refused(sent, rate=10 / LOAD_S))
+    assert sent.total() == 10
+
+
 def test_the_service_is_measured_beside_the_limit(
-    tiny_encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(16):
         Image.new("RGB", (64, 48), (number * 16, 0, 0)).save(tmp_path / f"{number}.png")
-    main(tiny_encoder, str(tmp_path), clients=2, seconds=0.3, rounds=1, peers=())
+    monkeypatch.setenv("LOOKALIKE_KEYS", str(tmp_path / "own.json"))  # the developer's, who has no key for this service
+    KeyFile(tmp_path / "own.json").add(new_key("own", ("admin",))[0])
+    monkeypatch.delenv("LOOKALIKE_AUDIT_LOG")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    main(tiny_encoder, str(tmp_path), clients=2, seconds=0.3, rounds=1, peers=(), keys=True)
+    assert not (tmp_path / "state").exists()
     printed = capsys.readouterr().out
     assert "tiny, fp32, on CPUExecutionProvider; 2 clients" in printed
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines() if line.startswith("| L")]
     limit = next(line for line in printed.splitlines() if line.startswith("| limit"))
     assert limit.split("|")[3].strip() == "1.00"
-    assert [row[0] for row in rows] == ["Lookalike", "Lookalike, 16 in a request"]
-    assert [row[5] for row in rows] == ["0", "0"]  # errors
+    assert [row[0] for row in rows] == ["Lookalike", "Lookalike, keys and audit log", "Lookalike, 16 in a request"]
+    assert [row[5] for row in rows] == ["0", "0", "0"]  # errors
     assert float(rows[0][7]) > 50  # MB: an interpreter with onnxruntime takes more
 
 

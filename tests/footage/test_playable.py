@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import av
 import numpy as np
 import pytest
 from av.audio.stream import AudioStream
+from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from lookalike.errors import FootageError
-from lookalike.footage.playable import WIDEST_PX, judge, make_playable
-from tests.clips import MILLISECONDS, RED, SIZE_PX, number_of, picture, turn, write_clip
+from lookalike.footage import playable
+from lookalike.footage.playable import WIDEST_PX, How, choose_encoder, judge, make_playable
+from lookalike.proxy_encoders import ProxyEncoder
+from tests.clips import LEVELS, MILLISECONDS, RED, SIZE_PX, number_of, picture, turn, write_clip
 
 VARIABLE_MS = [0, 40, 120, 160, 1160, 1200, 1240, 3000]
 LATE_MS = [17_811 + moment for moment in VARIABLE_MS]
@@ -120,6 +125,34 @@ def test_frames_keep_their_times_counted_from_the_first(
     assert made(path, tmp_path / "out.mp4") == [(moment, number) for number, moment in enumerate(moments)]
 
 
+@pytest.mark.parametrize(("encoder", "codec"), [("libx264", "h264"), ("libvpx-vp9", "vp9"), ("libsvtav1", "av1")])
+def test_a_proxy_is_encoded_as_was_asked(tmp_path: Path, encoder: ProxyEncoder, codec: str) -> None:
+    path = write_clip(tmp_path / "a.avi", range(0, 2800, 40), codec="mpeg4", codec_options={"b": "2M"})
+    make_playable(str(path), tmp_path / "out.mp4", "encoded", lambda share: None, encoder)
+    assert judge(str(tmp_path / "out.mp4")).how == "as it is"
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.codec.canonical_name == codec
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        keys = [number for number, packet in enumerate(packets) if packet.is_keyframe]
+        assert (keys[0], 0 < keys[1] <= 60) == (0, True)
+        container.seek(0)
+        frames = list(container.decode(video=0))
+    assert [round((frame.time or 0) * 1000) for frame in frames] == list(range(0, 2800, 40))
+    numbers = [number_of(frame.to_ndarray(format="rgb24")) for frame in frames]
+    assert numbers == [number % LEVELS for number in range(70)]
+
+
+def test_an_encoder_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [choose_encoder(None), choose_encoder("libsvtav1")] == ["libx264", "libsvtav1"]
+    monkeypatch.setattr(av, "codecs_available", {"h264", "libvpx-vp9", "libsvtav1"})  # built without the GPL
+    assert choose_encoder(None) == "libvpx-vp9"
+    with pytest.raises(FootageError, match="no encoder libx264 in this build of av, expected one of libvpx-vp9"):
+        choose_encoder("libx264")
+    monkeypatch.setattr(av, "codecs_available", {"h264"})
+    assert choose_encoder(None) == "libx264"  # a recording that needs a proxy says that it cannot be made
+
+
 def test_pictures_are_decoded_early_enough_where_the_recording_does_not_say_when(tmp_path: Path) -> None:
     """When the first pictures are decoded Matroska leaves out; guessed too late, Chromium shows others instead."""
     path = write_clip(tmp_path / "a.mkv", range(0, 12_000, 500), codec_options=B_FRAMES)
@@ -205,3 +238,28 @@ def test_frames_of_equal_times_are_all_played(tmp_path: Path) -> None:
         tmp_path / "a.mkv", [0, 3, 400, 800], None, Fraction(1, 10_000), codec="mpeg4", codec_options=options
     )
     assert [number for _, number in made(path, tmp_path / "out.mp4")] == [0, 1, 2, 3]
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("how", ["rewrapped", "encoded"])
+def test_a_proxy_can_be_stopped_at_every_frame(tmp_path: Path, how: How, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of a file that states no length, of which no share is known."""
+    path = write_clip(tmp_path / "clip.mkv", range(0, 400, 40))
+    monkeypatch.setattr(playable, "_share", lambda at_us, source: 0.0)
+    shares: list[float] = []
+    make_playable(str(path), tmp_path / "whole.mp4", how, shares.append)
+    assert len(shares) >= 10
+    stopped: list[float] = []
+
+    def stop(share: float) -> None:
+        stopped.append(share)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_playable(str(path), tmp_path / "part.mp4", how, stop)
+    assert len(stopped) == 1
+
+
+@pytest.mark.parametrize(("length_us", "share"), [(None, 0.0), (0, 0.0), (4_000_000, 0.5), (1_000_000, 1.0)])
+def test_the_share_that_is_done(length_us: int | None, share: float) -> None:
+    assert playable._share(2e6, cast(InputContainer, SimpleNamespace(duration=length_us))) == share

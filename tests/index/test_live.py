@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import namedtuple
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +18,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookalike.errors import IndexInUse, IndexStoreError
+from lookalike.errors import DiskFull, IndexInUse, IndexStoreError
 from lookalike.index import Filters, FrameIndex, SourceRecord, open_index
+from lookalike.index.disk_space import MIB, MIN_FREE_MB, size_bytes
 from lookalike.index.folder import FolderLocation
 from lookalike.index.live import LiveEngine
 from lookalike.index.shard_process import Turns
@@ -26,11 +28,13 @@ from lookalike.index.shards import current_shard
 from lookalike.index.snapshot import restore, snapshot
 from lookalike.search_fields import SearchOptions
 from tests.index.circle import OTHER, SPEC, at, frame
+from tests.small_disk import read_only
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES = [frame(f"s{number // 10}", number % 10, ("gate", "dock")[number % 2]) for number in range(200)]
 LATER = [frame("later", second, "yard") for second in range(100)]
 RELEASED_S = 60.0
+Usage = namedtuple("Usage", "total used free")
 
 
 def filled(folder: Path) -> FrameIndex:
@@ -199,13 +203,58 @@ def test_closing_gives_a_build_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert index.count() == len(FRAMES)
 
 
-def test_a_shard_whose_process_has_ended_is_an_error_and_no_hang(tmp_path: Path) -> None:
-    index = filled(tmp_path)
-    live(index)._shard._process.kill()
-    for ask in (index.count, lambda: index.add(LATER, at(*range(100))), lambda: index.search(at(0)[0])):
-        with pytest.raises(IndexStoreError, match="the process that had it open has ended; start the service again"):
-            ask()
-    index.close()
+@pytest.mark.trust
+def test_a_shard_whose_process_has_ended_is_started_again(tmp_path: Path) -> None:
+    with filled(tmp_path) as index:
+        assert live(index).trouble() is None
+        live(index)._shard._process.kill()
+        assert index.count() == len(FRAMES)
+        live(index)._shard._process.kill()
+        index.add(LATER, at(*range(100)))
+        assert index.count() == len(FRAMES) + len(LATER)
+        assert live(index).trouble() is None
+
+
+@pytest.mark.trust
+def test_a_full_disk_takes_no_frames_and_still_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with filled(tmp_path) as index:
+        live(index).flush()
+        used = size_bytes(tmp_path)
+        with monkeypatch.context() as full:
+            full.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, MIN_FREE_MB * MIB - 1))
+            with pytest.raises(DiskFull, match="are free on its disk"):
+                index.add(LATER, at(*range(100)))
+            assert index.count() == len(FRAMES)
+            assert index.search(at(0)[0])
+            index.optimize()  # is given up, with a line in the log
+            live(index).wait()
+        assert size_bytes(tmp_path) == used
+        index.add(LATER, at(*range(100)))
+        assert index.count() == len(FRAMES) + len(LATER)
+
+
+@pytest.mark.trust
+def test_a_folder_that_was_removed_is_noticed(tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+    with filled(folder) as index:
+        shutil.rmtree(folder)
+        assert live(index).trouble() == "the folder of the index was removed or replaced; start again"
+        with pytest.raises(IndexStoreError, match="was removed or replaced"):
+            index.add(LATER, at(*range(100)))
+        live(index)._shard.kill()  # it has nothing left to make durable
+
+
+@pytest.mark.trust
+def test_a_folder_that_became_read_only_is_noticed(tmp_path: Path) -> None:
+    with filled(tmp_path) as index:
+        with read_only(tmp_path):
+            assert live(index).trouble() == "the folder of the index cannot be written"
+            with pytest.raises(IndexStoreError, match="cannot be written"):
+                index.add(LATER, at(*range(100)))
+            assert index.search(at(0)[0])
+        assert live(index).trouble() is None
+        index.add(LATER, at(*range(100)))
+        assert index.count() == len(FRAMES) + len(LATER)
 
 
 def test_a_second_owner_is_refused_with_the_url_of_the_service(tmp_path: Path) -> None:

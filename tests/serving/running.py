@@ -28,6 +28,7 @@ def bentoml_env(home: Path, settings: Mapping[str, str | Path]) -> dict[str, str
     """home: BentoML keeps its store and its metrics there. settings: LOOKALIKE_*; those of this shell do not count."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LOOKALIKE_", "BENTOML_"))}
     own = {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "LOOKALIKE_CACHE": str(home / "cache")}
+    own |= {"LOOKALIKE_KEYS": "[]", "LOOKALIKE_AUDIT_LOG": "off"}
     return inherited | own | {name: str(value) for name, value in settings.items()}
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
-import pytest
 
-from serving.inference.batching import Batcher, Busy, Decode, RunFailed
+from serving.inference.backlog import Busy
+from serving.inference.batching import Batcher, Decode, RunFailed
+from serving.inference.fair_threads import FairThreads
 
 T = TypeVar("T")
 Outcomes = list[np.ndarray | BaseException]
@@ -36,18 +37,28 @@ class Held:
         return values[:, None] * 2
 
 
+class InOrder(FairThreads):
+    """Two threads without turns: what is submitted last starts last."""
+
+    def __init__(self) -> None:
+        self.pool = ThreadPoolExecutor(2)
+
+    def submit(self, owner: Hashable, work: Callable[[], None], heavy: bool = False) -> None:
+        self.pool.submit(work)
+
+
 class Bench:
     """A batcher over two threads. While one of them runs a batch, the other decodes, one image after the other."""
 
-    def __init__(self, run: Callable[[np.ndarray], np.ndarray], max_batch: int = 64) -> None:
-        self.threads = ThreadPoolExecutor(2)
-        self.batcher = Batcher(run, self.threads, max_batch, capacity=100)
+    def __init__(self, run: Callable[[np.ndarray], np.ndarray], max_batch: int = 64, max_wait_s: float = 60) -> None:
+        self.threads = InOrder()
+        self.batcher = Batcher(run, self.threads, max_batch, max_wait_s)
 
     async def begin(self, *calls: list[Decode]) -> list[asyncio.Task[Outcomes]]:
         """Start calls to `embed`, while a run is held, and return once all of their images wait."""
         tasks = [asyncio.create_task(self.batcher.embed(call)) for call in calls]
         await asyncio.sleep(0)
-        await asyncio.wrap_future(self.threads.submit(lambda: None))  # its turn comes after theirs
+        await asyncio.wrap_future(self.threads.pool.submit(lambda: None))  # its turn comes after theirs
         return tasks
 
     async def hold(self, run: Held, *values: int) -> asyncio.Task[Outcomes]:
@@ -207,12 +218,25 @@ def test_who_leaves_while_running_does_not_break_the_batch() -> None:
     assert run.sizes == [1, 1, 1]
 
 
-def test_no_more_than_the_capacity_is_admitted() -> None:
-    batcher = Batcher(Held(), ThreadPoolExecutor(1), max_batch=64, capacity=4)
-    with batcher.admit(3):
-        with pytest.raises(Busy), batcher.admit(2):
-            pass
-        with batcher.admit(1), pytest.raises(Busy), batcher.admit(1):
-            pass
-    with batcher.admit(4):  # all room is given back, also by what was refused
-        pass
+def test_a_request_that_waited_too_long_is_dropped_and_one_that_has_begun_is_not() -> None:
+    """One image of the second request is decoded before its time is up, the other after; none of the third is."""
+
+    async def scenario(run: Held) -> list[Outcomes]:
+        bench, begun, go = Bench(run, max_wait_s=0.5), threading.Event(), threading.Event()
+
+        def slow() -> np.ndarray:
+            begun.set()
+            assert go.wait(60)
+            return images(2)[0]()
+
+        first = await bench.hold(run, 1)  # takes one thread
+        rest = [asyncio.create_task(bench.batcher.embed(call)) for call in ([slow, *images(3)], images(4, 5))]
+        assert await asyncio.to_thread(begun.wait, 60)  # takes the other
+        await asyncio.sleep(0.6)
+        go.set()
+        run.go.set()
+        return [await first, *await asyncio.gather(*rest)]
+
+    first, second, third = finish(scenario(Held()))
+    assert [values(answer) for answer in (first, second)] == [[2], [4, 6]]
+    assert all(isinstance(outcome, Busy) for outcome in third)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 import time
 from http.client import HTTPConnection
 from pathlib import Path
 
 import httpx
 import numpy as np
+import psutil
+import pytest
 
 from tests.serving.conftest import Shown, expected_embedding
 from tests.serving.running import ROOT, bentoml_env, free_port, serve_command, wait_until_ready
@@ -40,9 +43,31 @@ def test_an_upload_that_has_begun_is_answered_after_sigterm(
         upload.send(data[100:])
         answer = upload.getresponse()
         assert answer.status == 200
+        assert answer.headers["connection"] == "close"
         embedding = np.frombuffer(answer.read(), "<f4")
         np.testing.assert_allclose(embedding, expected_embedding(data), atol=1e-5)
         upload.close()
         process.wait(60)
     finally:
         process.kill()
+
+
+@pytest.mark.trust
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent was killed")
+def test_a_killed_service_takes_its_processes_with_it(tiny_encoder: Path, tmp_path: Path) -> None:
+    settings = {"LOOKALIKE_ENCODER": tiny_encoder, "LOOKALIKE_INDEX": tmp_path / "index", "LOOKALIKE_WRITABLE": "1"}
+    port, log = free_port(), tmp_path / "log"
+    with log.open("w") as output:
+        command = serve_command("serving.service:Lookalike", port)
+        env = bentoml_env(tmp_path, settings)
+        process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=output, stderr=output)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            wait_until_ready(client, process, log)
+        below = psutil.Process(process.pid).children(recursive=True)
+        assert any("lookalike.index.shard_process" in " ".join(child.cmdline()) for child in below)
+    finally:
+        process.kill()
+        process.wait()
+    _, alive = psutil.wait_procs(below, 60)
+    assert alive == []

@@ -136,7 +136,8 @@ def test_pixels_of_all_requests_are_bounded_and_given_back(service: httpx.Client
     with ThreadPoolExecutor(requests) as pool:
         answers = list(pool.map(lambda _: service.post("/embed", files=body), range(requests)))
     assert {one.status_code for one in answers} == {200, 503}
-    assert all("too many large images" in one.text for one in answers if one.status_code == 503)
+    refusals = [one.text for one in answers if one.status_code == 503]  # on a busy machine, also those that would wait
+    assert all("too many large images" in text or "the wait would be" in text for text in refusals)
     assert service.post("/embed", files=large(2)).status_code == 200
 
 

@@ -14,6 +14,7 @@ import pytest
 from lookalike.errors import LookalikeError
 from lookalike.index import FrameIndex
 from serving.http.errors import ApiError
+from serving.inference.backlog import Busy
 from serving.recordings import explorer
 from serving.recordings.explorer import Explorer, Found, Report
 from tests.serving.conftest import refused
@@ -126,3 +127,21 @@ def test_closing_ends_what_is_worked_on() -> None:
     one.ask("q", INDEX, 3, work)
     assert begun.wait(START_S)
     one.close()  # hangs for ever if the work does not end
+
+
+@pytest.mark.trust
+def test_past_the_most_explorations_is_busy(asked: Explorer) -> None:
+    go_on = threading.Event()
+
+    def work(index: FrameIndex, report: Report) -> Found:
+        assert go_on.wait(START_S)
+        return ANSWER
+
+    for number in range(explorer.MAX_QUEUED):
+        asked.ask(number, INDEX, 3, work)
+    with pytest.raises(Busy, match=f"{explorer.MAX_QUEUED} explorations run or wait"):
+        asked.ask("one more", INDEX, 3, work)
+    assert asked.ask(0, INDEX, 3, work) is None  # it is known
+    go_on.set()
+    assert waited(lambda: asked.ask(explorer.MAX_QUEUED - 1, INDEX, 3, work)) == ANSWER
+    assert waited(lambda: asked.ask("one more", INDEX, 3, work)) == ANSWER

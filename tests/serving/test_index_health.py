@@ -12,18 +12,16 @@ from pathlib import Path
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
 from lookalike.encoder import Encoder
 from lookalike.index import SourceRecord, open_index
-from serving.http.errors import HANDLERS
 from serving.inference.index_health import IndexHealth
 from serving.inference.pipeline import Pipeline
 from serving.readiness import Readiness
 from serving.recordings.recordings import Recordings
-from serving.routes import search
 from tests.index.circle import SPEC, at, frame, write_circle_encoder
 from tests.index.qdrant_facade import KEY, Facade, Seen, nodes_of
+from tests.serving.apps import app_over
 from tests.serving.running import ROOT, START_S, bentoml_env, served
 
 pytestmark = [
@@ -32,7 +30,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Local mode performs exact:UserWarning"),
 ]
 FRAME = frame("a", 0)
-ROUTES = [endpoint.route() for endpoint in search.ENDPOINTS]
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +55,13 @@ def test_a_server_that_hangs_is_503_until_it_answers_again(
     url, seen = server
 
     async def ask() -> None:
-        app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
         with (
             open_index(url, SPEC) as index,
-            closing(Pipeline(Encoder(circle_encoder, "cpu"), index)) as app.state.pipeline,
-            closing(Recordings(app.state.pipeline, tmp_path)) as app.state.recordings,
+            closing(Pipeline(Encoder(circle_encoder, "cpu"), index)) as pipeline,
+            closing(Recordings(pipeline, tmp_path)) as recordings,
         ):
-            health = app.state.pipeline.health = IndexHealth(index)
+            app, health = app_over(pipeline, recordings), IndexHealth(index)
+            pipeline.health = health
             transport = httpx.ASGITransport(Readiness(app, app.state))
             async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
 
@@ -98,12 +95,12 @@ def test_an_unknown_frame_is_404_and_a_server_that_fails_is_503(
     url, seen = server
 
     async def ask(failing: bool, frame_id: str) -> int:
-        app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
         with (
             open_index(url, SPEC) as index,
-            closing(Pipeline(Encoder(circle_encoder, "cpu"), index)) as app.state.pipeline,
-            closing(Recordings(app.state.pipeline, tmp_path)) as app.state.recordings,
+            closing(Pipeline(Encoder(circle_encoder, "cpu"), index)) as pipeline,
+            closing(Recordings(pipeline, tmp_path)) as recordings,
         ):
+            app = app_over(pipeline, recordings)
             seen.refusals = 10**6 if failing else 0
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
                 return (await client.post("/search", json={"id": frame_id})).status_code

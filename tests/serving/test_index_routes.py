@@ -92,7 +92,7 @@ def test_a_renamed_recording_is_not_opened_either(writable: httpx.Client, footag
 def test_without_the_token_nothing_is_answered(writable: httpx.Client) -> None:
     for sent in ("", f"Bearer {TOKEN}x", TOKEN):
         answer = writable.post("/index/count", json={"space": SPEC.space}, headers={"Authorization": sent})
-        assert refused(answer, 401).startswith("expected `Authorization: Bearer` with the LOOKALIKE_TOKEN")
+        assert refused(answer, 401).startswith("expected `Authorization: Bearer` with a key of this service")
     with open_index(str(writable.base_url), SPEC) as index, pytest.raises(IndexStoreError, match="401, expected"):
         index.count()
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from PIL import Image
 from lookalike.errors import FootageError
 from lookalike.footage import frame_at
 from lookalike.footage.playable import judge, make_playable
+from lookalike.proxy_encoders import ProxyEncoder
 from serving.media.worker import MediaPool, MediaWorker
 from tests.clips import number_of, write_clip
 from tests.serving.running import ROOT
@@ -65,6 +67,14 @@ def test_proxies_are_those_that_are_made_here(worker: MediaWorker, clip: Path, t
     assert (tmp_path / "there.mp4").read_bytes() == (tmp_path / "here.mp4").read_bytes()
     assert shares == sorted(shares)
     assert shares[-1] > 0.9
+
+
+@pytest.mark.parametrize("encoder", get_args(ProxyEncoder))
+def test_each_encoder_works_within_the_limits_of_a_process(
+    worker: MediaWorker, clip: Path, tmp_path: Path, encoder: ProxyEncoder
+) -> None:
+    worker.make_playable(str(clip), tmp_path / "out.mp4", "encoded", lambda share: None, encoder)
+    assert shown_number(worker.picture(str(tmp_path / "out.mp4"), 0.5, None)) == 5
 
 
 def test_what_cannot_be_read_is_an_error_and_the_process_goes_on(worker: MediaWorker, clip: Path) -> None:

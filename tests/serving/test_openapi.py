@@ -26,7 +26,7 @@ from serving.routes.library import LibraryResponse, MediaResponse, MomentQuery
 from serving.routes.search import HitResponse, HitsResponse, SearchFields
 from serving.service import ENDPOINTS, app
 
-PAGES = {"/", "/ui", "/docs.json"}
+PAGES = {"/", "/ui", "/docs.json", "/metrics"}
 MODULES = sorted(path for path in Path(serving.routes.__file__).parent.glob("*.py") if path.name != "__init__.py")
 BASE: dict[str, Any] = {"openapi": "3.0.2", "paths": {"/livez": {}}, "components": {"schemas": {"NotFound": {}}}}
 Stored = dict[str, list[StoredFrame]]
@@ -59,7 +59,7 @@ def test_the_document_has_every_entry_and_keeps_those_of_bentoml(document: dict[
 def test_an_operation_says_all_that_its_entry_says(document: dict[str, Any], endpoint: Endpoint) -> None:
     operation = document["paths"][endpoint.path][endpoint.method.lower()]
     assert operation["summary"]
-    assert {int(status) for status in operation["responses"]} == {200, *endpoint.errors} | (
+    assert {int(status) for status in operation["responses"]} == {200, 401, 403, *endpoint.errors} | (
         {202} if endpoint.pending else set()
     )
     assert set(operation["responses"]["200"]["content"]) == set(endpoint.responses)

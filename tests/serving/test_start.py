@@ -53,15 +53,31 @@ def test_an_index_of_another_encoder_stops_the_start(
 def test_settings_are_absolute_for_other_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     given = {"LOOKALIKE_ENCODER": "encoder.onnx", "LOOKALIKE_INDEX": "index", "LOOKALIKE_DEVICE": "cpu"}
+    given |= {"LOOKALIKE_KEYS": "keys.json", "LOOKALIKE_AUDIT_LOG": "audit", "LOOKALIKE_ALLOWED_HOSTS": "a, b"}
     assert Settings.from_env(given | {"LOOKALIKE_CACHE": "kept"}).to_env() == {
         "LOOKALIKE_ENCODER": str(tmp_path / "encoder.onnx"),
         "LOOKALIKE_INDEX": str(tmp_path / "index"),
         "LOOKALIKE_DEVICE": "cpu",
         "LOOKALIKE_WORKERS": "1",
+        "LOOKALIKE_MAX_WAIT_S": "2.0",
+        "LOOKALIKE_MIN_FREE_MB": "256",
         "LOOKALIKE_WRITABLE": "0",
         "LOOKALIKE_CACHE": str(tmp_path / "kept"),
         "LOOKALIKE_URL": "",
+        "LOOKALIKE_HOST": "",
+        "LOOKALIKE_ALLOWED_HOSTS": "a,b",
+        "LOOKALIKE_KEYS": str(tmp_path / "keys.json"),
+        "LOOKALIKE_AUDIT_LOG": str(tmp_path / "audit"),
+        "LOOKALIKE_LOG_FORMAT": "text",
+        "LOOKALIKE_PROXY_ENCODER": "",
     }
+
+
+def test_keys_in_the_environment_and_no_audit_log_travel_as_they_are() -> None:
+    given = Settings.from_env({"LOOKALIKE_KEYS": "[]", "LOOKALIKE_AUDIT_LOG": "off"})
+    assert (given.keys, given.audit_log) == ("[]", None)
+    assert Settings.from_env(given.to_env()) == given
+    assert Settings.from_env({"XDG_STATE_HOME": "/var/state"}).audit_log == Path("/var/state/lookalike/audit")
 
 
 @pytest.mark.parametrize(
@@ -92,6 +108,23 @@ def test_a_service_notes_in_its_index_where_it_answers(tmp_path: Path, tiny_enco
 def test_what_is_made_is_kept_where_caches_are() -> None:
     assert Settings.from_env({"XDG_CACHE_HOME": "/var/cache"}).cache == Path("/var/cache/lookalike")
     assert Settings.from_env({"HOME": "/nobody"}).cache == Path.home() / ".cache" / "lookalike"
+
+
+def test_the_encoder_of_proxies() -> None:
+    settings = Settings.from_env({"LOOKALIKE_PROXY_ENCODER": "libvpx-vp9"})
+    assert (settings.proxy_encoder, settings.to_env()["LOOKALIKE_PROXY_ENCODER"]) == ("libvpx-vp9", "libvpx-vp9")
+    with pytest.raises(LookalikeError, match="ENCODER is 'x', expected one of libx264, libvpx-vp9, libsvtav1"):
+        Settings.from_env({"LOOKALIKE_PROXY_ENCODER": "x"})
+
+
+def test_an_encoder_of_proxies_that_is_not_there_stops_the_start(
+    tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("av.codecs_available", {"libvpx-vp9"})
+    monkeypatch.setenv("LOOKALIKE_ENCODER", str(tiny_encoder))
+    monkeypatch.setenv("LOOKALIKE_PROXY_ENCODER", "libx264")
+    with pytest.raises(SystemExit, match="lookalike: no encoder libx264 in this build of av, expected one of libvpx"):
+        preflight.main()
 
 
 def test_an_index_is_written_through_the_service_wherever_it_is() -> None:
@@ -139,7 +172,8 @@ def test_a_server_s_url_is_left_as_it_is() -> None:
 
 
 def test_defaults() -> None:
-    assert Settings.from_env({"LOOKALIKE_INDEX": ""}) == Settings(DEFAULT_ENCODER, None, "auto")
+    found = Settings.from_env({"LOOKALIKE_INDEX": "", "LOOKALIKE_AUDIT_LOG": "off"})
+    assert found == Settings(DEFAULT_ENCODER, None, "auto")
 
 
 def test_an_unknown_device_is_named() -> None:
@@ -147,3 +181,14 @@ def test_an_unknown_device_is_named() -> None:
         DeviceError, match="LOOKALIKE_DEVICE is 'tpu', expected one of auto, cpu, cuda, tensorrt, openvino"
     ):
         Settings.from_env({"LOOKALIKE_DEVICE": "tpu"})
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "60", "soon", "nan"])
+def test_a_wait_that_cannot_be_is_refused(text: str) -> None:
+    with pytest.raises(LookalikeError, match="expected seconds above 0 and below 60"):
+        Settings.from_env({"LOOKALIKE_MAX_WAIT_S": text})
+
+
+def test_the_wait_and_the_margin_are_settings() -> None:
+    settings = Settings.from_env({"LOOKALIKE_MAX_WAIT_S": "0.5", "LOOKALIKE_MIN_FREE_MB": "10"})
+    assert (settings.max_wait_s, settings.min_free_mb) == (0.5, 10)

@@ -13,21 +13,19 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from starlette.applications import Starlette
 
 from lookalike.encoder import Encoder
 from lookalike.index import FrameIndex, open_index
 from serving.http.bodies import Budget
-from serving.http.errors import HANDLERS
-from serving.inference.batching import Busy
+from serving.http.limits import MAX_WAIT_S
+from serving.inference.backlog import Backlog, Busy
 from serving.inference.pipeline import Pipeline
 from serving.recordings.recordings import Recordings
-from serving.routes import embed, search
+from tests.serving.apps import app_over
 from tests.serving.conftest import Shown
 from tests.tiny import SPEC
 
 Run = Callable[[np.ndarray], np.ndarray]
-ROUTES = [endpoint.route() for endpoint in (*embed.ENDPOINTS, *search.ENDPOINTS)]
 
 
 def running(encoder: Encoder, run: Run) -> Encoder:
@@ -42,18 +40,17 @@ def post(
     path: str,
     files: list[tuple[str, bytes]],
     run: Run,
-    capacity: int,
     index: FrameIndex | None = None,
 ) -> httpx.Response:
-    """Ask the routes in this process, over a pipeline with this `run`, `capacity` and `index`."""
+    """Ask the routes in this process, over a pipeline with this `run` and `index`."""
 
     async def ask() -> httpx.Response:
-        app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
         with (
             tempfile.TemporaryDirectory() as cache,
-            closing(Pipeline(running(encoder, run), index, capacity)) as app.state.pipeline,
-            closing(Recordings(app.state.pipeline, Path(cache))) as app.state.recordings,
+            closing(Pipeline(running(encoder, run), index)) as pipeline,
+            closing(Recordings(pipeline, Path(cache))) as recordings,
         ):
+            app = app_over(pipeline, recordings)
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
                 return await client.post(path, files=files)
 
@@ -73,25 +70,29 @@ def encoder(tiny_encoder: Path) -> Encoder:
     return Encoder(tiny_encoder, "cpu")
 
 
-def test_a_full_queue_is_503_with_retry_after(encoder: Encoder, footage: list[Shown]) -> None:
-    answer = post(encoder, "/embed", [("images", footage[0].png)] * 3, encoder.embed, capacity=2)
+def test_a_wait_past_the_limit_is_503_with_retry_after(
+    encoder: Encoder, footage: list[Shown], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Backlog, "wait_s", lambda self, work: MAX_WAIT_S + 0.1)
+    answer = post(encoder, "/embed", [("images", footage[0].png)], encoder.embed)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert answer.json()["error"]["type"] == "busy"
-    assert post(encoder, "/embed", [("images", footage[0].png)] * 2, encoder.embed, capacity=2).status_code == 200
+    monkeypatch.setattr(Backlog, "wait_s", lambda self, work: MAX_WAIT_S)
+    assert post(encoder, "/embed", [("images", footage[0].png)], encoder.embed).status_code == 200
 
 
 @pytest.mark.parametrize(
     ("run", "reason"), [(failing, "the encoder failed (RuntimeError)"), (not_finite, "a value that is not finite")]
 )
 def test_an_encoder_that_fails_is_503(encoder: Encoder, footage: list[Shown], run: Run, reason: str) -> None:
-    answer = post(encoder, "/embed", [("images", footage[0].png)], run, capacity=1)
+    answer = post(encoder, "/embed", [("images", footage[0].png)], run)
     assert answer.status_code == 503
     assert answer.json()["error"]["type"] == "encoder_failed"
     assert reason in answer.json()["error"]["message"]
 
 
 def test_past_its_time_a_request_is_504_and_what_of_it_waits_is_dropped(
-    encoder: Encoder, footage: list[Shown], monkeypatch: pytest.MonkeyPatch
+    encoder: Encoder, footage: list[Shown], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two requests: one is being run, which cannot be stopped, and one waits for it: that is never run."""
     monkeypatch.setattr("serving.http.timeouts.TIMEOUT_S", 0.5)
@@ -103,8 +104,11 @@ def test_past_its_time_a_request_is_504_and_what_of_it_waits_is_dropped(
         return encoder.embed(pixels)
 
     async def ask() -> list[httpx.Response]:
-        app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
-        with closing(Pipeline(running(encoder, held), None)) as app.state.pipeline:
+        with (
+            closing(Pipeline(running(encoder, held), None)) as pipeline,
+            closing(Recordings(pipeline, tmp_path)) as recordings,
+        ):
+            app = app_over(pipeline, recordings)
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
                 first = asyncio.create_task(client.post("/embed", files={"images": footage[0].png}))
                 while not ran:
@@ -122,14 +126,14 @@ def test_past_its_time_a_request_is_504_and_what_of_it_waits_is_dropped(
 
 
 def test_a_search_without_an_index_is_409(encoder: Encoder, footage: list[Shown]) -> None:
-    answer = post(encoder, "/search", [("image", footage[0].png)], encoder.embed, capacity=1)
+    answer = post(encoder, "/search", [("image", footage[0].png)], encoder.embed)
     assert (answer.status_code, answer.json()["error"]["type"]) == (409, "no_index")
 
 
 def test_an_index_that_does_not_answer_is_503(encoder: Encoder, footage: list[Shown], tmp_path: Path) -> None:
     index = open_index(tmp_path / "index", SPEC, create=True)
     index.close()
-    answer = post(encoder, "/search", [("image", footage[0].png)], encoder.embed, capacity=1, index=index)
+    answer = post(encoder, "/search", [("image", footage[0].png)], encoder.embed, index=index)
     assert (answer.status_code, answer.json()["error"]["type"]) == (503, "index_failed")
 
 

@@ -1,5 +1,7 @@
 /** Requests to the service. URLs are relative, so that a proxy may serve it under any path. */
 
+import { again } from "./login.js"
+
 /**
  * A frame that matched, or a time of a recording.
  * @typedef {Object} Moment
@@ -103,6 +105,7 @@ async function request(path, options = {}) {
     if (error instanceof DOMException && error.name === "AbortError") throw error
     throw new ServiceError(0, "The service does not answer. Check that it is running, then try again.")
   }
+  if (response.status === 401) again()
   const body = await response.json().catch(() => null)
   if (!response.ok) throw new ServiceError(response.status, reason(body) || `${response.status} ${response.statusText}`)
   if (body === null) throw new ServiceError(response.status, "The response of the service is not JSON.")

@@ -1,0 +1,76 @@
+"""One line of the log for each request. BentoML's own has no id, and prints paths as they come, line breaks too."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from opentelemetry import trace
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lookalike.printable import printable
+from serving.http.request_ids import CURRENT, HEADER, RequestIds, read_ids
+from serving.http.traffic import OTHER, template
+
+logger = logging.getLogger("bentoml.access")  # BentoML sets up the loggers below its own name
+
+PROBES = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds, and not logged
+LONGEST_PATH = 300
+
+
+class RequestLog:
+    """ASGI middleware: gives each request its ids, sends X-Request-Id back, and logs when the response is complete."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        started, status = time.perf_counter(), 500  # of a request that fails before it has a response
+        ids = _ids_of(scope)
+        header = (HEADER, ids.request_id.encode())
+
+        async def identified(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message = {**message, "headers": [*message.get("headers", ()), header]}
+            await send(message)
+
+        CURRENT.set(ids)  # not reset: each request has a task of its own, in which uvicorn logs how it failed
+        try:
+            await self._app(scope, receive, identified)
+        finally:
+            if scope["path"] not in PROBES:
+                _log(scope, status, time.perf_counter() - started)
+
+
+def _ids_of(scope: Scope) -> RequestIds:
+    """The ids that the client sent; with OpenTelemetry, the trace is that of its span."""
+    ids = read_ids(scope["headers"])
+    span = trace.get_current_span().get_span_context()
+    return RequestIds(ids.request_id, f"{span.trace_id:032x}") if span.is_valid else ids
+
+
+def _log(scope: Scope, status: int, took_s: float) -> None:
+    client, path = scope.get("client"), printable(scope["path"][:LONGEST_PATH])
+    fields = {
+        "method": printable(scope["method"][:LONGEST_PATH]),
+        "path": path,
+        "route": template(scope),
+        "status": status,
+        "seconds": round(took_s, 6),
+        "client": client[0] if client else None,
+    }
+    logger.info("%s %s %d in %.1f ms", fields["method"], path, status, took_s * 1000, extra={"fields": fields})
+
+
+def log_refused(status: int, reason: str, client: tuple[str, int] | None) -> str:
+    """Log a request that was refused before it was read. Returns: its id, which is a new one."""
+    ids = read_ids(())
+    CURRENT.set(ids)
+    fields = {"route": OTHER, "status": status, "client": client[0] if client else None}
+    logger.info("refused a request before it was read: %d %s", status, reason, extra={"fields": fields})
+    CURRENT.set(None)
+    return ids.request_id

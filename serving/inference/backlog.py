@@ -1,0 +1,66 @@
+"""How long new work would wait, and the decision to refuse it: by time, not by count, so that it suits any machine."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+MEMORY_S = 10.0  # busy seconds, after which what was measured counts a third
+
+
+class Busy(Exception):
+    """More concurrent work than the service does in the time that a request may wait."""
+
+
+def waited_too_long(max_wait_s: float) -> Busy:
+    """The error of accepted work that could not begin in time: it takes longer than the pace let expect."""
+    return Busy(f"too many concurrent requests: this one waited more than {max_wait_s:g} s")
+
+
+class Backlog:
+    """The accepted work, and the pace at which it is done. Use it in the event loop that serves the requests.
+
+    The unit of work is the caller's. Refusing early costs less than to let requests run out of time: see "Load
+    shedding", Google SRE book, chapter 21.
+    """
+
+    def __init__(self, max_wait_s: float, at_first: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """max_wait_s: how long accepted work may wait. at_first: work to accept before the pace is known."""
+        self._max_wait_s, self._at_first, self._clock = max_wait_s, at_first, clock
+        self._accepted: dict[object, float] = {}  # the work of each request
+        self._since = 0.0  # when work was done last, or when there was none before
+        self._done = self._busy_s = 0.0  # of the last busy seconds, older ones weighted less
+
+    def wait_s(self, work: float) -> float:
+        """How long new work would wait; 0 while the pace is unknown and little is accepted.
+
+        Requests take turns: of a larger one, no more is done first than the new one has itself.
+        """
+        before = sum(min(accepted, work) for accepted in self._accepted.values())
+        if not self._done:
+            return 0.0 if before < self._at_first else math.inf
+        return before * self._busy_s / self._done
+
+    @contextmanager
+    def admit(self, work: float) -> Iterator[None]:
+        """Accept work until the block ends. Raises: Busy if it would wait too long."""
+        if (wait_s := self.wait_s(work)) > self._max_wait_s:
+            waits = "unknown" if math.isinf(wait_s) else f"{wait_s:.1f} s"
+            raise Busy(f"too many concurrent requests: the wait would be {waits}, at most {self._max_wait_s:g} s")
+        if not self._accepted:
+            self._since = self._clock()
+        request = object()
+        self._accepted[request] = work
+        try:
+            yield
+            self._note_done(work)
+        finally:
+            del self._accepted[request]
+
+    def _note_done(self, work: float) -> None:
+        now = self._clock()
+        took_s, self._since = now - self._since, now
+        kept = math.exp(-took_s / MEMORY_S)
+        self._done, self._busy_s = self._done * kept + work, self._busy_s * kept + took_s

@@ -1,0 +1,42 @@
+"""Proxies are made a few at a time, and no more than some wait."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from lookalike.footage.playable import Playable
+from serving.inference.backlog import Busy
+from serving.media.worker import MediaPool, MediaWorker
+from serving.recordings import playback
+from serving.recordings.disk_cache import DiskCache
+from serving.recordings.playback import Player
+from serving.recordings.source_verifier import SourceVerifier
+
+
+@pytest.mark.trust
+def test_past_the_most_proxies_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+
+    def make(worker: MediaWorker, source: str, out: Path, how: str, progress: Callable[[float], None], _: str) -> None:
+        assert go_on.wait(60)
+
+    monkeypatch.setattr(SourceVerifier, "check", lambda self, source, source_id: None)
+    monkeypatch.setattr(MediaWorker, "judge", lambda self, source: Playable("encoded", "video/mp4", 0.0, 25.0))
+    monkeypatch.setattr(MediaWorker, "make_playable", make)
+
+    async def scenario(player: Player) -> None:
+        for number in range(playback.MAX_QUEUED):
+            assert (await player.media(f"{number}.avi", str(number))).state == "preparing"
+        with pytest.raises(Busy, match=f"{playback.MAX_QUEUED} recordings are being made playable"):
+            await player.media("more.avi", "more")
+        assert (await player.media("0.avi", "0")).state == "preparing"
+        go_on.set()
+
+    with closing(Player(SourceVerifier(), MediaPool(1, 0), DiskCache(tmp_path, 1000))) as player:
+        asyncio.run(scenario(player))

@@ -1,0 +1,179 @@
+"""Bounds of the protocol, over real sockets: heads, half-sent heads, and more connections than there may be."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from serving.http import protocol
+from serving.http.limits import MAX_HEAD_BYTES
+from serving.http.protocol import BoundedProtocol
+
+FEW = 3  # connections
+GET = b"GET / HTTP/1.1\r\nHost: here\r\n"
+Connect = Callable[[], socket.socket]
+
+
+@pytest.fixture(scope="module")
+def release() -> threading.Event:
+    """What requests of /waits wait for."""
+    return threading.Event()
+
+
+@pytest.fixture(scope="module")
+def address(release: threading.Event) -> Iterator[tuple[str, int]]:
+    def at_once(request: Request) -> Response:
+        return PlainTextResponse("here")
+
+    def waits(request: Request) -> Response:
+        assert release.wait(60)
+        return PlainTextResponse("late")
+
+    app = Starlette(routes=[Route("/", at_once), Route("/waits", waits)])
+    config = uvicorn.Config(app, http=BoundedProtocol, log_config=None, lifespan="off")
+    server = uvicorn.Server(config)
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    yield listening.getsockname()
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def connect(address: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
+    monkeypatch.setattr(BoundedProtocol, "max_connections", FEW)
+    with ExitStack() as opened:
+        yield lambda: opened.enter_context(socket.create_connection(address, 60))
+    while BoundedProtocol.lingering:
+        time.sleep(0.01)
+
+
+def read(connection: socket.socket) -> bytes:
+    """All that comes until the other end closes."""
+    parts = []
+    with suppress(ConnectionError):
+        while part := connection.recv(65_536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+def refused(response: bytes) -> tuple[str, str]:
+    """The status line, and the type of the error."""
+    head, _, body = response.partition(b"\r\n\r\n")
+    assert b"connection: close" in head
+    return head.split(b"\r\n")[0].decode(), json.loads(body)["error"]["type"]
+
+
+def head_of(size: int) -> bytes:
+    """A head of so many bytes."""
+    rest = size - len(GET) - len(b"X: \r\nConnection: close\r\n\r\n")
+    return GET + b"X: " + b"a" * rest + b"\r\nConnection: close\r\n\r\n"
+
+
+def test_a_head_of_the_largest_size_is_answered(connect: Connect) -> None:
+    connection = connect()
+    connection.sendall(head_of(MAX_HEAD_BYTES))
+    assert read(connection).endswith(b"here")
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("size", [MAX_HEAD_BYTES + 1, 5_000_000])
+def test_a_larger_head_is_431(connect: Connect, size: int) -> None:
+    connection = connect()
+    with suppress(ConnectionError):
+        connection.sendall(head_of(size))
+    assert refused(read(connection)) == ("HTTP/1.1 431 Request Header Fields Too Large", "head_too_large")
+
+
+@pytest.mark.trust
+def test_headers_without_end_are_431(connect: Connect) -> None:
+    connection = connect()
+    connection.sendall(GET)
+    with suppress(ConnectionError):
+        for number in range(100_000):
+            connection.sendall(b"X-%d: a\r\n" % number)
+    assert refused(read(connection))[1] == "head_too_large"
+
+
+@pytest.mark.trust
+def test_a_head_that_is_not_sent_in_time_is_408(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_S", 0.2)
+    first, later, silent = connect(), connect(), connect()
+    first.sendall(GET)
+    assert refused(read(first)) == ("HTTP/1.1 408 Request Timeout", "timeout")
+    assert read(silent) == b""
+    later = connect()
+    later.sendall(GET + b"\r\n" + GET[:10])  # the next one, on a connection that was used
+    response = read(later)
+    assert response.startswith(b"HTTP/1.1 200 OK")
+    assert b"here" in response
+
+
+@pytest.mark.trust
+def test_past_the_most_connections_is_503_and_room_is_given_back(connect: Connect) -> None:
+    held = [connect() for _ in range(FEW)]
+    for connection in held:
+        connection.sendall(GET[:5])
+    time.sleep(0.2)  # until the server surely knows them
+    response = read(connect())
+    assert refused(response) == ("HTTP/1.1 503 Service Unavailable", "busy")
+    assert b"retry-after: 1" in response
+    for connection in held:
+        connection.close()
+    while BoundedProtocol.lingering:
+        time.sleep(0.01)
+    last = connect()
+    last.sendall(head_of(100))
+    assert read(last).endswith(b"here")
+
+
+def test_many_requests_in_one_piece_are_all_answered(connect: Connect) -> None:
+    """More bytes than one head may have, but each head is small."""
+    count = 2 * MAX_HEAD_BYTES // len(GET)
+    connection = connect()
+    sender = threading.Thread(target=connection.sendall, args=((GET + b"\r\n") * (count - 1) + head_of(100),))
+    sender.start()
+    assert read(connection).count(b"HTTP/1.1 200 OK") == count
+    sender.join()
+
+
+def test_a_large_body_after_a_small_head_is_not_counted(connect: Connect) -> None:
+    connection = connect()
+    body = b"a" * (3 * MAX_HEAD_BYTES)
+    head = b"POST /nowhere HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    connection.sendall(head % len(body) + body)
+    assert read(connection).startswith(b"HTTP/1.1 404")
+
+
+def test_an_earlier_request_is_answered_before_the_connection_is_refused(
+    connect: Connect, release: threading.Event
+) -> None:
+    release.clear()
+    connection = connect()
+    connection.sendall(GET.replace(b"/ ", b"/waits ", 1) + b"\r\n")
+    with suppress(ConnectionError):
+        connection.sendall(head_of(10 * MAX_HEAD_BYTES))
+    threading.Timer(0.2, release.set).start()
+    response = read(connection)
+    assert response.startswith(b"HTTP/1.1 200 OK")
+    assert response.endswith(b"late")
+
+
+def test_the_limit_of_open_files_is_raised_to_what_the_system_allows() -> None:
+    script = "from serving.open_files import allow_open_files; print(allow_open_files())"
+    command = ["sh", "-c", 'ulimit -S -n 100 && ulimit -H -n 300 && exec "$0" -c "$1"', sys.executable, script]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip() == "300"

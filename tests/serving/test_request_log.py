@@ -1,0 +1,236 @@
+"""Each request has an id, which is sent back, and one line in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from lookalike.client import Client
+from lookalike.errors import LookalikeError, ServiceError
+from serving.http.errors import HANDLERS, ApiError
+from serving.http.request_ids import CURRENT, RequestIds, read_ids, read_traceparent
+from serving.http.request_log import RequestLog
+from serving.log import JsonLines, WithIds, read_log_format
+from serving.tracing import OFF, tracing
+from tests.serving.running import ROOT, bentoml_env, served
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
+
+
+async def answer(request: Request) -> Response:
+    logging.getLogger("bentoml.lookalike").warning("looked up %s", request.path_params["frame_id"])
+    return PlainTextResponse("here")
+
+
+async def alive(request: Request) -> Response:
+    return PlainTextResponse("")
+
+
+async def refuse(request: Request) -> Response:
+    raise ApiError(409, "no_index", "there is no index")
+
+
+async def fail(request: Request) -> Response:
+    raise RuntimeError("broken")
+
+
+ROUTES = [
+    Route("/frames/{frame_id}", answer),
+    Route("/refuses", refuse),
+    Route("/fails", fail),
+    Route("/livez", alive),
+]
+
+
+def ask(path: str, **headers: str) -> httpx.Response:
+    """Send a request through the middleware, without a server."""
+
+    async def once() -> httpx.Response:
+        app = RequestLog(Starlette(routes=ROUTES, exception_handlers=HANDLERS))
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            return await client.get(path, headers=headers)
+
+    return asyncio.run(once())
+
+
+@pytest.mark.parametrize(
+    ("value", "trace_id"),
+    [
+        (PARENT, TRACE),
+        (f"01-{TRACE}-00f067aa0ba902b7-01-later", TRACE),
+        (f"00-{TRACE}-00f067aa0ba902b7-01-later", None),
+        (f"ff-{TRACE}-00f067aa0ba902b7-01", None),
+        (f"00-{'0' * 32}-00f067aa0ba902b7-01", None),
+        (f"00-{TRACE}-{'0' * 16}-01", None),
+        (f"00-{TRACE.upper()}-00f067aa0ba902b7-01", None),
+        (f"00-{TRACE}-00f067aa0ba902b7", None),
+        ("", None),
+    ],
+)
+def test_a_traceparent_is_read_as_w3c_has_it(value: str, trace_id: str | None) -> None:
+    assert read_traceparent(value.encode()) == trace_id
+
+
+def test_an_id_is_taken_if_it_is_short_and_plain() -> None:
+    assert read_ids([(b"x-request-id", b"a-1.B_2:3"), (b"traceparent", PARENT.encode())]) == RequestIds(
+        "a-1.B_2:3", TRACE
+    )
+    assert read_ids([(b"x-request-id", b"a" * 128)]).request_id == "a" * 128
+    for refused in (b"", b"a" * 129, b"a b", b"a\r\nx: y", b'"', "é".encode()):
+        made = read_ids([(b"x-request-id", refused)]).request_id
+        assert len(made) == 32
+        assert int(made, 16) >= 0
+    assert read_ids([]).request_id != read_ids([]).request_id
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/frames/1", 200), ("/refuses", 409), ("/fails", 500), ("/nowhere", 404), ("/livez", 200)]
+)
+def test_every_response_has_the_id(path: str, status: int) -> None:
+    response = ask(path, **{"X-Request-Id": "mine"})
+    assert (response.status_code, response.headers.get_list("x-request-id")) == (status, ["mine"])
+
+
+@pytest.mark.parametrize(
+    ("path", "route", "status"),
+    [
+        ("/frames/a%0Ab", "/frames/{frame_id}", 200),
+        ("/refuses", "/refuses", 409),
+        ("/fails", "/fails", 500),
+        ("/nowhere", "other", 404),
+    ],
+)
+def test_a_request_is_one_line_with_its_route(
+    path: str, route: str, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    ask(path, **{"X-Request-Id": "mine", "traceparent": PARENT})
+    [record] = [record for record in caplog.records if record.name == "bentoml.access"]
+    shown = path.replace("%0A", "\\n")
+    assert record.getMessage().startswith(f"GET {shown} {status} in ")
+    fields = record.fields  # pyright: ignore[reportAttributeAccessIssue]
+    assert fields | {"seconds": 0} == {
+        "method": "GET",
+        "path": shown,
+        "route": route,
+        "status": status,
+        "seconds": 0,
+        "client": "127.0.0.1",
+    }
+
+
+def test_probes_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    ask("/livez")
+    assert [record for record in caplog.records if record.name == "bentoml.access"] == []
+
+
+def record_of(message: str, *arguments: object) -> logging.LogRecord:
+    return logging.LogRecord("bentoml.lookalike", logging.ERROR, "a.py", 1, message, arguments, None)
+
+
+def test_a_line_of_json_has_the_ids_and_never_breaks() -> None:
+    CURRENT.set(RequestIds("mine", TRACE))
+    record = record_of("two\nlines of %s", "\udc80")
+    record.created = 0.25
+    record.fields = {"status": 503}
+    text = JsonLines().format(record)
+    assert "\n" not in text
+    fields = json.loads(text)
+    assert fields.pop("process") > 0
+    assert fields == {
+        "time": "1970-01-01T00:00:00.250+00:00",
+        "level": "error",
+        "logger": "bentoml.lookalike",
+        "message": "two\nlines of \udc80",
+        "request_id": "mine",
+        "trace_id": TRACE,
+        "status": 503,
+    }
+
+
+def test_a_line_for_people_ends_with_the_ids() -> None:
+    lines = WithIds(logging.Formatter("%(levelname)s %(message)s"))
+    CURRENT.set(None)
+    assert lines.format(record_of("started")) == "ERROR started"
+    CURRENT.set(RequestIds("mine"))
+    assert lines.format(record_of("failed\nat a.py")) == "ERROR failed (request_id mine)\nat a.py"
+    CURRENT.set(RequestIds("mine", TRACE))
+    assert lines.format(record_of("failed")) == f"ERROR failed (request_id mine, trace_id {TRACE})"
+    CURRENT.set(None)
+
+
+def test_log_formats() -> None:
+    assert [read_log_format({}), read_log_format({"LOOKALIKE_LOG_FORMAT": "json"})] == ["text", "json"]
+    with pytest.raises(LookalikeError, match="LOOKALIKE_LOG_FORMAT is 'xml', expected one of text, json"):
+        read_log_format({"LOOKALIKE_LOG_FORMAT": "xml"})
+
+
+ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
+
+
+def test_opentelemetry_is_off_unless_a_collector_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.tracing._is_installed", lambda module: True)
+    assert tracing({}) == tracing(ENDPOINT | {"OTEL_SDK_DISABLED": "true"}) == OFF
+    assert tracing(ENDPOINT) == {
+        "exporter_type": "otlp",
+        "sample_rate": 1.0,
+        "otlp": {"protocol": "http"},
+        "excluded_urls": "/livez,/readyz,/metrics",
+    }
+    asked = tracing(ENDPOINT | {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_TRACES_SAMPLER_ARG": "0.25"})
+    assert (asked["otlp"], asked["sample_rate"]) == ({"protocol": "grpc"}, 0.25)
+    with pytest.raises(LookalikeError, match=r"PROTOCOL is 'http/json', expected one of http/protobuf, grpc"):
+        tracing(ENDPOINT | {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"})
+    for wrong in ("2", "half"):
+        with pytest.raises(LookalikeError, match=r"OTEL_TRACES_SAMPLER_ARG is .*, expected a share from 0 to 1"):
+            tracing(ENDPOINT | {"OTEL_TRACES_SAMPLER_ARG": wrong})
+
+
+def test_a_collector_without_an_exporter_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.tracing._is_installed", lambda module: False)
+    package = "opentelemetry-exporter-otlp-proto-http"
+    with pytest.raises(LookalikeError, match=f"ENDPOINT is set, but {package} is not installed; pip install {package}"):
+        tracing(ENDPOINT)
+
+
+def test_the_client_names_the_request_that_failed_in_the_service() -> None:
+    def respond(request: httpx.Request) -> httpx.Response:
+        status = 400 if "bad" in request.url.path else 507
+        return httpx.Response(status, json={"error": {"message": "full"}}, headers={"X-Request-Id": "theirs"})
+
+    client = Client("http://service")
+    client._http = httpx.Client(base_url="http://service", transport=httpx.MockTransport(respond))
+    with pytest.raises(ServiceError, match=r"^http://service/index/add: 507, full \(request theirs\)$"):
+        client.post("/index/add")
+    with pytest.raises(ServiceError, match=r"^http://service/bad: 400, full$"):
+        client.post("/bad")
+
+
+def test_the_service_logs_json(tiny_encoder: Path, tmp_path: Path) -> None:
+    settings = {"LOOKALIKE_ENCODER": tiny_encoder, "LOOKALIKE_LOG_FORMAT": "json"}
+    with served("serving.service:Lookalike", bentoml_env(tmp_path, settings), ROOT, tmp_path / "log") as client:
+        sent = {"X-Request-Id": "mine", "traceparent": PARENT}
+        response = client.post("/search", headers=sent, files={"image": b"not an image"})
+        assert response.headers["x-request-id"] == "mine"
+        assert response.status_code == 409  # it has no index
+        assert len(client.get("/nowhere").headers["x-request-id"]) == 32
+        assert len(client.get("/readyz").headers["x-request-id"]) == 32
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert any(line["message"].startswith("encoder tiny-") for line in lines)
+    searched, nowhere = [line for line in lines if line["logger"] == "bentoml.access"]
+    assert (searched["request_id"], searched["trace_id"]) == ("mine", TRACE)
+    assert (searched["route"], searched["status"], searched["level"]) == ("/search", 409, "info")
+    assert 0 < searched["seconds"] < 60
+    assert (nowhere["route"], nowhere["status"], "trace_id" in nowhere) == ("other", 404, False)
