@@ -33,7 +33,7 @@ def fuzz(seconds: int, home: Path) -> subprocess.CompletedProcess[str]:
         url = str(client.base_url)
         command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/docs.json", "--url", url]
         command += ["--max-time", str(seconds), "--checks", ",".join(CHECKS), "--continue-on-failure"]
-        command += ["--generation-database", "none", "--warnings", "off"]
+        command += ["--generation-database", "none", "--warnings", "off", "--request-timeout", "90"]
         hooks = {"SCHEMATHESIS_HOOKS": "tests.fuzz.checks", "LOOKALIKE_TEST_KNOWN": known, "PYTHONPATH": str(ROOT)}
         run = subprocess.run(command, check=False, env=os.environ | hooks, cwd=home, capture_output=True, text=True)
         assert client.get("/readyz").status_code == 200
