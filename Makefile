@@ -12,7 +12,7 @@ OUT ?= demo
 # Threads that wait for each other give up their processor: on a machine that does other things too, spinning costs more.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: setup demo test test-gpu trust lint format lock licences audit clean
+.PHONY: setup demo test test-gpu fuzz trust lint format lock licences audit clean
 
 setup: $(VENV)/.ready $(if $(NPM),node_modules/.ready)
 
@@ -26,6 +26,11 @@ test: $(VENV)/.ready
 
 test-gpu: $(VENV)/.ready
 	$(BIN)/python -m pytest -m gpu $(ARGS)
+
+# Some seconds of each fuzz target. Longer, by hand: .venv/bin/python -m tests.fuzz TARGET --seconds 3600
+fuzz: export OMP_NUM_THREADS ?= 1
+fuzz: $(VENV)/.ready
+	$(BIN)/python -m pytest -m fuzz tests/fuzz $(ARGS)
 
 # Tries to break each promise of docs/trust.md, and prints what was tried, what survived and what was lost.
 trust: export OMP_NUM_THREADS ?= 1

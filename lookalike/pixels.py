@@ -6,6 +6,7 @@ Training, indexing and serving all come through here, so they cannot disagree.
 from __future__ import annotations
 
 import io
+import re
 import warnings
 
 import numpy as np
@@ -16,6 +17,8 @@ from lookalike.errors import ImageError, ImageTooLarge
 from lookalike.samples import check_planes, describe_tiff, grey_of, is_scaled
 
 MAX_PIXELS = 64_000_000  # checked from the header, before anything is allocated
+MAX_SCANS = 64  # of a JPEG, each over all of its pixels; encoders write up to 20
+MAX_RLE = 4_000_000  # pixels, and bytes, of a BMP with runs of pixels, which Pillow decodes in Python
 DETAIL = 2  # times the input's side: what a JPEG is decoded at, at least, where it may be decoded smaller
 GAP = 3  # a large picture is averaged down to at least this many times the input's side; 2 changes embeddings too much
 FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
@@ -25,6 +28,7 @@ BEGINNINGS = (
     *(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
 )
 BRANDS = {b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"hevc", b"hevx"}  # after `ftyp`
+_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")  # of a JPEG, without restarts and what stands for a byte of ff
 ANIMATED = ("AVIF", "GIF", "PNG", "WEBP")  # in other formats, further pictures are pages, thumbnails or depths
 
 pillow_heif.register_heif_opener(
@@ -109,6 +113,7 @@ def _decode(data: bytes, name: str, least_px: int | None) -> Image.Image:
                 check_planes(image)
                 if image.format == "HEIF":
                     _check_whole_boxes(data)
+                _check_effort(image, data, name)
                 if least_px:
                     image.draft(None, (least_px, least_px))
                 image.load()
@@ -125,7 +130,8 @@ def _decode(data: bytes, name: str, least_px: int | None) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise ImageTooLarge(f"{name}: far more pixels than the {MAX_PIXELS:,} allowed") from error
     except Exception as error:  # on broken files Pillow also raises RuntimeError, TypeError, struct.error
-        raise ImageError(f"{name}: broken image ({error})") from error
+        why = " ".join(str(error).split())  # it may quote the file
+        raise ImageError(f"{name}: broken image ({why})") from error
 
 
 def fit(rgb: np.ndarray, size_px: int) -> np.ndarray:
@@ -149,6 +155,31 @@ def _check_size(image: Image.Image, name: str) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ImageTooLarge(f"{name}: {width}x{height} is {width * height:,} pixels, at most {MAX_PIXELS:,}")
+
+
+def _check_effort(image: Image.Image, data: bytes, name: str) -> None:
+    """Refuse an image that takes minutes to decode, though it has few pixels. Source: libjpeg-turbo, djpeg -maxscans.
+
+    Raises: ImageTooLarge.
+    """
+    if image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") > MAX_SCANS and (scans := _scans(data)) > MAX_SCANS:
+        raise ImageTooLarge(f"{name}: a JPEG of {scans:,} scans, at most {MAX_SCANS}; save it again")
+    size = max(image.width * image.height, len(data))
+    if size > MAX_RLE and any(tile[0] == "bmp_rle" for tile in getattr(image, "tile", ())):
+        raise ImageTooLarge(f"{name}: a BMP with runs of pixels, {size:,} bytes or pixels, at most {MAX_RLE:,}")
+
+
+def _scans(data: bytes) -> int:
+    """Count the scans of a JPEG up to its end. Source: ITU-T T.81, B.1.1."""
+    at, scans = 2, 0
+    while match := _MARKER.search(data, at):
+        kind, at = match[1][0], match.end()
+        if kind == 0xD9:  # end of the image; others may follow
+            break
+        scans += kind == 0xDA
+        if kind not in (0x01, 0xD8):  # all others have a length
+            at += int.from_bytes(data[at : at + 2], "big")
+    return scans
 
 
 def _check_whole_boxes(data: bytes) -> None:

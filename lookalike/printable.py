@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import unicodedata
 
 
@@ -10,6 +11,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() or _is_space(char) else _escape(char) for char in text)
+
+
+def short(value: object, most: int = 50) -> str:
+    """Show a value of any kind in a message, in at most `most` characters, however long or deeply nested it is."""
+    return (value if isinstance(value, str) else reprlib.repr(value))[:most]
 
 
 def _is_space(char: str) -> bool:

@@ -20,7 +20,7 @@ class Region:
 
     def __str__(self) -> str:
         """Write `x,y,w,h`, which `parse` reads back."""
-        return ",".join(f"{part:g}" for part in (self.x, self.y, self.w, self.h))
+        return ",".join(repr(float(part)).removesuffix(".0") for part in (self.x, self.y, self.w, self.h))
 
     @classmethod
     def parse(cls, text: str) -> Region:
@@ -31,7 +31,7 @@ class Region:
             raise ValueError(
                 f"invalid region {text!r}: expected x,y,w,h in pixels, or in shares such as .5,0,.5,1"
             ) from None
-        if not (x >= 0 and y >= 0 and 0 < w < np.inf and 0 < h < np.inf):
+        if not (0 <= x < np.inf and 0 <= y < np.inf and 0 < w < np.inf and 0 < h < np.inf):
             raise ValueError(f"invalid region {text!r}: expected x and y from 0, and w and h above 0")
         return cls(x, y, w, h)
 

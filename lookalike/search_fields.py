@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from lookalike.contract import EncoderSpec
 from lookalike.errors import QueryError
 from lookalike.parts import Weights
+from lookalike.printable import short
 
 By = Literal["moment", "clip"]
 MOST_HITS = 1000  # that a search returns
@@ -78,7 +79,7 @@ class SearchOptions:
     def check(self) -> None:
         """Check all fields. Raises: ValueError that names the field, its value and what was expected."""
         if self.by not in get_args(By):
-            raise ValueError(f"invalid by: got {str(self.by)[:50]!r}, expected one of {', '.join(get_args(By))}")
+            raise ValueError(f"invalid by: got {short(self.by)!r}, expected one of {', '.join(get_args(By))}")
         for name, allowed in RANGES.items():
             value = getattr(self, name)
             if value is not None and not allowed.holds(value):

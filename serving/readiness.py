@@ -20,7 +20,7 @@ class Readiness:
         self._app, self._state = app, state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != "/readyz":
+        if scope["type"] != "http" or scope["path"] != "/readyz" or scope["method"] not in ("GET", "HEAD"):
             return await self._app(scope, receive, send)
         await _readiness(self._state.pipeline)(scope, receive, send)
 

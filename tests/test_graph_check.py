@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import onnx
 import pytest
@@ -162,6 +164,21 @@ def test_other_inputs_are_refused(tmp_path):
     model.graph.input.add().CopyFrom(helper.make_tensor_value_info("more", TensorProto.FLOAT, [HUGE]))
     path.write_bytes(model.SerializeToString())
     assert "expected pixels, uint8 (N, S, S, 3)" in refusal(path)
+
+
+def test_other_outputs_are_refused_at_load(tmp_path):
+    """The service started, and failed at the first picture."""
+    path = written(tmp_path, [])
+    model = onnx.load(path)
+    model.graph.output[0].name = model.graph.node[-1].output[0] = "other"
+    path.write_bytes(model.SerializeToString())
+    assert refusal(path) == f"gives ['other'], expected embedding, float32 (N, {SPEC.dim}); export it again"
+    helper.set_model_props(model, {METADATA_KEY: dataclasses.replace(SPEC, dim=SPEC.dim + 1).to_json()})
+    model.graph.output[0].name = model.graph.node[-1].output[0] = OUTPUT_NAME
+    path.write_bytes(model.SerializeToString())
+    assert refusal(path).startswith(
+        f"gives embedding ['n', {SPEC.dim}], expected embedding, float32 (N, {SPEC.dim + 1})"
+    )
 
 
 def test_a_side_that_is_left_open_is_refused(tmp_path):

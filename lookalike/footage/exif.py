@@ -10,6 +10,7 @@ from typing import Any
 from PIL import ExifTags, Image
 
 from lookalike.moments import read_moment, zone_of
+from lookalike.pixels import FORMATS
 
 # (when, its fraction of a second, its zone): taken, digitised, changed. Source: Exif 2.32, tags of 4.6.5 D and F.
 _MOMENTS = (
@@ -25,7 +26,7 @@ def taken_at(data: bytes) -> datetime | None:
     None if none of them can be read. data: of an image that has been decoded.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             exif = image.getexif()
             tags = {0x0132: exif.get(0x0132), **exif.get_ifd(ExifTags.IFD.Exif)}
             satellites = exif.get_ifd(ExifTags.IFD.GPSInfo)
@@ -36,7 +37,7 @@ def taken_at(data: bytes) -> datetime | None:
 
 def size_px(data: bytes) -> tuple[int, int]:
     """Return the upright width and height of an image that has been decoded."""
-    with Image.open(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
         return (image.height, image.width) if turned else image.size
 

@@ -40,7 +40,7 @@ class TimeOfDay:
         match = re.fullmatch(r"(\d\d?):(\d\d)-(\d\d?):(\d\d)", text.strip())
         hour, minute, end_hour, end_minute = (int(part) for part in match.groups()) if match else (0, 0, 0, 0)
         start_s, end_s = hour * 3600 + minute * 60, end_hour * 3600 + end_minute * 60
-        if start_s == end_s or max(start_s, end_s) > DAY_S or max(minute, end_minute) > 59:
+        if start_s in (end_s, end_s + DAY_S) or max(start_s, end_s) > DAY_S or max(minute, end_minute) > 59:
             raise ValueError(f"invalid time of day {text!r}: expected a range such as 22:00-06:00, at most to 24:00")
         time_zone(zone)
         return cls(float(start_s % DAY_S), float(end_s), zone)

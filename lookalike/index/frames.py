@@ -240,7 +240,8 @@ class FrameIndex:
         return frame.source, frame.time_s
 
     def _point(self, frame_id: str) -> tuple[np.ndarray, StoredFrame]:
-        point = self._engine.points([frame_id]).get(str(UUID(frame_id))) if is_frame_id(frame_id) else None
+        known = str(UUID(frame_id)) if is_frame_id(frame_id) else None  # engines do not take every spelling
+        point = self._engine.points([known]).get(known) if known else None
         if point is None:
             raise IndexStoreError(f"no frame has the id {frame_id!r}; take an id of a search hit")
         return point

@@ -48,8 +48,8 @@ class Ledger:
             ) from error
 
     def read(self, source_id: str, sampler: str) -> SourceRecord | None:
-        row = self._file.execute(f"{_READ} WHERE source_id = ? AND sampler = ?", (source_id, sampler)).fetchone()
-        return SourceRecord(*row) if row else None
+        """Return the record of a source. Raises: IndexStoreError if the file is broken."""
+        return next(self._rows("WHERE source_id = ? AND sampler = ?", (source_id, sampler)), None)
 
     def write(self, records: Iterable[SourceRecord]) -> None:
         """Add or replace records. Raises: IndexStoreError if the disk is full or missing."""
@@ -58,12 +58,19 @@ class Ledger:
         self._change(f"INSERT OR REPLACE INTO finished ({', '.join(_COLUMNS)}) VALUES ({places})", rows)
 
     def all(self) -> Iterator[SourceRecord]:
-        for row in self._file.execute(f"{_READ} ORDER BY source, sampler"):
-            yield SourceRecord(*row)
+        """Yield all records. Raises: IndexStoreError if the file is broken."""
+        return self._rows("ORDER BY source, sampler")
 
     def remove(self, source_ids: Iterable[str]) -> None:
         """Remove the records of sources. Raises: as `write`."""
         self._change("DELETE FROM finished WHERE source_id = ?", [(source_id,) for source_id in source_ids])
+
+    def _rows(self, rest: str, values: Sequence[str] = ()) -> Iterator[SourceRecord]:
+        try:
+            for row in self._file.execute(f"{_READ} {rest}", values):
+                yield SourceRecord(*row)
+        except sqlite3.Error as error:
+            raise IndexStoreError(f"{self._path}: cannot read the ledger ({error})") from error
 
     def _change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         try:

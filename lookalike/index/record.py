@@ -13,6 +13,9 @@ from lookalike.errors import IndexStoreError
 from lookalike.footage import Frame
 from lookalike.footage.kinds import is_image
 from lookalike.index.clock import utc_day_s, utc_text
+from lookalike.moments import FIRST_YEAR, LAST_YEAR, is_in_range
+from lookalike.printable import short
+from lookalike.region import Region
 
 FROM_ELSEWHERE = "over HTTP or by an imported table"
 
@@ -150,9 +153,11 @@ def check_payload(payload: Any) -> None:
         if kind is None:
             raise ValueError(f"unknown payload field {name[:50]!r}")
         if not isinstance(value, kind) or isinstance(value, bool) or (kind is _NUMBER and not abs(value) < _LARGEST):
-            raise ValueError(f"{name} of a payload is {str(value)[:50]!r}")
-        if name in ("captured_at", "ended_at"):
-            datetime.fromisoformat(value)
+            raise ValueError(f"{name} of a payload is {short(value)!r}")
+        if name in ("captured_at", "ended_at") and not is_in_range(datetime.fromisoformat(value)):
+            raise ValueError(f"{name} of a payload is {value[:50]!r}, expected {FIRST_YEAR} to {LAST_YEAR}")
+        if name == "region":
+            Region.parse(value)
 
 
 def is_frame_id(text: str) -> bool:

@@ -12,7 +12,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any, cast
@@ -21,16 +21,27 @@ from lookalike import durable
 from lookalike.contract import EncoderSpec
 from lookalike.errors import EncoderError, IndexStoreError
 from lookalike.footage.archive import is_below
+from lookalike.index.filters import Filters
 from lookalike.index.folder import SIDECAR, FolderLocation
 from lookalike.index.generations import FIRST, existing_pointer
-from lookalike.index.ledger import LEDGER
+from lookalike.index.ledger import LEDGER, Ledger
+from lookalike.index.record import check_payload
 from lookalike.index.shards import FIRST as SHARD
 from lookalike.index.shards import current_shard, make_durable
+from lookalike.index.wire import read_record
+from lookalike.printable import short
 
 MANIFEST = "manifest.json"  # the first member: what the others are
 FORMAT = 1
 GZIP = b"\x1f\x8b"
-PART_BYTES = 16 * 1024 * 1024  # most that is held in memory at a time; a manifest has some ten kilobytes
+MANIFEST_BYTES = 4 * 1024 * 1024  # of the manifest, and of the sidecar; they have some ten kilobytes
+HEAD_BYTES = 64 * 1024  # of the headers of one member, which tarfile holds in memory; they have some kilobytes
+# The first object of a ledger that is computed: a view, a trigger, a virtual table or a generated column.
+_COMPUTED = """
+SELECT CASE WHEN sql LIKE 'CREATE VIRTUAL%' THEN 'virtual table' ELSE type END FROM sqlite_master
+  WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%' OR (type = 'index' AND sql IS NOT NULL)
+UNION ALL SELECT 'generated column' FROM pragma_table_xinfo('finished') WHERE hidden <> 0
+LIMIT 1"""
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,7 @@ class Manifest:
         kinds = {"spec": dict, "points": int, "sources": int, "engine": str, "members": dict, "format": int}
         for name, kind in kinds.items():
             if type(getattr(manifest, name)) is not kind:
-                raise TypeError(f"{name} is {str(getattr(manifest, name))[:50]!r}")
+                raise TypeError(f"{name} is {short(getattr(manifest, name))!r}")
         if manifest.format == FORMAT:
             manifest._check()
         return manifest
@@ -159,13 +170,11 @@ def _unpack(archive: Path, into: Path) -> Manifest:
     """Extract only the members that the manifest names."""
     at, waiting = "its beginning", dict[str, str]()
     try:
-        with _opened(archive) as tar:
-            manifest = _read_manifest(archive, tar)
+        with _opened(archive) as (tar, parts):
+            manifest = _read_manifest(archive, tar, parts)
             waiting = dict(manifest.members)
-            for member in tar:
+            for member in _members(tar, parts):
                 at = member.name if member.name.isprintable() else repr(member.name)
-                if member.name == MANIFEST:
-                    continue
                 expected = waiting.pop(member.name, None)
                 if expected is None or not member.isreg() or member.issparse():
                     raise IndexStoreError(f"{archive}: {at} is not in its manifest; nothing was restored")
@@ -182,41 +191,60 @@ def _unpack(archive: Path, into: Path) -> Manifest:
     return manifest
 
 
+def _members(tar: tarfile.TarFile, parts: _Parts) -> Iterator[tarfile.TarInfo]:
+    """Yield the members after the last that was read. Raises: as `_Parts.read`."""
+    while True:
+        parts.allow(HEAD_BYTES)
+        if (member := tar.next()) is None:
+            return
+        parts.allow(member.size)
+        yield member
+
+
 @contextmanager
-def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
+def _opened(archive: Path) -> Iterator[tuple[tarfile.TarFile, _Parts]]:
     """Raises: tarfile.TarError; OSError."""
     with archive.open("rb") as file:
         is_compressed = file.read(2) == GZIP
         file.seek(0)
-        stream = gzip.GzipFile(fileobj=file) if is_compressed else file
-        with tarfile.TarFile(fileobj=cast(IO[bytes], _Parts(stream))) as tar:
-            yield tar
+        parts = _Parts(gzip.GzipFile(fileobj=file) if is_compressed else file)
+        with tarfile.TarFile(fileobj=cast(IO[bytes], parts)) as tar:
+            yield tar, parts
 
 
 class _Parts:
-    """A file that refuses large reads: a header may state a size that would have to be held in memory."""
+    """A file of which only so much may be read at a time.
+
+    tarfile holds all headers of a member in memory: one may state any size, and compressed ones that follow each other
+    take a thousandth of that.
+    """
 
     name = ""
     mode = "rb"
 
     def __init__(self, file: IO[bytes] | gzip.GzipFile) -> None:
-        self._file = file
+        self._file, self._left = file, HEAD_BYTES
         self.seek, self.tell = file.seek, file.tell
 
+    def allow(self, count: int) -> None:
+        """Allow `count` bytes to be read from here on."""
+        self._left = count
+
     def read(self, size: int = -1) -> bytes:
-        """Raises: tarfile.ReadError."""
-        if not 0 <= size <= PART_BYTES:
+        """Raises: tarfile.ReadError past what is allowed."""
+        if not 0 <= size <= self._left:
             raise tarfile.ReadError(f"a header of {size:,} bytes")
+        self._left -= size
         return self._file.read(size)
 
 
-def _read_manifest(archive: Path, tar: tarfile.TarFile) -> Manifest:
-    first = tar.next()
+def _read_manifest(archive: Path, tar: tarfile.TarFile, parts: _Parts) -> Manifest:
+    first = next(_members(tar, parts), None)
     file = tar.extractfile(first) if first is not None and first.name == MANIFEST and first.isreg() else None
     if file is None or first is None:
         raise IndexStoreError(f"{archive}: not a snapshot of an index; make one with `lookalike snapshot`")
-    if first.size > PART_BYTES:
-        raise IndexStoreError(f"{archive}: {MANIFEST} has {first.size:,} bytes, at most {PART_BYTES:,}")
+    if first.size > MANIFEST_BYTES:
+        raise IndexStoreError(f"{archive}: {MANIFEST} has {first.size:,} bytes, at most {MANIFEST_BYTES:,}")
     try:
         manifest = Manifest.read(file.read())
     except (ValueError, TypeError) as error:
@@ -228,39 +256,65 @@ def _read_manifest(archive: Path, tar: tarfile.TarFile) -> Manifest:
 
 def _sidecar(archive: Path, folder: Path) -> object:
     try:
+        if (size := (folder / SIDECAR).stat().st_size) > MANIFEST_BYTES:
+            raise ValueError(f"{size:,} bytes")
         return json.loads((folder / SIDECAR).read_bytes())
     except (ValueError, RecursionError) as error:
         raise IndexStoreError(f"{archive}: {SIDECAR} is not what was written; nothing was restored") from error
 
 
 def _check_ledger(archive: Path, path: Path) -> None:
-    """Refuse views and triggers, which SQLite would execute when the ledger is used. Raises: IndexStoreError."""
+    """Refuse what SQLite would execute when the ledger is used, and values of other types. Raises: IndexStoreError."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as file:
-            kinds = {kind for (kind,) in file.execute("SELECT type FROM sqlite_master LIMIT 1000")}
+            computed = file.execute(_COMPUTED).fetchone()
     except sqlite3.Error as error:
         raise IndexStoreError(f"{archive}: {LEDGER} is not readable ({error}); nothing was restored") from error
-    if kinds - {"table", "index"}:
-        raise IndexStoreError(f"{archive}: {LEDGER} has a {min(kinds - {'table', 'index'})}; nothing was restored")
+    if computed:
+        raise IndexStoreError(f"{archive}: {LEDGER} has a {computed[0]}; nothing was restored")
+    ledger = Ledger(path)
+    try:
+        for record in ledger.all():
+            read_record(asdict(record))
+    except (IndexStoreError, ValueError) as error:
+        raise IndexStoreError(f"{archive}: {LEDGER} is not what was written ({error}); nothing was restored") from error
+    finally:
+        ledger.close()
 
 
 def _check_counts(archive: Path, folder: Path, manifest: Manifest) -> None:
     """Compare the manifest, which has no hash of its own, with what was extracted."""
-    if _sidecar(archive, folder) != manifest.spec:
+    stated = _sidecar(archive, folder)
+    if not isinstance(stated, dict) or stated != manifest.spec:
         raise IndexStoreError(f"{archive}: {MANIFEST} names another encoder than {SIDECAR}; nothing was restored")
     try:
-        EncoderSpec.from_json(json.dumps(manifest.spec), f"{archive}: {SIDECAR}")
+        spec = EncoderSpec.from_json(json.dumps(stated), f"{archive}: {SIDECAR}")
     except EncoderError as error:
         raise IndexStoreError(f"{error}; nothing was restored") from error
+    if stated["space"] != spec.space:
+        got = f"states the space {short(stated['space'])!r}, expected {spec.space}"
+        raise IndexStoreError(f"{archive}: {SIDECAR} {got}; nothing was restored")
     if (folder / LEDGER).exists():
         _check_ledger(archive, folder / LEDGER)
+    counts = _counts(archive, folder)
+    if counts != (manifest.points, manifest.sources):
+        said = f"{manifest.points} frames of {manifest.sources} sources"
+        raise IndexStoreError(
+            f"{archive}: {MANIFEST} says {said}, found {counts[0]} of {counts[1]}; nothing was restored"
+        )
+
+
+def _counts(archive: Path, folder: Path) -> tuple[int, int]:
+    """Return how many frames are stored, and how many sources are complete. Each frame is checked."""
     engine = FolderLocation(folder).open_as_it_is(FIRST)
     try:
-        counts = engine.count(), len({record.source_id for record in engine.source_records()})
+        for frame in engine.scroll(Filters()):
+            check_payload({name: value for name, value in frame.to_payload().items() if name != "remote"})
+        return engine.count(), len({record.source_id for record in engine.source_records()})
+    except BaseException as error:  # a panic of the embedded engine is a BaseException
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        why = " ".join(str(error).split())[:200]
+        raise IndexStoreError(f"{archive}: cannot read the index ({why}); nothing was restored") from error
     finally:
         engine.close()
-    if counts != (manifest.points, manifest.sources):
-        stated = f"{manifest.points} frames of {manifest.sources} sources"
-        raise IndexStoreError(
-            f"{archive}: {MANIFEST} says {stated}, found {counts[0]} of {counts[1]}; nothing was restored"
-        )

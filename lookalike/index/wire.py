@@ -12,13 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 
-from lookalike.index.clock import TimeOfDay, time_zone, utc_text
+from lookalike.index.clock import DAY_S, TimeOfDay, time_zone, utc_text
 from lookalike.index.filters import Filters
 from lookalike.index.record import HIT_FIELDS, HitFrame, StoredFrame, check_payload, is_frame_id
 from lookalike.index.schema import Scored, SourceRecord, first_not_unit
+from lookalike.printable import short
 
 Read = Callable[[Any, int], Any]
 
@@ -146,7 +148,7 @@ def read_text(value: Any, dim: int = 0) -> str:
 
 
 def read_id(value: Any, dim: int = 0) -> str:
-    return _checked(value, isinstance(value, str) and is_frame_id(value), "the id of a frame")
+    return str(UUID(_checked(value, isinstance(value, str) and is_frame_id(value), "the id of a frame")))
 
 
 def read_number(value: Any, dim: int = 0) -> float:
@@ -163,13 +165,14 @@ def optional(read: Read, otherwise: Any = None) -> Read:
 
 def _checked(value: Any, fine: bool, expected: str) -> Any:
     if not fine:
-        raise ValueError(f"got {str(value)[:50]!r}, expected {expected}")
+        raise ValueError(f"got {short(value)!r}, expected {expected}")
     return value
 
 
 _BOUND = optional(lambda value, dim: datetime.fromisoformat(value) if isinstance(value, str) else read_number(value))
 _ZONE: Read = lambda value, dim: time_zone(read_text(value)).key  # noqa: E731
-_HOURS: dict[str, Read] = {"start_s": read_number, "end_s": read_number, "zone": _ZONE}
+_OF_DAY: Read = lambda value, dim: _checked(value, 0 <= read_number(value) <= DAY_S, "seconds of a day")  # noqa: E731
+_HOURS: dict[str, Read] = {"start_s": _OF_DAY, "end_s": _OF_DAY, "zone": _ZONE}
 _FILTERS: dict[str, Read] = {
     **dict.fromkeys(("cameras", "sources", "source_ids"), optional(read_texts, ())),
     **dict.fromkeys(("since", "until"), _BOUND),

@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lookalike.contract import EncoderSpec
-from lookalike.errors import FootageError, SpaceMismatch
+from lookalike.errors import EncoderError, FootageError, SpaceMismatch
 from lookalike.footage import Frame
-from lookalike.ingest.table_check import check_columns, check_texts, embeddings_of, fault_of, values, with_short_texts
+from lookalike.ingest.table_check import check_columns, embeddings_of, fault_of, values, with_short_texts
+from lookalike.ingest.table_pages import check_sizes
 from lookalike.region import Region
 
 SPEC = b"lookalike"  # the key of the encoder's spec in the file's metadata
@@ -101,18 +102,25 @@ def read_tables(path: Path, spec: EncoderSpec) -> Iterator[pa.Table]:
                 raise FootageError(
                     f"{path}: not made by `lookalike embed`, expected its columns and its encoder's spec"
                 )
-            made_by = EncoderSpec.from_json(stated.decode(), str(path))
+            made_by = _spec(stated.decode(), path)
             if made_by.space != spec.space:
                 spaces = f"made by encoder {made_by.space}, this one is {spec.space}"
                 raise SpaceMismatch(f"{path}: {spaces}; embed it again")
             check_columns(file.schema_arrow, schema(spec), str(path))
-            check_texts(file.metadata, str(path))
+            check_sizes(path, file.metadata, spec.dim)
         # Repeated texts are held once: a few bytes can stand for a text of megabytes in every row.
         with pq.ParquetFile(path, read_dictionary=TEXT_COLUMNS) as file:
-            for batch in file.iter_batches(ROWS):
+            for batch in file.iter_batches(ROWS, columns=schema(spec).names):
                 yield with_short_texts(pa.Table.from_batches([batch]))
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise FootageError(f"{path}: not a readable Parquet file ({' '.join(str(error).split())})") from error
+
+
+def _spec(text: str, path: Path) -> EncoderSpec:
+    try:
+        return EncoderSpec.from_json(text, str(path))
+    except EncoderError as error:
+        raise FootageError(f"{path}: the spec of its encoder cannot be read; embed it again") from error
 
 
 def _frame(row: dict) -> Frame:

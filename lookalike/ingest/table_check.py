@@ -9,17 +9,15 @@ from typing import Any, get_args
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from lookalike.errors import FootageError
 from lookalike.footage.faults import Fault
+from lookalike.ingest.table_pages import LONGEST_TEXT
 from lookalike.moments import FIRST_YEAR, LAST_YEAR
 from lookalike.region import Region
 
 UNIT_WITHIN = 1e-3  # of the length of an embedding
 TIME_WITHIN_S = 1e-3  # of time_s and pts_us
-LONGEST_TEXT = 4096  # characters
-SLACK_BYTES = 1024 * 1024  # that a column chunk may have in addition to its texts
 MOST_US = 100 * 366 * 86_400_000_000  # a hundred years
 MOST = 2**31 - 1
 FIRST, LAST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
@@ -36,17 +34,6 @@ def check_columns(stored: pa.Schema, expected: pa.Schema, where: str) -> None:
             raise FootageError(f"{where}: column {field.name} {got}, expected {field.type}; embed it again")
         if (got := stored.field(field.name).type) != field.type:
             raise FootageError(f"{where}: column {field.name} is {got}, expected {field.type}; embed it again")
-
-
-def check_texts(metadata: pq.FileMetaData, where: str) -> None:
-    """Refuse a column of texts with more bytes than its rows may have, before it is read. Raises: FootageError."""
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        most = group.num_rows * 4 * LONGEST_TEXT + SLACK_BYTES
-        for column in map(group.column, range(group.num_columns)):
-            if column.physical_type == "BYTE_ARRAY" and column.total_uncompressed_size > most:
-                size = f"{column.total_uncompressed_size:,} bytes in {group.num_rows:,} rows"
-                raise FootageError(f"{where}: column {column.path_in_schema[:50]} has {size}, at most {most:,}")
 
 
 def with_short_texts(table: pa.Table) -> pa.Table:

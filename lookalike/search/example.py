@@ -17,7 +17,6 @@ from lookalike.index import is_frame_id
 from lookalike.region import Region
 
 PICTURE = "picture:"
-_REGION = re.compile(r"(.*)#([^#@/]*,[^#@/]*)", re.DOTALL)
 _MOMENT = re.compile(r"(.+)@(-?\d{1,9}(?:\.\d{1,9})?)", re.DOTALL)
 
 
@@ -30,9 +29,12 @@ class Example:
 
     @classmethod
     def parse(cls, text: str) -> Example:
-        """Read an example. Raises: ValueError for an invalid region."""
-        match = _REGION.fullmatch(text)
-        return cls(match[1], Region.parse(match[2])) if match else cls(text)
+        """Read an example. Raises: ValueError for an invalid region, or one of nothing."""
+        named, mark, region = text.rpartition("#")
+        is_region = mark and "," in region and "@" not in region and "/" not in region
+        if is_region and not named:
+            raise ValueError(f"got the region {text[:50]!r}, expected a picture, an id or a moment before it")
+        return cls(named, Region.parse(region)) if is_region else cls(text)
 
     def __str__(self) -> str:
         """Write the text that `parse` reads back."""

@@ -11,11 +11,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, get_args, get_type_hints
 
+from lookalike.printable import short
 from lookalike.search.example import Example
 from lookalike.search.request import SENT, SearchRequest, named, read_filters
 from lookalike.search_fields import USUAL, FilterFields, SearchOptions
 
 _HINTS = get_type_hints(FilterFields) | get_type_hints(SearchOptions)
+LONGEST_TEXT = 4096  # characters: a path; to compare names, forms of Unicode are made, in quadratic time at worst
 SEVERAL = ("camera", "source", "like", "unlike")  # may be given more than once
 FIELDS = ("id", "at", "region", "like", "unlike", *_HINTS)
 
@@ -31,6 +33,8 @@ def read_pairs(pairs: Iterable[tuple[str, str]], sent: int = 0) -> SearchRequest
             raise ValueError(f"unknown field {name[:50]!r}, expected one of {', '.join(FIELDS)}")
         if "\0" in value or not _is_unicode(value):
             raise ValueError(f"{name} holds a character that is not text")
+        if len(value) > LONGEST_TEXT:
+            raise ValueError(f"{name} has {len(value):,} characters, expected at most {LONGEST_TEXT:,}")
         if value:
             given.setdefault(name, []).append(value)
     for name, values in given.items():
@@ -112,7 +116,8 @@ def _number(name: str, text: str) -> float:
 def _text(name: str, value: object) -> str:
     """Convert a JSON value to text. Raises: ValueError that names the field."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"invalid {name[:50]}: got {json.dumps(value)[:50]}, expected a string or a number")  # noqa: TRY004
+        shown = json.dumps(value) if isinstance(value, bool) else short(value)
+        raise ValueError(f"invalid {name[:50]}: got {shown}, expected a string or a number")  # noqa: TRY004
     return str(value)
 
 

@@ -17,6 +17,7 @@ from serving.http.media_types import BINARY, JSON, MULTIPART
 from serving.inference.backlog import Busy
 
 MAX_BOUNDARIES = 2000  # in a form: far more than it may have files and fields
+CHARSETS = (b"utf-8", b"utf8", b"us-ascii", b"ascii")  # of forms
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,7 @@ class _WholeFormParser(MultiPartParser):
 
 
 async def _read_form(request: Request, reserve: Callable[[int], None]) -> Body:
+    _check_charset(request)
     parser = _WholeFormParser(request.headers, _stream(request, reserve, MAX_BODY_BYTES), max_part_size=MAX_TEXT_BYTES)
     try:
         form = await parser.parse()
@@ -148,10 +150,21 @@ async def _read_form(request: Request, reserve: Callable[[int], None]) -> Body:
         await form.close()
 
 
+def _check_charset(request: Request) -> None:
+    """Starlette decodes with any codec of Python that a client names, also with ones that fail or take minutes."""
+    charset = parse_options_header(request.headers["content-type"])[1].get(b"charset", b"utf-8")
+    if charset.lower() not in CHARSETS:
+        shown = one_line(charset.decode("latin-1"))[:50]
+        raise ApiError(415, "unsupported_media_type", f"the form is in {shown!r}, expected utf-8")
+
+
 async def _read_parts(parts: list[tuple[str, UploadFile | str]]) -> Body:
     files: list[Upload] = []
     fields: list[tuple[str, str]] = []
     uploads = sum(isinstance(value, UploadFile) for _, value in parts)
+    characters = sum(len(value) for _, value in parts if isinstance(value, str))
+    if characters > MAX_TEXT_BYTES:
+        raise ApiError(413, "too_large", f"{characters:,} characters in text fields, at most {MAX_TEXT_BYTES:,}")
     if uploads > MAX_IMAGES:
         raise ApiError(413, "too_large", f"{uploads} files in one request, at most {MAX_IMAGES}")
     for field, value in parts:

@@ -7,6 +7,7 @@ import binascii
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
+from lookalike.printable import short
 from serving.http.bodies import Upload
 from serving.http.errors import ApiError
 from serving.http.json_bodies import load_object
@@ -44,7 +45,7 @@ def read_images(body: bytes, of: type, field: str) -> JsonImages:
         raise ApiError(413, "too_large", f"{len(images)} images in one request, at most {MAX_IMAGES}")
     encoding_format = entries.pop("encoding_format", None)
     if encoding_format not in (None, *FORMATS):
-        raise _bad(f"invalid encoding_format: got {str(encoding_format)[:50]!r}, expected one of {', '.join(FORMATS)}")
+        raise _bad(f"invalid encoding_format: got {short(encoding_format)!r}, expected one of {', '.join(FORMATS)}")
     return JsonImages([_upload(index, image) for index, image in enumerate(images)], encoding_format, entries)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lookalike.printable import short
 from serving.auth.state import note
 from serving.auth.views import view_of
 from serving.http.bodies import check_fields, check_json, media_type, read_body, read_bytes
@@ -99,10 +100,10 @@ def _check_model(images: JsonImages, pipeline: Pipeline) -> None:
     """Raises: ApiError if another encoder was asked for, or embeddings of another length."""
     spec, model = pipeline.spec, images.rest.get("model")
     if model not in (None, ANY_MODEL, spec.name, spec.space):
-        message = f"model {str(model)[:80]!r} is not here, this is {spec.space}; {ANY_MODEL!r} takes what there is"
+        message = f"model {short(model, 80)!r} is not here, this is {spec.space}; {ANY_MODEL!r} takes what there is"
         raise ApiError(404, "not_found", message)
     if images.rest.get("dimensions") not in (None, spec.dim):
-        dimensions = str(images.rest["dimensions"])[:20]
+        dimensions = short(images.rest["dimensions"], 20)
         raise ApiError(400, "bad_request", f"dimensions is {dimensions}, embeddings have {spec.dim}")
 
 

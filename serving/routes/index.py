@@ -17,6 +17,7 @@ from lookalike.index import Filters
 from lookalike.index.operations import ALL, OPERATIONS, Operation, TooMany, is_everything
 from lookalike.index.wire import write_filters
 from lookalike.keys import Scope
+from lookalike.printable import short
 from serving.auth.state import note
 from serving.auth.views import view_of
 from serving.http.bodies import check_json, read_bytes
@@ -89,7 +90,9 @@ def _read_arguments(body: bytes, pipeline: Pipeline, operation: Operation) -> Se
     fields = load_object(body)
     space = fields.pop("space", None)
     if space != pipeline.spec.space:
-        message = f"space is {str(space)[:80]!r}, this service is {pipeline.spec.space}; use the encoder that it serves"
+        message = (
+            f"space is {short(space, 80)!r}, this service is {pipeline.spec.space}; use the encoder that it serves"
+        )
         raise ApiError(409, "other_space", message)
     if operation is not OPERATIONS["delete"]:
         return operation.read(fields, pipeline.spec.dim)

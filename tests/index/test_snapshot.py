@@ -284,7 +284,7 @@ def test_a_manifest_that_would_fill_the_memory_is_refused(tmp_path):
         head = tarfile.TarInfo(MANIFEST)
         head.size = 100_000_000
         tar.addfile(head, io.BytesIO(bytes(100_000_000)))
-    assert "has 100,000,000 bytes, at most 16,777,216" in refusal(tmp_path / "bomb.tar.gz", tmp_path / "again")
+    assert "has 100,000,000 bytes, at most 4,194,304" in refusal(tmp_path / "bomb.tar.gz", tmp_path / "again")
 
 
 def test_a_ledger_that_computes_is_refused(archive, tmp_path):

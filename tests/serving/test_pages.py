@@ -44,6 +44,11 @@ def test_pages_need_nothing_from_elsewhere(service: httpx.Client, path: str, wor
         assert service.get(f"/{own}").status_code == 200
 
 
+@pytest.mark.parametrize("method", ["TRACE", "POST", "DELETE"])
+def test_readyz_takes_no_other_method(service: httpx.Client, method: str) -> None:
+    assert service.request(method, "/readyz").status_code == 405
+
+
 def test_readyz_and_metrics_say_what_runs(service: httpx.Client) -> None:
     assert service.get("/readyz").json() == {
         "space": SPEC.space,
