@@ -87,9 +87,9 @@ def test_every_package_of_an_extra_has_its_modules_listed(extra):
 
 
 def test_the_manuals_install_in_a_form_that_pip_takes():
-    """`"lookalike[serve] @ ."` is not one: pip expects a URL after the @."""
+    """`"lookalike[serve] @ ."` is not one: pip expects a URL after the @. Packages of others have no quotes."""
     manuals = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
-    printed = [words for path in manuals for words in re.findall(r"pip install ([^`\n]+)", path.read_text("utf-8"))]
+    printed = [words for path in manuals for words in re.findall(r'pip install ("[^`\n]+)', path.read_text("utf-8"))]
     extras = [re.fullmatch(r'"(?:\.|lookalike)\[(\w+)\]"', words) for words in printed]
     assert extras
     assert {extra and extra[1] for extra in extras} <= set(metadata("lookalike").get_all("Provides-Extra", []))
