@@ -30,12 +30,12 @@ test-gpu: $(VENV)/.ready
 # Some seconds of each fuzz target. Longer, by hand: .venv/bin/python -m tests.fuzz TARGET --seconds 3600
 fuzz: export OMP_NUM_THREADS ?= 1
 fuzz: $(VENV)/.ready
-	$(BIN)/python -m pytest -m fuzz tests/fuzz $(ARGS)
+	$(BIN)/python -m pytest -m long tests/fuzz $(ARGS)
 
 # Tries to break each promise of docs/trust.md, and prints what was tried, what survived and what was lost.
 trust: export OMP_NUM_THREADS ?= 1
 trust: $(VENV)/.ready
-	$(BIN)/python -m pytest -m trust -p tests.trust_table --numprocesses 1 $(ARGS)
+	$(BIN)/python -m pytest -m trust -p tests.trust_table --numprocesses 2 $(ARGS)
 
 lint: $(VENV)/.ready $(if $(NPM),node_modules/.ready)
 	$(BIN)/ruff check .

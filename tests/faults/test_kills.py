@@ -32,7 +32,7 @@ from tests.clips import noise, write_clip
 from tests.e2e.conftest import run_here
 from tests.faults.points import points
 
-pytestmark = pytest.mark.trust
+pytestmark = [pytest.mark.trust, pytest.mark.long]
 KILLS = 1
 CLIPS, FRAMES = 4, 40
 STEPS = 12

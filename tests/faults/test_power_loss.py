@@ -19,6 +19,7 @@ from tests.index.circle import SPEC
 
 pytestmark = [
     pytest.mark.trust,
+    pytest.mark.long,
     pytest.mark.skipif(not CAN_RECORD, reason="POWER LOSS IS NOT TESTED: system calls are reported on Linux only"),
 ]
 POINTS = 6

@@ -32,7 +32,7 @@ from tests.faults.points import points
 from tests.serving.running import ROOT, bentoml_env, free_port, serve_command, wait_until_ready
 from tests.tiny import SPEC
 
-pytestmark = pytest.mark.trust
+pytestmark = [pytest.mark.trust, pytest.mark.long]
 KILLS = 1
 CLIPS, FRAMES = 8, 40
 SETTINGS = IngestSettings(ALL, batch_frames=8, flush_batches=1)

@@ -15,7 +15,7 @@ from tests.fuzz.target import NAMES, target
 from tests.serving.running import ROOT
 
 SECONDS, SERVICE_SECONDS = 10, 60
-pytestmark = [pytest.mark.trust, pytest.mark.fuzz]
+pytestmark = [pytest.mark.trust, pytest.mark.long]
 
 
 @pytest.mark.skipif(
