@@ -20,10 +20,11 @@ class Recorder:
 
     def __init__(self, run: Path, start: int) -> None:
         """start: steps done before; lines of later steps, which will be repeated, are dropped."""
-        kept = [line for line in read_metrics(run / METRICS) if line["step"] <= start] if start else []
-        with durable.replacing(run / METRICS) as partial:
-            partial.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        self._lines = (run / METRICS).open("a")
+        if start:
+            kept = [line for line in read_metrics(run / METRICS) if line["step"] <= start]
+            with durable.replacing(run / METRICS) as partial:
+                partial.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        self._lines = (run / METRICS).open("a" if start else "w")
         self._folder, self._start = str(run / TENSORBOARD), start
 
     @cached_property
