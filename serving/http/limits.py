@@ -20,6 +20,7 @@ THUMBNAIL_THREADS = min(os.cpu_count() or 1, 4)  # recordings at a time; each de
 PROXY_THREADS = 2  # so that a proxy that is only remuxed does not wait for one that is encoded
 SEARCH_THREADS = 4  # queries take milliseconds; with a slow Qdrant server, threads must not pile up
 MAX_WAIT_S = 2.0  # until the turn of a request comes; one that would wait longer is refused: 503
+PICTURE_WAITS = 5  # of a recording: times as long, since decoders give way to searches and a page fills step by step
 HEAVY_PIXELS = 8_000_000  # to decode: images of more take a tenth of a second, and leave a thread to the others
 TIMEOUT_S = 60  # of a request, its upload included; then 504
 

@@ -15,7 +15,7 @@ from lookalike.index import StoredFrame, is_frame_id
 from lookalike.index.record import FROM_ELSEWHERE
 from lookalike.proxy_encoders import ProxyEncoder
 from serving.http.errors import ApiError
-from serving.http.limits import PICTURE_BYTES, PROXY_BYTES, THUMB_BYTES, THUMBNAIL_THREADS
+from serving.http.limits import PICTURE_BYTES, PICTURE_WAITS, PROXY_BYTES, THUMB_BYTES, THUMBNAIL_THREADS
 from serving.inference.operations import stored_points
 from serving.inference.pipeline import Pipeline
 from serving.media.worker import MediaPool
@@ -43,7 +43,7 @@ class Recordings:
         self.library = Library(pipeline)
         self.verifier, folder = SourceVerifier(), open_cache(cache)
         self.media = MediaPool(THUMBNAIL_THREADS, NICE)
-        self._thumbnails = Thumbnails(self.verifier, self.media, pipeline.max_wait_s)
+        self._thumbnails = Thumbnails(self.verifier, self.media, PICTURE_WAITS * pipeline.max_wait_s)
         proxies, encoder = DiskCache(folder / "proxies", PROXY_BYTES), choose_encoder(proxy_encoder)
         self.player = Player(self.verifier, self.media, proxies, encoder)
         self.explorer = Explorer()

@@ -124,6 +124,7 @@ def test_a_recording_that_is_always_requested_lets_others_have_turns(
         tasks = [ask(made, "a", 0)]
         await until_decoding(decoding)
         tasks += [ask(made, "a", 1), ask(made, "a", 2), ask(made, "b", 0)]
+        await asyncio.sleep(0)  # all wait now
         decoding.go.set()
         await asyncio.gather(*tasks)
 
