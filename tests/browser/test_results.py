@@ -9,9 +9,9 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
-from playwright.sync_api import Download, Page, expect
+from playwright.sync_api import Download, Page, Route, expect
 
-from tests.browser.conftest import Shown
+from tests.browser.conftest import Shown, Watched
 from tests.browser.footage import COPY
 from tests.browser.person import address, hits, hook, new_results, search, unfiltered
 
@@ -136,3 +136,23 @@ def best(page: Page, camera: str) -> float:
 def saved_to(folder: Path, download: Download) -> Path:
     download.save_as(folder / download.suggested_filename)
     return folder / download.suggested_filename
+
+
+def test_a_picture_that_the_service_was_too_busy_for_is_asked_for_again(
+    page: Page, shown: Shown, watched: Watched
+) -> None:
+    asked: set[str] = set()
+
+    def busy_at_first(route: Route) -> None:
+        if route.request.url in asked:
+            return route.continue_()
+        asked.add(route.request.url)
+        route.fulfill(status=503, headers={"Retry-After": "1"})
+
+    page.route("**/thumb?*", busy_at_first)
+    search(page, shown.pngs[0])
+    picture = hook(page, "hit").first.locator("img")
+    expect(picture).to_have_js_property("complete", True)
+    page.wait_for_function("image => image.naturalWidth > 0", arg=picture.element_handle())
+    assert all("503" in complaint for complaint in watched.complaints)
+    watched.complaints.clear()

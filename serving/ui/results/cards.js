@@ -18,6 +18,9 @@ import { add } from "../query/query-panel.js"
  * @property {string} [about] in place of when it was
  */
 
+/** Until a picture that failed is asked for again. */
+const AGAIN_MS = 2000
+
 /** @param {Moment} moment @param {Shown} how */
 export function card(moment, { open, test = "hit", title = moment.camera, note, noteTitle, about }) {
   const when = format.when(moment)
@@ -106,8 +109,17 @@ function picture(moment, px) {
   return well
 }
 
-/** @param {HTMLElement} well @param {HTMLImageElement} image */
+/**
+ * Ask once more, later: an image does not say why it failed, and the service may have been busy.
+ * @param {HTMLElement} well
+ * @param {HTMLImageElement} image
+ */
 function failed(well, image) {
+  if (!image.dataset.again) {
+    image.dataset.again = "true"
+    setTimeout(() => (image.src = image.src), AGAIN_MS)
+    return
+  }
   well.removeAttribute("data-loading")
   image.remove()
   well.append(element("span", { className: "well-note" }, "No picture: the recording cannot be read"))
