@@ -31,6 +31,7 @@ from serving.auth.views import Views
 from serving.http import protocol
 from serving.http.errors import HANDLERS
 from serving.http.limits import TIMEOUT_S
+from serving.http.line_breaks import LineBreaks
 from serving.http.request_log import RequestLog
 from serving.http.traffic import Traffic, forget_dead_workers, metrics
 from serving.inference.pipeline import open_pipeline
@@ -118,4 +119,5 @@ protocol.install()  # here, since a worker sets up uvicorn as soon as it has imp
 Lookalike.add_asgi_middleware(RequestLog)  # pyright: ignore[reportArgumentType]
 Lookalike.add_asgi_middleware(Traffic)  # pyright: ignore[reportArgumentType]
 Lookalike.add_asgi_middleware(Protection, endpoints=ENDPOINTS)  # pyright: ignore[reportArgumentType]
+Lookalike.add_asgi_middleware(LineBreaks)  # pyright: ignore[reportArgumentType]
 Lookalike.add_asgi_middleware(Readiness, state=app.state)  # pyright: ignore[reportArgumentType]

@@ -10,14 +10,16 @@ from lookalike.ingest.batches import rows_of
 from lookalike.ingest.embed import OnFrames
 from lookalike.ingest.summary import NAMED_ROWS, Summary
 from lookalike.ingest.table import checked, read_tables
+from lookalike.ingest.table_try import check_survives
 
 
 def import_frames(path: Path, index: FrameIndex, on_frames: OnFrames) -> Summary:
     """Store the frames of a Parquet file that `lookalike embed` wrote. Bad rows are left out, and counted.
 
     A service opens no recording that only a table names: its frames are marked, see `FrameIndex.add`.
-    Raises: FootageError, SpaceMismatch as `read_tables`.
+    Raises: FootageError, SpaceMismatch as `read_tables`; FootageError as `check_survives`.
     """
+    check_survives(path, index.spec)
     summary, row = Summary(sources=1), 0
     for table in read_tables(path, index.spec):
         rows = checked(table, index.spec.dim, row)

@@ -37,6 +37,7 @@ from lookalike.index.schema import SourceRecord
 from lookalike.index.snapshot import MANIFEST, Manifest, restore, snapshot
 from lookalike.ingest import table_pages
 from lookalike.ingest.table import read_tables, schema
+from lookalike.ingest.table_try import check_survives
 from lookalike.pixels import MAX_SCANS, decode
 from lookalike.region import Region
 from lookalike.search import Example
@@ -485,6 +486,21 @@ def test_a_table_whose_spec_cannot_be_read_is_an_error_of_the_table(tmp_path: Pa
     path = tmp_path / "x.parquet"
     pq.write_table(table().replace_schema_metadata({b"lookalike": b"[1"}), path)
     assert reading(path) == "the spec of its encoder cannot be read; embed it again"
+
+
+def test_a_table_that_ends_the_process_of_its_reader_is_refused(tmp_path: Path) -> None:
+    """Its embeddings state another repetition, and so one level less than the statistics of their pages have.
+
+    pyarrow throws where it may not, which ends the process.
+    """
+    path = tmp_path / "x.parquet"
+    pq.write_table(table(), path)
+    check_survives(path, SPEC)
+    data, optional, required = path.read_bytes(), b"\x35\x02\x18\x09embedding", b"\x34\x02\x18\x09embedding"
+    assert data.count(optional) == 1
+    path.write_bytes(data.replace(optional, required))
+    with pytest.raises(FootageError, match="its reader was stopped: what"):
+        check_survives(path, SPEC)
 
 
 def test_columns_that_are_not_ours_are_not_read(tmp_path: Path) -> None:

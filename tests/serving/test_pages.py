@@ -77,3 +77,9 @@ def test_what_the_page_is_made_of_is_asked_for_anew(service: httpx.Client) -> No
         assert again.status_code in (200, 304)
     for path in ("/ui/none.js", "/ui/../service.py", "/ui/%2e%2e/service.py"):
         assert service.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/frames/a%0Ab", "/frames/a%0Ab/thumb", "/pictures/%0A", "/index/%0A", "/%0A"])
+def test_a_path_with_a_line_break_is_404_as_json(service: httpx.Client, path: str) -> None:
+    answer = service.get(path)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (404, "not_found")
