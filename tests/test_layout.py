@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -54,6 +55,26 @@ def test_imports_run_one_way(path):
         assert not found & {"torch", "torchvision"}
     if package != "serving":
         assert "bentoml" not in found
+
+
+MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
+
+
+def loaded_with(path: Path) -> set[str]:
+    """Names of our modules that are imported as the module is loaded, and so not within a function or for types."""
+    names = set[str]()
+    for node in parsed(path).body:
+        if isinstance(node, ast.ImportFrom):
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {name if name in MODULES else node.module or "" for name in full}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names & set(MODULES)
+
+
+def test_no_modules_import_each_other():
+    graph = {module: loaded_with(path) for module, path in MODULES.items()}
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names them
 
 
 def test_the_composition_root_reaches_up_only_inside_its_verbs():

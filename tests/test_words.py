@@ -62,6 +62,7 @@ COVERED = (
     "lookalike/cli/stand_ins.py",
     "lookalike/cli/train.py",
     "lookalike/client.py",
+    "lookalike/session.py",
     "lookalike/console.py",
     "lookalike/contract.py",
     "lookalike/demo/*.py",

@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 import numpy as np
 
-from lookalike.client import Client
 from lookalike.contract import EncoderSpec
 from lookalike.errors import EncoderError, IndexStoreError, ServiceError, SpaceMismatch
 from lookalike.index.filters import Filters
 from lookalike.index.operations import ALL, MAX_POINTS, OPERATIONS, Asked, is_everything
 from lookalike.index.record import StoredFrame
+from lookalike.session import Session
 
 ASK_S, CONNECT_S = 10.0, 2.0  # timeouts of a request to /readyz, and of its connection
 
@@ -39,7 +39,7 @@ class ServiceEngine(Asked):
         if create and not about.get("writable"):
             raise IndexStoreError(f"{url}: the service takes no frames; start it with: lookalike serve --writable")
         self._space, self._dim = space, dim
-        self._client = Client(url)
+        self._session = Session(url)
 
     def scroll(self, filters: Filters) -> Iterator[StoredFrame]:
         return chain.from_iterable(self._lines("scroll", filters))
@@ -48,7 +48,7 @@ class ServiceEngine(Asked):
         return self._lines("vectors", filters, page)
 
     def close(self) -> None:
-        self._client.close()
+        self._session.close()
 
     def _ask(self, operation: str, *arguments: Any) -> Any:
         joined = OPERATIONS[operation].joined
@@ -59,12 +59,12 @@ class ServiceEngine(Asked):
 
     def _answer(self, operation: str, arguments: Sequence[Any]) -> Any:
         with _answered():
-            answer = self._client.post(f"/index/{operation}", json=self._body(operation, arguments)).json()
+            answer = self._session.post(f"/index/{operation}", json=self._body(operation, arguments)).json()
         return OPERATIONS[operation].answer.read(answer["answer"], self._dim)
 
     def _lines(self, operation: str, *arguments: Any) -> Iterator[Any]:
         with _answered():
-            for line in self._client.lines(f"/index/{operation}", json=self._body(operation, arguments)):
+            for line in self._session.lines(f"/index/{operation}", json=self._body(operation, arguments)):
                 yield OPERATIONS[operation].answer.read(json.loads(line), self._dim)
 
     def _body(self, operation: str, arguments: Sequence[Any]) -> dict[str, Any]:

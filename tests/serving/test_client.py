@@ -14,8 +14,8 @@ import httpx
 import numpy as np
 import pytest
 
-from lookalike import client
-from lookalike.client import ATTEMPTS, AsyncClient, Client
+from lookalike import session
+from lookalike.client import AsyncClient, Client
 from lookalike.errors import FootageError, ServiceError
 from lookalike.index import Hit
 from tests.serving.conftest import Shown, expected_embedding
@@ -70,7 +70,7 @@ def test_what_is_refused_is_said_at_once(service: httpx.Client) -> None:
 
 def test_both_have_the_same_methods() -> None:
     def methods(kind: type) -> set[str]:
-        return {name for name in vars(kind) if not name.startswith("_")}
+        return {name for name in dir(kind) if not name.startswith("_")}
 
     assert methods(AsyncClient) == methods(Client) == {"close", "embed", "lines", "post", "search"}
     for name in ("__init__", "embed", "search"):
@@ -139,7 +139,7 @@ def test_a_file_that_is_not_there_is_an_error_of_ours(tmp_path: Path) -> None:
 @pytest.fixture
 def busy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], tuple[str, list[int]]]]:
     """Starts a server that is busy so many times, and then answers one embedding of two numbers."""
-    monkeypatch.setattr(client, "FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr(session, "FIRST_WAIT_S", 0.0)
     servers: list[ThreadingHTTPServer] = []
 
     def start(times: int) -> tuple[str, list[int]]:
@@ -184,21 +184,24 @@ def test_a_busy_service_is_asked_again_over_the_same_connection(busy: Callable[[
 
 
 def test_one_that_stays_busy_is_given_up(busy: Callable[[int], tuple[str, list[int]]]) -> None:
-    url, asked = busy(ATTEMPTS)
-    with Client(url) as one, pytest.raises(ServiceError, match=f"/embed: full; {ATTEMPTS} attempts failed") as caught:
+    url, asked = busy(session.ATTEMPTS)
+    with (
+        Client(url) as one,
+        pytest.raises(ServiceError, match=f"/embed: full; {session.ATTEMPTS} attempts failed") as caught,
+    ):
         one.embed([b"image"])
     assert caught.value.status == 503
-    assert len(asked) == ATTEMPTS
+    assert len(asked) == session.ATTEMPTS
 
 
 def test_one_that_is_not_there_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr(session, "FIRST_WAIT_S", 0.0)
 
     async def ask() -> None:
         async with AsyncClient(f"http://127.0.0.1:{free_port()}") as one:
             await one.embed([b"image"])
 
-    with pytest.raises(ServiceError, match=f"ConnectError: .*; {ATTEMPTS} attempts failed") as caught:
+    with pytest.raises(ServiceError, match=f"ConnectError: .*; {session.ATTEMPTS} attempts failed") as caught:
         asyncio.run(ask())
     assert caught.value.status is None
 
@@ -207,5 +210,5 @@ def test_waits_double_within_a_random_part_and_never_undercut_retry_after(monkey
     """At most .25 s, .5 s and so on, up to 8 s; all of it after the 3 s that the service asked for."""
     monkeypatch.setattr("random.uniform", lambda low, high: high)
     busy_for_3_s, gone = httpx.Response(503, headers={"Retry-After": "3"}), httpx.ConnectError("gone")
-    assert [client._wait_s(attempt, gone) for attempt in (1, 2, 3, 10)] == [0.25, 0.5, 1.0, 8.0]
-    assert client._wait_s(2, busy_for_3_s) == 3.5
+    assert [session._wait_s(attempt, gone) for attempt in (1, 2, 3, 10)] == [0.25, 0.5, 1.0, 8.0]
+    assert session._wait_s(2, busy_for_3_s) == 3.5
