@@ -51,6 +51,9 @@ async def _client(
     while (asked := next(due) or time.perf_counter()) < until:
         if (wait_s := asked - time.perf_counter()) > 0:
             await asyncio.sleep(wait_s)
+        if reader.at_eof():  # closed by the service, since it was idle
+            writer.close()
+            reader, writer = await asyncio.open_connection(host, port)
         writer.write(next(turns))
         head = await reader.readuntil(b"\r\n\r\n")
         length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))

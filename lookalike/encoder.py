@@ -54,7 +54,7 @@ class Encoder:
         """Embed a batch.
 
         pixels: uint8 (N, S, S, 3) RGB, S as in `spec.input_px`. Returns: float32 (N, D), rows of length 1.
-        Raises: ValueError on another shape or type.
+        Raises: ValueError on another shape or type; EncoderError if the graph cannot be run.
         """
         side = self.spec.input_px
         if pixels.dtype != np.uint8 or pixels.shape[1:] != (side, side, 3):
@@ -62,8 +62,13 @@ class Encoder:
         if len(pixels) == 0:
             return np.empty((0, self.spec.dim), np.float32)
         slices = [pixels[start : start + MAX_BATCH] for start in range(0, len(pixels), MAX_BATCH)]
-        outputs = [self._session.run([OUTPUT_NAME], {INPUT_NAME: part})[0] for part in slices]
-        return np.concatenate([np.asarray(part) for part in outputs])
+        return np.concatenate([self._run(part) for part in slices])
+
+    def _run(self, pixels: np.ndarray) -> np.ndarray:
+        try:
+            return np.asarray(self._session.run([OUTPUT_NAME], {INPUT_NAME: pixels})[0])
+        except Exception as error:  # as above
+            raise EncoderError(f"{self.path}: cannot be run ({_first_line(error)})") from error
 
 
 def read_spec(path: Path | str) -> EncoderSpec:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -27,6 +28,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from lookalike.contract import EncoderSpec
+from lookalike.encoder import Encoder
 from lookalike.errors import EncoderError, FootageError, ImageError, ImageTooLarge, IndexStoreError
 from lookalike.index import open_index
 from lookalike.index.clock import TimeOfDay
@@ -51,7 +53,7 @@ from tests.index.circle import SPEC as CIRCLE
 from tests.index.circle import at, frame
 from tests.index.test_snapshot import write
 from tests.ingest.test_table import table
-from tests.tiny import SPEC
+from tests.tiny import SPEC, write_tiny_encoder
 
 pytestmark = pytest.mark.trust
 
@@ -507,3 +509,14 @@ def test_columns_that_are_not_ours_are_not_read(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     pq.write_table(table().append_column("extra", pa.array([[{"a": "b"}]] * 6)), path)
     assert [found.column_names for found in read_tables(path, SPEC)] == [schema(SPEC).names]
+
+
+def test_a_graph_that_opens_and_cannot_be_run_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = write_tiny_encoder(tmp_path / "encoder.onnx")
+    model = onnx.load(path)
+    norm = next(node for node in model.graph.node if node.op_type == "LpNormalization")
+    next(attribute for attribute in norm.attribute if attribute.name == "axis").i = 9
+    onnx.save(model, path)
+    encoder = Encoder(path, "cpu")
+    with pytest.raises(EncoderError, match=r"encoder\.onnx: cannot be run \(.*axis 9"):
+        encoder.embed(np.zeros((1, encoder.spec.input_px, encoder.spec.input_px, 3), np.uint8))
