@@ -15,6 +15,7 @@ import onnxruntime as ort
 
 from lookalike.contract import DIGEST_KEY, INPUT_NAME
 from lookalike.errors import EncoderError
+from lookalike.varint import read_varint
 
 MAX_FILE_BYTES = 2**31 - 1  # the limit of protobuf
 MAX_HELD_BYTES = 2**28  # memory for one picture, of a batch of 64; ResNet-50 at 224 px needs 10 MB
@@ -168,14 +169,14 @@ def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
     """Yield number and value of each field. Raises: IndexError, ValueError if the bytes are not a protobuf."""
     at, end = 0, len(message)
     while at < end:
-        key, at = _varint(message, at)
+        key, at = read_varint(message, at)
         kind = key & 7
         if kind == _VARINT:
-            value, at = _varint(message, at)
+            value, at = read_varint(message, at)
             yield key >> 3, value
             continue
         if kind == _LENGTH:
-            size, at = _varint(message, at)
+            size, at = read_varint(message, at)
         elif kind in (_EIGHT, _FOUR):
             size = 8 if kind == _EIGHT else 4
         else:
@@ -186,22 +187,10 @@ def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
         at += size
 
 
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """Read a number. Returns: the number, and where it ends."""
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value & (2**64 - 1), at
-    raise ValueError("a number of more than ten bytes")
-
-
 def _packed(values: memoryview) -> Iterator[int]:
     at = 0
     while at < len(values):
-        value, at = _varint(values, at)
+        value, at = read_varint(values, at)
         yield value
 
 

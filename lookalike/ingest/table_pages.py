@@ -14,6 +14,7 @@ from typing import BinaryIO
 import pyarrow.parquet as pq
 
 from lookalike.errors import FootageError
+from lookalike.varint import read_varint
 
 LONGEST_TEXT = 4096  # characters
 SLACK_BYTES = 1024 * 1024  # that a column chunk may have in addition to its values
@@ -126,23 +127,12 @@ def _after(data: bytes, at: int, kind: int) -> int:
     if kind in (_BYTE, _DOUBLE):
         return at + (1 if kind == _BYTE else 8)
     if kind == _BINARY:
-        length, at = _varint(data, at)
+        length, at = read_varint(data, at)
         return at + length
     raise ValueError(f"type {kind}")
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
     """Read a signed number, which is written in zigzag. Returns: the number, and where it ends."""
-    value, at = _varint(data, at)
+    value, at = read_varint(data, at)
     return (value >> 1) ^ -(value & 1), at
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    raise ValueError("a number of more than ten bytes")
