@@ -12,6 +12,7 @@ import orjson
 import uvicorn.config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from serving.http.door import DROPPED_BYTES, Door, stated_size
 from serving.http.limits import HEAD_S, LINGER_S, MAX_HEAD_BYTES, RESERVED_FILES, RETRY_AFTER_S
 from serving.http.request_log import log_refused
 from serving.http.traffic import count_refused
@@ -25,11 +26,12 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection. Past a bound it is answered with 431, 408 or 503, and closed."""
 
     max_connections = 0  # of this process; set by `install`
+    door: Door | None = None  # of this process; set when it has loaded
     lingering = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(transport)
-        self._head_bytes, self._in_head, self._refused = 0, True, False
+        self._head_bytes, self._in_head, self._refused, self._dropped = 0, True, False, False
         self._head_timer: asyncio.TimerHandle | None = self.loop.call_later(HEAD_S, self._too_slow)
         if len(self.connections) > self.max_connections:
             self._refuse(503, "busy", f"more than {self.max_connections:,} connections; try again later")
@@ -44,13 +46,33 @@ class BoundedProtocol(HttpToolsProtocol):
             data = data[room:]
 
     def on_headers_complete(self) -> None:
+        if self._refused:
+            return  # what comes behind it in the same piece
         self._in_head = False
         self._stop_head_timer()
-        super().on_headers_complete()
+        size, is_first = stated_size(self.headers), not self.cycle or self.cycle.response_complete
+        message = self.door.refusal(self.url.partition(b"?")[0], size) if self.door and is_first else None
+        if message is None:
+            super().on_headers_complete()
+        elif size and size <= DROPPED_BYTES and not self.expect_100_continue and self._stays():
+            self._drop(503, "busy", message)
+        else:
+            self._refuse(503, "busy", message)
+
+    def on_body(self, body: bytes) -> None:
+        if not (self._dropped or self._refused):
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._in_head, self._head_bytes = True, 0
-        super().on_message_complete()
+        if not (self._dropped or self._refused):
+            super().on_message_complete()
+        elif self._dropped:
+            self._dropped = False
+            self._stop_head_timer()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
@@ -74,6 +96,19 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(408, "timeout", f"the head of the request was not complete within {HEAD_S:g} s")
         else:
             self.transport.close()  # nothing was asked
+
+    def _stays(self) -> bool:
+        """Whether the client wants to keep the connection."""
+        return self.parser is not None and self.parser.should_keep_alive()
+
+    def _drop(self, status: int, kind: str, message: str) -> None:
+        """Answer at once, read the body without looking at it, and keep the connection."""
+        self._dropped = True
+        self._head_timer = self.loop.call_later(HEAD_S, self.transport.close)  # unless the body is complete by then
+        count_refused(status)
+        REJECTS.labels(kind).inc()
+        request_id = log_refused(status, kind, self.client)
+        self.transport.write(_response(status, kind, message, request_id, "keep-alive"))
 
     def _refuse(self, status: int, kind: str, message: str) -> None:
         """Answer, and close a little later: a client that still sends would not get to read the answer else."""
@@ -99,10 +134,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.abort()
 
 
-def _response(status: int, kind: str, message: str, request_id: str) -> bytes:
+def _response(status: int, kind: str, message: str, request_id: str, connection: str = "close") -> bytes:
     body = orjson.dumps({"error": {"type": kind, "message": message}})
     head = [f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}", "content-type: application/json"]
-    head += [f"content-length: {len(body)}", "connection: close", f"x-request-id: {request_id}"]
+    head += [f"content-length: {len(body)}", f"connection: {connection}", f"x-request-id: {request_id}"]
     head += [f"retry-after: {RETRY_AFTER_S}"] if status == 503 else []
     return "\r\n".join([*head, "", ""]).encode() + body
 

@@ -19,8 +19,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from serving.http import protocol
+from serving.http.door import DROPPED_BYTES, Door
 from serving.http.limits import MAX_HEAD_BYTES
 from serving.http.protocol import BoundedProtocol
+from serving.inference.backlog import Busy
 
 FEW = 3  # connections
 GET = b"GET / HTTP/1.1\r\nHost: here\r\n"
@@ -177,3 +179,85 @@ def test_the_limit_of_open_files_is_raised_to_what_the_system_allows() -> None:
     script = "from serving.open_files import allow_open_files; print(allow_open_files())"
     command = ["sh", "-c", 'ulimit -S -n 100 && ulimit -H -n 300 && exec "$0" -c "$1"', sys.executable, script]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip() == "300"
+
+
+@pytest.fixture
+def shut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that lets in no image."""
+
+    def let_in(size: int) -> None:
+        raise Busy(f"{size} bytes are too many")
+
+    monkeypatch.setattr(BoundedProtocol, "door", Door(["/embed"], let_in))
+
+
+def post(size: int, further: bytes = b"") -> bytes:
+    """The head of a request with so many bytes of images."""
+    return b"POST /embed?a=b HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n%s\r\n" % (size, further)
+
+
+@pytest.mark.usefixtures("shut")
+def test_images_are_refused_before_they_are_read_and_the_connection_stays(connect: Connect) -> None:
+    connection = connect()
+    connection.sendall(post(10))
+    first = connection.recv(65_536)
+    head, _, body = first.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert b"connection: keep-alive" in head
+    assert b"retry-after: 1" in head
+    assert json.loads(body)["error"] == {"type": "busy", "message": "10 bytes are too many; try again in 1 s"}
+    connection.sendall(b"0123456789" + post(3) + b"abc" + head_of(100))
+    rest = read(connection)
+    assert [rest.count(status) for status in (b"HTTP/1.1 200", b"HTTP/1.1 503")] == [1, 1]
+    assert rest.endswith(b"here")
+
+
+@pytest.mark.usefixtures("shut")
+@pytest.mark.parametrize(
+    "head",
+    [
+        post(DROPPED_BYTES + 1),
+        post(10, b"Expect: 100-continue\r\n"),
+        post(10, b"Connection: close\r\n"),
+        post(10).replace(b"1.1", b"1.0"),
+    ],
+)
+def test_a_refused_body_that_is_not_read_closes_the_connection(connect: Connect, head: bytes) -> None:
+    connection = connect()
+    connection.sendall(head + GET + b"\r\n")  # what comes behind it is not answered
+    assert refused(read(connection)) == ("HTTP/1.1 503 Service Unavailable", "busy")
+
+
+@pytest.mark.usefixtures("shut")
+def test_a_refused_body_that_does_not_come_closes_the_connection(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_S", 0.2)
+    connection = connect()
+    connection.sendall(post(10) + b"01234")
+    assert read(connection).count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.usefixtures("shut")
+def test_others_are_let_in(connect: Connect) -> None:
+    """What has no images, and what does not state its size."""
+    connection = connect()
+    chunked = post(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked") + b"1\r\na\r\n0\r\n\r\n"
+    connection.sendall(post(1).replace(b"/embed", b"/other") + b"a" + chunked)
+    connection.sendall(head_of(100))
+    response = read(connection)
+    assert response.count(b"HTTP/1.1 404") == 2
+    assert response.endswith(b"here")
+
+
+@pytest.mark.usefixtures("shut")
+def test_images_behind_a_request_that_is_not_answered_yet_wait_for_it(
+    connect: Connect, release: threading.Event
+) -> None:
+    release.clear()
+    connection = connect()
+    connection.sendall(GET.replace(b"/ ", b"/waits ", 1) + b"\r\n" + post(1) + b"a" + head_of(100))
+    threading.Timer(0.2, release.set).start()
+    response = read(connection)
+    assert response.startswith(b"HTTP/1.1 200 OK")
+    assert response.index(b"late") < response.index(b"HTTP/1.1 404")  # routed, once its turn comes
