@@ -32,11 +32,11 @@ from lookalike.encoder import Encoder
 from lookalike.errors import EncoderError, FootageError, ImageError, ImageTooLarge, IndexStoreError
 from lookalike.index import open_index
 from lookalike.index.clock import TimeOfDay
-from lookalike.index.folder import FolderLocation
-from lookalike.index.ledger import LEDGER, Ledger
+from lookalike.index.embedded.folder import FolderLocation
+from lookalike.index.embedded.ledger import LEDGER, Ledger
+from lookalike.index.embedded.snapshot import MANIFEST, Manifest, restore, snapshot
 from lookalike.index.operations import OPERATIONS
 from lookalike.index.schema import SourceRecord
-from lookalike.index.snapshot import MANIFEST, Manifest, restore, snapshot
 from lookalike.ingest import table_pages
 from lookalike.ingest.table import read_tables, schema
 from lookalike.ingest.table_try import check_survives
@@ -51,7 +51,7 @@ from serving.http.search_fields import read_json
 from serving.routes.embed import Images
 from tests.index.circle import SPEC as CIRCLE
 from tests.index.circle import at, frame
-from tests.index.test_snapshot import write
+from tests.index.embedded.test_snapshot import write
 from tests.ingest.test_table import table
 from tests.tiny import SPEC, write_tiny_encoder
 

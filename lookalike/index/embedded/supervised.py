@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.errors import IndexStoreError
-from lookalike.index.changes import Changes
-from lookalike.index.disk_space import Room
+from lookalike.index.embedded.changes import Changes
+from lookalike.index.embedded.disk_space import Room
+from lookalike.index.embedded.shard_process import ShardEnded, ShardProcess
 from lookalike.index.operations import OPERATIONS
-from lookalike.index.shard_process import ShardEnded, ShardProcess
 
 logger = logging.getLogger("bentoml.lookalike")
 

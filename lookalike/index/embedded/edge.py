@@ -12,15 +12,15 @@ import qdrant_edge as edge
 
 from lookalike.errors import IndexInUse, IndexStoreError
 from lookalike.index.clock import utc_text
-from lookalike.index.disk_space import GIVES_BACK, Room
-from lookalike.index.effort import effort
+from lookalike.index.embedded.disk_space import GIVES_BACK, Room
+from lookalike.index.embedded.effort import effort
+from lookalike.index.embedded.ledger import LEDGER, Ledger, WithLedger
+from lookalike.index.embedded.paging import Page, Paged
+from lookalike.index.embedded.shards import current_shard, name_shard, new_shard, remove_others
 from lookalike.index.engine import IndexState
 from lookalike.index.filters import AllOf, AnyOf, Condition, DateRange, Filters, IsEmpty, NumberRange, OneOf
-from lookalike.index.ledger import LEDGER, Ledger, WithLedger
-from lookalike.index.paging import Page, Paged
 from lookalike.index.record import HIT_FIELDS, HitFrame, StoredFrame, renamed
 from lookalike.index.schema import Scored
-from lookalike.index.shards import current_shard, name_shard, new_shard, remove_others
 
 # The graph has extra links between frames of the same camera only. Links for the other fields would take half of the
 # build time, and ACORN does not need them for filters.

@@ -15,7 +15,7 @@ from typing import Any
 from lookalike.errors import IndexStoreError
 from lookalike.parent import end_with_parent
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 LOW_PRIORITY = 19  # what `nice` adds, for a process that builds in the background
 STOP_S = 60.0  # closing a shard takes seconds
 # A process ends with the thread that started it, see `parent`. This thread lives until the interpreter ends.
@@ -56,7 +56,7 @@ class ShardProcess:
             arguments = [str(theirs.fileno()), str(folder), space, str(dim), str(nice), str(os.getpid())]
             self._process = _STARTER.submit(
                 subprocess.Popen,
-                [sys.executable, "-m", "lookalike.index.shard_process", *arguments],
+                [sys.executable, "-m", "lookalike.index.embedded.shard_process", *arguments],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
@@ -109,7 +109,7 @@ def main(pipe: Connection, folder: Path, space: str, dim: int, nice: int, parent
     """Serve calls until the other end of the pipe is closed or gone."""
     if nice:
         end_with_parent(parent=parent)  # it builds for minutes, and does not see the pipe close
-    from lookalike.index.edge import Shard
+    from lookalike.index.embedded.edge import Shard
 
     os.nice(nice)
     try:

@@ -15,14 +15,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lookalike import durable
 from lookalike.contract import EncoderSpec
 from lookalike.errors import EncoderError, IndexInUse, IndexStoreError
+from lookalike.files import durable
+from lookalike.index.embedded.ledger import LEDGER, Ledger
+from lookalike.index.embedded.shards import current_shard, remove_shards
 from lookalike.index.engine import Engine
 from lookalike.index.generations import FIRST, Pointer
-from lookalike.index.ledger import LEDGER, Ledger
 from lookalike.index.schema import SourceRecord
-from lookalike.index.shards import current_shard, remove_shards
 
 SIDECAR = "lookalike.json"  # which encoder filled a generation
 POINTER = "current.json"
@@ -81,9 +81,9 @@ class FolderLocation:
         folder = self.at(generation)
         space, dim = _space_and_dim(folder / SIDECAR)
         if self._live:
-            from lookalike.index.live import LiveEngine as FolderEngine
+            from lookalike.index.embedded.live import LiveEngine as FolderEngine
         else:
-            from lookalike.index.edge import EdgeEngine as FolderEngine
+            from lookalike.index.embedded.edge import EdgeEngine as FolderEngine
         try:
             return FolderEngine(folder, space, dim)
         except IndexInUse as error:

@@ -20,17 +20,17 @@ import pytest
 
 from lookalike.errors import DiskFull, IndexInUse, IndexStoreError
 from lookalike.index import Filters, FrameIndex, SourceRecord, open_index
-from lookalike.index.disk_space import MIB, MIN_FREE_MB, size_bytes
-from lookalike.index.folder import FolderLocation
-from lookalike.index.live import LiveEngine
-from lookalike.index.shard_process import Turns
-from lookalike.index.shards import current_shard
-from lookalike.index.snapshot import restore, snapshot
+from lookalike.index.embedded.disk_space import MIB, MIN_FREE_MB, size_bytes
+from lookalike.index.embedded.folder import FolderLocation
+from lookalike.index.embedded.live import LiveEngine
+from lookalike.index.embedded.shard_process import Turns
+from lookalike.index.embedded.shards import current_shard
+from lookalike.index.embedded.snapshot import restore, snapshot
 from lookalike.search_fields import SearchOptions
 from tests.index.circle import OTHER, SPEC, at, frame
 from tests.small_disk import read_only
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FRAMES = [frame(f"s{number // 10}", number % 10, ("gate", "dock")[number % 2]) for number in range(200)]
 LATER = [frame("later", second, "yard") for second in range(100)]
 RELEASED_S = 60.0
@@ -335,8 +335,8 @@ def test_a_crash_loses_nothing_that_was_made_durable(tmp_path: Path, where: str,
 import os, signal
 from pathlib import Path
 from lookalike.index import live
-from lookalike.index.live import LiveEngine
-from tests.index.test_live import FRAMES, LATER, filled
+from lookalike.index.embedded.live import LiveEngine
+from tests.index.embedded.test_live import FRAMES, LATER, filled
 from tests.index.circle import at
 
 index, copied = filled(Path({str(tmp_path)!r})), LiveEngine._copy

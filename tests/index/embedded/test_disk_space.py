@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lookalike.errors import DiskFull, IndexStoreError, LookalikeError
-from lookalike.index.disk_space import MIB, MIN_FREE_MB, VARIABLE, Room, read_min_free, size_bytes
+from lookalike.index.embedded.disk_space import MIB, MIN_FREE_MB, VARIABLE, Room, read_min_free, size_bytes
 
 Usage = namedtuple("Usage", "total used free")
 

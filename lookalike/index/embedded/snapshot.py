@@ -17,19 +17,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any, cast
 
-from lookalike import durable
 from lookalike.contract import EncoderSpec
 from lookalike.errors import EncoderError, IndexStoreError
+from lookalike.files import durable
+from lookalike.files.printable import short
 from lookalike.footage.archive import is_below
+from lookalike.index.embedded.folder import SIDECAR, FolderLocation
+from lookalike.index.embedded.ledger import LEDGER, Ledger
+from lookalike.index.embedded.shards import FIRST as SHARD
+from lookalike.index.embedded.shards import current_shard, make_durable
 from lookalike.index.filters import Filters
-from lookalike.index.folder import SIDECAR, FolderLocation
 from lookalike.index.generations import FIRST, existing_pointer
-from lookalike.index.ledger import LEDGER, Ledger
 from lookalike.index.record import check_payload
-from lookalike.index.shards import FIRST as SHARD
-from lookalike.index.shards import current_shard, make_durable
 from lookalike.index.wire import read_record
-from lookalike.printable import short
 
 MANIFEST = "manifest.json"  # the first member: what the others are
 FORMAT = 1

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from lookalike.index import open_index
-from lookalike.index.disk_space import VARIABLE
+from lookalike.index.embedded.disk_space import VARIABLE
 from tests.index.circle import at
 from tests.small_disk import small_disk
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 DISK_MB, MIN_FREE_MB = 230, 64  # an index that is opened again takes 150
 FILL = """
 import sys

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from qdrant_client import QdrantClient, models
 
 from lookalike.errors import IndexStoreError
-from lookalike.index.server_errors import CLIENT_ERRORS, EXISTS, REFUSED, answered, failure_of
-from lookalike.server_options import ServerOptions
+from lookalike.index.server.errors import CLIENT_ERRORS, EXISTS, REFUSED, answered, failure_of
+from lookalike.index.server.options import ServerOptions
 
 logger = logging.getLogger(__name__)
 

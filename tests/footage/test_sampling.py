@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lookalike.sampling import ALL, Sampling
+from lookalike.footage.sampling import ALL, Sampling
 
 
 @pytest.mark.parametrize(

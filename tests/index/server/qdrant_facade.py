@@ -8,7 +8,7 @@ with a key that may only read ("Forbidden: Global manage access is required", `l
 collection that is there ("Wrong input: Collection `NAME` already exists!", `lib/storage/src/content_manager`); 500 if
 no node that has a part is left ("Service internal error: The replica set for shard 0 on peer 1 has no active replica",
 `lib/collection/src/shards/replica_set/update.rs`); a new collection has as many parts as the cluster has nodes, and one
-copy of each, unless it is said (`lib/collection/src/config.rs`). Strict mode: see `tests.index.qdrant_strict`.
+copy of each, unless it is said (`lib/collection/src/config.rs`). Strict mode: see `tests.index.server.qdrant_strict`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 from pydantic import BaseModel
 from qdrant_client import QdrantClient, models
 
-from tests.index.qdrant_strict import refusal
+from tests.index.server.qdrant_strict import refusal
 
 KEY, READ_ONLY = "secret", "look"
 LONGEST_HANG_S = 60

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookalike.index import Filters, effort
-from lookalike.index.edge import Shard
+from lookalike.index import Filters
+from lookalike.index.embedded import effort
+from lookalike.index.embedded.edge import Shard
 from lookalike.index.filters import Condition, NumberRange
 from lookalike.index.record import StoredFrame
 from tests.index.circle import frame

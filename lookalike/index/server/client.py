@@ -23,7 +23,7 @@ import httpx
 from qdrant_client import QdrantClient
 
 from lookalike.errors import IndexStoreError
-from lookalike.index.server_errors import API_KEY, CLIENT_ERRORS, Failure, failure_of
+from lookalike.index.server.errors import API_KEY, CLIENT_ERRORS, Failure, failure_of
 
 logger = logging.getLogger(__name__)
 

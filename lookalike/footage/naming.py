@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from lookalike.moments import FIRST_YEAR, LAST_YEAR, is_in_range, is_zero_day, of_half_day, zone_of
+from lookalike.footage.written_dates import FIRST_YEAR, LAST_YEAR, is_in_range, is_zero_day, of_half_day, zone_of
 
 GROUPS = ("camera", "time", "epoch")
 # Digits of a date, of a time after it, and of a fraction of a second, with any separators; a sign would belong to an

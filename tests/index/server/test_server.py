@@ -10,15 +10,15 @@ from qdrant_client import QdrantClient, models
 
 from lookalike.errors import IndexStoreError, IndexUnavailable
 from lookalike.index import Filters, SourceRecord, open_index
-from lookalike.index.collection import CollectionLocation
 from lookalike.index.generations import Pointer, generation_of
 from lookalike.index.open import location_of
-from lookalike.index.server import ServerEngine
-from lookalike.index.server_limits import CollectionLimits
-from lookalike.index.uploads import BATCH, STREAMS, Uploads
-from lookalike.server_options import ServerOptions
+from lookalike.index.server.collection import CollectionLocation
+from lookalike.index.server.engine import ServerEngine
+from lookalike.index.server.limits import CollectionLimits
+from lookalike.index.server.options import ServerOptions
+from lookalike.index.server.uploads import BATCH, STREAMS, Uploads
 from tests.index.circle import OTHER, SPEC, at, frame
-from tests.index.qdrant_facade import KEY, READ_ONLY, facade
+from tests.index.server.qdrant_facade import KEY, READ_ONLY, facade
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning"),

@@ -14,11 +14,11 @@ import pytest
 
 from lookalike.errors import IndexStoreError
 from lookalike.index import Filters, StoredFrame
-from lookalike.index.shard_process import ShardProcess
-from lookalike.index.supervised import SupervisedShard
+from lookalike.index.embedded.shard_process import ShardProcess
+from lookalike.index.embedded.supervised import SupervisedShard
 from tests.index.circle import at, frame
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 STORED = [StoredFrame.from_frame(frame("s", second)) for second in range(20)]
 PATIENCE_S = 60.0
 
@@ -95,7 +95,7 @@ def test_a_shard_that_does_not_start_says_so_until_it_does(
         raise IndexStoreError("no memory")
 
     with monkeypatch.context() as patched:
-        patched.setattr("lookalike.index.supervised.ShardProcess", fails)
+        patched.setattr("lookalike.index.embedded.supervised.ShardProcess", fails)
         kill(shard)
         with pytest.raises(IndexStoreError, match="no memory"):
             shard.ask("count")
@@ -114,7 +114,7 @@ def test_a_closed_shard_is_not_started_again(tmp_path: Path) -> None:
 PARENT = """
 import os, signal, sys, time
 from pathlib import Path
-from lookalike.index.shard_process import ShardProcess
+from lookalike.index.embedded.shard_process import ShardProcess
 shard = ShardProcess(Path(sys.argv[1]), "circle", 2, int(sys.argv[2]))
 if int(sys.argv[2]):
     os.kill(shard._process.pid, signal.SIGSTOP)  # as while a graph is built: it sees no pipe that closes

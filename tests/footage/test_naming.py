@@ -10,7 +10,7 @@ from PIL import ExifTags, Image
 
 from lookalike.errors import FootageError
 from lookalike.footage import find_sources, read_frames
-from lookalike.naming import NamingFlags
+from lookalike.footage.naming import NamingFlags
 from tests.clips import picture, write_clip
 
 EIGHT = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)

@@ -15,12 +15,12 @@ from lookalike.index.engine import IndexState
 from lookalike.index.filters import AllOf, AnyOf, Condition, DateRange, Filters, IsEmpty, NumberRange, OneOf
 from lookalike.index.record import HIT_FIELDS, HitFrame, StoredFrame, renamed
 from lookalike.index.schema import Scored, SourceRecord
-from lookalike.index.server_client import ServerClient
-from lookalike.index.server_errors import answered
-from lookalike.index.server_limits import CollectionLimits
-from lookalike.index.server_schema import complete, create_frames, ledger_of
-from lookalike.index.uploads import Uploads
-from lookalike.server_options import ONE_NODE, ServerOptions
+from lookalike.index.server.client import ServerClient
+from lookalike.index.server.errors import answered
+from lookalike.index.server.limits import CollectionLimits
+from lookalike.index.server.options import ONE_NODE, ServerOptions
+from lookalike.index.server.schema import complete, create_frames, ledger_of
+from lookalike.index.server.uploads import Uploads
 
 PAGE = 1000  # frames read at a time
 INDEXING_THRESHOLD_KB = 10_000  # of vectors in a segment, above which it gets a graph: Qdrant's own default

@@ -13,10 +13,10 @@ from lookalike.errors import EncoderError, IndexStoreError
 from lookalike.index.engine import Engine
 from lookalike.index.generations import FIRST, Pointer, generation_of
 from lookalike.index.schema import SourceRecord
-from lookalike.index.server import ServerEngine, read_ledger
-from lookalike.index.server_errors import answered
-from lookalike.index.server_schema import ledger_of
-from lookalike.server_options import ONE_NODE, ServerOptions
+from lookalike.index.server.engine import ServerEngine, read_ledger
+from lookalike.index.server.errors import answered
+from lookalike.index.server.options import ONE_NODE, ServerOptions
+from lookalike.index.server.schema import ledger_of
 
 METADATA_KEY = "lookalike"  # of the spec, in the metadata of a collection
 UNKNOWN = "unknown"  # the space of a collection that is not ours

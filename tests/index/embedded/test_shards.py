@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.index.shards import copy_shard
+from lookalike.index.embedded.shards import copy_shard
 from tests.index.circle import SPEC
 
 MB = 1 << 20
@@ -45,7 +45,7 @@ def test_holes_stay_holes(tmp_path: Path) -> None:
 
 def test_a_copy_of_a_new_shard_is_as_small_and_opens(tmp_path: Path) -> None:
     """Its files are 150 MB long, and a copy with their holes filled takes as much."""
-    from lookalike.index.edge import Shard
+    from lookalike.index.embedded.edge import Shard
 
     Shard(tmp_path / "shard", SPEC.space, SPEC.dim).close()
     copy_shard(tmp_path / "shard", tmp_path / "copy")

@@ -20,16 +20,16 @@ from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedR
 from lookalike.errors import IndexStoreError, IndexUnavailable
 from lookalike.index import Filters, SourceRecord, open_index
 from lookalike.index.clock import TimeOfDay
-from lookalike.index.server import ServerEngine, _filter
-from lookalike.index.server_client import Patience, ServerClient, Waits, connect
-from lookalike.index.server_schema import INDEXED_FIELDS, ledger_of
+from lookalike.index.server.client import Patience, ServerClient, Waits, connect
+from lookalike.index.server.engine import ServerEngine, _filter
+from lookalike.index.server.options import ServerOptions
+from lookalike.index.server.schema import INDEXED_FIELDS, ledger_of
 from lookalike.search_fields import SearchOptions
-from lookalike.server_options import ServerOptions
 from tests.index.circle import SPEC, at, frame
-from tests.index.qdrant_facade import KEY, READ_ONLY, Collection, Facade, nodes_of
-from tests.index.qdrant_strict import keys
-from tests.index.real_qdrant import KEY as REAL_KEY
-from tests.index.real_qdrant import admin, own_collection, real_qdrant, why_none
+from tests.index.server.qdrant_facade import KEY, READ_ONLY, Collection, Facade, nodes_of
+from tests.index.server.qdrant_strict import keys
+from tests.index.server.real_qdrant import KEY as REAL_KEY
+from tests.index.server.real_qdrant import admin, own_collection, real_qdrant, why_none
 
 pytestmark = [
     pytest.mark.trust,
@@ -336,7 +336,7 @@ def open_client(client: QdrantClient):
 
 def test_an_ingest_waits_for_its_server_says_so_and_goes_on(server, monkeypatch):
     url, seen = server
-    monkeypatch.setattr("lookalike.index.server_client.FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr("lookalike.index.server.client.FIRST_PAUSE_S", 0.001)
     said: list[str] = []
     with open_index(url, SPEC, create=True, on_wait=said.append) as index:
         seen.refusals = 3
@@ -541,6 +541,6 @@ def test_a_server_that_answers_no_grpc_in_time(server, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("QDRANT_GRPC_PORT", str(silent.getsockname()[1]))
         monkeypatch.setenv("QDRANT_ANSWER_S", "0.2")
-        monkeypatch.setattr("lookalike.index.server_client.CHANGE_S", 1e6)
+        monkeypatch.setattr("lookalike.index.server.client.CHANGE_S", 1e6)
         says = refusal(url, kind=IndexUnavailable)
     assert says.startswith("the Qdrant server cannot answer now (50")

@@ -14,10 +14,10 @@ import pytest
 
 from lookalike.errors import IndexInUse, IndexStoreError
 from lookalike.index import SourceRecord, open_index
-from lookalike.index.folder import FolderLocation
+from lookalike.index.embedded.folder import FolderLocation
+from lookalike.index.embedded.shards import new_shard, use_shard
+from lookalike.index.embedded.snapshot import MANIFEST, Manifest, restore, snapshot
 from lookalike.index.generations import Pointer
-from lookalike.index.shards import new_shard, use_shard
-from lookalike.index.snapshot import MANIFEST, Manifest, restore, snapshot
 from tests.conftest import SHARED_DATA
 from tests.index.circle import OTHER, SPEC, at, frame
 

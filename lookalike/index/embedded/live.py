@@ -19,17 +19,17 @@ from typing import Any, cast
 import numpy as np
 
 from lookalike.errors import DiskFull, IndexStoreError
-from lookalike.index.changes import Changes
-from lookalike.index.disk_space import GIVES_BACK, Room
+from lookalike.index.embedded.changes import Changes
+from lookalike.index.embedded.disk_space import GIVES_BACK, Room
+from lookalike.index.embedded.ledger import Ledger, WithLedger
+from lookalike.index.embedded.paging import Page, Paged
+from lookalike.index.embedded.shard_process import LOW_PRIORITY, ShardProcess
+from lookalike.index.embedded.shards import copy_shard, current_shard, make_durable, new_shard, remove_others, use_shard
+from lookalike.index.embedded.supervised import SupervisedShard
 from lookalike.index.engine import IndexState
 from lookalike.index.filters import Filters
-from lookalike.index.ledger import Ledger, WithLedger
 from lookalike.index.operations import OPERATIONS, Asked
-from lookalike.index.paging import Page, Paged
 from lookalike.index.record import StoredFrame
-from lookalike.index.shard_process import LOW_PRIORITY, ShardProcess
-from lookalike.index.shards import copy_shard, current_shard, make_durable, new_shard, remove_others, use_shard
-from lookalike.index.supervised import SupervisedShard
 
 logger = logging.getLogger("bentoml.lookalike")  # BentoML configures only loggers below its own
 

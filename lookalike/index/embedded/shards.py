@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-from lookalike import durable
+from lookalike.files import durable
 
 FIRST = "shard"  # in use if there is no pointer
 POINTER = "in-use"
