@@ -1,1 +1,1 @@
-"""Files and bytes of any origin, handled safely: durable writes, regular files only, names on one line, numbers."""
+"""Handle files and bytes safely, whatever they hold: durable writes, regular files, names on one line, varints."""
