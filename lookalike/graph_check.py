@@ -15,7 +15,7 @@ import onnxruntime as ort
 
 from lookalike.contract import DIGEST_KEY, INPUT_NAME
 from lookalike.errors import EncoderError
-from lookalike.varint import read_varint
+from lookalike.files.varint import read_varint
 
 MAX_FILE_BYTES = 2**31 - 1  # the limit of protobuf
 MAX_HELD_BYTES = 2**28  # memory for one picture, of a batch of 64; ResNet-50 at 224 px needs 10 MB

@@ -10,8 +10,8 @@ from typing import cast, get_args
 
 from lookalike.contract import RunDevice
 from lookalike.errors import DeviceError, IndexStoreError, LookalikeError
-from lookalike.index.disk_space import MIN_FREE_MB, read_min_free
-from lookalike.index.disk_space import VARIABLE as MIN_FREE
+from lookalike.index.embedded.disk_space import MIN_FREE_MB, read_min_free
+from lookalike.index.embedded.disk_space import VARIABLE as MIN_FREE
 from lookalike.keys import VARIABLE as KEYS
 from lookalike.keys import is_content
 from lookalike.proxy_encoders import ProxyEncoder

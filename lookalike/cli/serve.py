@@ -101,7 +101,7 @@ def serve(
 ) -> None:
     """Serve POST /embed and POST /search over HTTP, with a page at /ui."""
     require("bentoml")
-    from lookalike.index.disk_space import read_min_free
+    from lookalike.index.embedded.disk_space import read_min_free
     from serving.http.limits import TIMEOUT_S
     from serving.log import read_log_format
     from serving.settings import Settings, default_cache, read_audit_log, read_proxy_encoder, read_wait

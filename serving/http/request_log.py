@@ -8,7 +8,7 @@ import time
 from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lookalike.printable import printable
+from lookalike.files.printable import printable
 from serving.http.request_ids import CURRENT, HEADER, RequestIds, read_ids
 from serving.http.traffic import OTHER, template
 

@@ -21,8 +21,8 @@ from lookalike.encoder import MAX_BATCH, Encoder
 from lookalike.errors import DiskFull, FootageError, ImageError, IndexStoreError, IndexUnavailable, QueryError
 from lookalike.index import FrameIndex, Hit, StoredFrame, open_index
 from lookalike.index.ask import EmbeddedRequest, QueryExample
+from lookalike.index.embedded.folder import FolderLocation
 from lookalike.index.engine import Watched
-from lookalike.index.folder import FolderLocation
 from lookalike.index.restricted import RestrictedEngine
 from lookalike.pixels import decode, decode_to_fit, decoding_cost, fit
 from lookalike.region import Region

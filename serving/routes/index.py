@@ -13,11 +13,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from lookalike.files.printable import short
 from lookalike.index import Filters
 from lookalike.index.operations import ALL, OPERATIONS, Operation, TooMany, is_everything
 from lookalike.index.wire import write_filters
 from lookalike.keys import Scope
-from lookalike.printable import short
 from serving.auth.state import note
 from serving.auth.views import view_of
 from serving.http.bodies import check_json, read_bytes

@@ -8,9 +8,9 @@ import pytest
 from qdrant_client import QdrantClient
 
 from lookalike.index import FrameIndex, open_index
+from lookalike.index.embedded.live import LiveEngine
 from lookalike.index.engine import IndexState
-from lookalike.index.live import LiveEngine
-from lookalike.index.server import ServerEngine
+from lookalike.index.server.engine import ServerEngine
 from tests.index.circle import SPEC, at, frame
 
 FRAMES = [frame(f"s{number}", float(number)) for number in range(100)]

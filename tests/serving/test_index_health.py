@@ -20,7 +20,7 @@ from serving.inference.pipeline import Pipeline
 from serving.readiness import Readiness
 from serving.recordings.recordings import Recordings
 from tests.index.circle import SPEC, at, frame, write_circle_encoder
-from tests.index.qdrant_facade import KEY, Facade, Seen, nodes_of
+from tests.index.server.qdrant_facade import KEY, Facade, Seen, nodes_of
 from tests.serving.apps import app_over
 from tests.serving.running import ROOT, START_S, bentoml_env, served
 

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from lookalike.cli.serve import _url
 from lookalike.errors import DeviceError, IndexStoreError, LookalikeError
 from lookalike.index import open_index
-from lookalike.index.folder import SERVED
+from lookalike.index.embedded.folder import SERVED
 from serving import preflight
 from serving.inference.pipeline import open_pipeline
 from serving.settings import DEFAULT_ENCODER, Settings
