@@ -98,7 +98,8 @@ def test_where_this_machine_reaches_what_listens_on_an_address(host: str, url: s
 
 def test_a_service_notes_in_its_index_where_it_answers(tmp_path: Path, tiny_encoder: Path) -> None:
     open_index(tmp_path / "index", SPEC, create=True).close()
-    settings = Settings(tiny_encoder, str(tmp_path / "index"), "cpu", url=f"http://127.0.0.1:{free_port()}")
+    url = f"http://127.0.0.1:{free_port()}"
+    settings = Settings(encoder=tiny_encoder, index=str(tmp_path / "index"), device="cpu", url=url)
 
     async def serve() -> str:
         async with open_pipeline(Settings.from_env(settings.to_env())):
@@ -186,7 +187,7 @@ def test_a_server_s_url_is_left_as_it_is() -> None:
 
 def test_defaults() -> None:
     found = Settings.from_env({"LOOKALIKE_INDEX": "", "LOOKALIKE_AUDIT_LOG": "off"})
-    assert found == Settings(DEFAULT_ENCODER, None, "auto")
+    assert found == Settings(encoder=DEFAULT_ENCODER, index=None, device="auto")
 
 
 def test_an_unknown_device_is_named() -> None:
