@@ -8,7 +8,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from lookalike.errors import LookalikeError
 from lookalike.index import FrameIndex
 from serving.http.errors import ApiError
 from serving.inference.backlog import Busy
+from serving.inference.counted_threads import CountedThreads
 from serving.recordings.thumbnails import step_back
 
 logger = logging.getLogger("bentoml.lookalike")
@@ -54,7 +54,7 @@ class Explorer:
     """Use it in the event loop that serves the requests."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "explore", step_back)
+        self._thread = CountedThreads(1, "explore", step_back)
         self._results: OrderedDict[Hashable, _Result] = OrderedDict()
         self._queued: list[_Result] = []  # that run or wait, of all separate ones together
         self._stopping = threading.Event()
