@@ -12,7 +12,7 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import IndexStoreError, LookalikeError
 from lookalike.index import FrameIndex
 from serving.http.errors import ApiError
 from serving.inference.backlog import Busy
@@ -115,6 +115,22 @@ def test_what_cannot_be_found_out_says_why(asked: Explorer) -> None:
 
     with pytest.raises(ApiError, match="3 frames, too few"):
         settled(lambda: asked.ask("q", INDEX, 3, work))
+
+
+class Panic(BaseException):
+    """As the embedded engine raises it."""
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("error", [Panic("at 10.0.0.1"), IndexStoreError("the Qdrant server at 10.0.0.1 refuses")])
+def test_an_index_that_fails_is_503_and_ends_no_queue(asked: Explorer, error: BaseException) -> None:
+    def fail(index: FrameIndex, report: Report) -> Found:
+        raise error
+
+    with pytest.raises(ApiError, match=rf"^the exploration failed \({type(error).__name__}\)$") as caught:
+        settled(lambda: asked.ask("q", INDEX, 3, fail))
+    assert caught.value.status == 503
+    assert settled(lambda: asked.ask("other", INDEX, 3, lambda index, report: ANSWER)) == ANSWER
 
 
 def test_closing_ends_what_is_worked_on() -> None:
