@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
+
 from lookalike.encoder import Encoder
 from lookalike.errors import LookalikeError
 from lookalike.footage.playable import choose_encoder
@@ -22,6 +24,8 @@ def main() -> None:
         KeyRing()
         choose_encoder(settings.proxy_encoder)
         encoder = Encoder(settings.encoder, settings.device)
+        side = encoder.spec.input_px
+        encoder.embed(np.zeros((2, side, side, 3), np.uint8))  # a graph that opens may not run, or not for a batch
         if settings.index:
             open_index(settings.index, encoder.spec, create=settings.writable).close()
     except LookalikeError as error:

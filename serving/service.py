@@ -35,7 +35,7 @@ from serving.http.errors import HANDLERS
 from serving.http.limits import SWITCH_S, TIMEOUT_S
 from serving.http.line_breaks import LineBreaks
 from serving.http.request_log import RequestLog
-from serving.http.traffic import Traffic, forget_dead_workers, metrics
+from serving.http.traffic import forget_dead_workers, metrics
 from serving.inference.pipeline import open_pipeline
 from serving.log import read_log_format, set_up_logs
 from serving.openapi.document import describe
@@ -122,7 +122,6 @@ class Lookalike:
 
 protocol.install()  # here, since a worker sets up uvicorn as soon as it has imported this
 Lookalike.add_asgi_middleware(RequestLog)  # pyright: ignore[reportArgumentType]
-Lookalike.add_asgi_middleware(Traffic)  # pyright: ignore[reportArgumentType]
 Lookalike.add_asgi_middleware(Protection, endpoints=ENDPOINTS)  # pyright: ignore[reportArgumentType]
 Lookalike.add_asgi_middleware(LineBreaks)  # pyright: ignore[reportArgumentType]
 Lookalike.add_asgi_middleware(Readiness, state=app.state)  # pyright: ignore[reportArgumentType]

@@ -117,21 +117,21 @@ def serve(
         fail(f"--max-wait-s is {max_wait_s:g}, expected above 0 and below {TIMEOUT_S}", code=2)
     tls = _tls_options(tls_cert, tls_key)
     settings = Settings(
-        encoder,
-        index or None,
-        device,
-        workers,
-        writable,
-        cache,
-        _url(host, port, "https" if tls else "http"),
-        max_wait_s,
-        read_min_free(),
-        host,
-        _allowed_hosts(allowed_host),
-        str(keys or os.environ.get(KEYS) or ""),
-        None if no_audit_log else audit_log or read_audit_log(os.environ),
-        log_format or read_log_format(),
-        proxy_encoder or read_proxy_encoder(),
+        encoder=encoder,
+        index=index or None,
+        device=device,
+        workers=workers,
+        writable=writable,
+        cache=cache,
+        url=_url(host, port, "https" if tls else "http"),
+        max_wait_s=max_wait_s,
+        min_free_mb=read_min_free(),
+        host=host,
+        allowed_hosts=_allowed_hosts(allowed_host),
+        keys=str(keys or os.environ.get(KEYS) or ""),
+        audit_log=None if no_audit_log else audit_log or read_audit_log(os.environ),
+        log_format=log_format or read_log_format(),
+        proxy_encoder=proxy_encoder or read_proxy_encoder(),
     )
     settings.check()
     env = {"BENTOML_DO_NOT_TRACK": "True"} | os.environ | settings.to_env()

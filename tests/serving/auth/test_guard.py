@@ -22,6 +22,7 @@ from serving.auth.guard import Guard
 from serving.auth.login import safe_next
 from serving.auth.rules import OWN_RULES, Rule
 from serving.auth.state import state_of
+from serving.http.request_log import RequestLog
 from tests.serving.auth.conftest import Keys
 
 pytestmark = pytest.mark.trust
@@ -45,7 +46,7 @@ RULES = [
 
 
 def client_of(env: Mapping[str, str], base_url: str = "http://testserver") -> TestClient:
-    guard: ASGIApp = Audit(Guard(APP, KeyRing(env), RULES), AuditLog(None))
+    guard: ASGIApp = RequestLog(Audit(Guard(APP, KeyRing(env), RULES), AuditLog(None)))
     return TestClient(guard, base_url=base_url, follow_redirects=False)
 
 
@@ -296,6 +297,6 @@ class TestLogin:
 def test_when_a_key_was_used_is_kept(client: TestClient, keys: Keys) -> None:
     client.post("/search", headers=keys.bearer("viewer"))
     digest = json.loads(keys.path.read_text())[0]["digest"]
-    guard = client.app.__dict__["_app"]
+    guard = client.app.__dict__["_app"]._app
     guard._noting.shutdown(wait=True)
     assert set(KeyFile(keys.path).last_used()) == {digest}
