@@ -1,6 +1,6 @@
 """The channel over which BentoML's supervisor, circus, takes commands: to stop the service, and to start any program.
 
-It is a TCP port of this machine, without a key, so that whoever has an account there could use this one.
+It is a TCP port of this machine, without a key: everyone who has an account there could use this one.
 """
 
 from __future__ import annotations
