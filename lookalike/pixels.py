@@ -21,7 +21,7 @@ from lookalike.samples import check_planes, count_strips, describe_tiff, grey_of
 MAX_PIXELS = 64_000_000  # checked from the header, before anything is allocated
 MAX_SCANS = 64  # of a JPEG, each over all of its pixels; encoders write up to 20
 MAX_RLE = 4_000_000  # pixels, and bytes, of a BMP with runs of pixels, which Pillow decodes in Python
-LEAST_PARTS, BYTES_A_PART = 4000, 256  # an image may have so many parts, and one more for each so many bytes
+LEAST_PARTS, BYTES_A_PART = 4000, 512  # an image may have so many parts, and one more for each so many bytes
 MAX_PROFILES = 8  # colour profiles in a PNG, which has one: each may take a megabyte
 MAX_TABLES = 1024 * 1024  # bytes of a JPEG's quantisation tables and of Photoshop's entries; most have some hundred
 DETAIL = 2  # times the input's side: what a JPEG is decoded at, at least, where it may be decoded smaller

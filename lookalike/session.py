@@ -136,6 +136,9 @@ def _settle(got: Got, attempt: int) -> httpx.Response | float:
 
 def _refused(response: httpx.Response) -> ServiceError:
     reason = f"{response.status_code}, {_reason(response)}{_request_id(response)}"
+    if response.status_code == 401:
+        has_key = "authorization" in response.request.headers
+        reason += "; the key that was sent is not known there" if has_key else "; set LOOKALIKE_TOKEN to a key"
     return ServiceError(f"{response.url}: {reason}", response.status_code)
 
 
