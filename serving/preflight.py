@@ -14,13 +14,14 @@ from lookalike.encoder import Encoder
 from lookalike.errors import LookalikeError
 from lookalike.footage.playable import choose_encoder
 from lookalike.index import open_index
-from lookalike.keys import KeyRing
+from lookalike.keys import KeyRing, check_named
 from serving.settings import Settings
 
 
 def main() -> None:
     try:
         settings = Settings.from_env()
+        check_named()
         KeyRing()
         choose_encoder(settings.proxy_encoder)
         encoder = Encoder(settings.encoder, settings.device)

@@ -28,6 +28,7 @@ from lookalike.errors import LookalikeError
 from lookalike.parent import end_with_parent
 from serving.auth.protection import Protection
 from serving.auth.views import Views
+from serving.control import make_private
 from serving.http import protocol
 from serving.http.door import Door
 from serving.http.endpoint import IMAGES
@@ -118,6 +119,7 @@ class Lookalike:
         preflight = [sys.executable, "-m", "serving.preflight"]
         if subprocess.run(preflight, check=False, cwd=Path(__file__).resolve().parents[1]).returncode:
             sys.exit(1)
+        make_private()  # here, since this is the process of the supervisor
 
 
 protocol.install()  # here, since a worker sets up uvicorn as soon as it has imported this

@@ -13,7 +13,7 @@ from lookalike.errors import DeviceError, IndexStoreError, LookalikeError
 from lookalike.index.embedded.disk_space import MIN_FREE_MB, read_min_free
 from lookalike.index.embedded.disk_space import VARIABLE as MIN_FREE
 from lookalike.keys import VARIABLE as KEYS
-from lookalike.keys import is_content
+from lookalike.keys import is_content, usual_file
 from lookalike.proxy_encoders import ProxyEncoder
 from serving.auth.hosts import allowed_name
 from serving.http.limits import MAX_WAIT_S, TIMEOUT_S
@@ -121,11 +121,19 @@ class Settings:
             MIN_FREE: str(self.min_free_mb),
             "LOOKALIKE_HOST": self.host,
             "LOOKALIKE_ALLOWED_HOSTS": ",".join(self.allowed_hosts),
-            KEYS: self.keys if not self.keys or is_content(self.keys) else str(Path(self.keys).absolute()),
+            KEYS: _named(self.keys),
             "LOOKALIKE_AUDIT_LOG": str(self.audit_log.absolute()) if self.audit_log else OFF,
             LOG_FORMAT: self.log_format,
             "LOOKALIKE_PROXY_ENCODER": self.proxy_encoder or "",
         }
+
+
+def _named(keys: str) -> str:
+    """The keys, or their file, the usual one if it exists: a worker that finds it gone must still ask for a key."""
+    if is_content(keys):
+        return keys
+    path = Path(keys) if keys else usual_file()
+    return str(path.absolute()) if keys or path.exists() else ""
 
 
 def default_cache(env: Mapping[str, str]) -> Path:

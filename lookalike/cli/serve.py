@@ -17,7 +17,7 @@ from lookalike.cli.extras import require
 from lookalike.cli.flags import EncoderFile, MinFree, RunOn, app, fail, set_min_free
 from lookalike.cli.keys import KeysAt
 from lookalike.keys import VARIABLE as KEYS
-from lookalike.keys import KeyRing
+from lookalike.keys import KeyRing, check_named
 from lookalike.proxy_encoders import ProxyEncoder
 
 
@@ -172,6 +172,7 @@ def _check_keys(host: str, env: Mapping[str, str]) -> None:
     """Refuse an address that other machines reach, if there are no keys. Raises: KeysError if they cannot be read."""
     from serving.auth.hosts import is_loopback
 
+    check_named(env)
     if not KeyRing(env).required and not is_loopback(host):
         fail(
             f"--host {host} is reached from other machines, and there are no keys: anybody could search and watch."
@@ -187,9 +188,11 @@ def _tls_options(cert: Path | None, key: Path | None) -> list[str]:
     if cert is None or key is None:
         fail("--tls-cert and --tls-key belong together, got one of them", code=2)
     try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(cert, key, password="")  # else OpenSSL asks for a passphrase on the terminal
     except (OSError, ssl.SSLError) as error:
-        fail(f"--tls-cert {cert}, --tls-key {key}: cannot be used ({error})")
+        expected = "expected PEM, a key that belongs to the certificate and has no passphrase"
+        fail(f"--tls-cert {cert}, --tls-key {key}: cannot be used ({error}); {expected}")
     return ["--ssl-certfile", str(cert.absolute()), "--ssl-keyfile", str(key.absolute())]
 
 

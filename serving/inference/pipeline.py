@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import dataclasses
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -82,8 +83,8 @@ class Pipeline:
         return limited
 
     def about(self) -> dict[str, Any]:
-        """What runs, for probes and logs: the content of /readyz."""
-        spec, index = self.spec, self._index is not None
+        """What runs, for probes and logs: the content of /readyz, which needs no key. It names no recordings."""
+        spec, index = dataclasses.replace(self.spec, fitted_to=""), self._index is not None
         return {
             "space": spec.space,
             "dim": spec.dim,

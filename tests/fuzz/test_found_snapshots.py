@@ -139,6 +139,8 @@ LEDGERS = {
     "a virtual table": (["CREATE VIRTUAL TABLE v USING fts5(a)"], "has a virtual table"),
     "an index": (["CREATE INDEX i ON finished (length(source))"], "has a index"),
     "a generated column": (["ALTER TABLE finished ADD COLUMN g AS (zeroblob(1000000000))"], "has a generated column"),
+    "a check": (["ALTER TABLE finished ADD COLUMN c CHECK (c IS NOT zeroblob(1000000000))"], "has a constraint"),
+    "a default": (["ALTER TABLE finished ADD COLUMN d DEFAULT 'x'"], "has a default"),
     "bytes for a text": (["UPDATE finished SET source_id = x'6162'"], "source_id: got \"b'ab'\", expected a string"),
     "text that is not UTF-8": (["UPDATE finished SET source = CAST(x'ff' AS TEXT)"], "cannot read the ledger"),
     "a negative count": (["UPDATE finished SET frames = -1"], "frames: got '-1', expected 0 to"),

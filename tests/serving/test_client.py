@@ -46,6 +46,21 @@ def test_search_by_picture_and_by_id(service: httpx.Client, footage: list[Shown]
             one.search()
 
 
+@pytest.mark.trust
+def test_a_key_that_cannot_be_sent_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error of the client would quote it. A line break at its end, as of a file, does not count."""
+    for token in ("lk_secret\r\nX: a", "lk_sec\tret", "lk_\x7fsecret"):
+        with pytest.raises(ServiceError, match="LOOKALIKE_TOKEN, or `token`, has a line break") as caught:
+            Client("http://127.0.0.1:1", token=token)
+        assert "secret" not in str(caught.value)
+        monkeypatch.setenv("LOOKALIKE_TOKEN", token)
+        with pytest.raises(ServiceError):
+            AsyncClient("http://127.0.0.1:1")
+    monkeypatch.setenv("LOOKALIKE_TOKEN", "lk_secret\r\n")
+    with Client("http://127.0.0.1:1") as client:
+        assert client._http.headers["authorization"] == "Bearer lk_secret"
+
+
 def test_side_by_side_with_await(service: httpx.Client, footage: list[Shown]) -> None:
     async def ask() -> tuple[np.ndarray, np.ndarray, list[Hit]]:
         async with AsyncClient(str(service.base_url)) as one:

@@ -44,7 +44,11 @@ def address(release: threading.Event) -> Iterator[tuple[str, int]]:
         assert release.wait(60)
         return PlainTextResponse("late")
 
-    app = Starlette(routes=[Route("/", at_once), Route("/waits", waits)])
+    async def body(request: Request) -> Response:
+        return PlainTextResponse(await request.body())
+
+    routes = [Route("/", at_once, methods=["GET", "POST"]), Route("/waits", waits)]
+    app = Starlette(routes=[*routes, Route("/body", body, methods=["POST"])])
     config = uvicorn.Config(app, http=BoundedProtocol, log_config=None, lifespan="off")
     server = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))
@@ -71,6 +75,17 @@ def read(connection: socket.socket) -> bytes:
         while part := connection.recv(65_536):
             parts.append(part)
     return b"".join(parts)
+
+
+def dribbled(connection: socket.socket, most: int) -> int:
+    """How many bytes could be sent, one at a time, until the other end closed."""
+    for count in range(most):
+        try:
+            connection.sendall(b"a")
+        except ConnectionError:
+            return count
+        time.sleep(0.05)
+    return most
 
 
 def refused(response: bytes) -> tuple[str, str]:
@@ -141,6 +156,50 @@ def test_past_the_most_connections_is_503_and_room_is_given_back(connect: Connec
     last = connect()
     last.sendall(head_of(100))
     assert read(last).endswith(b"here")
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("piece", [b"a" * 60_000, b"X: a\r\n" * 10_000, b"5;" + b"a" * 60_000], ids=len)
+def test_what_follows_a_body_without_end_is_cut_off(connect: Connect, piece: bytes) -> None:
+    """A header after the last chunk, many of them, or a chunk that names itself for megabytes."""
+    begin = b"" if piece.startswith(b"5") else b"0\r\n" + (b"X: " if piece.startswith(b"a") else b"")
+    connection = connect()
+    sent = 0
+    with suppress(ConnectionError):
+        connection.sendall(GET.replace(b"GET", b"POST") + b"Transfer-Encoding: chunked\r\n\r\n" + begin)
+        for _ in range(200):
+            connection.sendall(piece)
+            sent += len(piece)
+            piece = piece.removeprefix(b"5;")
+    assert sent < 200 * len(piece)
+
+
+def test_headers_after_a_body_are_read(connect: Connect) -> None:
+    connection = connect()
+    head = GET.replace(b"GET /", b"POST /body") + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    connection.sendall(head + b"3\r\nabc\r\n0\r\nX-Checksum: 1\r\n\r\n")
+    assert read(connection).endswith(b"abc")
+
+
+@pytest.mark.trust
+def test_a_body_that_does_not_come_in_time_ends_the_connection(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A byte now and then would hold a connection for ever, also where the request was answered long ago."""
+    monkeypatch.setattr(protocol, "BODY_S", 0.5)
+    for path in (b"/nowhere", b"/body"):
+        connection = connect()
+        connection.sendall(b"POST %s HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n\r\n" % path)
+        assert dribbled(connection, 600) < 600
+
+
+def test_a_connection_is_kept_after_a_body(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "BODY_S", 0.3)
+    connection = connect()
+    for _ in range(3):
+        connection.sendall(b"POST /body HTTP/1.1\r\nHost: here\r\nContent-Length: 3\r\n\r\nabc")
+        assert connection.recv(65_536).endswith(b"abc")
+        time.sleep(0.2)
 
 
 def test_many_requests_in_one_piece_are_all_answered(connect: Connect) -> None:

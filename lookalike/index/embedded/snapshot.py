@@ -36,11 +36,15 @@ FORMAT = 1
 GZIP = b"\x1f\x8b"
 MANIFEST_BYTES = 4 * 1024 * 1024  # of the manifest, and of the sidecar; they have some ten kilobytes
 HEAD_BYTES = 64 * 1024  # of the headers of one member, which tarfile holds in memory; they have some kilobytes
-# The first object of a ledger that is computed: a view, a trigger, a virtual table or a generated column.
+# The first object of a ledger that is computed: a view, a trigger, a virtual table, a generated column, a constraint or
+# a default, which may take all memory with each record, or fill the disk.
 _COMPUTED = """
 SELECT CASE WHEN sql LIKE 'CREATE VIRTUAL%' THEN 'virtual table' ELSE type END FROM sqlite_master
   WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%' OR (type = 'index' AND sql IS NOT NULL)
 UNION ALL SELECT 'generated column' FROM pragma_table_xinfo('finished') WHERE hidden <> 0
+UNION ALL SELECT 'default' FROM pragma_table_xinfo('finished') WHERE dflt_value <> '0'
+UNION ALL SELECT 'constraint' FROM sqlite_master
+  WHERE sql LIKE '%CHECK%' OR sql LIKE '%REFERENCES%' OR sql LIKE '%CONFLICT%' OR sql LIKE '%COLLATE%'
 LIMIT 1"""
 
 
