@@ -21,6 +21,7 @@ import numpy as np
 from lookalike.errors import DiskFull, IndexStoreError
 from lookalike.index.changes import Changes
 from lookalike.index.disk_space import GIVES_BACK, Room
+from lookalike.index.effort import needs_graph
 from lookalike.index.engine import IndexState
 from lookalike.index.filters import Filters
 from lookalike.index.ledger import Ledger, WithLedger
@@ -58,6 +59,8 @@ class LiveEngine(WithLedger, Paged, Asked):
         self._builder: threading.Thread | None = None
         self._building: ShardProcess | SupervisedShard | None = None
         self._wanted = self._closing = False
+        if needs_graph(self._changed, dim):
+            self.optimize()  # a build was interrupted, and nobody may ask for another
 
     def upsert(self, frames: Sequence[StoredFrame], vectors: np.ndarray) -> None:
         for start in range(0, len(frames), AT_ONCE):
