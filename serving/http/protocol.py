@@ -52,6 +52,15 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head, self._head_bytes = True, 0
         super().on_message_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP: uvicorn's own response is text, without an id, and is not counted."""
+        cycle = self.cycle
+        in_body = bool(cycle and not cycle.response_complete and cycle.more_body)
+        if in_body and cycle.response_started:
+            self.transport.close()
+        else:
+            self._refuse(400, "bad_request", "this is not a valid HTTP/1.1 request", at_once=in_body)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
         super().connection_lost(exc)
@@ -59,6 +68,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _feed(self, data: bytes) -> None:
         self._head_bytes += len(data)
         super().data_received(data)
+        if self._refused:
+            return
         if not self._in_head:
             self._head_bytes = 0
         elif self._head_bytes and self._head_timer is None and not self.transport.is_closing():
@@ -75,13 +86,16 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()  # nothing was asked
 
-    def _refuse(self, status: int, kind: str, message: str) -> None:
-        """Answer, and close a little later: a client that still sends would not get to read the answer else."""
+    def _refuse(self, status: int, kind: str, message: str, at_once: bool = False) -> None:
+        """Answer, and close a little later: a client that still sends would not get to read the answer else.
+
+        at_once: before the response to an earlier request, which will not come.
+        """
         self._refused = True
         self._stop_head_timer()
         count_refused(status)
         REJECTS.labels(kind).inc()
-        if self.cycle and not self.cycle.response_complete:
+        if self.cycle and not self.cycle.response_complete and not at_once:
             self.cycle.keep_alive = False  # the response to an earlier request comes first, and is the last
             return
         request_id = log_refused(status, kind, self.client)
