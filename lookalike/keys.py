@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from lookalike import durable
 from lookalike.errors import KeysError
 
 try:
@@ -163,7 +164,7 @@ class KeyFile:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold a lock that other processes respect; it ends with the process."""
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        durable.make_folder(self.path.parent, 0o700)
         with open(os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT, 0o600), "w") as file:
             if fcntl:
                 fcntl.flock(file, fcntl.LOCK_EX)
@@ -260,10 +261,9 @@ def is_content(text: str) -> bool:
 
 
 def _replace(path: Path, text: str) -> None:
-    """The file is the old one or the new one, and only its owner may read it."""
-    partial = path.with_name(path.name + ".partial")
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+    """The file is the old one or the new one, also after a power loss, and only its owner may read it."""
+    with (
+        durable.replacing(path) as partial,
+        open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file,
+    ):
         file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
