@@ -154,7 +154,7 @@ def write_verified(out: Path, spec: EncoderSpec, judge: Judge, make: Callable[[P
     Raises: ExportError if the parity is below its limits, or the file cannot be written; then `out` is unchanged.
     """
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(out.parent)
         with durable.working_folder(out) as folder:
             written, note = make(folder)
             parity = judge.parity(written)

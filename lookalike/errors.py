@@ -9,6 +9,7 @@ LookalikeError                one line for the user: what, where, got, expected,
 ├── IndexStoreError           an index is missing, in use, or broken
 │   ├── SpaceMismatch         the index was filled by another encoder
 │   ├── DiskFull              too little room on the disk of an embedded index; nothing was written
+│   ├── UnknownFrame          no stored frame has the id
 │   ├── IndexUnavailable      the server of an index does not answer for now
 │   └── IndexInUse            another process has the embedded index open
 ├── QueryError                a search cannot be answered
@@ -57,6 +58,10 @@ class SpaceMismatch(IndexStoreError):
 
 class DiskFull(IndexStoreError):
     """Too little room on the disk of an embedded index; nothing was written."""
+
+
+class UnknownFrame(IndexStoreError):
+    """No stored frame has the id."""
 
 
 class IndexUnavailable(IndexStoreError):

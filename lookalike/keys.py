@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from lookalike.errors import KeysError
+from lookalike.files import durable
 
 try:
     import fcntl
@@ -176,7 +177,7 @@ class KeyFile:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold a lock that other processes respect; it ends with the process."""
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        durable.make_folder(self.path.parent, 0o700)
         with open(os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT, 0o600), "w") as file:
             _own_as(self.path, file.fileno())
             if fcntl:
@@ -292,14 +293,16 @@ def is_content(text: str) -> bool:
 
 
 def _replace(path: Path, text: str) -> None:
-    """The file is the old one or the new one. Only its owner may read it, unless its mode says otherwise."""
-    partial = path.with_name(path.name + ".partial")
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+    """The file is the old one or the new one, also after a power loss.
+
+    Only its owner may read it, unless its mode says otherwise.
+    """
+    with (
+        durable.replacing(path) as partial,
+        open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file,
+    ):
         _own_as(path, file.fileno())
         file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _own_as(path: Path, fd: int) -> None:

@@ -57,18 +57,21 @@ class Session:
         raise AssertionError("counting does not end")
 
     def lines(self, path: str, **request: Any) -> Iterator[str]:
-        """Send one POST request, without retries, and yield the lines of the response as they arrive.
+        """Send one POST request, and yield the lines of the response as they arrive; retry while the service is busy.
 
         Raises: ServiceError, also if the response breaks off.
         """
-        try:
-            with self._http.stream("POST", path, **request) as response:
-                if not response.is_success:
+        for attempt in count(1):
+            try:
+                with self._http.stream("POST", path, **request) as response:
+                    if response.is_success:
+                        yield from response.iter_lines()
+                        return
                     response.read()
-                    raise _refused(response)
-                yield from response.iter_lines()
-        except httpx.TransportError as error:
-            raise _lost(error) from error
+                    wait_s = _wait_if_busy(response, attempt)
+            except httpx.TransportError as error:
+                raise _lost(error) from error
+            time.sleep(wait_s)
 
 
 class AsyncSession:
@@ -102,15 +105,18 @@ class AsyncSession:
 
     async def lines(self, path: str, **request: Any) -> AsyncIterator[str]:
         """As `Session.lines`; use `async for`."""
-        try:
-            async with self._http.stream("POST", path, **request) as response:
-                if not response.is_success:
+        for attempt in count(1):
+            try:
+                async with self._http.stream("POST", path, **request) as response:
+                    if response.is_success:
+                        async for line in response.aiter_lines():
+                            yield line
+                        return
                     await response.aread()
-                    raise _refused(response)
-                async for line in response.aiter_lines():
-                    yield line
-        except httpx.TransportError as error:
-            raise _lost(error) from error
+                    wait_s = _wait_if_busy(response, attempt)
+            except httpx.TransportError as error:
+                raise _lost(error) from error
+            await asyncio.sleep(wait_s)
 
 
 def _headers(token: str | None) -> dict[bytes, bytes]:
@@ -132,6 +138,13 @@ def _settle(got: Got, attempt: int) -> httpx.Response | float:
         reason = f"{_reason(got)}{_request_id(got)}" if busy else f"{type(got).__name__}: {got}"
         raise ServiceError(f"{got.request.url}: {reason}; {ATTEMPTS} attempts failed", BUSY if busy else None)
     return _wait_s(attempt, got)
+
+
+def _wait_if_busy(response: httpx.Response, attempt: int) -> float:
+    """Return the seconds to wait before the next attempt, of a response that is not a success. Raises: as `_settle`."""
+    settled = _settle(response, attempt)
+    assert isinstance(settled, float)
+    return settled
 
 
 def _refused(response: httpx.Response) -> ServiceError:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, cast, get_args
 
 from lookalike.errors import LookalikeError
 from serving.http.request_ids import CURRENT
+
+logger = logging.getLogger("bentoml.lookalike")  # BentoML sets up the loggers below its own name
 
 LogFormat = Literal["text", "json"]
 VARIABLE = "LOOKALIKE_LOG_FORMAT"
@@ -30,6 +34,19 @@ def set_up_logs(log_format: LogFormat) -> None:
         inner = handler.formatter
         if not isinstance(inner, JsonLines | WithIds):
             handler.setFormatter(JsonLines() if log_format == "json" else WithIds(inner or logging.Formatter()))
+    for name in ("uvicorn.error", "circus"):  # the handler is theirs and that of the root: each line came twice
+        logging.getLogger(name).propagate = False
+    if log_format == "json":
+        _log_what_is_printed()
+
+
+def _log_what_is_printed() -> None:
+    """Have warnings and errors that nobody catches logged, which Python prints as text otherwise."""
+    logging.captureWarnings(True)
+    threading.excepthook = lambda failed: logger.error(
+        "a thread failed", exc_info=(failed.exc_type, failed.exc_value or failed.exc_type(), failed.exc_traceback)
+    )
+    sys.excepthook = lambda kind, error, trace: logger.critical("the process failed", exc_info=(kind, error, trace))
 
 
 class JsonLines(logging.Formatter):

@@ -39,6 +39,7 @@ from serving.http.request_log import RequestLog
 from serving.http.traffic import forget_dead_workers, metrics
 from serving.inference.pipeline import open_pipeline
 from serving.log import read_log_format, set_up_logs
+from serving.metrics_folder import use_own_folder
 from serving.openapi.document import describe
 from serving.readiness import Readiness
 from serving.recordings.recordings import Recordings
@@ -93,6 +94,7 @@ def _or(read: Callable[[], T], default: T) -> T:
 
 
 set_up_logs(_or(read_log_format, "text"))
+use_own_folder()
 
 
 @bentoml.service(

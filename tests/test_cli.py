@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -54,6 +56,33 @@ def test_ctrl_c_is_one_line_that_says_what_is_kept(
     monkeypatch.setattr("lookalike.footage.find_sources", stopped)
     code, lines = refused(capfd, "index", "x", "--encoder", "e.onnx", "--index", "index")
     assert (code, lines) == (1, [f"lookalike: interrupted{said}; finished work is kept, run it again to resume"])
+
+
+STOPPED = """
+import os, signal, sys
+from lookalike import cli
+sys.modules["lookalike.footage"].find_sources = lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+cli.main(["index", "x", "--encoder", "e.onnx", "--index", "index"])
+"""
+
+
+@pytest.mark.trust
+@pytest.mark.skipif(os.name != "posix", reason="systemd and docker stop send SIGTERM; Windows has none")
+def test_sigterm_is_one_line_as_ctrl_c_is() -> None:
+    command = [sys.executable, "-c", f"import lookalike.footage{STOPPED}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr == "lookalike: interrupted; finished work is kept, run it again to resume\n"
+    assert done.returncode == 1
+
+
+@pytest.mark.trust
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a device that is always full")
+def test_output_that_does_not_fit_on_its_disk_is_one_line(stored: Path) -> None:
+    command = [sys.executable, "-m", "lookalike", "stats", "--index", str(stored)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    said = "lookalike: cannot write (No space left on device); finished work is kept, make room and run it again\n"
+    assert (done.returncode, done.stderr) == (1, said)
 
 
 def test_without_opencv_no_regions_are_stored_and_that_is_said(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ class Recorder:
                 partial.write_text("".join(json.dumps(line) + "\n" for line in kept))
         self._lines = (run / METRICS).open("a" if start else "w")
         self._folder, self._start = str(run / TENSORBOARD), start
+        self._hook, threading.excepthook = threading.excepthook, self._print_unless_raised
 
     @cached_property
     def _board(self) -> SummaryWriter:
@@ -47,9 +49,17 @@ class Recorder:
             self._board.flush()
 
     def close(self) -> None:
-        self._lines.close()
-        if "_board" in self.__dict__:
-            self._board.close()
+        try:
+            self._lines.close()
+            if "_board" in self.__dict__:
+                self._board.close()
+        finally:
+            threading.excepthook = self._hook
+
+    def _print_unless_raised(self, failed: threading.ExceptHookArgs) -> None:
+        """TensorBoard writes in a thread. What fails there, as on a full disk, is raised by the next call as well."""
+        if not type(failed.thread).__module__.startswith("tensorboard."):
+            self._hook(failed)
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:

@@ -47,13 +47,16 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
-def make_folder(folder: Path) -> None:
-    """Create a folder with its parents, if it is missing; their names are durable. Raises: OSError."""
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Create a folder with its parents, if it is missing; their names are durable.
+
+    mode: of the folder itself, less the umask. Raises: OSError.
+    """
     if folder.is_dir():
         return
     if not folder.parent.exists():
         make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode, exist_ok=True)
     sync(folder.parent)
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import numpy as np
 
 from lookalike.contract import EncoderSpec
-from lookalike.errors import FootageError, IndexStoreError
+from lookalike.errors import FootageError, UnknownFrame
 from lookalike.footage import Frame
 from lookalike.footage.sampler import GRID
 from lookalike.index.ask import (
@@ -26,6 +26,7 @@ from lookalike.index.ask import (
 )
 from lookalike.index.calibration import ScoreCalibrator
 from lookalike.index.diversify import diversify
+from lookalike.index.embedded.effort import needs_graph
 from lookalike.index.engine import MOST_NEAREST, Engine, IndexState, Inspected
 from lookalike.index.filters import Filters
 from lookalike.index.generations import IndexLocation
@@ -209,7 +210,7 @@ class FrameIndex:
         return None if self._calibrator.moves_always(frame.camera, region) else region
 
     def example(self, frame_id: str) -> QueryExample:
-        """Return a stored frame or region as an example. Raises: IndexStoreError if the id is unknown."""
+        """Return a stored frame or region as an example. Raises: UnknownFrame."""
         vector, frame = self._point(frame_id)
         if frame.region:
             return QueryExample(vector, is_region=True)
@@ -217,7 +218,7 @@ class FrameIndex:
         return QueryExample(vector, moment=FrameMoment(recording, frame.time_s, SAME_S))
 
     def vector(self, frame_id: str) -> np.ndarray:
-        """Return the stored embedding of a frame, float32 (D,). Raises: IndexStoreError if the id is unknown."""
+        """Return the stored embedding of a frame, float32 (D,). Raises: UnknownFrame."""
         return self._point(frame_id)[0]
 
     def read_here(self, sources: Collection[str]) -> set[str]:
@@ -230,7 +231,7 @@ class FrameIndex:
     def place(self, frame_id: str) -> tuple[str, float]:
         """Return the source of a frame, and its time in seconds.
 
-        Raises: IndexStoreError if the id is unknown; FootageError if its source was named from elsewhere.
+        Raises: UnknownFrame; FootageError if its source was named from elsewhere.
         """
         frame = self._point(frame_id)[1]
         if frame.remote:
@@ -243,7 +244,7 @@ class FrameIndex:
         known = str(UUID(frame_id)) if is_frame_id(frame_id) else None  # engines do not take every spelling
         point = self._engine.points([known]).get(known) if known else None
         if point is None:
-            raise IndexStoreError(f"no frame has the id {frame_id!r}; take an id of a search hit")
+            raise UnknownFrame(f"no frame has the id {frame_id!r}; take an id of a search hit")
         return point
 
     def source_record(self, source_id: str, sampler: str) -> SourceRecord | None:
@@ -303,6 +304,11 @@ class FrameIndex:
 
     def optimize(self) -> None:
         self._engine.optimize()
+
+    def lacks_graph(self) -> bool:
+        """Whether many frames are outside of the search graph, and no graph is built: a build was interrupted."""
+        state = self.state()
+        return state is not None and not state.building and needs_graph(state.unindexed, self.spec.dim)
 
     def close(self) -> None:
         self._engine.close()

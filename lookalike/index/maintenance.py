@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from lookalike.errors import FootageError
 from lookalike.footage.archive import inside, members
 from lookalike.footage.sources import split_track
 from lookalike.index.frames import FrameIndex
@@ -91,8 +92,14 @@ def verify(index: FrameIndex) -> Verdict:
 
 
 def is_there(source: str) -> bool:
-    """Whether a source still exists under its name; a stream counts as existing."""
-    if "://" in source or Path(split_track(source)[0]).exists():
-        return True
-    member = inside(source)
-    return member is not None and member[1] in members(member[0])
+    """Whether a source still exists under its name; a stream counts as existing.
+
+    One that cannot be looked at does not: a name that is too long, a folder that may not be read, a broken zip.
+    """
+    try:
+        if "://" in source or Path(split_track(source)[0]).exists():
+            return True
+        member = inside(source)
+        return member is not None and member[1] in members(member[0])
+    except (OSError, FootageError):
+        return False

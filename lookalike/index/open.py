@@ -70,7 +70,10 @@ def _service_at(location: str | Path) -> dict[str, Any] | None:
 
     if "," in str(location):
         return None  # nodes of a Qdrant server
-    parts = urlsplit(str(location))
+    try:
+        parts = urlsplit(str(location))
+    except ValueError:
+        return None  # `_nodes_of` says why
     if parts.scheme not in ("http", "https") or parts.path.strip("/"):
         return None
     return ask_who(f"{parts.scheme}://{parts.netloc}")
@@ -102,10 +105,13 @@ def _nodes_of(urls: str) -> tuple[list[str], str]:
 
     Raises: IndexStoreError for an invalid URL, or different collections.
     """
-    parts = [urlsplit(url.strip()) for url in urls.split(",")]
-    for part in parts:
-        if part.scheme not in ("http", "https") or not part.netloc:
-            raise IndexStoreError(f"{urls}: expected URLs such as http://host:6333, with commas, and one collection")
+    try:
+        parts = [urlsplit(url.strip()) for url in urls.split(",")]
+        valid = all(part.scheme in ("http", "https") and part.hostname and part.port != 0 for part in parts)
+    except ValueError:  # a port that is not a number, or a bracket too few
+        valid = False
+    if not valid or any(part.path.strip("/") in (".", "..") for part in parts):
+        raise IndexStoreError(f"{urls}: expected URLs such as http://host:6333, with commas, and one collection")
     names = {name for part in parts if (name := part.path.strip("/"))}
     if len(names) > 1:
         raise IndexStoreError(f"{urls}: names the collections {', '.join(sorted(names))}; expected one")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -59,13 +59,13 @@ class ServiceEngine(Asked):
 
     def _answer(self, operation: str, arguments: Sequence[Any]) -> Any:
         with _answered():
-            answer = self._session.post(f"/index/{operation}", json=self._body(operation, arguments)).json()
-        return OPERATIONS[operation].answer.read(answer["answer"], self._dim)
+            response = self._session.post(f"/index/{operation}", json=self._body(operation, arguments))
+        return _read(operation, lambda: response.json()["answer"], self._dim)
 
     def _lines(self, operation: str, *arguments: Any) -> Iterator[Any]:
         with _answered():
             for line in self._session.lines(f"/index/{operation}", json=self._body(operation, arguments)):
-                yield OPERATIONS[operation].answer.read(json.loads(line), self._dim)
+                yield _read(operation, lambda line=line: json.loads(line), self._dim)
 
     def _body(self, operation: str, arguments: Sequence[Any]) -> dict[str, Any]:
         body = {"space": self._space} | OPERATIONS[operation].write(arguments)
@@ -79,7 +79,7 @@ def ask_who(url: str) -> dict[str, Any] | None:
     """
     try:
         about = httpx.get(f"{url}/readyz", timeout=httpx.Timeout(ASK_S, connect=CONNECT_S)).json()
-    except (httpx.HTTPError, ValueError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             advice = "use a name that it is for, or name the file of its authority in SSL_CERT_FILE"
             raise IndexStoreError(f"{url}: its certificate is not trusted ({error}); {advice}") from error
@@ -96,6 +96,17 @@ def served_spec(url: str, about: dict[str, Any]) -> EncoderSpec:
         return EncoderSpec.from_json(json.dumps(about.get("encoder")), url)
     except EncoderError as error:
         raise IndexStoreError(f"{url}: the service does not state the spec of its encoder; pass --encoder") from error
+
+
+def _read(operation: str, parse: Callable[[], Any], dim: int) -> Any:
+    """Read a response. Raises: IndexStoreError for that of something else, such as a proxy's page."""
+    try:
+        return OPERATIONS[operation].answer.read(parse(), dim)
+    except (ValueError, KeyError, TypeError) as error:
+        raise IndexStoreError(
+            f"{operation}: the response is not that of a Lookalike service ({type(error).__name__}); a proxy may have"
+            " sent it, or a service of another version"
+        ) from error
 
 
 @contextmanager

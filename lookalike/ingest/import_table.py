@@ -34,6 +34,6 @@ def import_frames(path: Path, index: FrameIndex, on_frames: OnFrames) -> Summary
     if (more := summary.refused - NAMED_ROWS) > 0:
         summary.skipped.append(Skipped(str(path), f"{more:,} more rows refused", 0))
     index.mark_complete([])
-    if summary.added:
+    if summary.added or index.lacks_graph():
         index.optimize()
     return summary

@@ -45,7 +45,7 @@ def index_footage(
     writer = _Writer(index, sampler, job.summary)
     job.run(writer.take)
     writer.flush()
-    if job.summary.added:
+    if job.summary.added or index.lacks_graph():
         index.optimize()
     return job.summary
 

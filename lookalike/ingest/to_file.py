@@ -48,7 +48,7 @@ def embed_footage(
         raise FootageError(f"{out}: a folder, expected a file to write, such as frames.parquet")
     folder = out.with_name(out.name + ".parts")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(folder)
         parts = _Parts(folder, sources, settings, encoder.spec)
         job = EmbedJob(sources, encoder, settings, AlreadyStored(parts.known), on_frames, on_reconnect)
         try:

@@ -78,6 +78,15 @@ class BoundedProtocol(HttpToolsProtocol):
         elif not self._refused:
             super().on_message_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP: uvicorn's own response is text, without an id, and is not counted."""
+        cycle = self.cycle
+        in_body = bool(cycle and not cycle.response_complete and cycle.more_body)
+        if in_body and cycle.response_started:
+            self.transport.close()
+        else:
+            self._refuse(400, "bad_request", "this is not a valid HTTP/1.1 request", at_once=in_body)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         super().connection_lost(exc)
@@ -85,6 +94,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _feed(self, data: bytes) -> None:
         self._head_bytes += len(data)
         super().data_received(data)
+        if self._refused:
+            return
         is_begun = not self._in_head or self._head_bytes > 0
         if is_begun and self._timer is None and not self.transport.is_closing():
             self._timer = self.loop.call_later(HEAD_S if self._in_head else BODY_S, self._too_slow)
@@ -128,13 +139,16 @@ class BoundedProtocol(HttpToolsProtocol):
         request_id = log_refused(status, kind, self.client)
         self.transport.write(_response(status, kind, message, request_id, "keep-alive"))
 
-    def _refuse(self, status: int, kind: str, message: str) -> None:
-        """Answer, and close a little later: a client that still sends would not get to read the answer else."""
+    def _refuse(self, status: int, kind: str, message: str, at_once: bool = False) -> None:
+        """Answer, and close a little later: a client that still sends would not get to read the answer else.
+
+        at_once: before the response to an earlier request, which will not come.
+        """
         self._refused = True
         self._stop_timer()
         count_refused(status)
         REJECTS.labels(kind).inc()
-        if self.cycle and not self.cycle.response_complete:
+        if self.cycle and not self.cycle.response_complete and not at_once:
             self.cycle.keep_alive = False  # the response to an earlier request comes first, and is the last
             return
         request_id = log_refused(status, kind, self.client)

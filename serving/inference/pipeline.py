@@ -19,7 +19,15 @@ import numpy as np
 from PIL import Image
 
 from lookalike.encoder import MAX_BATCH, Encoder
-from lookalike.errors import DiskFull, FootageError, ImageError, IndexStoreError, IndexUnavailable, QueryError
+from lookalike.errors import (
+    DiskFull,
+    FootageError,
+    ImageError,
+    IndexStoreError,
+    IndexUnavailable,
+    QueryError,
+    UnknownFrame,
+)
 from lookalike.index import FrameIndex, Hit, StoredFrame, open_index
 from lookalike.index.ask import EmbeddedRequest, QueryExample
 from lookalike.index.embedded.folder import FolderLocation
@@ -215,6 +223,7 @@ class Pipeline:
                 raise unreadable(outcome, index, uploads[index].name) from outcome
         if failed:
             IMAGES.labels("failed").inc(len(uploads))
+            logger.error("%s", failed[0])
             raise failed[0]
         return [outcome for outcome in outcomes if isinstance(outcome, np.ndarray)]
 
@@ -269,9 +278,7 @@ def pixels_of(data: bytes, region: Region | None, side_px: int, name: str) -> np
 def _example(frame_id: str, index: FrameIndex) -> QueryExample:
     try:
         return index.example(frame_id)
-    except IndexUnavailable:
-        raise
-    except IndexStoreError as error:
+    except UnknownFrame as error:
         raise ApiError(404, "not_found", str(error)) from error
 
 

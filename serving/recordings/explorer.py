@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import copy
 import logging
 import threading
@@ -78,7 +79,7 @@ class Explorer:
                 raise Busy(f"{MAX_QUEUED} explorations run or wait")
             result = self._results[question] = _Result(frames)
             self._queued.append(result)
-            self._thread.submit(self._work, result, index, work)
+            self._thread.submit(contextvars.copy_context().run, self._work, result, index, work)  # with the ids
             self._forget_the_oldest()
         self._results.move_to_end(question)
         if result.error:

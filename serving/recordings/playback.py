@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import threading
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ class Player:
         if len(self._progress) >= MAX_QUEUED:
             raise Busy(f"{MAX_QUEUED} recordings are being made playable")
         self._progress[source_id] = 0.0
-        self._makers.submit(self._make, source, source_id, playable)
+        self._makers.submit(contextvars.copy_context().run, self._make, source, source_id, playable)  # with the ids
         return Media("preparing", fps=playable.fps)
 
     def close(self) -> None:

@@ -88,13 +88,13 @@ def _write_export(folder: Path, version: int) -> None:
         return write_tiny_encoder(partial / "encoder.onnx", spec), ""
 
     judge = Judge(lambda path: parity, lambda path: 1.0, LIMITS["fp32"])
-    write_verified(folder / "encoder.onnx", spec, judge, make)
+    write_verified(folder / "new" / "encoder.onnx", spec, judge, make)
 
 
 def _read_export(folder: Path) -> int:
     from lookalike.encoder import Encoder
 
-    path = folder / "encoder.onnx"
+    path = folder / "new" / "encoder.onnx"
     return Encoder(path, "cpu", threads=1).spec.steps if path.exists() else 0
 
 
@@ -106,16 +106,17 @@ def _write_snapshot(folder: Path, version: int) -> None:
     index = folder.parent / f"{folder.name}-index"  # not recorded
     with open_index(index, SPEC, create=True) as opened:
         opened.add([frame("a", second) for second in range(version)], at(*range(version)))
-    snapshot(FolderLocation(index), folder / "index.tar.gz")
+    snapshot(FolderLocation(index), folder / "new" / "index.tar.gz")
 
 
 def _read_snapshot(folder: Path) -> int:
     from lookalike.index.embedded.snapshot import restore
 
-    if not (folder / "index.tar.gz").exists():
+    archive = folder / "new" / "index.tar.gz"
+    if not archive.exists():
         return 0
     with TemporaryDirectory(dir=folder.parent) as restored:
-        return restore(folder / "index.tar.gz", Path(restored)).points
+        return restore(archive, Path(restored)).points
 
 
 def _embedded(name: str, count: Callable[[Path], int], keeps: bool = True) -> Writer:
@@ -225,18 +226,38 @@ def _read_cached(folder: Path) -> int:
     return data[0] or -1
 
 
+def _write_keys(folder: Path, version: int) -> None:
+    """Add a key, and revoke the one before."""
+    from lookalike.keys import KeyFile, new_key
+
+    keys = KeyFile(folder / "new" / "keys.json")
+    before = [key.name for key in keys.read()]
+    if str(version) not in before:
+        keys.add(new_key(str(version), ("read",))[0])
+    for name in before:
+        if name != str(version):
+            keys.revoke(name)
+
+
+def _read_keys(folder: Path) -> int:
+    from lookalike.keys import KeyFile
+
+    return max((int(key.name) for key in KeyFile(folder / "new" / "keys.json").read()), default=0)
+
+
 WRITERS = {
     "checkpoint": Writer(_write_checkpoint, _read_checkpoint),
     "config of a run": Writer(_write_config, _read_config),
     "frames of a run": Writer(_write_cache, _read_cache, keeps=False),
     "exported encoder": Writer(_write_export, _read_export),
     "snapshot": Writer(_write_snapshot, _read_snapshot),
-    "table of embeddings": _embedded("frames.parquet", _count_parquet),
-    "array of embeddings": _embedded("frames.npy", _count_npy, keeps=False),
+    "table of embeddings": _embedded("new/frames.parquet", _count_parquet),
+    "array of embeddings": _embedded("new/frames.npy", _count_npy, keeps=False),
     "report": Writer(_write_report, _read_report),
     "ledger": Writer(_write_ledger, _read_ledger),
     "cached thumbnail": Writer(_write_cached, _read_cached, keeps=False),
     "pointer of an index": Writer(_write_pointer, _read_pointer),
+    "keys": Writer(_write_keys, _read_keys),
 }
 VERSIONS = (1, 2, 3)
 

@@ -6,7 +6,9 @@ An index, and the service's 507, are in tests/index/embedded/test_full_disk.py.
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from lookalike.errors import LookalikeError, TrainingError
 from tests.faults.file_writers import WRITERS
 from tests.training.small import noise_frames
 from training.config import TrainConfig
+from training.record import Recorder
 from training.run import start_run
 
 pytestmark = pytest.mark.trust
@@ -82,3 +85,25 @@ def test_a_run_that_does_not_fit_on_the_disk_is_one_line(small_disk: Path) -> No
         filler.unlink()
     cache, _ = start_run(frames, config, small_disk / "run", lambda frame: None)
     assert len(cache) == 48
+
+
+def test_a_disk_that_fills_up_while_a_run_is_recorded_is_one_error(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorBoard writes in a thread, whose error would be printed with a traceback as well."""
+    printed: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", printed.append)
+
+    def record() -> None:
+        with closing(Recorder(small_disk, 0)) as recorder:
+            recorder.write({"step": 0, "loss": 0.5})
+            recorder.flush()
+            fill(small_disk)
+            for step in range(1, 1000):
+                recorder.write({"step": step, "loss": 0.5})
+                recorder.flush()
+
+    with pytest.raises(OSError, match="No space left on device"):
+        record()
+    assert printed == []
+    assert threading.excepthook == printed.append

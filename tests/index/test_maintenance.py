@@ -74,3 +74,12 @@ def test_before_is_exclusive(index):
 def test_before_is_a_date(text):
     with pytest.raises(ValueError, match=r"^invalid (date|time) "):
         parse_before(text, UTC)
+
+
+@pytest.mark.trust
+def test_a_source_that_cannot_be_looked_at_is_gone(index, tmp_path):
+    """A name that no file can have may come over HTTP; a zip may be damaged since it was indexed."""
+    (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 and no more")
+    names = [f"{'a' * 300}.mp4", str(tmp_path / "broken.zip" / "one.jpg")]
+    index.add([replace(frame(f"s{row}", 0), source=name) for row, name in enumerate(names)], at(0, 1))
+    assert verify(index).gone == sorted(names)

@@ -16,8 +16,9 @@ import pytest
 
 from lookalike import session
 from lookalike.client import AsyncClient, Client
-from lookalike.errors import FootageError, ServiceError
-from lookalike.index import Hit
+from lookalike.errors import FootageError, IndexStoreError, ServiceError
+from lookalike.index import Filters, Hit
+from lookalike.index.service import ServiceEngine
 from tests.serving.conftest import Shown, expected_embedding
 from tests.serving.running import free_port
 from tests.tiny import SPEC
@@ -227,3 +228,51 @@ def test_waits_double_within_a_random_part_and_never_undercut_retry_after(monkey
     busy_for_3_s, gone = httpx.Response(503, headers={"Retry-After": "3"}), httpx.ConnectError("gone")
     assert [session._wait_s(attempt, gone) for attempt in (1, 2, 3, 10)] == [0.25, 0.5, 1.0, 8.0]
     assert session._wait_s(2, busy_for_3_s) == 3.5
+
+
+@pytest.mark.trust
+def test_lines_are_asked_for_again_while_the_service_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service whose index does not answer for now, or that has too much to do, is a 503."""
+    statuses = iter([503, 200] * 2)
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr("lookalike.session.time.sleep", waits.append)
+    monkeypatch.setattr("lookalike.session.asyncio.sleep", wait)
+    one, other = Client("http://a"), AsyncClient("http://a")
+    one._http._transport = other._http._transport = httpx.MockTransport(
+        lambda request: httpx.Response(next(statuses), headers={"Retry-After": "1"}, text="1\n2\n")
+    )
+
+    async def ask() -> list[str]:
+        return [line async for line in other.lines("/index/scroll")]
+
+    assert list(one.lines("/index/scroll")) == asyncio.run(ask()) == ["1", "2"]
+    assert len(waits) == 2
+    assert min(waits) >= 1
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_token_with_a_line_break_is_named_and_not_shown(line_end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a file of a secret may end."""
+    monkeypatch.setenv("LOOKALIKE_TOKEN", f"lk_secret{line_end}")
+    for kind in (Client, AsyncClient):
+        with pytest.raises(ServiceError, match="has a line break") as caught:
+            kind("http://127.0.0.1:1")
+        assert "lk_secret" not in str(caught.value)
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("body", ["<html></html>", "[]", "{}", '{"answer": "many"}', "\udcff"])
+def test_the_response_of_something_else_is_one_line(body: str, tmp_path: Path) -> None:
+    engine = ServiceEngine("http://a", {"space": "s", "index": True}, "s", 2, create=False)
+    content = body.encode("utf-8", "surrogateescape")
+    engine._session._http._transport = httpx.MockTransport(lambda request: httpx.Response(200, content=content))
+    is_page = body in ("[]", "{}")  # of no frames
+    for ask in (engine.count, *([] if is_page else [lambda: list(engine.scroll(Filters()))])):
+        with pytest.raises(IndexStoreError, match="the response is not that of a Lookalike service") as caught:
+            ask()
+        assert "\n" not in str(caught.value)

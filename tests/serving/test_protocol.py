@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -114,6 +115,24 @@ def test_a_larger_head_is_431(connect: Connect, size: int) -> None:
     with suppress(ConnectionError):
         connection.sendall(head_of(size))
     assert refused(read(connection)) == ("HTTP/1.1 431 Request Header Fields Too Large", "head_too_large")
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"nonsense\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # the beginning of TLS
+        GET + b"Content-Length: many\r\n\r\n",
+        b"POST /body HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+def test_what_is_not_http_is_400_with_an_id(connect: Connect, sent: bytes) -> None:
+    connection = connect()
+    connection.sendall(sent)
+    response = read(connection)
+    assert refused(response) == ("HTTP/1.1 400 Bad Request", "bad_request")
+    assert re.search(rb"\r\nx-request-id: [0-9a-f]{32}\r\n", response)
 
 
 @pytest.mark.trust

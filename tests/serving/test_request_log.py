@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import subprocess
+import sys
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
@@ -17,10 +20,17 @@ from starlette.routing import Route
 
 from lookalike.client import Client
 from lookalike.errors import LookalikeError, ServiceError
+from lookalike.footage.playable import Playable
+from lookalike.index import FrameIndex
 from serving.http.errors import HANDLERS, ApiError
 from serving.http.request_ids import CURRENT, RequestIds, read_ids, read_traceparent
 from serving.http.request_log import RequestLog
 from serving.log import JsonLines, WithIds, read_log_format
+from serving.media.worker import MediaPool, MediaWorker
+from serving.recordings.disk_cache import DiskCache
+from serving.recordings.explorer import Explorer, Found
+from serving.recordings.playback import Player
+from serving.recordings.source_verifier import SourceVerifier
 from serving.tracing import OFF, tracing
 from tests.serving.running import ROOT, bentoml_env, served
 
@@ -247,3 +257,69 @@ def test_the_service_logs_json(tiny_encoder: Path, tmp_path: Path) -> None:
     assert (searched["route"], searched["status"], searched["level"]) == ("/search", 409, "info")
     assert 0 < searched["seconds"] < 60
     assert (nowhere["route"], nowhere["status"], "trace_id" in nowhere) == ("other", 404, False)
+
+
+PRINTED = """
+import logging, threading, warnings
+from bentoml._internal.log import configure_server_logging
+from serving.log import set_up_logs
+configure_server_logging()
+set_up_logs("json")
+warnings.warn("this goes away\\nsoon")
+thread = threading.Thread(target=lambda: 1 / 0)
+thread.start()
+thread.join()
+logging.getLogger("uvicorn.error").error("once")
+logging.getLogger("a.library").error("lost")
+raise ValueError("the end")
+"""
+
+
+@pytest.mark.trust
+def test_what_python_prints_is_json_too() -> None:
+    """Warnings of libraries, threads and processes that fail; and no line comes twice."""
+    done = subprocess.run([sys.executable, "-c", PRINTED], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["level"] for line in lines] == ["warning", "error", "error", "error", "critical"]
+    assert "UserWarning: this goes away\nsoon" in lines[0]["message"]
+    assert lines[1]["error"].endswith("ZeroDivisionError: division by zero")
+    assert [line["message"] for line in lines[2:4]] == ["once", "lost"]
+    assert lines[4]["error"].endswith("ValueError: the end")
+
+
+@pytest.mark.trust
+def test_what_goes_on_in_a_thread_for_a_request_has_its_ids(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An exploration, and a proxy, which both go on after their request."""
+    formatted: list[str] = []
+
+    class Formatted(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            formatted.append(JsonLines().format(record))
+
+    def work(*_: object) -> Found:
+        raise RuntimeError("broken")
+
+    def make(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    async def ask() -> None:
+        CURRENT.set(RequestIds("mine", TRACE))
+        explorer.ask("outliers", cast(FrameIndex, None), 1, work)
+        await player.media("a.avi", "a")
+
+    handler, logger = Formatted(), logging.getLogger("bentoml.lookalike")
+    logger.addHandler(handler)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(SourceVerifier, "check", lambda self, source, source_id: None)
+        patched.setattr(MediaWorker, "judge", lambda self, source: Playable("encoded", "video/mp4", 0.0, 25.0))
+        patched.setattr(MediaWorker, "make_playable", make)
+        explorer, player = Explorer(), Player(SourceVerifier(), MediaPool(1, 0), DiskCache(tmp_path, 1000))
+        asyncio.run(ask())
+        explorer._thread.shutdown()
+        player._makers.shutdown()
+        player.close()
+    logger.removeHandler(handler)
+    lines = [json.loads(line) for line in formatted]
+    assert sorted(line["message"] for line in lines) == ["a.avi: making a proxy failed", "an exploration failed"]
+    assert [(line["request_id"], line["trace_id"]) for line in lines] == [("mine", TRACE)] * 2

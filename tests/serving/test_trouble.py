@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import logging
 import tempfile
 import threading
 from collections.abc import Callable
@@ -15,10 +16,15 @@ import numpy as np
 import pytest
 
 from lookalike.encoder import Encoder
+from lookalike.errors import IndexStoreError
 from lookalike.index import FrameIndex, open_index
-from serving.http.bodies import Budget
+from serving.http.bodies import Budget, Upload
+from serving.http.errors import ApiError
 from serving.http.limits import MAX_WAIT_S
+from serving.http.request_ids import CURRENT, RequestIds
 from serving.inference.backlog import Backlog, Busy
+from serving.inference.batching import RunFailed
+from serving.inference.index_health import NO_FRAME
 from serving.inference.pipeline import Pipeline
 from serving.recordings.recordings import Recordings
 from tests.serving.apps import app_over
@@ -135,6 +141,55 @@ def test_an_index_that_does_not_answer_is_503(encoder: Encoder, footage: list[Sh
     index.close()
     answer = post(encoder, "/search", [("image", footage[0].png)], encoder.embed, index=index)
     assert (answer.status_code, answer.json()["error"]["type"]) == (503, "index_failed")
+
+
+@pytest.mark.trust
+def test_a_stored_frame_of_an_index_that_does_not_answer_is_503_and_not_unknown(
+    encoder: Encoder, tmp_path: Path
+) -> None:
+    """As while the process of the index is started again."""
+
+    def fail(ids: object) -> None:
+        raise IndexStoreError("the process that had it open has ended")
+
+    with (
+        closing(open_index(tmp_path / "index", SPEC, create=True)) as index,
+        closing(Pipeline(encoder, index)) as pipeline,
+        pytest.MonkeyPatch.context() as patched,
+    ):
+        patched.setattr(index.engine, "points", fail)
+        with pytest.raises(ApiError) as caught:
+            asyncio.run(pipeline.stored(NO_FRAME))
+        assert (caught.value.status, caught.value.kind) == (503, "index_failed")
+        patched.undo()
+        with pytest.raises(ApiError) as caught:
+            asyncio.run(pipeline.stored(NO_FRAME))
+        assert (caught.value.status, caught.value.kind) == (404, "not_found")
+
+
+@pytest.mark.trust
+def test_a_batch_that_fails_is_named_in_the_log_of_its_request(
+    encoder: Encoder, footage: list[Shown], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The batch runs in a thread, for several requests."""
+    ids: list[RequestIds | None] = []
+
+    def note(record: logging.LogRecord) -> bool:
+        ids.append(CURRENT.get())
+        return True
+
+    async def ask(pipeline: Pipeline) -> None:
+        CURRENT.set(RequestIds("mine"))
+        with pytest.raises(RunFailed):
+            await pipeline.embed([Upload(None, "a.png", footage[0].png)])
+
+    caplog.handler.addFilter(note)
+    with closing(Pipeline(running(encoder, failing), None)) as pipeline:
+        asyncio.run(ask(pipeline))
+    caplog.handler.removeFilter(note)
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == ["a batch of 1 images failed", "the encoder failed (RuntimeError)"]
+    assert ids == [None, RequestIds("mine")]
 
 
 @pytest.mark.trust

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import qdrant_edge as edge
@@ -51,7 +51,7 @@ class Shard(Paged):
         try:
             if not (folder / "edge_config.json").exists():
                 _create(folder, space, dim)
-            self._shard = edge.EdgeShard.load(str(folder))
+            self._shard = cast(edge.EdgeShard, _OneLine(edge.EdgeShard.load(str(folder)), folder))
         except BaseException as error:  # the extension raises bare Exception, and on broken data a panic past that
             if isinstance(error, KeyboardInterrupt):
                 raise
@@ -176,6 +176,27 @@ class EdgeEngine(WithLedger, Shard):
     def close(self) -> None:
         self._ledger.close()
         super().close()
+
+
+class _OneLine:
+    """The methods of the engine's shard; what they raise, on damaged files say, is an IndexStoreError."""
+
+    def __init__(self, shard: edge.EdgeShard, folder: Path) -> None:
+        self._shard, self._folder = shard, folder
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._shard, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            try:
+                return method(*arguments, **named)
+            except BaseException as error:  # a panic is a BaseException, and the rest are bare Exceptions
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+                why = " ".join(str(error).split())[:200]
+                raise IndexStoreError(f"{self._folder.parent}: the embedded engine failed in {name} ({why})") from error
+
+        return call
 
 
 def _create(folder: Path, space: str, dim: int) -> None:

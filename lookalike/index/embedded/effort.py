@@ -45,6 +45,11 @@ def effort(conditions: Sequence[Condition], dim: int, count: Count) -> Effort:
     return Effort(False, min(max(LEAST_WIDTH, int(frames - meeting) // WIDE_FRAMES), MOST_WIDTH))
 
 
+def needs_graph(unindexed: int, dim: int) -> bool:
+    """Whether so many frames outside of the search graph are too many to be compared one by one. dim: of vectors."""
+    return unindexed * dim > SCANNED
+
+
 def joined(conditions: Sequence[Condition]) -> list[Condition]:
     """A span of time as one condition, that a frame begins in it: many have begun by its end, and many end after its
     start, but few are both. Few more, which begin before it and end in it, are left out."""

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.contract import EncoderSpec
-from lookalike.errors import EncoderError, IndexInUse, IndexStoreError
+from lookalike.errors import DiskFull, EncoderError, IndexInUse, IndexStoreError
 from lookalike.files import durable
 from lookalike.index.embedded.ledger import LEDGER, Ledger
+from lookalike.index.embedded.shards import FIRST as SHARD
 from lookalike.index.embedded.shards import current_shard, remove_shards
 from lookalike.index.engine import Engine
 from lookalike.index.generations import FIRST, Pointer
@@ -44,7 +45,10 @@ class FolderLocation:
         path = self._folder / POINTER
         if path.exists():
             try:
-                return Pointer(**_read_json(path))
+                pointer = Pointer(**_read_json(path))
+                if not isinstance(pointer.current, str) or not isinstance(pointer.previous, str | None):
+                    raise TypeError("expected names")
+                return pointer
             except TypeError as error:
                 raise IndexStoreError(f"{path}: unreadable ({error}); it names no generation") from error
         return Pointer(FIRST) if (self._folder / SIDECAR).exists() else None
@@ -70,6 +74,8 @@ class FolderLocation:
                 raise IndexStoreError(
                     f"{folder}: neither an index nor an empty folder; choose another place for the index"
                 )
+            if generation != FIRST:
+                self.remove(generation)  # the rest of one whose removal was interrupted
             _write(folder / SIDECAR, spec.to_json())
         engine = self.open_as_it_is(generation)
         if self.spec(generation) is None:
@@ -80,6 +86,11 @@ class FolderLocation:
     def open_as_it_is(self, generation: str) -> Engine:
         folder = self.at(generation)
         space, dim = _space_and_dim(folder / SIDECAR)
+        if not current_shard(folder).exists() and self.source_records(generation):
+            raise IndexStoreError(
+                f"{folder}: its frames are gone, but its ledger has complete sources; restore a snapshot, or remove the"
+                " folder and index the footage again"
+            )
         if self._live:
             from lookalike.index.embedded.live import LiveEngine as FolderEngine
         else:
@@ -119,18 +130,25 @@ class FolderLocation:
     def generations(self) -> list[str]:
         below = self._folder / GENERATIONS
         names = sorted(path.name for path in below.iterdir()) if below.is_dir() else []
-        return [FIRST, *names] if (self._folder / SIDECAR).exists() else names
+        has_first = (self._folder / SIDECAR).exists() or any(self._folder.glob(f"{SHARD}*"))
+        return [FIRST, *names] if has_first else names
 
     def check_free(self, generation: str) -> None:
         folder = self.at(generation)
-        if current_shard(folder).exists() and (folder / SIDECAR).exists():
-            self.open_as_it_is(generation).close()
+        try:
+            if (folder / SIDECAR).exists() and current_shard(folder).exists():
+                self.open_as_it_is(generation).close()
+        except (IndexInUse, DiskFull):
+            raise
+        except IndexStoreError:
+            return  # damaged, so no process has it open
 
     def remove(self, generation: str) -> None:
+        """The sidecar comes first: if this is interrupted, the rest is not taken for an index."""
         folder = self.at(generation)
-        remove_shards(folder)
-        for name in (LEDGER, SIDECAR):
+        for name in (SIDECAR, LEDGER):
             (folder / name).unlink(missing_ok=True)
+        remove_shards(folder)
         if generation != FIRST:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -74,10 +74,9 @@ class Ledger:
 
     def _change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         try:
-            with self._writing:
+            with self._writing, self._file:  # commits, or rolls back: an open transaction would refuse all later ones
                 self._file.execute("BEGIN")
                 self._file.executemany(statement, rows)
-                self._file.execute("COMMIT")
         except sqlite3.Error as error:
             raise IndexStoreError(f"{self._path}: cannot write the ledger ({error})") from error
 

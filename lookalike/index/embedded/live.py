@@ -21,6 +21,7 @@ import numpy as np
 from lookalike.errors import DiskFull, IndexStoreError
 from lookalike.index.embedded.changes import Changes
 from lookalike.index.embedded.disk_space import GIVES_BACK, Room
+from lookalike.index.embedded.effort import needs_graph
 from lookalike.index.embedded.ledger import Ledger, WithLedger
 from lookalike.index.embedded.paging import Page, Paged
 from lookalike.index.embedded.shard_process import LOW_PRIORITY, ShardProcess
@@ -58,6 +59,8 @@ class LiveEngine(WithLedger, Paged, Asked):
         self._builder: threading.Thread | None = None
         self._building: ShardProcess | SupervisedShard | None = None
         self._wanted = self._closing = False
+        if needs_graph(self._changed, dim):
+            self.optimize()  # a build was interrupted, and nobody may ask for another
 
     def upsert(self, frames: Sequence[StoredFrame], vectors: np.ndarray) -> None:
         for start in range(0, len(frames), AT_ONCE):

@@ -51,17 +51,10 @@ class ShardProcess:
         """Open the shard in `folder`, or create it. Raises: IndexStoreError as `edge.Shard`."""
         self.folder = folder
         self._turn = Turns()
-        self._pipe, theirs = Pipe()
-        with theirs:
-            arguments = [str(theirs.fileno()), str(folder), space, str(dim), str(nice), str(os.getpid())]
-            self._process = _STARTER.submit(
-                subprocess.Popen,
-                [sys.executable, "-m", "lookalike.index.embedded.shard_process", *arguments],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
-                start_new_session=True,  # Ctrl-C goes to the owner, and this process ends with it
-            ).result()
+        try:
+            self._pipe, self._process = _start(folder, space, dim, nice)
+        except OSError as error:  # such as too little memory, which may be why there is none
+            raise IndexStoreError(f"{folder}: cannot start its process ({error.strerror})") from error
         try:
             self._answer()
         except BaseException:
@@ -103,6 +96,22 @@ class ShardProcess:
 
     def _ended(self) -> ShardEnded:
         return ShardEnded(f"{self.folder}: the process that had it open has ended")
+
+
+def _start(folder: Path, space: str, dim: int, nice: int) -> tuple[Connection, subprocess.Popen[bytes]]:
+    """Start a process, and return it with its pipe. Raises: OSError."""
+    pipe, theirs = Pipe()
+    with theirs:
+        arguments = [str(theirs.fileno()), str(folder), space, str(dim), str(nice), str(os.getpid())]
+        process = _STARTER.submit(
+            subprocess.Popen,
+            [sys.executable, "-m", "lookalike.index.embedded.shard_process", *arguments],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+            start_new_session=True,  # Ctrl-C goes to the owner, and this process ends with it
+        ).result()
+    return pipe, process
 
 
 def main(pipe: Connection, folder: Path, space: str, dim: int, nice: int, parent: int) -> None:

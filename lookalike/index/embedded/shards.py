@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+from lookalike.errors import IndexStoreError
 from lookalike.files import durable
+from lookalike.files.printable import short
 
 FIRST = "shard"  # in use if there is no pointer
 POINTER = "in-use"
+_NAME = re.compile(rf"{FIRST}(-[0-9a-f]{{32}})?")
 COPIED_AT_ONCE = 1 << 20  # bytes
 
 
 def current_shard(folder: Path) -> Path:
-    """Return the shard in use of the index in `folder`; it may not exist yet."""
+    """Return the shard in use of the index in `folder`; the first one may not exist yet.
+
+    Raises: IndexStoreError if the file that names it is damaged. Another shard would be made, and all others removed.
+    """
     pointer = folder / POINTER
-    return folder / (Path(pointer.read_text().strip()).name if pointer.exists() else FIRST)
+    if not pointer.exists():
+        return folder / FIRST
+    try:
+        name = pointer.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise IndexStoreError(f"{pointer}: unreadable ({error}); restore a snapshot") from error
+    if not _NAME.fullmatch(name) or not (folder / name).is_dir():
+        raise IndexStoreError(f"{pointer}: got {short(name)!r}, expected the name of a shard; restore a snapshot")
+    return folder / name
 
 
 def new_shard(folder: Path) -> Path:

@@ -123,7 +123,7 @@ def restore(archive: Path, folder: Path) -> Manifest:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise IndexStoreError(f"{folder}: not an empty folder; choose another place for the index")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(folder.parent)
         with durable.working_folder(folder) as partial:
             inside = partial / "index"
             manifest = _unpack(archive, inside)
@@ -153,7 +153,7 @@ def _sha256(path: Path) -> str:
 def _written(out: Path) -> Iterator[Path]:
     """Yield a temporary file in the same folder. It is renamed to `out` at the end, and removed after an error."""
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(out.parent)
         with durable.replacing(out) as partial:
             yield partial
     except OSError as error:

@@ -124,8 +124,9 @@ class CollectionLocation:
         """Do nothing: several processes may use a server's collection."""
 
     def remove(self, generation: str) -> None:
+        """The ledger comes first: without its frames, it would say that all sources are complete."""
         with answered():
-            for collection in (self.at(generation), ledger_of(self.at(generation))):
+            for collection in (ledger_of(self.at(generation)), self.at(generation)):
                 self._client.delete_collection(collection)
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import grpc
 import httpx
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from lookalike.errors import IndexStoreError, IndexUnavailable
@@ -24,9 +24,11 @@ API_KEY = "QDRANT_API_KEY"
 CLIENT_ERRORS = (
     ResponseHandlingException,
     UnexpectedResponse,
-    ResourceExhaustedResponse,
+    QdrantException,  # a 429 with Retry-After, also with one that the client cannot read
     grpc.RpcError,
     json.JSONDecodeError,  # from a page of another server; the client does not wrap it
+    RecursionError,  # the same, nested deeply
+    AssertionError,  # the same, from one that answers without a result
 )
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})  # 500: a part of the collection has no live node
 REFUSED, EXISTS, FULL = 400, 409, 507
@@ -85,7 +87,7 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, grpc.Call):  # every error of a call is one as well
         status = _GRPC.get(error.code(), 0)
         return Failure(status, _one_line(error.details() or error.code().name), status in TRANSIENT)
-    if isinstance(error, ResourceExhaustedResponse):
+    if isinstance(error, QdrantException):
         return Failure(429, _one_line(str(error)), True)
     if isinstance(error, ResponseHandlingException) and isinstance(error.source, httpx.TransportError):
         return Failure(None, _one_line(_lost(error.source)), True)

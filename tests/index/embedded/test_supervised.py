@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import subprocess
 import sys
@@ -101,6 +102,29 @@ def test_a_shard_that_does_not_start_says_so_until_it_does(
             shard.ask("count")
         assert shard.trouble is not None
     assert shard.ask("count") == 0
+    assert shard.trouble is None
+
+
+@pytest.mark.trust
+def test_a_shard_that_there_is_no_memory_for_is_started_again_later(
+    shard: SupervisedShard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watch goes on: nobody asks meanwhile."""
+    tried = 0
+
+    def fails(*_: object, **__: object) -> None:
+        nonlocal tried
+        tried += 1
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    dead = shard._process
+    with monkeypatch.context() as patched:
+        patched.setattr("lookalike.index.embedded.shard_process.subprocess.Popen", fails)
+        kill(shard)
+        with pytest.raises(IndexStoreError, match=r"shard: cannot start its process \(Cannot allocate memory\)"):
+            shard.ask("count")
+        assert until(lambda: tried >= 2)
+    assert until(lambda: shard._process is not dead)
     assert shard.trouble is None
 
 

@@ -116,6 +116,11 @@ def test_the_node_that_answered_last_is_asked_first():
     [
         ("http://a:6333/x,http://b:6333/y", "names the collections x, y; expected one"),
         ("http://a:6333,b:6333/x", "expected URLs such as http://host:6333, with commas, and one collection"),
+        ("http://[::1", "expected URLs such as http://host:6333"),
+        ("http://a:port/x", "expected URLs such as http://host:6333"),
+        ("http://a:99999", "expected URLs such as http://host:6333"),
+        ("http://:6333/x", "expected URLs such as http://host:6333"),
+        ("http://a:6333/..", "expected URLs such as http://host:6333"),
     ],
 )
 def test_nodes_that_are_not_understood_are_refused(url, says):
