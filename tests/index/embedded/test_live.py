@@ -334,7 +334,7 @@ def test_a_crash_loses_nothing_that_was_made_durable(tmp_path: Path, where: str,
     script = f"""
 import os, signal
 from pathlib import Path
-from lookalike.index import live
+from lookalike.index.embedded import live
 from lookalike.index.embedded.live import LiveEngine
 from tests.index.embedded.test_live import FRAMES, LATER, filled
 from tests.index.circle import at
