@@ -53,12 +53,12 @@ class BoundedProtocol(HttpToolsProtocol):
             return  # what comes behind it in the same piece
         self._in_head, self._head_bytes = False, 0
         self._stop_timer()
-        size, is_first = stated_size(self.headers), not self.cycle or self.cycle.response_complete
-        message = self.door.refusal(self.url.partition(b"?")[0], size) if self.door and is_first else None
+        path, size = self.url.partition(b"?")[0], stated_size(self.headers)
+        message = self.door.refusal(path, size) if self.door and self._may_be_shut_out() else None
         if message is None:
             super().on_headers_complete()
         elif size and size <= DROPPED_BYTES and not self.expect_100_continue and self._stays():
-            self._turn_away(503, "busy", message)
+            self._turn_away(path.decode(), message)
         else:
             self._refuse(503, "busy", message)
 
@@ -126,18 +126,23 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()  # nothing was asked
 
+    def _may_be_shut_out(self) -> bool:
+        """Whether this is a POST, and no earlier request of the connection waits for its response."""
+        is_post = self.parser is not None and self.parser.get_method() == b"POST"
+        return is_post and (not self.cycle or self.cycle.response_complete)
+
     def _stays(self) -> bool:
         """Whether the client wants to keep the connection."""
         return self.parser is not None and self.parser.should_keep_alive()
 
-    def _turn_away(self, status: int, kind: str, message: str) -> None:
-        """Answer at once, read the body without looking at it, and keep the connection."""
+    def _turn_away(self, route: str, message: str) -> None:
+        """Answer 503 at once, read the body without looking at it, and keep the connection."""
         self._turned_away = True
         self._timer = self.loop.call_later(HEAD_S, self.transport.close)  # unless the body is complete by then
-        count_refused(status)
-        REJECTS.labels(kind).inc()
-        request_id = log_refused(status, kind, self.client)
-        self.transport.write(_response(status, kind, message, request_id, "keep-alive"))
+        count_refused(503, "POST", route)
+        REJECTS.labels("busy").inc()
+        request_id = log_refused(503, "busy", self.client, self.headers, route)
+        self.transport.write(_response(503, "busy", message, request_id, "keep-alive"))
 
     def _refuse(self, status: int, kind: str, message: str, at_once: bool = False) -> None:
         """Answer, and close a little later: a client that still sends would not get to read the answer else.

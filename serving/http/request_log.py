@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from opentelemetry import trace
@@ -90,11 +91,17 @@ def _log(scope: Scope, status: int, took_s: float) -> None:
     logger.info("%s %s %d in %.1f ms", fields["method"], path, status, took_s * 1000, extra={"fields": fields})
 
 
-def log_refused(status: int, reason: str, client: tuple[str, int] | None) -> str:
-    """Log a request that was refused before it was read. Returns: its id, which is a new one."""
-    ids = read_ids(())
+def log_refused(
+    status: int,
+    reason: str,
+    client: tuple[str, int] | None,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+    route: str = OTHER,
+) -> str:
+    """Log a request that was refused before it was read. Returns: its id, which is a new one unless it has one."""
+    ids = read_ids(headers)
     CURRENT.set(ids)
-    fields = {"route": OTHER, "status": status, "client": client[0] if client else None}
+    fields = {"route": route, "status": status, "client": client[0] if client else None}
     logger.info("refused a request before it was read: %d %s", status, reason, extra={"fields": fields})
     CURRENT.set(None)
     return ids.request_id

@@ -37,9 +37,9 @@ def count_request(scope: Scope, status: int, took_s: float) -> None:
     REQUEST_SECONDS.labels(route).observe(took_s)
 
 
-def count_refused(status: int) -> None:
+def count_refused(status: int, method: str = OTHER, route: str = OTHER) -> None:
     """Count a request that was refused before it was read."""
-    REQUESTS.labels(OTHER, OTHER, status).inc()
+    REQUESTS.labels(method, route, status).inc()
 
 
 def template(scope: Scope) -> str:

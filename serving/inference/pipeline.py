@@ -8,7 +8,6 @@ import dataclasses
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, nullcontext, suppress
 from contextvars import copy_context
 from functools import partial
@@ -24,7 +23,6 @@ from lookalike.errors import (
     FootageError,
     ImageError,
     IndexStoreError,
-    IndexUnavailable,
     QueryError,
     UnknownFrame,
 )
@@ -49,8 +47,9 @@ from serving.http.limits import (
 from serving.inference.backlog import Backlog, Busy
 from serving.inference.batching import Batcher, Decode, RunFailed
 from serving.inference.cameras import Cameras
+from serving.inference.counted_threads import CountedThreads
 from serving.inference.fair_threads import FairThreads
-from serving.inference.index_health import IndexHealth, unavailable
+from serving.inference.index_health import IndexHealth, noting_failures
 from serving.inference.metrics import BATCH_IMAGES, ENCODER, FRAMES_INDEXED, IMAGES, STAGE_SECONDS
 from serving.inference.sampler import Sampler
 from serving.settings import Settings
@@ -78,7 +77,7 @@ class Pipeline:
         self.health: IndexHealth | None = None  # only for an index on a server
         self._decoders = FairThreads(DECODE_THREADS + 1, "decode", max_wait_s)  # one of them runs the encoder
         self._searchers = FairThreads(SEARCH_THREADS, "search", max_wait_s)
-        self._writer = ThreadPoolExecutor(1, "write")  # one change at a time
+        self._writer = CountedThreads(1, "write")  # one change at a time
         self._batcher = Batcher(self._run, self._decoders, MAX_BATCH, max_wait_s)
         self._backlog = Backlog(max_wait_s, MAX_PIXELS)
 
@@ -292,16 +291,12 @@ def _hits(request: EmbeddedRequest, index: FrameIndex) -> list[Hit]:
 
 def _call(question: Callable[[FrameIndex], T], index: FrameIndex, health: IndexHealth | None) -> T:
     try:
-        return question(index)
+        with noting_failures(health):
+            return question(index)
     except ApiError:
         raise
     except DiskFull as error:
         raise ApiError(507, "disk_full", str(error)) from error
-    except IndexUnavailable as error:
-        logger.error("%s", error)
-        if health:
-            health.suspect()
-        raise unavailable() from error
     except BaseException as error:  # a panic of the embedded engine is a BaseException, and must not end this thread
         logger.exception("the index did not answer")
         raise ApiError(503, "index_failed", f"the index did not answer ({type(error).__name__})") from error

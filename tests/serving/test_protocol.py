@@ -277,12 +277,13 @@ def post(size: int, further: bytes = b"") -> bytes:
 @pytest.mark.usefixtures("shut")
 def test_images_are_refused_before_they_are_read_and_the_connection_stays(connect: Connect) -> None:
     connection = connect()
-    connection.sendall(post(10))
+    connection.sendall(post(10, b"X-Request-Id: mine\r\n"))
     first = connection.recv(65_536)
     head, _, body = first.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert b"connection: keep-alive" in head
     assert b"retry-after: 1" in head
+    assert b"x-request-id: mine" in head
     assert json.loads(body)["error"] == {"type": "busy", "message": "10 bytes are too many; try again in 1 s"}
     connection.sendall(b"0123456789" + post(3) + b"abc" + head_of(100))
     rest = read(connection)
@@ -322,9 +323,9 @@ def test_others_are_let_in(connect: Connect) -> None:
     connection = connect()
     chunked = post(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked") + b"1\r\na\r\n0\r\n\r\n"
     connection.sendall(post(1).replace(b"/embed", b"/other") + b"a" + chunked)
-    connection.sendall(head_of(100))
+    connection.sendall(post(1).replace(b"POST", b"PUT") + b"a" + head_of(100))
     response = read(connection)
-    assert response.count(b"HTTP/1.1 404") == 2
+    assert response.count(b"HTTP/1.1 404") == 3
     assert response.endswith(b"here")
 
 
