@@ -121,7 +121,7 @@ class AsyncSession:
 def _headers(token: str | None) -> dict[bytes, bytes]:
     token = token or os.environ.get("LOOKALIKE_TOKEN")
     if token and any(ord(char) < 32 or ord(char) == 127 for char in token):  # the error of httpx would show it
-        raise ServiceError("the key of the service has a line break or another control character; set it anew")
+        raise ServiceError("the key of the service has a line break or another control character; set it again")
     return {b"Authorization": b"Bearer " + token.encode("utf-8", "surrogateescape")} if token else {}
 
 

@@ -188,7 +188,7 @@ def connect(urls: Sequence[str], on_wait: OnWait | None = None) -> QdrantClient:
 def _node(url: str, waits: Waits, port: int | None) -> QdrantClient:
     key, parts = os.environ.get(API_KEY), urlsplit(url)
     if key and not (key.isascii() and key.isprintable()):  # the client's own message would show it
-        raise IndexStoreError(f"{API_KEY} has a line break, or another character that no key has; set it anew")
+        raise IndexStoreError(f"{API_KEY} has a line break, or another character that no key has; set it again")
     if key and parts.scheme == "http" and parts.hostname not in LOOPBACK:
         logger.warning("%s is sent unencrypted to %s; give an https:// URL", API_KEY, url)
     options: dict[str, Any] = {"prefer_grpc": True, "grpc_port": port, "grpc_options": _grpc_options(waits)}
