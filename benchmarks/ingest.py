@@ -33,10 +33,10 @@ from lookalike import pixels
 from lookalike.encoder import Encoder
 from lookalike.footage import Frame, Source, find_sources, read_frames, read_source
 from lookalike.footage.decode import video_stream
+from lookalike.footage.sampling import ALL, Sampling
 from lookalike.index import open_index
 from lookalike.ingest.index import index_footage
 from lookalike.ingest.settings import USUAL, WHOLE_FRAMES, IngestSettings
-from lookalike.sampling import ALL, Sampling
 from training.train import pick_device
 
 Timed = tuple[int, float]  # frames, seconds

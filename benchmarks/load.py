@@ -24,18 +24,19 @@ async def load(
 ) -> dict[str, float]:
     """Keep up to `clients` requests on their way for so long. rate: of requests, a second; None for as many as can be.
 
-    Returns: requests a second, latencies in seconds, counted from when a request was due, errors.
+    Returns: requests a second, latencies in seconds, counted from when a request was due, refused (503) and errors.
     """
     turns, until = itertools.cycle(requests), time.perf_counter() + seconds
     due = _due(time.perf_counter(), rate)
-    started, latencies, errors = time.perf_counter(), [], 0
+    started, latencies, refused, errors = time.perf_counter(), [], 0, 0
     for part in await asyncio.gather(*(_client(host, port, turns, until, due) for _ in range(clients))):
         latencies += part[0]
-        errors += part[1]
+        refused += part[1]
+        errors += part[2]
     took = time.perf_counter() - started
     latencies.sort()
     at = [latencies[min(int(share * len(latencies)), len(latencies) - 1)] for share in (0.5, 0.99)]
-    return {"rate": len(latencies) / took, "p50_s": at[0], "p99_s": at[1], "errors": errors}
+    return {"rate": len(latencies) / took, "p50_s": at[0], "p99_s": at[1], "refused": refused, "errors": errors}
 
 
 def _due(started: float, rate: float | None) -> Iterator[float | None]:
@@ -45,9 +46,10 @@ def _due(started: float, rate: float | None) -> Iterator[float | None]:
 
 async def _client(
     host: str, port: int, turns: Iterator[bytes], until: float, due: Iterator[float | None]
-) -> tuple[list[float], int]:
+) -> tuple[list[float], int, int]:
+    """Returns: latencies of answers, and how many were refused, and failed."""
     reader, writer = await asyncio.open_connection(host, port)
-    latencies, errors = [], 0
+    latencies, refused, errors = [], 0, 0
     while (asked := next(due) or time.perf_counter()) < until:
         if (wait_s := asked - time.perf_counter()) > 0:
             await asyncio.sleep(wait_s)
@@ -58,12 +60,15 @@ async def _client(
         head = await reader.readuntil(b"\r\n\r\n")
         length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
         await reader.readexactly(int(length.split(b":")[1]))
-        if head.split(b" ", 2)[1] == b"200":
+        status = head.split(b" ", 2)[1]
+        if status == b"200":
             latencies.append(time.perf_counter() - asked)
+        elif status == b"503":
+            refused += 1
         else:
             errors += 1
     writer.close()
-    return latencies, errors
+    return latencies, refused, errors
 
 
 def request(path: str, content_type: str, body: bytes, key: str = "") -> bytes:

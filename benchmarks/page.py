@@ -35,10 +35,10 @@ from benchmarks.serve import jpegs, server
 from lookalike.console import say
 from lookalike.encoder import Encoder
 from lookalike.footage import Frame, Source, find_sources, read_source
+from lookalike.footage.sampling import Sampling
 from lookalike.index import FrameIndex, open_index
 from lookalike.ingest.batches import embed_small
 from lookalike.ingest.settings import USUAL
-from lookalike.sampling import Sampling
 from tests.browser.chromium import chromium
 from training.train import pick_device
 

@@ -17,10 +17,10 @@ from cyclopts import App
 from benchmarks.machine import describe
 from lookalike.encoder import Encoder
 from lookalike.footage import Source, find_sources
+from lookalike.footage.sampling import Regions, Sampling
 from lookalike.index import open_index
 from lookalike.ingest.index import index_footage
 from lookalike.ingest.settings import IngestSettings
-from lookalike.sampling import Regions, Sampling
 from training.train import pick_device
 
 KINDS: tuple[Regions | None, ...] = (None, "grid", "motion", "auto")

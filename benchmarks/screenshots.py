@@ -27,10 +27,10 @@ from lookalike.demo.scenes import encode, scene_frames
 from lookalike.demo.schedule import CAMERAS, Camera, scene_events
 from lookalike.encoder import Encoder
 from lookalike.footage import find_sources, frame_at
+from lookalike.footage.sampling import Sampling
 from lookalike.index import open_index
 from lookalike.ingest.index import index_footage
 from lookalike.ingest.settings import IngestSettings
-from lookalike.sampling import Sampling
 from tests.browser.chromium import chromium
 from tests.browser.person import drop, hook, search
 from tests.explore.copies import write_copy

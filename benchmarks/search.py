@@ -38,8 +38,8 @@ from lookalike.console import say
 from lookalike.contract import EncoderSpec
 from lookalike.footage import Frame
 from lookalike.index import Filters, FrameIndex, open_index
+from lookalike.index.embedded.live import CHANGED, LiveEngine
 from lookalike.index.engine import Engine
-from lookalike.index.live import CHANGED, LiveEngine
 from lookalike.ingest.settings import USUAL as USUAL_SETTINGS
 from lookalike.parts import FRAME, Part, Weights, join, weigh
 from lookalike.search_fields import SearchOptions
@@ -284,7 +284,7 @@ def fill_peer(folder: Path, vectors: np.ndarray) -> None:
 
 def reopened(folder: Path, asked: np.ndarray) -> Opened:
     """What it takes to open the index, and to answer all queries."""
-    import lookalike.index.edge  # noqa: F401 (else loading the engine would be part of it)
+    import lookalike.index.embedded.edge  # noqa: F401 (else loading the engine would be part of it)
 
     return _grown(lambda: by_engine(open_index(folder, SPEC).engine), asked)
 
@@ -383,7 +383,7 @@ def _frames(first: int, end: int) -> Iterator[Frame]:
 
 
 def _peer(client: QdrantClient, create: bool = False) -> Engine:
-    from lookalike.index.server import ServerEngine
+    from lookalike.index.server.engine import ServerEngine
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Payload indexes have no effect", UserWarning)  # in local mode, as it says

@@ -30,6 +30,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import numpy as np
+import psutil
 from cyclopts import App
 from PIL import Image
 
@@ -51,13 +52,13 @@ START_S = 120
 
 @dataclass(frozen=True)
 class Server:
-    """One that answers. group: its processes'. form: whether it takes images as fields of a form only.
+    """One that answers. process: the id of its first one. form: whether it takes images as fields of a form only.
 
     key: that it asks for; empty for none.
     """
 
     port: int
-    group: int
+    process: int
     form: bool = False
     key: str = ""
 
@@ -102,7 +103,7 @@ def main(
             for name, one in servers.items():
                 found[name].append(under_load(one, pictures, clients, seconds))
             found[TOGETHER].append(under_load(service, pictures, max(2, clients // BATCH), seconds, BATCH))
-        memory = {name: largest_mb(one.group) for name, one in servers.items()}
+        memory = {name: largest_mb(one.process) for name, one in servers.items()}
         alone = {name: under_load(one, pictures, 1, seconds)["p50_s"] for name, one in servers.items()}
     alone["limit"] = one_by_one(model, pictures)
     _print(found, alone, memory)
@@ -170,15 +171,12 @@ def _form(field: str, pictures: list[bytes]) -> bytes:
     return b"".join(head + data + b"\r\n" for data in pictures) + b"--cut--\r\n"
 
 
-def largest_mb(group: int) -> float:
-    """Memory of the largest process of a group, in 10^6 bytes: what is resident, pages shared with others included."""
-    sizes = [0.0]
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.getpgid(int(folder.name)) == group:
-                sizes.append(int((folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6)
-        except OSError:  # gone meanwhile
-            continue
+def largest_mb(process: int) -> float:
+    """Memory of the largest of a process and all below it, in 10^6 bytes: resident, shared pages included."""
+    top, sizes = psutil.Process(process), [0.0]
+    for one in (top, *top.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):  # gone meanwhile
+            sizes.append(one.memory_info().rss / 1e6)
     return max(sizes)
 
 
@@ -256,7 +254,7 @@ def _answers(port: int) -> bool:
 
 
 def _print(found: dict[str, list[dict[str, float]]], alone_s: dict[str, float], memory_mb: dict[str, float]) -> None:
-    print("| | images/s | of the limit | p50, p99 ms | p99 / p50 | errors | alone, p50 ms | MB |")
+    print("| | images/s | of the limit | p50, p99 ms | p99 / p50 | refused, failed | alone, p50 ms | MB |")
     print("|---|---|---|---|---|---|---|---|")
     for name, runs in found.items():
         rates = [run["rate"] for run in runs]
@@ -267,7 +265,7 @@ def _print(found: dict[str, list[dict[str, float]]], alone_s: dict[str, float], 
         else:
             p50, p99 = (statistics.median(run[key] for run in runs) for key in ("p50_s", "p99_s"))
             cells += [f"{p50 * 1e3:.0f}, {p99 * 1e3:.0f}", f"{p99 / p50:.1f}"]
-            cells.append(f"{sum(run['errors'] for run in runs):.0f}")
+            cells.append(f"{sum(run['refused'] + run['errors'] for run in runs):.0f}")
         cells.append(f"{alone_s[name] * 1e3:.1f}" if name in alone_s else "")
         cells.append(f"{memory_mb[name]:.0f}" if name in memory_mb else "")
         print(f"| {' | '.join(cells)} |")

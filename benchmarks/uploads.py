@@ -22,12 +22,12 @@ from benchmarks.machine import describe
 from lookalike.console import frame_counter
 from lookalike.encoder import Encoder
 from lookalike.footage import Frame, Source, find_sources, read_source
+from lookalike.footage.sampling import Sampling
 from lookalike.index import FrameIndex, open_index
 from lookalike.index.ask import EmbeddedRequest, Moving, QueryExample, questions_of
 from lookalike.index.calibration import ScoreCalibrator
 from lookalike.index.schema import DIFFERENCE, Hit
 from lookalike.ingest.batches import embed_small
-from lookalike.sampling import Sampling
 from lookalike.search_fields import SearchOptions
 from training.evaluation.labels import EMPTY, Event, read_events
 from training.train import pick_device

@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from lookalike import Encoder, find_sources
+from lookalike.footage.sampling import Sampling
 from lookalike.ingest.settings import IngestSettings
 from lookalike.ingest.to_file import embed_rows
-from lookalike.sampling import Sampling
 
 
 def embed_folder(folder: str, encoder: Encoder, fps: float | None = 1.0) -> pa.Table:

@@ -17,10 +17,10 @@ import torch
 from exporters.graph import in_half, quick_to_trace, to_onnx, write_spec
 from exporters.int8 import Judge, quantize
 from exporters.parity import LIMITS, Limits, Parity, agreement, check_parity
-from lookalike import durable
 from lookalike.contract import EncoderSpec, Precision, RunDevice
 from lookalike.encoder import Encoder
 from lookalike.errors import ExportError
+from lookalike.files import durable
 from training.checkpoint import CHECKPOINT, load_checkpoint, weights_digest
 from training.config import BuiltIn, TrainConfig
 from training.data import FrameCache, load_cache

@@ -11,18 +11,9 @@ Each name is imported when it is first used: `import lookalike` alone loads noth
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from lookalike.client import AsyncClient, Client
-    from lookalike.encoder import Encoder
-    from lookalike.errors import LookalikeError
-    from lookalike.footage import Frame, find_sources
-    from lookalike.index import Filters, FrameIndex, Hit, open_index
-    from lookalike.ingest.index import index_footage
-    from lookalike.search import Searcher, SearchRequest
-    from lookalike.search_fields import SearchOptions
+from lookalike.lazy import lazily
 
 __version__ = "0.1.0"  # here and not in the metadata: a bento carries this folder without installing it
 __all__ = [
@@ -42,7 +33,7 @@ __all__ = [
     "open_index",
 ]
 
-_MODULES = {  # where each name of __all__ is from, as above
+_MODULES = {  # where each name of __all__ is from, as below
     "AsyncClient": "lookalike.client",
     "Client": "lookalike.client",
     "Encoder": "lookalike.encoder",
@@ -59,14 +50,14 @@ _MODULES = {  # where each name of __all__ is from, as above
     "open_index": "lookalike.index",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import a name when it is first used. Source: PEP 562."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_MODULES[name]), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+if TYPE_CHECKING:
+    from lookalike.client import AsyncClient, Client
+    from lookalike.encoder import Encoder
+    from lookalike.errors import LookalikeError
+    from lookalike.footage import Frame, find_sources
+    from lookalike.index import Filters, FrameIndex, Hit, open_index
+    from lookalike.ingest.index import index_footage
+    from lookalike.search import Searcher, SearchRequest
+    from lookalike.search_fields import SearchOptions
+else:
+    __getattr__, __dir__ = lazily(__name__, _MODULES)

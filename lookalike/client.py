@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image
 
 from lookalike.errors import FootageError
+from lookalike.files.regular import read_regular
 from lookalike.index import Hit
-from lookalike.regular import read_regular
 from lookalike.search import SearchRequest
 from lookalike.search.fields import read_values, write_values
 from lookalike.session import AsyncSession, Session

@@ -20,8 +20,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from lookalike.files.printable import printable
 from lookalike.footage import Frame, Skipped, Source
-from lookalike.printable import printable
 
 PLAIN_EVERY_S = 10.0  # one line this often, where standard error is not a terminal
 SAME_REASON = 20  # sources that are named for the same reason; the rest are counted

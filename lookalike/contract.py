@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from lookalike.errors import EncoderError
+from lookalike.files.printable import short
 from lookalike.parts import CROP, FRAME, Part, PartName, Weights
-from lookalike.printable import short
 
 Device = Literal["auto", "cpu", "cuda"]  # where torch runs; auto takes a GPU when there is one
 RunDevice = Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]  # where an exported encoder runs, see runtime.py

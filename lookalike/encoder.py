@@ -9,8 +9,8 @@ import onnxruntime as ort
 
 from lookalike.contract import INPUT_NAME, METADATA_KEY, OUTPUT_NAME, EncoderSpec, RunDevice
 from lookalike.errors import EncoderError
+from lookalike.files.printable import short
 from lookalike.graph_check import check_graph, read_metadata
-from lookalike.printable import short
 from lookalike.runtime import open_session
 
 MAX_BATCH = 64  # larger inputs are run in slices, so memory stays bounded

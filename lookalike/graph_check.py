@@ -15,13 +15,13 @@ import onnxruntime as ort
 
 from lookalike.contract import DIGEST_KEY, INPUT_NAME
 from lookalike.errors import EncoderError
-from lookalike.varint import read_varint
+from lookalike.files.varint import read_varint
 
 MAX_FILE_BYTES = 2**31 - 1  # the limit of protobuf
 MAX_HELD_BYTES = 2**28  # memory for one picture, of a batch of 64; ResNet-50 at 224 px needs 10 MB
 STANDARD = ("", "ai.onnx")  # domains of operators
 BYTES = {"float": 4, "float16": 2, "bfloat16": 2, "double": 8, "int8": 1, "uint8": 1, "bool": 1, "int16": 2, "int32": 4}
-EXTERNAL = 1  # TensorProto.DataLocation
+ORT = b"ORTM"  # bytes 4 to 8 of onnxruntime's own format, which may be an ONNX file as well
 _VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5  # wire types of protobuf
 
 Value = int | memoryview
@@ -50,6 +50,8 @@ def check_graph(path: Path) -> None:
     """
     _check_size(path)
     data = path.read_bytes()
+    if data[4:8] == ORT:
+        raise EncoderError(f"{path}: in onnxruntime's own format, expected ONNX; export it again")
     try:
         seen = _look(memoryview(data))
         _check_digest(memoryview(data))
@@ -148,7 +150,7 @@ def _look_at_tensor(tensor: memoryview, file_bytes: int) -> None:
     """Check that a tensor's shape states no more values than the file can hold, at 4 bits each."""
     dims: list[int] = []
     for number, value in _fields(tensor):
-        if number == 13 or (number == 14 and value == EXTERNAL):
+        if number == 13 or (number == 14 and value != 0):
             raise _Refused("has weights in another file, expected one file; export it again")
         if number == 1:
             dims += [value] if isinstance(value, int) else list(_packed(value))
@@ -170,6 +172,8 @@ def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
     at, end = 0, len(message)
     while at < end:
         key, at = read_varint(message, at)
+        if key >= 2**32:  # protobuf drops the upper bits, and reads another field
+            raise ValueError(f"tag {key}")
         kind = key & 7
         if kind == _VARINT:
             value, at = read_varint(message, at)

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from lookalike import durable
 from lookalike.errors import KeysError
+from lookalike.files import durable
 
 try:
     import fcntl
@@ -31,6 +31,7 @@ NO_KEYS = {VARIABLE: "[]", TOKEN: ""}  # for a service on its own machine that a
 PREFIX = "lk_"  # by which scanners for leaked secrets know one
 SECRET = re.compile(re.escape(PREFIX) + r"[\w-]{16,}", re.ASCII)  # as `new_key` makes it, or most of one
 LONGEST_NAME = 64
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Key:
             if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
                 raise ValueError("scopes or cameras are not lists of texts")
         key = cls(entry["name"], entry["digest"], tuple(scopes), tuple(cameras), entry["created_at"])
-        if not isinstance(key.digest, str) or len(key.digest) != 64 or not isinstance(key.created_at, str):
-            raise ValueError("a digest is not 64 hexadecimal digits")
+        if not isinstance(key.digest, str) or not _DIGEST.fullmatch(key.digest) or not isinstance(key.created_at, str):
+            raise ValueError("a digest is not 64 hexadecimal digits in lower case")
         check_rights(key.name, key.scopes, key.cameras)
         return key
 
@@ -94,7 +95,7 @@ def new_key(name: str, scopes: tuple[Scope, ...], cameras: tuple[str, ...] = ())
 
 
 def default_file(env: Mapping[str, str] = os.environ) -> Path:
-    """Return LOOKALIKE_KEYS, or the file in the user's configuration. Source: XDG Base Directory Specification.
+    """Return LOOKALIKE_KEYS, or the file in the user's configuration.
 
     Raises: KeysError if LOOKALIKE_KEYS holds the keys themselves.
     """
@@ -102,7 +103,19 @@ def default_file(env: Mapping[str, str] = os.environ) -> Path:
         if is_content(named):
             raise KeysError(f"{VARIABLE} holds keys, not the name of a file; name the file with --keys")
         return Path(named)
+    return usual_file(env)
+
+
+def usual_file(env: Mapping[str, str] = os.environ) -> Path:
+    """Return the file in the user's configuration. Source: XDG Base Directory Specification."""
     return Path(env.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "lookalike" / "keys.json"
+
+
+def check_named(env: Mapping[str, str] = os.environ) -> None:
+    """Raises: KeysError if LOOKALIKE_KEYS names a file that does not exist, such as one that is misspelt."""
+    if (named := env.get(VARIABLE, "")) and not is_content(named) and not Path(named).exists():
+        advice = "make it with `lookalike keys add NAME`, or unset the variable"
+        raise KeysError(f"{named}: no such file, which {VARIABLE} names; {advice}")
 
 
 class KeyFile:
@@ -166,6 +179,7 @@ class KeyFile:
         """Hold a lock that other processes respect; it ends with the process."""
         durable.make_folder(self.path.parent, 0o700)
         with open(os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT, 0o600), "w") as file:
+            _own_as(self.path, file.fileno())
             if fcntl:
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
@@ -184,25 +198,32 @@ def parse_keys(text: str, where: str) -> list[Key]:
 
 
 class KeyRing:
-    """All keys of a service, read again when their file has changed: a key is revoked without a restart."""
+    """All keys of a service, read again when their file has changed: a key is revoked without a restart.
+
+    While a file that LOOKALIKE_KEYS names does not exist, nobody gets in. A service that finds the usual file names it
+    there, so that this goes for workers that are started later, too.
+    """
 
     NOTE_EVERY_S = 60  # how exactly it is known when a key was used last
 
     def __init__(self, env: Mapping[str, str] = os.environ, now: Callable[[], datetime] = lambda: datetime.now(UTC)):
         """Raises: KeysError if the keys cannot be read."""
         self._now = now
-        self._fixed = [Key(TOKEN, digest_of(env[TOKEN]), ("admin",))] if env.get(TOKEN) else []
+        self._fixed: list[Key] = []
         self._file: KeyFile | None = None
         self._stamp: tuple[int, ...] | None = None
         self._from_file: list[Key] = []
         self._noted: dict[str, datetime] = {}
-        self._required = False
         content = env.get(VARIABLE, "")
+        self._required = bool(content) and not is_content(content)
         if is_content(content):
             self._fixed += parse_keys(content, VARIABLE)
         else:
             self._file = KeyFile(default_file(env))
             self._refresh()
+        token = read_token(env)
+        if token and self.find(token) is None:  # else its rights are those of the key: the shell is also a client's
+            self._fixed.append(Key(TOKEN, digest_of(token), ("admin",)))
 
     @property
     def required(self) -> bool:
@@ -255,15 +276,38 @@ class KeyRing:
             self._stamp = stamp
 
 
+def read_token(env: Mapping[str, str] = os.environ) -> str:
+    """Return LOOKALIKE_TOKEN without spaces and line breaks around it, as it is sent; empty if it is not set.
+
+    Raises: KeysError if there is nothing else.
+    """
+    token = env.get(TOKEN, "")
+    if token and not token.strip():
+        raise KeysError(f"{TOKEN} is blank; set it to a secret, or unset it")
+    return token.strip()
+
+
 def is_content(text: str) -> bool:
     """Whether LOOKALIKE_KEYS holds keys, and does not name a file."""
     return text.lstrip().startswith("[")
 
 
 def _replace(path: Path, text: str) -> None:
-    """The file is the old one or the new one, also after a power loss, and only its owner may read it."""
+    """The file is the old one or the new one, also after a power loss.
+
+    Only its owner may read it, unless its mode says otherwise.
+    """
     with (
         durable.replacing(path) as partial,
         open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file,
     ):
+        _own_as(path, file.fileno())
         file.write(text + "\n")
+
+
+def _own_as(path: Path, fd: int) -> None:
+    """Give an open file the owner and the mode of another: root may change the keys of a service's account."""
+    with suppress(OSError, AttributeError):  # there is none yet, or this is neither root nor the owner; Windows
+        status = path.stat()
+        os.fchown(fd, status.st_uid, status.st_gid)
+        os.fchmod(fd, status.st_mode & 0o777)

@@ -8,23 +8,29 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from collections.abc import Iterator
+from itertools import islice, takewhile
 
 import numpy as np
 import pillow_heif
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from lookalike.errors import ImageError, ImageTooLarge
-from lookalike.samples import check_planes, describe_tiff, grey_of, is_scaled
+from lookalike.samples import check_planes, count_strips, describe_tiff, grey_of, is_scaled
 
 MAX_PIXELS = 64_000_000  # checked from the header, before anything is allocated
 MAX_SCANS = 64  # of a JPEG, each over all of its pixels; encoders write up to 20
 MAX_RLE = 4_000_000  # pixels, and bytes, of a BMP with runs of pixels, which Pillow decodes in Python
+LEAST_PARTS, BYTES_A_PART = 4000, 512  # an image may have so many parts, and one more for each so many bytes
+MAX_PROFILES = 8  # colour profiles in a PNG, which has one: each may take a megabyte
+MAX_TABLES = 1024 * 1024  # bytes of a JPEG's quantisation tables and of Photoshop's entries; most have some hundred
 DETAIL = 2  # times the input's side: what a JPEG is decoded at, at least, where it may be decoded smaller
 GAP = 3  # a large picture is averaged down to at least this many times the input's side; 2 changes embeddings too much
 FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
 # How files of these formats begin, also if the rest cannot be read. Source: each format's specification.
+JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 BEGINNINGS = (
-    *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    *(JPEG, PNG, b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
     *(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
 )
 BRANDS = {b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"hevc", b"hevx"}  # after `ftyp`
@@ -76,7 +82,7 @@ def decoding_cost(data: bytes) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            with _opened(data) as image:
                 pixels = image.width * image.height
                 if pixels > MAX_PIXELS:
                     return 0
@@ -87,6 +93,41 @@ def decoding_cost(data: bytes) -> int:
         return 0
 
 
+class _Bytes(io.BytesIO):
+    """The bytes of an image. Pillow handles each chunk, block or tag in Python: millions would take minutes."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        super().__init__(data)
+        self._most = self._left = _most_parts(data)
+        self._name = name
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Raises: ImageTooLarge past the number of parts."""
+        self.take(1)
+        return super().read(size)
+
+    def take(self, parts: int) -> None:
+        """Count parts. Raises: as `read`."""
+        self._left -= parts
+        if self._left < 0:
+            raise ImageTooLarge(f"{self._name}: an image of more than {self._most:,} parts; save it again")
+
+
+def _most_parts(data: bytes) -> int:
+    return LEAST_PARTS + len(data) // BYTES_A_PART
+
+
+def _opened(data: bytes, name: str = "image", formats: tuple[str, ...] = FORMATS) -> Image.Image:
+    """Read the header of an image. Raises: ImageTooLarge if that takes long; what Pillow raises."""
+    file = _Bytes(data, name)
+    file.take(count_strips(data))
+    if data.startswith(PNG) and data.count(b"iCCP") > MAX_PROFILES:
+        raise ImageTooLarge(f"{name}: a PNG of more than {MAX_PROFILES} colour profiles; save it again")
+    if data.startswith(JPEG) and (size := _table_bytes(data)) > MAX_TABLES:
+        raise ImageTooLarge(f"{name}: a JPEG of {size:,} bytes of tables, at most {MAX_TABLES:,}; save it again")
+    return Image.open(file, formats=formats)
+
+
 def begins_as_image(data: bytes) -> bool:
     """Whether the first bytes, 16 or more, are those of a supported format, except WebP and BMP."""
     return data.startswith(BEGINNINGS) or (data[4:8] == b"ftyp" and data[8:12] in BRANDS)
@@ -95,7 +136,7 @@ def begins_as_image(data: bytes) -> bool:
 def is_animation(data: bytes) -> bool:
     """Whether an image that has been decoded has more frames than the first."""
     try:
-        with Image.open(io.BytesIO(data), formats=ANIMATED) as image:
+        with _opened(data, formats=ANIMATED) as image:
             return bool(getattr(image, "is_animated", False))
     except Exception:  # noqa: BLE001 - another format, or broken after the first frame
         return False
@@ -108,7 +149,7 @@ def _decode(data: bytes, name: str, least_px: int | None) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's size warning; the limit below is ours
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            with _opened(data, name) as image:
                 _check_size(image, name)
                 check_planes(image)
                 if image.format == "HEIF":
@@ -170,16 +211,28 @@ def _check_effort(image: Image.Image, data: bytes, name: str) -> None:
 
 
 def _scans(data: bytes) -> int:
-    """Count the scans of a JPEG up to its end. Source: ITU-T T.81, B.1.1."""
-    at, scans = 2, 0
+    """Count the scans of a JPEG up to its end."""
+    return sum(kind == 0xDA for kind, _ in _segments(data))
+
+
+def _table_bytes(data: bytes) -> int:
+    """Return the size of a JPEG's tables (DQT) and of Photoshop's entries (APP13) before its first scan."""
+    if data.count(b"\xff\xdb") + data.count(b"\xff\xed") <= MAX_TABLES >> 16:  # a segment has 64 KiB at most
+        return 0
+    head = takewhile(lambda segment: segment[0] != 0xDA, islice(_segments(data), _most_parts(data)))
+    return sum(length for kind, length in head if kind in (0xDB, 0xED))
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the kind and the length of each segment of a JPEG up to its end. Source: ITU-T T.81, B.1.1."""
+    at = 2
     while match := _MARKER.search(data, at):
         kind, at = match[1][0], match.end()
         if kind == 0xD9:  # end of the image; others may follow
-            break
-        scans += kind == 0xDA
-        if kind not in (0x01, 0xD8):  # all others have a length
-            at += int.from_bytes(data[at : at + 2], "big")
-    return scans
+            return
+        length = 0 if kind in (0x01, 0xD8) else int.from_bytes(data[at : at + 2], "big")
+        yield kind, length
+        at += length
 
 
 def _check_whole_boxes(data: bytes) -> None:

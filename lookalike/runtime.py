@@ -58,7 +58,7 @@ def pick(device: RunDevice) -> RunDevice:
 
 def _options(threads: int | None) -> ort.SessionOptions:
     options = ort.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what it would log as errors is raised, too
     # Idle worker threads would spin on the cores that decode the next batch.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Without VNNI, CPUs add products of int8 in 16 bits, which overflow; then use slower kernels, which do not.

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
 BITS = (8, 10, 12, 14, 16)  # of sensors whose samples are stored in 16
-MAX_SAMPLE_VALUE, PLANES = 281, 284  # tags of TIFF
+MAX_SAMPLE_VALUE, PLANES, COMPRESSION, STRIPS = 281, 284, 259, (273, 324)  # tags of TIFF; strips, or tiles
+MOST_TAGS = 4096  # of a TIFF
+SIZES = {1: 1, 3: 2, 4: 4}  # bytes of a whole number, by its type in TIFF
+BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # of a TIFF, and of a BigTIFF
 UNSIGNED, SIGNED = 1, 2  # kinds of samples of TIFF
 STRIP = 1_000_000  # samples converted at a time
 TAILS = (0.1, 99.9)  # percentiles: what is beyond them is dead and hot pixels
@@ -73,7 +77,7 @@ def describe_tiff(data: bytes) -> str | None:
 
     None for other files, if the list of tags is cut off, and for samples that can be read.
     """
-    if data[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if data[:4] not in BEGINNINGS:
         return None
     try:
         file = io.BytesIO(data)
@@ -101,7 +105,30 @@ def _is_whole(data: bytes, at: int, is_big: bool) -> bool:
     count_bytes, entry_bytes = (8, 20) if is_big else (2, 12)
     order = "little" if data[:1] == b"I" else "big"
     count = int.from_bytes(data[at : at + count_bytes], order)
-    return count > 0 and at + count_bytes + count * entry_bytes <= len(data)
+    return 0 < count <= MOST_TAGS and at + count_bytes + count * entry_bytes <= len(data)
+
+
+def count_strips(data: bytes) -> int:
+    """Count the tags of a TIFF, and its strips or tiles if they are not compressed: Pillow makes an object of each.
+
+    Returns: 0 for other files. Source: TIFF 6.0; BigTIFF.
+    """
+    if data[:4] not in BEGINNINGS:
+        return 0
+    order = "<" if data[:1] == b"I" else ">"
+    head, kind, entry = ("Q", "Q", "HHQ8s") if b"+" in data[2:4] else ("I", "H", "HHI4s")
+    try:
+        (at,) = struct.unpack_from(order + head, data, 8 if head == "Q" else 4)
+        (count,) = struct.unpack_from(order + kind, data, at)
+        first, size = at + struct.calcsize(kind), struct.calcsize("=" + entry)
+        tags = [struct.unpack_from(order + entry, data, first + size * row) for row in range(min(count, MOST_TAGS))]
+    except (struct.error, OverflowError):  # cut off, or far beyond the end
+        return 0
+    byteorder = "little" if order == "<" else "big"
+    stated = [int.from_bytes(value[: SIZES.get(of, 0)], byteorder) for tag, of, _, value in tags if tag == COMPRESSION]
+    is_raw = not stated or bool({0, 1} & {*stated})
+    strips = max((values for tag, _, values, _ in tags if tag in STRIPS), default=0)
+    return max(count, strips if is_raw else 0)
 
 
 def _float_range(samples: np.ndarray) -> tuple[float, float]:

@@ -12,8 +12,8 @@ from cyclopts import Parameter
 
 from lookalike.contract import EncoderSpec
 from lookalike.errors import QueryError
+from lookalike.files.printable import short
 from lookalike.parts import Weights
-from lookalike.printable import short
 
 By = Literal["moment", "clip"]
 MOST_HITS = 1000  # that a search returns

@@ -27,6 +27,7 @@ class Session:
         """url: of the service, such as http://127.0.0.1:3000. timeout_s: for each step of a request.
 
         token: a key of the service, sent with each request; LOOKALIKE_TOKEN by default.
+        Raises: ServiceError for a token that cannot be sent.
         """
         self._http = httpx.Client(base_url=url, timeout=timeout_s, headers=_headers(token))
 
@@ -119,9 +120,10 @@ class AsyncSession:
 
 
 def _headers(token: str | None) -> dict[bytes, bytes]:
-    token = token or os.environ.get("LOOKALIKE_TOKEN")
-    if token and any(ord(char) < 32 or ord(char) == 127 for char in token):  # the error of httpx would show it
-        raise ServiceError("the key of the service has a line break or another control character; set it again")
+    """Raises: ServiceError if the token cannot be sent; the error of the client would show it."""
+    token = (token or os.environ.get("LOOKALIKE_TOKEN") or "").strip()
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in token):
+        raise ServiceError("LOOKALIKE_TOKEN, or `token`, has a line break or another control character; set it again")
     return {b"Authorization": b"Bearer " + token.encode("utf-8", "surrogateescape")} if token else {}
 
 
@@ -147,6 +149,9 @@ def _wait_if_busy(response: httpx.Response, attempt: int) -> float:
 
 def _refused(response: httpx.Response) -> ServiceError:
     reason = f"{response.status_code}, {_reason(response)}{_request_id(response)}"
+    if response.status_code == 401:
+        has_key = "authorization" in response.request.headers
+        reason += "; the key that was sent is not known there" if has_key else "; set LOOKALIKE_TOKEN to a key"
     return ServiceError(f"{response.url}: {reason}", response.status_code)
 
 

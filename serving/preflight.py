@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
+
 from lookalike.encoder import Encoder
 from lookalike.errors import LookalikeError
 from lookalike.footage.playable import choose_encoder
 from lookalike.index import open_index
-from lookalike.keys import KeyRing
+from lookalike.keys import KeyRing, check_named
 from serving.settings import Settings
 
 
 def main() -> None:
     try:
         settings = Settings.from_env()
+        check_named()
         KeyRing()
         choose_encoder(settings.proxy_encoder)
         encoder = Encoder(settings.encoder, settings.device)
+        side = encoder.spec.input_px
+        encoder.embed(np.zeros((2, side, side, 3), np.uint8))  # a graph that opens may not run, or not for a batch
         if settings.index:
             open_index(settings.index, encoder.spec, create=settings.writable).close()
     except LookalikeError as error:

@@ -28,12 +28,15 @@ from lookalike.errors import LookalikeError
 from lookalike.parent import end_with_parent
 from serving.auth.protection import Protection
 from serving.auth.views import Views
+from serving.control import make_private
 from serving.http import protocol
+from serving.http.door import Door
+from serving.http.endpoint import IMAGES
 from serving.http.errors import HANDLERS
-from serving.http.limits import TIMEOUT_S
+from serving.http.limits import SWITCH_S, TIMEOUT_S
 from serving.http.line_breaks import LineBreaks
 from serving.http.request_log import RequestLog
-from serving.http.traffic import Traffic, forget_dead_workers, metrics
+from serving.http.traffic import forget_dead_workers, metrics
 from serving.inference.pipeline import open_pipeline
 from serving.log import read_log_format, set_up_logs
 from serving.metrics_folder import use_own_folder
@@ -52,10 +55,12 @@ T = TypeVar("T")
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """Load and warm up. Until then no connection is accepted, not even for /readyz."""
     end_with_parent(signal.SIGTERM)
+    sys.setswitchinterval(SWITCH_S)
     forget_dead_workers()
     settings = Settings.from_env()
     async with open_pipeline(settings) as pipeline:
         app.state.pipeline = pipeline
+        protocol.BoundedProtocol.door = Door(IMAGE_PATHS, pipeline.let_in)
         with closing(Recordings(pipeline, settings.cache, settings.proxy_encoder)) as recordings:
             app.state.views = Views(pipeline, recordings)
             gc.freeze()  # what is loaded stays: a full collection looked at it for 50 ms, and every request waited
@@ -74,6 +79,7 @@ async def docs(request: Request) -> Response:
 
 RESOURCES = (embed, search, library, frames, pictures, explore, export, index)
 ENDPOINTS = [endpoint for resource in RESOURCES for endpoint in resource.ENDPOINTS]
+IMAGE_PATHS = [endpoint.path for endpoint in ENDPOINTS if endpoint.errors.items() >= IMAGES.items()]
 OWN = [Route("/docs.json", docs), Route("/metrics", metrics)]
 ROUTES = [*pages.ROUTES, *(endpoint.route() for endpoint in ENDPOINTS), *OWN]
 app = Starlette(routes=ROUTES, exception_handlers=HANDLERS, lifespan=lifespan)
@@ -115,11 +121,11 @@ class Lookalike:
         preflight = [sys.executable, "-m", "serving.preflight"]
         if subprocess.run(preflight, check=False, cwd=Path(__file__).resolve().parents[1]).returncode:
             sys.exit(1)
+        make_private()  # here, since this is the process of the supervisor
 
 
 protocol.install()  # here, since a worker sets up uvicorn as soon as it has imported this
 Lookalike.add_asgi_middleware(RequestLog)  # pyright: ignore[reportArgumentType]
-Lookalike.add_asgi_middleware(Traffic)  # pyright: ignore[reportArgumentType]
 Lookalike.add_asgi_middleware(Protection, endpoints=ENDPOINTS)  # pyright: ignore[reportArgumentType]
 Lookalike.add_asgi_middleware(LineBreaks)  # pyright: ignore[reportArgumentType]
 Lookalike.add_asgi_middleware(Readiness, state=app.state)  # pyright: ignore[reportArgumentType]

@@ -10,10 +10,10 @@ from typing import cast, get_args
 
 from lookalike.contract import RunDevice
 from lookalike.errors import DeviceError, IndexStoreError, LookalikeError
-from lookalike.index.disk_space import MIN_FREE_MB, read_min_free
-from lookalike.index.disk_space import VARIABLE as MIN_FREE
+from lookalike.index.embedded.disk_space import MIN_FREE_MB, read_min_free
+from lookalike.index.embedded.disk_space import VARIABLE as MIN_FREE
 from lookalike.keys import VARIABLE as KEYS
-from lookalike.keys import is_content
+from lookalike.keys import is_content, usual_file
 from lookalike.proxy_encoders import ProxyEncoder
 from serving.auth.hosts import allowed_name
 from serving.http.limits import MAX_WAIT_S, TIMEOUT_S
@@ -24,7 +24,7 @@ OFF = "off"  # LOOKALIKE_AUDIT_LOG for no log
 DEFAULT_ENCODER = Path(__file__).resolve().parents[1] / "encoder.onnx"  # next to this package, as in a bento
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """encoder: an ONNX file. index: a folder, a Qdrant URL, or None for a service without search.
 
@@ -77,21 +77,21 @@ class Settings:
         if device not in get_args(RunDevice):
             raise DeviceError(f"LOOKALIKE_DEVICE is {device!r}, expected one of {', '.join(get_args(RunDevice))}")
         settings = cls(
-            Path(env.get("LOOKALIKE_ENCODER") or DEFAULT_ENCODER),
-            env.get("LOOKALIKE_INDEX") or None,
-            cast(RunDevice, device),
-            read_workers(env),
-            _read_writable(env),
-            Path(env.get("LOOKALIKE_CACHE") or default_cache(env)),
-            env.get("LOOKALIKE_URL") or "",
-            read_wait(env),
-            read_min_free(env),
-            env.get("LOOKALIKE_HOST") or "",
-            read_allowed_hosts(env),
-            env.get(KEYS) or "",
-            read_audit_log(env),
-            read_log_format(env),
-            read_proxy_encoder(env),
+            encoder=Path(env.get("LOOKALIKE_ENCODER") or DEFAULT_ENCODER),
+            index=env.get("LOOKALIKE_INDEX") or None,
+            device=cast(RunDevice, device),
+            workers=read_workers(env),
+            writable=_read_writable(env),
+            cache=Path(env.get("LOOKALIKE_CACHE") or default_cache(env)),
+            url=env.get("LOOKALIKE_URL") or "",
+            max_wait_s=read_wait(env),
+            min_free_mb=read_min_free(env),
+            host=env.get("LOOKALIKE_HOST") or "",
+            allowed_hosts=read_allowed_hosts(env),
+            keys=env.get(KEYS) or "",
+            audit_log=read_audit_log(env),
+            log_format=read_log_format(env),
+            proxy_encoder=read_proxy_encoder(env),
         )
         settings.check()
         return settings
@@ -121,11 +121,19 @@ class Settings:
             MIN_FREE: str(self.min_free_mb),
             "LOOKALIKE_HOST": self.host,
             "LOOKALIKE_ALLOWED_HOSTS": ",".join(self.allowed_hosts),
-            KEYS: self.keys if not self.keys or is_content(self.keys) else str(Path(self.keys).absolute()),
+            KEYS: _named(self.keys),
             "LOOKALIKE_AUDIT_LOG": str(self.audit_log.absolute()) if self.audit_log else OFF,
             LOG_FORMAT: self.log_format,
             "LOOKALIKE_PROXY_ENCODER": self.proxy_encoder or "",
         }
+
+
+def _named(keys: str) -> str:
+    """The keys, or their file, the usual one if it exists: a worker that finds it gone must still ask for a key."""
+    if is_content(keys):
+        return keys
+    path = Path(keys) if keys else usual_file()
+    return str(path.absolute()) if keys or path.exists() else ""
 
 
 def default_cache(env: Mapping[str, str]) -> Path:

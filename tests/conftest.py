@@ -17,7 +17,7 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 # What is trained in tests starts from this seed: what they assert must hold for any, as it must on any machine.
 TEST_SEED = int(os.environ.get("LOOKALIKE_TEST_SEED", "0"))
 LOOPBACK = "127.0.0.1,localhost"
-NO_KEYS = {"LOOKALIKE_KEYS": "/nowhere/lookalike-keys.json", "LOOKALIKE_AUDIT_LOG": "off"}
+NO_KEYS = {"LOOKALIKE_KEYS": "[]", "LOOKALIKE_AUDIT_LOG": "off"}
 SET_ELSEWHERE = {"FORCE_COLOR", "NO_COLOR", "COLUMNS", "TTY_COMPATIBLE", "WORLD_SIZE", "RANK", "LOCAL_RANK"}
 
 

@@ -23,7 +23,7 @@ from lookalike.doctor import Finding
 from lookalike.errors import IndexStoreError, IndexUnavailable, ServiceError
 from lookalike.index import SourceRecord, open_index
 from tests.index.circle import SPEC, at, frame, write_circle_encoder
-from tests.index.test_damaged import damage_frames
+from tests.index.embedded.test_damaged import damage_frames
 from tests.tiny import SPEC as TINY
 from tests.tiny import write_tiny_encoder
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 from lookalike import Encoder, find_sources, index_footage, open_index
 from lookalike.footage import frame_at
+from lookalike.footage.sampling import Sampling
 from lookalike.ingest.settings import IngestSettings
-from lookalike.sampling import Sampling
 from tests.tiny import SPEC
 from tests.two_clips import write_two_clips
 

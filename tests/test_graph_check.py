@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -144,6 +145,39 @@ def test_weights_in_another_file_are_refused(tmp_path):
     weight.external_data.add(key="location", value="/etc/hostname")
     path.write_bytes(model.SerializeToString())
     assert "weights in another file" in refusal(path)
+
+
+def disguised(number: int, kind: int = 2) -> bytes:
+    """A tag of 35 bits. Protobuf keeps 32 of them, so that it is that of a field."""
+    return graph_check._number(number << 3 | kind | 1 << 32)
+
+
+def field(tag: bytes, content: bytes) -> bytes:
+    return tag + graph_check._number(len(content)) + content
+
+
+def test_what_a_tag_of_too_many_bits_hides_is_refused(tmp_path):
+    """onnxruntime read weights of another file, which this check took for a field that it does not know."""
+    path = written(tmp_path, [])
+    entry = onnx.StringStringEntryProto(key="location", value="weights.bin").SerializeToString()
+    hidden = field(disguised(13), entry) + disguised(14, kind=0) + b"\1"
+    weight = onnx.TensorProto(name="w", dims=[SPEC.dim], data_type=TensorProto.FLOAT).SerializeToString() + hidden
+    node = helper.make_node("Add", ["cut", "w"], ["more"]).SerializeToString()
+    (tmp_path / "weights.bin").write_bytes(np.ones(SPEC.dim, np.float32).tobytes())
+    graph = field(b"\x0a", node) + field(b"\x2a", weight)
+    path.write_bytes(path.read_bytes() + field(b"\x3a", graph))
+    assert ort.InferenceSession(path).get_inputs()[0].name == INPUT_NAME  # it takes the file
+    assert refusal(path) == "not a readable ONNX file"
+    loop = helper.make_node("Anything", ["floats"], ["y"], domain="evil").SerializeToString()
+    path.write_bytes(written(tmp_path, []).read_bytes() + field(disguised(7), field(b"\x0a", loop)))
+    assert refusal(path) == "not a readable ONNX file"
+
+
+def test_a_file_of_onnxruntime_itself_is_refused(tmp_path):
+    """Its length-delimited field 1 makes the header an ONNX file, too: two readers would see two graphs."""
+    path = written(tmp_path, [])
+    path.write_bytes(b"\x0a\x06\0\0ORTM" + path.read_bytes())
+    assert refusal(path) == "in onnxruntime's own format, expected ONNX; export it again"
 
 
 def test_sparse_weights_and_weights_that_are_not_there_are_refused(tmp_path):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -65,8 +67,8 @@ def test_scopes_admin_may_do_everything_and_others_what_they_name() -> None:
     assert [admin.allows(scope) for scope in ("read", "embed", "write", "admin")] == [True] * 4
 
 
-def test_keys_that_are_added_and_revoked_count_at_once(path: Path) -> None:
-    ring = KeyRing({"LOOKALIKE_KEYS": str(path)})
+def test_keys_that_are_added_and_revoked_count_at_once(tmp_path: Path) -> None:
+    ring, path = KeyRing({"XDG_CONFIG_HOME": str(tmp_path)}), tmp_path / "lookalike" / "keys.json"
     assert not ring.required
     key, secret = new_key("one", ("read",))
     KeyFile(path).add(key)
@@ -77,6 +79,15 @@ def test_keys_that_are_added_and_revoked_count_at_once(path: Path) -> None:
     assert ring.required  # the last key was revoked: nobody gets in, rather than everybody
     path.unlink()
     assert ring.required
+
+
+def test_a_file_that_is_named_and_missing_lets_nobody_in(path: Path) -> None:
+    ring = KeyRing({"LOOKALIKE_KEYS": str(path)})
+    assert ring.required
+    key, secret = new_key("one", ("read",))
+    assert ring.find(secret) is None
+    KeyFile(path).add(key)
+    assert ring.find(secret) == key
 
 
 def test_an_empty_file_asks_for_keys(path: Path) -> None:
@@ -91,6 +102,25 @@ def test_the_token_is_one_key_with_all_rights(path: Path) -> None:
     assert ring.required
     assert key is not None
     assert (key.name, key.scopes) == ("LOOKALIKE_TOKEN", ("admin",))
+
+
+def test_a_token_that_is_a_key_has_the_rights_of_that_key(path: Path) -> None:
+    """Clients read the same variable. In the shell of one, a service made an admin of whoever may only read."""
+    key, secret = new_key("one", ("read",))
+    KeyFile(path).add(key)
+    ring = KeyRing({"LOOKALIKE_KEYS": str(path), "LOOKALIKE_TOKEN": secret})
+    assert ring.find(secret) == key
+    KeyFile(path).revoke("one")
+    assert ring.find(secret) is None
+    content = json.dumps([asdict(key)])
+    assert KeyRing({"LOOKALIKE_KEYS": content, "LOOKALIKE_TOKEN": secret}).find(secret) == key
+
+
+def test_spaces_and_line_breaks_around_the_token_do_not_count(path: Path) -> None:
+    """As of a file with the line breaks of Windows. Clients cannot send them."""
+    assert KeyRing({"LOOKALIKE_KEYS": "[]", "LOOKALIKE_TOKEN": "a secret\r\n"}).find("a secret") is not None
+    with pytest.raises(KeysError, match="LOOKALIKE_TOKEN is blank"):
+        KeyRing({"LOOKALIKE_KEYS": "[]", "LOOKALIKE_TOKEN": "\r\n"})
 
 
 def test_keys_in_the_environment(path: Path) -> None:
@@ -112,6 +142,8 @@ def test_keys_in_the_environment(path: Path) -> None:
         "[" * 100_000,
         '[{"name": "x"}]',
         json.dumps([{"name": "x", "digest": "short", "scopes": ["read"], "cameras": [], "created_at": ""}]),
+        json.dumps([{"name": "x", "digest": "\u00e4" * 64, "scopes": ["read"], "cameras": [], "created_at": ""}]),
+        json.dumps([{"name": "x", "digest": "A" * 64, "scopes": ["read"], "cameras": [], "created_at": ""}]),
         json.dumps([{"name": "x", "digest": "0" * 64, "scopes": "read", "cameras": [], "created_at": ""}]),
         json.dumps([{"name": "x", "digest": "0" * 64, "scopes": ["root"], "cameras": [], "created_at": ""}]),
         json.dumps([{"name": "x", "digest": "0" * 64, "scopes": ["read"], "cameras": [], "created_at": ""}] * 2),
@@ -147,6 +179,23 @@ def test_last_use_is_noted_once_a_minute(path: Path) -> None:
         ring.note_used(key)
         noted.append(file.last_used()[key.digest])
     assert noted == ["2026-01-01T00:00:00+00:00"] * 2 + ["2026-01-01T00:01:01+00:00"]
+
+
+def test_a_file_that_a_service_may_read_can_be_read_after_a_change(path: Path) -> None:
+    """It became root's own when root added or revoked a key, and everybody was locked out."""
+    file = KeyFile(path)
+    file.add(new_key("one", ("read",))[0])
+    path.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(path, 12345, 54321)
+    before = path.stat()
+    file.add(new_key("two", ("read",))[0])
+    file.revoke("one")
+    file.note_used({"a": "b"})
+    for name in ("keys.json", "keys.json.lock"):
+        after = path.with_name(name).stat()
+        assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert [key.name for key in file.read()] == ["two"]
 
 
 def test_keys_added_at_once_are_all_kept(path: Path) -> None:

@@ -60,13 +60,25 @@ def test_imports_run_one_way(path):
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
 
 
+def lazy_names() -> Iterator[tuple[str, str]]:
+    """Names that a package imports when they are first used, and the module of each."""
+    for package, path in MODULES.items():
+        for block in parsed(path).body if path.name == "__init__.py" else []:
+            for node in block.body if isinstance(block, ast.If) else []:
+                if isinstance(node, ast.ImportFrom):
+                    yield from ((f"{package}.{alias.name}", node.module or "") for alias in node.names)
+
+
+LAZY = dict(lazy_names())
+
+
 def loaded_with(path: Path) -> set[str]:
     """Names of our modules that are imported as the module is loaded, and so not within a function or for types."""
     names = set[str]()
     for node in parsed(path).body:
         if isinstance(node, ast.ImportFrom):
             full = {f"{node.module}.{alias.name}" for alias in node.names}
-            names |= {name if name in MODULES else node.module or "" for name in full}
+            names |= {name if name in MODULES else LAZY.get(name, node.module or "") for name in full}
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
     return names & set(MODULES)

@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from lookalike import durable
 from lookalike.errors import TrainingError
+from lookalike.files import durable
 
 CHECKPOINT, ENCODER = "checkpoint.pt", "encoder.safetensors"
 

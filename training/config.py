@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lookalike import durable
 from lookalike.contract import Device
 from lookalike.errors import TrainingError
+from lookalike.files import durable
 from lookalike.parts import FRAME, PHOTO, Weights
 
 BuiltIn = Literal["compact", "resnet18", "resnet18-small", "resnet50"]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike import durable, pixels
+from lookalike import pixels
 from lookalike.errors import TrainingError
+from lookalike.files import durable
 from lookalike.footage import Frame
 from training.config import TEMPORAL_MIN_S
 from training.tracks import link_regions

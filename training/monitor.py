@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lookalike.naming import clip_of
+from lookalike.footage.naming import clip_of
 from training.config import TrainConfig
 from training.data import FrameCache
 from training.encoders import device_of

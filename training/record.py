@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lookalike import durable
+from lookalike.files import durable
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

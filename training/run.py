@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from lookalike import durable
 from lookalike.encoder import Encoder
 from lookalike.errors import TrainingError
+from lookalike.files import durable
 from lookalike.footage import Frame
 from lookalike.report.page import write_report
 from training.checkpoint import CHECKPOINT, ENCODER, load_encoder, save_encoder

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lookalike.errors import FootageError
-from lookalike.naming import clip_of
+from lookalike.footage.naming import clip_of
 from lookalike.report.charts import training_charts
 from lookalike.report.page import Meter, Report, Sheet, Thumb, thumb_uri
 from lookalike.report.retrieval import evaluation_tables

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from lookalike.cli.flags import Json, app, fail
 from lookalike.cli.footage import EVERY_ENTRY, Tally, WhichFiles, find, say_skipped
 from lookalike.contract import Device
-from lookalike.selection import Selection
+from lookalike.footage.selection import Selection
 from training.evaluation.perturb import Perturbation
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _read_gallery(footage: tuple[str, ...], fps: float, selection: Selection) ->
     from lookalike.errors import FootageError
     from lookalike.footage import read_frames
     from lookalike.footage.changes import Motion
-    from lookalike.sampling import Regions
+    from lookalike.footage.sampling import Regions
     from training.evaluation.gallery import gather
 
     regions: Regions | None = "motion"

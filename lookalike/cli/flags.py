@@ -14,7 +14,7 @@ from rich.text import Text
 from lookalike import __version__
 from lookalike.cli.stand_ins import fill_in
 from lookalike.contract import RunDevice
-from lookalike.printable import printable
+from lookalike.files.printable import printable
 from lookalike.search_fields import FilterFields
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON li
 
 def set_min_free(min_free_mb: int | None) -> None:
     """Have the margin of --min-free-mb, if it is given, read by the index and by the processes that this one starts."""
-    from lookalike.index.disk_space import VARIABLE, read_min_free
+    from lookalike.index.embedded.disk_space import VARIABLE, read_min_free
 
     if min_free_mb is None:
         return

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from lookalike.limits import LIMITS, Limits
-from lookalike.naming import Naming, NamingFlags
-from lookalike.selection import Selection
+from lookalike.footage.limits import LIMITS, Limits
+from lookalike.footage.naming import Naming, NamingFlags
+from lookalike.footage.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,8 +12,8 @@ from cyclopts import Parameter
 
 from lookalike.cli.flags import EncoderFile, IndexAt, MinFree, RunOn, Source_, app, fail, set_min_free
 from lookalike.cli.footage import FootageFlags, Tally, find
+from lookalike.index.server.options import ONE_NODE, ServerOptions
 from lookalike.ingest.settings import USUAL, IngestSettings
-from lookalike.server_options import ONE_NODE, ServerOptions
 
 if TYPE_CHECKING:
     from lookalike.encoder import Encoder

@@ -94,8 +94,8 @@ def locate(
     from lookalike.encoder import Encoder
     from lookalike.explore.clip import read_clip
     from lookalike.explore.copies import find_copies
+    from lookalike.footage.sampling import Sampling
     from lookalike.index import open_index
-    from lookalike.sampling import Sampling
 
     filters, sampling = filters_of(which), Sampling(fps)
     try:

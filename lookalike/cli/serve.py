@@ -17,7 +17,7 @@ from lookalike.cli.extras import require
 from lookalike.cli.flags import EncoderFile, MinFree, RunOn, app, fail, set_min_free
 from lookalike.cli.keys import KeysAt
 from lookalike.keys import VARIABLE as KEYS
-from lookalike.keys import KeyRing
+from lookalike.keys import KeyRing, check_named
 from lookalike.proxy_encoders import ProxyEncoder
 
 
@@ -101,7 +101,7 @@ def serve(
 ) -> None:
     """Serve POST /embed and POST /search over HTTP, with a page at /ui."""
     require("bentoml")
-    from lookalike.index.disk_space import read_min_free
+    from lookalike.index.embedded.disk_space import read_min_free
     from serving.http.limits import TIMEOUT_S
     from serving.log import read_log_format
     from serving.settings import Settings, default_cache, read_audit_log, read_proxy_encoder, read_wait
@@ -117,21 +117,21 @@ def serve(
         fail(f"--max-wait-s is {max_wait_s:g}, expected above 0 and below {TIMEOUT_S}", code=2)
     tls = _tls_options(tls_cert, tls_key)
     settings = Settings(
-        encoder,
-        index or None,
-        device,
-        workers,
-        writable,
-        cache,
-        _url(host, port, "https" if tls else "http"),
-        max_wait_s,
-        read_min_free(),
-        host,
-        _allowed_hosts(allowed_host),
-        str(keys or os.environ.get(KEYS) or ""),
-        None if no_audit_log else audit_log or read_audit_log(os.environ),
-        log_format or read_log_format(),
-        proxy_encoder or read_proxy_encoder(),
+        encoder=encoder,
+        index=index or None,
+        device=device,
+        workers=workers,
+        writable=writable,
+        cache=cache,
+        url=_url(host, port, "https" if tls else "http"),
+        max_wait_s=max_wait_s,
+        min_free_mb=read_min_free(),
+        host=host,
+        allowed_hosts=_allowed_hosts(allowed_host),
+        keys=str(keys or os.environ.get(KEYS) or ""),
+        audit_log=None if no_audit_log else audit_log or read_audit_log(os.environ),
+        log_format=log_format or read_log_format(),
+        proxy_encoder=proxy_encoder or read_proxy_encoder(),
     )
     settings.check()
     env = {"BENTOML_DO_NOT_TRACK": "True"} | os.environ | settings.to_env()
@@ -172,6 +172,7 @@ def _check_keys(host: str, env: Mapping[str, str]) -> None:
     """Refuse an address that other machines reach, if there are no keys. Raises: KeysError if they cannot be read."""
     from serving.auth.hosts import is_loopback
 
+    check_named(env)
     if not KeyRing(env).required and not is_loopback(host):
         fail(
             f"--host {host} is reached from other machines, and there are no keys: anybody could search and watch."
@@ -187,9 +188,11 @@ def _tls_options(cert: Path | None, key: Path | None) -> list[str]:
     if cert is None or key is None:
         fail("--tls-cert and --tls-key belong together, got one of them", code=2)
     try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(cert, key, password="")  # else OpenSSL asks for a passphrase on the terminal
     except (OSError, ssl.SSLError) as error:
-        fail(f"--tls-cert {cert}, --tls-key {key}: cannot be used ({error})")
+        expected = "expected PEM, a key that belongs to the certificate and has no passphrase"
+        fail(f"--tls-cert {cert}, --tls-key {key}: cannot be used ({error}); {expected}")
     return ["--ssl-certfile", str(cert.absolute()), "--ssl-keyfile", str(key.absolute())]
 
 

@@ -20,9 +20,9 @@ def snapshot(
 ) -> None:
     """Write an embedded index to one file. The file appears when it is complete; `restore` checks it by hash."""
     from lookalike.console import print_data
-    from lookalike.index.folder import FolderLocation
+    from lookalike.index.embedded.folder import FolderLocation
+    from lookalike.index.embedded.snapshot import snapshot
     from lookalike.index.open import location_of
-    from lookalike.index.snapshot import snapshot
 
     location = location_of(index)
     if not isinstance(location, FolderLocation):
@@ -44,7 +44,7 @@ def restore(
 ) -> None:
     """Restore an embedded index from a snapshot. Every part is checked first; an altered file restores nothing."""
     from lookalike.console import print_data
-    from lookalike.index.snapshot import restore
+    from lookalike.index.embedded.snapshot import restore
 
     manifest = restore(archive, index)
     summary = {"index": str(index), "space": manifest.spec["space"], "points": manifest.points}

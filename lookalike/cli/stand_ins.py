@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cyclopts import App, ArgumentCollection, CycloptsError, Token
 
-from lookalike.printable import printable
+from lookalike.files.printable import printable
 
 FILE = Path("lookalike.toml")  # in the working directory; its paths are relative to that
 VARIABLES = {"encoder": "LOOKALIKE_ENCODER", "index": "LOOKALIKE_INDEX"}

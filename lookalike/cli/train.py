@@ -13,7 +13,7 @@ from cyclopts.config import Dict
 from lookalike.cli.flags import CameraName, Source_, app, fail
 from lookalike.cli.footage import EVERY_ENTRY, WhichFiles, find
 from lookalike.contract import Precision
-from lookalike.naming import Naming
+from lookalike.footage.naming import Naming
 from training.config import CONFIG, RECIPES, Light, TrainConfig, find_recipe, read_recipe
 
 DEFAULT_CONFIG = TrainConfig()

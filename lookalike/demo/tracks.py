@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lookalike.errors import FootageError
-from lookalike.naming import clip_of
+from lookalike.footage.naming import clip_of
 from lookalike.region import Region
 
 COLUMNS = ("clip", "time_s", "pass_id", "label", "x", "y", "w", "h", "visible")

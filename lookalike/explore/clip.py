@@ -13,9 +13,9 @@ from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.explore.borders import Watch
 from lookalike.footage import Ended, Frame, Source, find_sources, read_source
+from lookalike.footage.sampling import Sampling
 from lookalike.ingest.prefetch import prefetch
 from lookalike.ingest.settings import USUAL
-from lookalike.sampling import Sampling
 
 View = Callable[[np.ndarray], np.ndarray]  # uint8 (H, W, 3) -> uint8 (H', W', 3)
 _Small = tuple[float, np.ndarray]  # time in seconds; uint8 (views, S, S, 3)

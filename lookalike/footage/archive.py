@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from lookalike.errors import FootageError
-from lookalike.limits import LIMITS, MIB
-from lookalike.regular import check_regular, open_regular
+from lookalike.files.regular import check_regular, open_regular
+from lookalike.footage.limits import LIMITS, MIB
 
 PART_BYTES = MIB  # inflated at a time
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # with others, `zipfile` does not bound the size of a read

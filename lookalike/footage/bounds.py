@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from av.video.frame import VideoFrame
 
 from lookalike.errors import FootageError
-from lookalike.limits import Limits
+from lookalike.footage.limits import Limits
 
 
 class Stopped(FootageError):

@@ -14,9 +14,9 @@ from av.container import InputContainer
 from av.stream import Stream
 
 from lookalike.errors import FootageError
+from lookalike.files.regular import check_regular
+from lookalike.footage.limits import LIMITS
 from lookalike.footage.playlist import Joined, is_playlist, read_playlist
-from lookalike.limits import LIMITS
-from lookalike.regular import check_regular
 
 # Formats of recordings in one file. Left out: scripts and playlists (concat, HLS, DASH, SDP, IMF), which open other
 # files; MLV, which opens neighbouring files; image2, lavfi and tty. If formats share a reader, all names are listed.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from av.container import InputContainer
 
-from lookalike.moments import is_set, read_moment
+from lookalike.footage.written_dates import is_set, read_moment
 
 # Keys of the time of recording come before those that may hold the time at which the file was written.
 # Sources: QuickTime metadata keys (Apple); Matroska tags, "Temporal Information"; AVI's IDIT chunk, which libavformat

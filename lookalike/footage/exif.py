@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
-from lookalike.moments import read_moment, zone_of
+from lookalike.footage.written_dates import read_moment, zone_of
 from lookalike.pixels import FORMATS
 
 # (when, its fraction of a second, its zone): taken, digitised, changed. Source: Exif 2.32, tags of 4.6.5 D and F.

@@ -11,10 +11,10 @@ from typing import Literal
 from av.error import FFmpegError
 
 from lookalike.errors import FootageError
+from lookalike.files.regular import open_regular
 from lookalike.footage.archive import inside, read_head
 from lookalike.footage.container import open_video
 from lookalike.pixels import begins_as_image
-from lookalike.regular import open_regular
 
 Kind = Literal["image", "video", "stream"]
 

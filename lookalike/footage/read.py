@@ -24,16 +24,16 @@ from lookalike.footage.decode import Reading, recorded
 from lookalike.footage.faults import Fault, is_black
 from lookalike.footage.frame import Frame
 from lookalike.footage.kinds import HEAD, is_text, kind_by_head
+from lookalike.footage.limits import LIMITS
+from lookalike.footage.naming import Naming
 from lookalike.footage.picture import Converter, luma, size_px
 from lookalike.footage.playlist import is_playlist, open_bytes, read_playlist
 from lookalike.footage.sampler import GRID, Spent, take
+from lookalike.footage.sampling import ALL, Regions, Sampling
 from lookalike.footage.sources import Source
 from lookalike.footage.stream import stream_frames
 from lookalike.footage.tracks import every_track, open_named, open_track
-from lookalike.limits import LIMITS
-from lookalike.naming import Naming
 from lookalike.region import Region
-from lookalike.sampling import ALL, Regions, Sampling
 
 CHANGED = "it changed while it was read; index it again"  # its id is a hash of what it was before
 

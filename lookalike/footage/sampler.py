@@ -12,8 +12,8 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from lookalike.footage.changes import SMALL_PX, Motion, has_opencv, scene_starts
 from lookalike.footage.faults import Stillness
+from lookalike.footage.sampling import Sampling
 from lookalike.region import Region
-from lookalike.sampling import Sampling
 
 GRID = tuple(Region(x, y, 0.5, 0.5) for y in (0.0, 0.25, 0.5) for x in (0.0, 0.25, 0.5))
 LOOK_APART_US = 90_000  # between frames that are only used to detect motion: ten a second, of 25 or 30

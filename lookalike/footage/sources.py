@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from lookalike.errors import FootageError
+from lookalike.files.regular import special
 from lookalike.footage.archive import is_below, members
 from lookalike.footage.kinds import (
     NOT_FOOTAGE,
@@ -23,12 +24,11 @@ from lookalike.footage.kinds import (
     kind_by_name,
     kind_by_suffix,
 )
+from lookalike.footage.limits import LIMITS, Limits
+from lookalike.footage.naming import Naming
 from lookalike.footage.playlist import is_playlist, without_segments
+from lookalike.footage.selection import Selection, is_system
 from lookalike.footage.url import check_url, is_stream, shown_url, stream_camera
-from lookalike.limits import LIMITS, Limits
-from lookalike.naming import Naming
-from lookalike.regular import special
-from lookalike.selection import Selection, is_system
 
 REASONS_SHOWN = 3
 PLAYLIST_STEMS = frozenset(("index", "playlist", "stream", "prog_index", "chunklist"))

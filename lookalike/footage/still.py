@@ -18,6 +18,7 @@ from av.video.frame import VideoFrame
 
 from lookalike import pixels
 from lookalike.errors import FootageError
+from lookalike.files.regular import check_regular
 from lookalike.footage.archive import inside, read_bytes
 from lookalike.footage.decode import timed, video_stream
 from lookalike.footage.demux import MOV, demuxed, file_of, is_fragmented, segment
@@ -28,7 +29,6 @@ from lookalike.footage.sources import split_track
 from lookalike.footage.timeline import TIMELESS, Timeline
 from lookalike.footage.tracks import film, open_named
 from lookalike.footage.url import shown_url
-from lookalike.regular import check_regular
 
 SEEK_BACK_S = (0, 2, 10, 50)  # how far before a time to start decoding; more if less does not reach it
 TWINS_US = 100  # frames with equal stated times are a microsecond apart

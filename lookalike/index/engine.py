@@ -1,4 +1,4 @@
-"""The interface of an engine; `edge`, `server`, `live` and `service` implement it."""
+"""The interface of an engine; `embedded.edge`, `embedded.live`, `server.engine` and `service` implement it."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from lookalike.index.ask import (
 )
 from lookalike.index.calibration import ScoreCalibrator
 from lookalike.index.diversify import diversify
-from lookalike.index.effort import needs_graph
+from lookalike.index.embedded.effort import needs_graph
 from lookalike.index.engine import MOST_NEAREST, Engine, IndexState, Inspected
 from lookalike.index.filters import Filters
 from lookalike.index.generations import IndexLocation

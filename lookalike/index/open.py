@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 from lookalike.contract import EncoderSpec
 from lookalike.errors import IndexStoreError
-from lookalike.index.folder import FolderLocation
+from lookalike.index.embedded.folder import FolderLocation
 from lookalike.index.frames import FrameIndex
 from lookalike.index.generations import IndexLocation, open_generation, stored_spec
-from lookalike.server_options import ONE_NODE, ServerOptions
+from lookalike.index.server.options import ONE_NODE, ServerOptions
 
 if TYPE_CHECKING:
-    from lookalike.index.server_client import OnWait
+    from lookalike.index.server.client import OnWait
 
 DEFAULT_COLLECTION = "lookalike"
 
@@ -91,9 +91,9 @@ def _location_at(
 
 def _collection_at(urls: str, live: bool, options: ServerOptions, on_wait: OnWait | None) -> IndexLocation:
     """live: several clients send frames, and must know whether theirs are stored: frames are sent immediately."""
-    from lookalike.index.collection import CollectionLocation
-    from lookalike.index.server_client import connect
-    from lookalike.index.uploads import STREAMS
+    from lookalike.index.server.client import connect
+    from lookalike.index.server.collection import CollectionLocation
+    from lookalike.index.server.uploads import STREAMS
 
     nodes, name = _nodes_of(urls)
     client = connect(nodes, on_wait)

@@ -10,11 +10,11 @@ from typing import Any, Literal, Self
 from uuid import UUID
 
 from lookalike.errors import IndexStoreError
+from lookalike.files.printable import short
 from lookalike.footage import Frame
 from lookalike.footage.kinds import is_image
+from lookalike.footage.written_dates import FIRST_YEAR, LAST_YEAR, is_in_range
 from lookalike.index.clock import utc_day_s, utc_text
-from lookalike.moments import FIRST_YEAR, LAST_YEAR, is_in_range
-from lookalike.printable import short
 from lookalike.region import Region
 
 FROM_ELSEWHERE = "over HTTP or by an imported table"

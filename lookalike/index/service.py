@@ -73,10 +73,16 @@ class ServiceEngine(Asked):
 
 
 def ask_who(url: str) -> dict[str, Any] | None:
-    """Return what a Lookalike service at this URL reports at /readyz; None if there is no such service."""
+    """Return what a Lookalike service at this URL reports at /readyz; None if there is no such service.
+
+    Raises: IndexStoreError if its certificate is not trusted.
+    """
     try:
         about = httpx.get(f"{url}/readyz", timeout=httpx.Timeout(ASK_S, connect=CONNECT_S)).json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            advice = "use a name that it is for, or name the file of its authority in SSL_CERT_FILE"
+            raise IndexStoreError(f"{url}: its certificate is not trusted ({error}); {advice}") from error
         return None
     return about if isinstance(about, dict) and "space" in about else None
 

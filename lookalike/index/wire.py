@@ -16,11 +16,11 @@ from uuid import UUID
 
 import numpy as np
 
+from lookalike.files.printable import short
 from lookalike.index.clock import DAY_S, TimeOfDay, time_zone, utc_text
 from lookalike.index.filters import Filters
 from lookalike.index.record import HIT_FIELDS, HitFrame, StoredFrame, check_payload, is_frame_id
 from lookalike.index.schema import Scored, SourceRecord, first_not_unit
-from lookalike.printable import short
 
 Read = Callable[[Any, int], Any]
 

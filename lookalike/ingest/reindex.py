@@ -16,6 +16,7 @@ from typing import Any
 from lookalike.encoder import Encoder
 from lookalike.errors import IndexInUse, IndexStoreError
 from lookalike.footage import Source
+from lookalike.footage.sampling import Sampling
 from lookalike.footage.sources import stored_source
 from lookalike.index import Filters, FrameIndex, SourceRecord
 from lookalike.index.generations import IndexLocation, existing_pointer, generation_of, switch
@@ -24,7 +25,6 @@ from lookalike.ingest.embed import OnFrames
 from lookalike.ingest.index import index_footage
 from lookalike.ingest.settings import USUAL, IngestSettings
 from lookalike.ingest.summary import Summary
-from lookalike.sampling import Sampling
 
 Bar = Callable[[Sequence[Source]], AbstractContextManager[OnFrames]]
 

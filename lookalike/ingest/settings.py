@@ -7,8 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from lookalike.sampling import ALL, Sampling
-from lookalike.sampling import USUAL as USUAL_SAMPLING
+from lookalike.footage.sampling import ALL, Sampling
+from lookalike.footage.sampling import USUAL as USUAL_SAMPLING
 
 
 def _check(type_: type[Sampling], sampling: Sampling) -> None:

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from lookalike.errors import FootageError
 from lookalike.footage.faults import Fault
+from lookalike.footage.written_dates import FIRST_YEAR, LAST_YEAR
 from lookalike.ingest.table_pages import LONGEST_TEXT
-from lookalike.moments import FIRST_YEAR, LAST_YEAR
 from lookalike.region import Region
 
 UNIT_WITHIN = 1e-3  # of the length of an embedding

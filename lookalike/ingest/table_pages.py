@@ -14,7 +14,7 @@ from typing import BinaryIO
 import pyarrow.parquet as pq
 
 from lookalike.errors import FootageError
-from lookalike.varint import read_varint
+from lookalike.files.varint import read_varint
 
 LONGEST_TEXT = 4096  # characters
 SLACK_BYTES = 1024 * 1024  # that a column chunk may have in addition to its values

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lookalike import durable
 from lookalike.contract import EncoderSpec
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
+from lookalike.files import durable
 from lookalike.footage import Ended, Frame, Source
 from lookalike.index import StoredFrame
 from lookalike.ingest.batches import AlreadyStored, EmbeddedBatch, SourceEnd

@@ -12,8 +12,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from lookalike import durable
 from lookalike.errors import LookalikeError
+from lookalike.files import durable
 
 THUMB_PX = (208, 128)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, get_args, get_type_hints
 
-from lookalike.printable import short
+from lookalike.files.printable import short
 from lookalike.search.example import Example
 from lookalike.search.request import SENT, SearchRequest, named, read_filters
 from lookalike.search_fields import USUAL, FilterFields, SearchOptions

@@ -12,6 +12,7 @@ import numpy as np
 from lookalike import pixels
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
+from lookalike.files.regular import check_regular
 from lookalike.footage import duration_s, frame_at
 from lookalike.footage.archive import inside, read_bytes, size_bytes
 from lookalike.footage.kinds import kind_by_content, kind_by_name, kind_by_suffix
@@ -19,7 +20,6 @@ from lookalike.footage.sources import split_track
 from lookalike.footage.url import shown_url
 from lookalike.index import Filters, FrameIndex, Hit
 from lookalike.index.ask import EmbeddedRequest, FrameMoment, QueryExample
-from lookalike.regular import check_regular
 from lookalike.search.example import Example
 from lookalike.search.request import SearchRequest
 

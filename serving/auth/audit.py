@@ -6,7 +6,6 @@ import logging
 import os
 import re
 import sys
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from lookalike.keys import PREFIX, SECRET
 from serving.auth.hosts import PROBES
 from serving.auth.state import State, new_state
+from serving.http.request_log import Outcome, outcome_of
 
 logger = logging.getLogger("bentoml.lookalike")
 
@@ -55,30 +55,23 @@ class AuditLog:
 
 
 class Audit:
-    """ASGI middleware: a line for each operation, and for each request that is rejected."""
+    """ASGI middleware inside of RequestLog: a line for each operation, and for each request that is rejected."""
 
     def __init__(self, app: ASGIApp, log: AuditLog) -> None:
         self._app, self._log = app, log
 
     async def __call__(self, connection: Connection, receive: Receive, send: Send) -> None:
-        if connection["type"] == "lifespan":
+        if connection["type"] != "http":
             return await self._app(connection, receive, send)
-        state, began_s, status = new_state(connection), time.monotonic(), 500
-
-        async def with_status(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        state, outcome = new_state(connection), outcome_of(connection)
         try:
-            await self._app(connection, receive, with_status)
+            await self._app(connection, receive, send)
         finally:
-            if connection["path"] not in PROBES and (state.operation or status in REFUSED):
-                self._log.write(_entry(connection, state, status, time.monotonic() - began_s))
+            if connection["path"] not in PROBES and (state.operation or outcome.status in REFUSED):
+                self._log.write(_entry(connection, state, outcome))
 
 
-def _entry(connection: Connection, state: State, status: int, took_s: float) -> dict[str, Any]:
+def _entry(connection: Connection, state: State, outcome: Outcome) -> dict[str, Any]:
     client = connection.get("client")
     return {
         "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -86,8 +79,8 @@ def _entry(connection: Connection, state: State, status: int, took_s: float) -> 
         "client": client[0] if client else None,
         "operation": state.operation or f"{connection.get('method', '')} {connection['path']}",
         "asked": state.notes,
-        "status": status,
-        "took_s": round(took_s, 3),
+        "status": outcome.status,
+        "took_s": round(outcome.took_s, 3),
     }
 
 

@@ -5,6 +5,7 @@ The cookie has the secret itself: of a stolen file of keys nobody can make one, 
 
 from __future__ import annotations
 
+import asyncio
 import re
 from html import escape
 from pathlib import Path
@@ -16,12 +17,14 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from lookalike.keys import Key
 from serving.http.errors import ApiError
+from serving.http.limits import HEAD_S
 from serving.http.media_types import FORM
 
 COOKIE, NAME_COOKIE = "lookalike_key", "lookalike_name"  # the second one is for the page, which shows who is logged in
 MAX_AGE_S = 30 * 24 * 3600
 MAX_FORM_BYTES = 8192  # a secret, and an address of the page
 HOME = "ui"
+OWN = ("login", "logout", "login.css")  # after logging in, these lead to the form again, or nowhere
 STYLE = Path(__file__).with_name("login.css")
 _PAGE = Template(Path(__file__).with_name("login.html").read_text(encoding="utf-8"))
 # An address below this service, relative, so that it leads nowhere else: no scheme, no host.
@@ -40,20 +43,29 @@ def login_page(request: Request, message: str = "", next_: str | None = None) ->
 
 def safe_next(text: str) -> str:
     """An address of this service, relative; that of the page for any other."""
-    return text if _NEXT.fullmatch(text) else HOME
+    return text if _NEXT.fullmatch(text) and text.partition("?")[0] not in OWN else HOME
 
 
 async def read_login(request: Request) -> tuple[str, str]:
-    """The secret, and where to go next. Raises: ApiError 413, 415."""
+    """The secret, and where to go next. Raises: ApiError 408, 413, 415."""
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != FORM:
         raise ApiError(415, "unsupported_media_type", f"expected {FORM} with the field key")
+    try:
+        async with asyncio.timeout(HEAD_S):
+            body = await _read(request)
+    except TimeoutError as error:
+        raise ApiError(408, "timeout", f"the form was not complete within {HEAD_S:g} s") from error
+    fields = parse_qs(body.decode("ascii", "replace"), errors="surrogateescape")
+    return fields.get("key", [""])[-1].strip(), safe_next(fields.get("next", [HOME])[-1])
+
+
+async def _read(request: Request) -> bytes:
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_FORM_BYTES:
             raise ApiError(413, "too_large", f"the form has more than {MAX_FORM_BYTES:,} bytes")
-    fields = parse_qs(body.decode("ascii", "replace"), errors="surrogateescape")
-    return fields.get("key", [""])[-1].strip(), safe_next(fields.get("next", [HOME])[-1])
+    return body
 
 
 def logged_in(request: Request, key: Key, secret: str, next_: str) -> Response:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from bentoml import server_context
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
-from lookalike.keys import TOKEN, KeyRing
+from lookalike.keys import KeyRing, read_token
 from serving.auth.audit import Audit, AuditLog
 from serving.auth.guard import Guard
 from serving.auth.headers import SecurityHeaders
@@ -27,7 +26,7 @@ class Protection:
         settings = Settings.from_env()
         allowed = AllowedHosts.of(settings.host, settings.allowed_hosts)
         checked = Hosts(Guard(app, KeyRing(), rules_of(endpoints)), allowed)
-        log = AuditLog(settings.audit_log, _log_name(settings), os.environ.get(TOKEN, ""))
+        log = AuditLog(settings.audit_log, _log_name(settings), read_token())
         self._app = SecurityHeaders(Audit(checked, log))
 
     async def __call__(self, connection: Connection, receive: Receive, send: Send) -> None:

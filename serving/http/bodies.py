@@ -36,11 +36,10 @@ class Body:
 
 
 class Budget:
-    """A limit that all requests share: bytes in memory or on disk, or pixels to decode."""
+    """A limit that all requests share: bytes in memory or on disk."""
 
-    def __init__(self, limit: int, excess: str = "too many concurrent uploads") -> None:
-        """excess: the message of Busy."""
-        self._free, self._excess = limit, excess
+    def __init__(self, limit: int) -> None:
+        self._free = limit
 
     @contextmanager
     def lease(self) -> Iterator[Callable[[int], None]]:
@@ -50,7 +49,7 @@ class Budget:
         def reserve(count: int) -> None:
             nonlocal reserved
             if count > self._free:
-                raise Busy(self._excess)
+                raise Busy("too many concurrent uploads")
             self._free -= count
             reserved += count
 

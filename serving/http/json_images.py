@@ -7,7 +7,7 @@ import binascii
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-from lookalike.printable import short
+from lookalike.files.printable import short
 from serving.http.bodies import Upload
 from serving.http.errors import ApiError
 from serving.http.json_bodies import load_object

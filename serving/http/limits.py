@@ -15,13 +15,13 @@ MAX_EXPORT = 200  # frames of one zip
 
 RETRY_AFTER_S = 1  # about one batch on a small CPU
 DECODE_THREADS = os.cpu_count() or 1  # Pillow releases the GIL; one decode takes up to 0.5 GB at 64 megapixels
-MAX_CONCURRENT_PIXELS = 256_000_000 * DECODE_THREADS  # of all requests: about four seconds of decoding
 THUMBNAIL_THREADS = min(os.cpu_count() or 1, 4)  # recordings at a time; each decoder has its own threads
 PROXY_THREADS = 2  # so that a proxy that is only remuxed does not wait for one that is encoded
 SEARCH_THREADS = 4  # queries take milliseconds; with a slow Qdrant server, threads must not pile up
 MAX_WAIT_S = 2.0  # until the turn of a request comes; one that would wait longer is refused: 503
 PICTURE_WAITS = 5  # of a recording: times as long, since decoders give way to searches and a page fills step by step
 HEAVY_PIXELS = 8_000_000  # to decode: images of more take a tenth of a second, and leave a thread to the others
+SWITCH_S = 0.0005  # a thread keeps the other ones of Python waiting for so long; ten times, its default, is too long
 TIMEOUT_S = 60  # of a request, its upload included; then 504
 
 THUMB_BYTES, PROXY_BYTES, PICTURE_BYTES = 512 * MIB, 8 * 1024 * MIB, 256 * MIB  # limits of the caches on disk

@@ -1,6 +1,7 @@
 """uvicorn's HTTP/1.1 protocol with bounds: on the head of a request, on the time it takes, on connections.
 
-uvicorn bounds none of these with httptools: the event loop would parse one endless header while everyone waits.
+uvicorn bounds none of these with httptools: the event loop would parse one endless header while everyone waits. Headers
+may also come after a body that is sent in chunks; they count as the head does.
 """
 
 from __future__ import annotations
@@ -12,45 +13,70 @@ import orjson
 import uvicorn.config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serving.http.limits import HEAD_S, LINGER_S, MAX_HEAD_BYTES, RESERVED_FILES, RETRY_AFTER_S
+from serving.http.door import DROPPED_BYTES, Door, stated_size
+from serving.http.limits import HEAD_S, LINGER_S, MAX_HEAD_BYTES, RESERVED_FILES, RETRY_AFTER_S, TIMEOUT_S
 from serving.http.request_log import log_refused
 from serving.http.traffic import count_refused
 from serving.inference.metrics import REJECTS
 from serving.open_files import allow_open_files
 
 LINGERING = RESERVED_FILES // 4  # refused connections that still wait for their client, at most
+BODY_S = TIMEOUT_S + HEAD_S  # until a body has come, also of a request that was answered before: longer than its 504
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. Past a bound it is answered with 431, 408 or 503, and closed."""
 
     max_connections = 0  # of this process; set by `install`
+    door: Door | None = None  # of this process; set when it has loaded
     lingering = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(transport)
-        self._head_bytes, self._in_head, self._refused = 0, True, False
-        self._head_timer: asyncio.TimerHandle | None = self.loop.call_later(HEAD_S, self._too_slow)
+        self._head_bytes, self._in_head = 0, True  # bytes: since the last one of a body
+        self._refused = self._turned_away = False
+        self._timer: asyncio.TimerHandle | None = self.loop.call_later(HEAD_S, self._too_slow)
         if len(self.connections) > self.max_connections:
             self._refuse(503, "busy", f"more than {self.max_connections:,} connections; try again later")
 
     def data_received(self, data: bytes) -> None:
         while data and not self._refused and not self.transport.is_closing():
-            room = MAX_HEAD_BYTES - self._head_bytes if self._in_head else len(data)
+            room = MAX_HEAD_BYTES - self._head_bytes
             if room:
                 self._feed(data[:room])
             else:
-                self._refuse(431, "head_too_large", f"the head of the request has more than {MAX_HEAD_BYTES:,} bytes")
+                self._too_large()
             data = data[room:]
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._stop_head_timer()
-        super().on_headers_complete()
+        if self._refused:
+            return  # what comes behind it in the same piece
+        self._in_head, self._head_bytes = False, 0
+        self._stop_timer()
+        size, is_first = stated_size(self.headers), not self.cycle or self.cycle.response_complete
+        message = self.door.refusal(self.url.partition(b"?")[0], size) if self.door and is_first else None
+        if message is None:
+            super().on_headers_complete()
+        elif size and size <= DROPPED_BYTES and not self.expect_100_continue and self._stays():
+            self._turn_away(503, "busy", message)
+        else:
+            self._refuse(503, "busy", message)
+
+    def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0
+        if not (self._turned_away or self._refused):
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._in_head, self._head_bytes = True, 0
-        super().on_message_complete()
+        self._stop_timer()
+        if self._turned_away:
+            self._turned_away = False
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        elif not self._refused:
+            super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP: uvicorn's own response is text, without an id, and is not counted."""
@@ -62,7 +88,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(400, "bad_request", "this is not a valid HTTP/1.1 request", at_once=in_body)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_head_timer()
+        self._stop_timer()
         super().connection_lost(exc)
 
     def _feed(self, data: bytes) -> None:
@@ -70,21 +96,48 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._refused:
             return
-        if not self._in_head:
-            self._head_bytes = 0
-        elif self._head_bytes and self._head_timer is None and not self.transport.is_closing():
-            self._head_timer = self.loop.call_later(HEAD_S, self._too_slow)
+        is_begun = not self._in_head or self._head_bytes > 0
+        if is_begun and self._timer is None and not self.transport.is_closing():
+            self._timer = self.loop.call_later(HEAD_S if self._in_head else BODY_S, self._too_slow)
 
-    def _stop_head_timer(self) -> None:
-        if self._head_timer:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def _stop_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_large(self) -> None:
+        if self._in_head:
+            self._refuse(431, "head_too_large", f"the head of the request has more than {MAX_HEAD_BYTES:,} bytes")
+        else:
+            self._drop(431, "head_too_large")
+
+    def _drop(self, status: int, kind: str) -> None:
+        """Close without an answer: the request that is at fault may have one already. Its handler notices."""
+        self._refused = True
+        REJECTS.labels(kind).inc()
+        log_refused(status, kind, self.client)
+        self.transport.abort()
 
     def _too_slow(self) -> None:
-        if self._head_bytes:
+        if not self._in_head:
+            self._drop(408, "timeout")
+        elif self._head_bytes:
             self._refuse(408, "timeout", f"the head of the request was not complete within {HEAD_S:g} s")
         else:
             self.transport.close()  # nothing was asked
+
+    def _stays(self) -> bool:
+        """Whether the client wants to keep the connection."""
+        return self.parser is not None and self.parser.should_keep_alive()
+
+    def _turn_away(self, status: int, kind: str, message: str) -> None:
+        """Answer at once, read the body without looking at it, and keep the connection."""
+        self._turned_away = True
+        self._timer = self.loop.call_later(HEAD_S, self.transport.close)  # unless the body is complete by then
+        count_refused(status)
+        REJECTS.labels(kind).inc()
+        request_id = log_refused(status, kind, self.client)
+        self.transport.write(_response(status, kind, message, request_id, "keep-alive"))
 
     def _refuse(self, status: int, kind: str, message: str, at_once: bool = False) -> None:
         """Answer, and close a little later: a client that still sends would not get to read the answer else.
@@ -92,7 +145,7 @@ class BoundedProtocol(HttpToolsProtocol):
         at_once: before the response to an earlier request, which will not come.
         """
         self._refused = True
-        self._stop_head_timer()
+        self._stop_timer()
         count_refused(status)
         REJECTS.labels(kind).inc()
         if self.cycle and not self.cycle.response_complete and not at_once:
@@ -113,10 +166,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.abort()
 
 
-def _response(status: int, kind: str, message: str, request_id: str) -> bytes:
+def _response(status: int, kind: str, message: str, request_id: str, connection: str = "close") -> bytes:
     body = orjson.dumps({"error": {"type": kind, "message": message}})
     head = [f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}", "content-type: application/json"]
-    head += [f"content-length: {len(body)}", "connection: close", f"x-request-id: {request_id}"]
+    head += [f"content-length: {len(body)}", f"connection: {connection}", f"x-request-id: {request_id}"]
     head += [f"retry-after: {RETRY_AFTER_S}"] if status == 503 else []
     return "\r\n".join([*head, "", ""]).encode() + body
 

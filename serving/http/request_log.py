@@ -1,25 +1,43 @@
-"""One line of the log for each request. BentoML's own has no id, and prints paths as they come, line breaks too."""
+"""Each request is measured once: for its line of the log, for /metrics, and for the audit log.
+
+BentoML's own line has no id, and prints paths as they come, line breaks too.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass, field
 
 from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lookalike.printable import printable
+from lookalike.files.printable import printable
 from serving.http.request_ids import CURRENT, HEADER, RequestIds, read_ids
-from serving.http.traffic import OTHER, template
+from serving.http.traffic import IN_PROGRESS, OTHER, count_request, template
 
 logger = logging.getLogger("bentoml.access")  # BentoML sets up the loggers below its own name
 
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds, and not logged
 LONGEST_PATH = 300
+_OUTCOME = "lookalike.outcome"  # in the scope
+
+
+@dataclass
+class Outcome:
+    """status: of the response; 500 for a request that fails before it has one."""
+
+    status: int = 500
+    _began_s: float = field(default_factory=time.perf_counter)
+
+    @property
+    def took_s(self) -> float:
+        """Until now."""
+        return time.perf_counter() - self._began_s
 
 
 class RequestLog:
-    """ASGI middleware: gives each request its ids, sends X-Request-Id back, and logs when the response is complete."""
+    """ASGI middleware: gives each request its ids, sends X-Request-Id back, and counts and logs it when it is done."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -27,23 +45,29 @@ class RequestLog:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        started, status = time.perf_counter(), 500  # of a request that fails before it has a response
-        ids = _ids_of(scope)
-        header = (HEADER, ids.request_id.encode())
+        ids, outcome = _ids_of(scope), Outcome()
+        header, scope[_OUTCOME] = (HEADER, ids.request_id.encode()), outcome
 
         async def identified(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                outcome.status = message["status"]
                 message = {**message, "headers": [*message.get("headers", ()), header]}
             await send(message)
 
         CURRENT.set(ids)  # not reset: each request has a task of its own, in which uvicorn logs how it failed
-        try:
-            await self._app(scope, receive, identified)
-        finally:
-            if scope["path"] not in PROBES:
-                _log(scope, status, time.perf_counter() - started)
+        with IN_PROGRESS.track_inprogress():
+            try:
+                await self._app(scope, receive, identified)
+            finally:
+                took_s = outcome.took_s
+                count_request(scope, outcome.status, took_s)
+                if scope["path"] not in PROBES:
+                    _log(scope, outcome.status, took_s)
+
+
+def outcome_of(scope: Scope) -> Outcome:
+    """Raises: KeyError outside of RequestLog."""
+    return scope[_OUTCOME]
 
 
 def _ids_of(scope: Scope) -> RequestIds:

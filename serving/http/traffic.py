@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from prometheus_client.samples import Sample
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 OTHER = "other"  # any other method, and any path that is no route
@@ -31,31 +30,8 @@ REQUEST_SECONDS = Histogram(
 IN_PROGRESS = Gauge("lookalike_requests_in_progress", "Requests at this moment", multiprocess_mode="livesum")
 
 
-class Traffic:
-    """ASGI middleware that counts requests. Labels are templates of routes: `/frames/{frame_id}`, not the path."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        started, status = time.perf_counter(), 500  # of a request that fails before it has a response
-
-        async def noting_status(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        with IN_PROGRESS.track_inprogress():
-            try:
-                await self._app(scope, receive, noting_status)
-            finally:
-                _count(scope, status, time.perf_counter() - started)
-
-
-def _count(scope: Scope, status: int, took_s: float) -> None:
+def count_request(scope: Scope, status: int, took_s: float) -> None:
+    """Count a request. Labels are templates of routes: `/frames/{frame_id}`, not the path."""
     route = template(scope)
     REQUESTS.labels(scope["method"] if scope["method"] in METHODS else OTHER, route, status).inc()
     REQUEST_SECONDS.labels(route).observe(took_s)

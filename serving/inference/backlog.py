@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from statistics import median
 
 MEMORY_S = 10.0  # busy seconds, after which what was measured counts a third
+LAST = 100  # requests whose sizes say what to expect of the next
+COMING_S = 1.0  # what was let in counts for so long as accepted, unless it is earlier: its client may be slow
+MARGIN = 1.5  # what is expected before it is read errs, and what is read should seldom be refused
 
 
 class Busy(Exception):
@@ -30,25 +35,50 @@ class Backlog:
         """max_wait_s: how long accepted work may wait. at_first: work to accept before the pace is known."""
         self._max_wait_s, self._at_first, self._clock = max_wait_s, at_first, clock
         self._accepted: dict[object, float] = {}  # the work of each request
+        self._per_byte: deque[float] = deque(maxlen=LAST)  # the work that a byte of the last requests was
+        self._coming: deque[tuple[float, float]] = deque()  # when what is being read was let in, and its expected work
         self._since = 0.0  # when work was done last, or when there was none before
         self._done = self._busy_s = 0.0  # of the last busy seconds, older ones weighted less
 
-    def wait_s(self, work: float) -> float:
+    def wait_s(self, work: float, coming: float = 0) -> float:
         """How long new work would wait; 0 while the pace is unknown and little is accepted.
 
         Requests take turns: of a larger one, no more is done first than the new one has itself.
+        coming: work before it that is not accepted yet.
         """
-        before = sum(min(accepted, work) for accepted in self._accepted.values())
+        before = coming + sum(min(accepted, work) for accepted in self._accepted.values())
         if not self._done:
             return 0.0 if before < self._at_first else math.inf
         return before * self._busy_s / self._done
 
-    @contextmanager
-    def admit(self, work: float) -> Iterator[None]:
-        """Accept work until the block ends. Raises: Busy if it would wait too long."""
-        if (wait_s := self.wait_s(work)) > self._max_wait_s:
+    def let_in(self, size: int, most_per_byte: float) -> None:
+        """Refuse by the bytes of a body, before it is read: reading what is refused then takes time from the others.
+
+        A byte is expected to be as much work as those of the last requests, and not more than most_per_byte: a few
+        that unpack into a lot must not close the door to all.
+        Raises: Busy if it would wait too long behind what is accepted and what is being read.
+        """
+        if not self._per_byte:
+            return
+        work, now = size * min(median(self._per_byte), most_per_byte), self._clock()
+        while self._coming and self._coming[0][0] < now - COMING_S:
+            self._coming.popleft()
+        self._check(MARGIN * self.wait_s(work, sum(min(coming, work) for _, coming in self._coming)))
+        self._coming.append((now, work))
+
+    def _check(self, wait_s: float) -> None:
+        if wait_s > self._max_wait_s:
             waits = "unknown" if math.isinf(wait_s) else f"{wait_s:.1f} s"
             raise Busy(f"too many concurrent requests: the wait would be {waits}, at most {self._max_wait_s:g} s")
+
+    @contextmanager
+    def admit(self, work: float, size: int = 0) -> Iterator[None]:
+        """Accept work until the block ends. size: bytes that it came in. Raises: Busy if it would wait too long."""
+        if size:
+            self._per_byte.append(work / size)
+            if self._coming:
+                self._coming.popleft()  # the one that was let in first, likely
+        self._check(self.wait_s(work))
         if not self._accepted:
             self._since = self._clock()
         request = object()

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from lookalike.files.printable import printable
 from lookalike.index import StoredFrame
-from lookalike.printable import printable
 from serving.inference.metrics import CAMERA_NEWEST, CAMERAS, MAX_CAMERAS
 
 LONGEST_NAME = 100

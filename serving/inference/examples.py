@@ -53,9 +53,9 @@ class Examples:
 
     async def _uploaded(self, upload: Upload, region: Region | None) -> np.ndarray:
         """float32 (D,)."""
-        async with self._pipeline.decoding([upload]):
-            pixels = partial(pixels_of, upload.data, region, self._pipeline.spec.input_px, upload.name)
-            return await self._pipeline.embed_one(upload.name, pixels)
+        [cost] = await self._pipeline.costs([upload])
+        pixels = partial(pixels_of, upload.data, region, self._pipeline.spec.input_px, upload.name)
+        return await self._pipeline.embed_one(upload.name, pixels, cost, len(upload.data))
 
     async def _at(self, source: str, time_s: float, region: Region | None) -> QueryExample:
         """source: as hits name it, or its source_id."""

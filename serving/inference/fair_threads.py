@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from serving.inference.backlog import waited_too_long
-from serving.inference.metrics import QUEUE_DEPTH, WAIT_SECONDS
+from serving.inference.metrics import Queue
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 class _Task:
     work: Callable[[], None]
     heavy: bool
-    since_s: float  # when it was submitted, by the monotonic clock
+    since_s: float  # when it joined the queue
 
 
 class FairThreads:
@@ -36,7 +36,7 @@ class FairThreads:
         self._free_heavy = threads - 1
         self._lock = threading.Lock()
         self._waiting: OrderedDict[Hashable, deque[_Task]] = OrderedDict()  # by owner, whose turn is next first
-        self._depth, self._wait_s = QUEUE_DEPTH.labels(name), WAIT_SECONDS.labels(name)
+        self._queue = Queue(name)
         self._skipped = 0  # turns that were given up, since only heavy tasks waited
 
     def submit(self, owner: Hashable, work: Callable[[], None], heavy: bool = False) -> None:
@@ -45,8 +45,7 @@ class FairThreads:
         Raises: RuntimeError after `shutdown`.
         """
         with self._lock:
-            self._waiting.setdefault(owner, deque()).append(_Task(work, heavy, time.monotonic()))
-        self._depth.inc()
+            self._waiting.setdefault(owner, deque()).append(_Task(work, heavy, self._queue.join()))
         self._pool.submit(self._run_next)
 
     async def run(self, work: Callable[[], T], heavy: bool = False) -> T:
@@ -72,8 +71,7 @@ class FairThreads:
 
     def _run_next(self) -> None:
         while task := self._take():
-            self._depth.dec()
-            self._wait_s.observe(time.monotonic() - task.since_s)
+            self._queue.leave(task.since_s)
             try:
                 task.work()
             finally:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from prometheus_client import Counter, Gauge
 
-from lookalike.errors import IndexStoreError
+from lookalike.errors import IndexStoreError, IndexUnavailable
 from lookalike.index import FrameIndex
 from serving.http.errors import ApiError
 from serving.http.limits import RETRY_AFTER_S
@@ -80,6 +82,23 @@ class IndexHealth:
             self.probe()
             self._wake.wait(self._probe_s)
             self._wake.clear()
+
+
+@contextmanager
+def noting_failures(health: IndexHealth | None) -> Iterator[None]:
+    """Call the index within this. health: None for an index that is not on a server.
+
+    Raises: ApiError 503 if the last health check failed, or instead of IndexUnavailable, which begins another check.
+    """
+    if health:
+        health.check()
+    try:
+        yield
+    except IndexUnavailable as error:
+        logger.error("%s", error)
+        if health:
+            health.suspect()
+        raise unavailable() from error
 
 
 def unavailable() -> ApiError:

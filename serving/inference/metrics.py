@@ -4,6 +4,10 @@ Labels have few values: each of them comes from the code, except for `camera`, o
 Each gauge states how those of several workers are put together: by default, the number of a process would be a label.
 """
 
+import time
+from concurrent.futures import Future
+from typing import Any
+
 from prometheus_client import Counter, Gauge, Histogram
 
 MAX_CAMERAS = 200
@@ -17,9 +21,11 @@ STAGE_SECONDS = Histogram(
     buckets=SECONDS,
 )
 QUEUE_DEPTH = Gauge(
-    "lookalike_queue_depth", "Work that waits for a thread: decode or search", ["queue"], multiprocess_mode="livesum"
+    "lookalike_queue_depth", "Work that waits for a thread, by queue", ["queue"], multiprocess_mode="livesum"
 )
-WAIT_SECONDS = Histogram("lookalike_wait_seconds", "Time that work waited for a thread", ["queue"], buckets=SECONDS)
+WAIT_SECONDS = Histogram(
+    "lookalike_wait_seconds", "Time that work waited for a thread", ["queue"], buckets=(*SECONDS, 60, 600)
+)
 IMAGES = Counter("lookalike_images", "Images by outcome: embedded, unreadable or failed", ["outcome"])
 REJECTS = Counter("lookalike_rejects", "Requests that were answered with an error, by its type", ["reason"])
 FRAMES_INDEXED = Counter("lookalike_frames_indexed", "Frames that clients have stored")
@@ -54,3 +60,25 @@ CAMERA_NEWEST = Gauge(
     ["camera"],
     multiprocess_mode="livemax",
 )
+
+
+class Queue:
+    """One queue of lookalike_queue_depth and lookalike_wait_seconds. May be used from any thread."""
+
+    def __init__(self, name: str) -> None:
+        self._depth, self._wait_s = QUEUE_DEPTH.labels(name), WAIT_SECONDS.labels(name)
+
+    def join(self) -> float:
+        """Count work that waits from now on. Returns: since when, by the monotonic clock, for `leave`."""
+        self._depth.inc()
+        return time.monotonic()
+
+    def leave(self, since_s: float) -> None:
+        """Call it once for each `join`, when the work begins or is dropped."""
+        self._depth.dec()
+        self._wait_s.observe(time.monotonic() - since_s)
+
+    def leave_if_cancelled(self, since_s: float, future: Future[Any]) -> None:
+        """A callback of the future of work: what was cancelled does not begin."""
+        if future.cancelled():
+            self.leave(since_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import dataclasses
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -29,8 +30,8 @@ from lookalike.errors import (
 )
 from lookalike.index import FrameIndex, Hit, StoredFrame, open_index
 from lookalike.index.ask import EmbeddedRequest, QueryExample
+from lookalike.index.embedded.folder import FolderLocation
 from lookalike.index.engine import Watched
-from lookalike.index.folder import FolderLocation
 from lookalike.index.restricted import RestrictedEngine
 from lookalike.pixels import decode, decode_to_fit, decoding_cost, fit
 from lookalike.region import Region
@@ -40,7 +41,6 @@ from serving.http.errors import ApiError
 from serving.http.limits import (
     DECODE_THREADS,
     HEAVY_PIXELS,
-    MAX_CONCURRENT_PIXELS,
     MAX_PIXELS,
     MAX_UPLOAD_BYTES,
     MAX_WAIT_S,
@@ -58,6 +58,7 @@ from serving.settings import Settings
 logger = logging.getLogger("bentoml.lookalike")  # BentoML sets up the loggers below its own name
 
 IMAGE_PIXELS = 200_000  # what an image costs besides its pixels: it is read, resized and run through the encoder
+PIXELS_PER_BYTE = 16  # of a photograph that is compressed a lot; flat pictures have more
 FRAME_PIXELS = HEAVY_PIXELS + 1  # of a recording: some frames before it may have to be decoded as well
 
 T = TypeVar("T")
@@ -72,7 +73,6 @@ class Pipeline:
         """max_wait_s: how long a request may wait for its turn. writable: clients may add and remove frames."""
         self.spec, self.writable, self.max_wait_s = encoder.spec, writable, max_wait_s
         self.upload_budget = Budget(MAX_UPLOAD_BYTES)
-        self._pixel_budget = Budget(MAX_CONCURRENT_PIXELS, "too many large images at the same time")
         self._encoder, self._index = encoder, index
         self.cameras = Cameras()
         self.health: IndexHealth | None = None  # only for an index on a server
@@ -91,8 +91,8 @@ class Pipeline:
         return limited
 
     def about(self) -> dict[str, Any]:
-        """What runs, for probes and logs: the content of /readyz."""
-        spec, index = self.spec, self._index is not None
+        """What runs, for probes and logs: the content of /readyz, which needs no key. It names no recordings."""
+        spec, index = dataclasses.replace(self.spec, fitted_to=""), self._index is not None
         return {
             "space": spec.space,
             "dim": spec.dim,
@@ -119,45 +119,45 @@ class Pipeline:
             return False
         return True
 
+    def let_in(self, size: int) -> None:
+        """Raises: Busy if images of so many bytes, which were not read yet, would wait too long."""
+        self._backlog.let_in(size, PIXELS_PER_BYTE)
+
     async def embed(self, uploads: Sequence[Upload]) -> np.ndarray:
         """Decode, then embed: a corrupt upload fails before it is batched with others.
 
         Returns: float32 (len(uploads), D), rows of length 1.
         Raises: Busy; RunFailed; ApiError 400 or 413 that names the first corrupt image, or for too many pixels.
         """
-        async with self.decoding(uploads) as costs:
-            return await self._embed(uploads, [partial(self._pixels, upload) for upload in uploads], costs)
+        costs = await self.costs(uploads)
+        decodes = [partial(self._pixels, upload) for upload in uploads]
+        return await self._embed(uploads, decodes, costs, sum(len(upload.data) for upload in uploads))
 
-    @asynccontextmanager
-    async def decoding(self, uploads: Sequence[Upload]) -> AsyncIterator[list[int]]:
-        """Reserve the pixels of images, which their headers state, while they are decoded.
-
-        Yields: what each costs, in pixels.
-        Raises: ApiError 413 if this request has too many; Busy if all requests together have.
-        """
+    async def costs(self, uploads: Sequence[Upload]) -> list[int]:
+        """What each image costs to decode, in pixels, as its headers state. Raises: ApiError 413 for too many."""
         costs = await asyncio.to_thread(_costs, uploads)  # does not queue behind images that are decoded
         cost = sum(costs)
         if len(uploads) > 1 and cost > MAX_PIXELS:
             message = f"{len(uploads)} images of {cost:,} pixels to decode, at most {MAX_PIXELS:,} in one request"
             raise ApiError(413, "too_large", message)
-        with self._pixel_budget.lease() as reserve:
-            reserve(cost)
-            yield costs
+        return costs
 
-    async def _embed(self, uploads: Sequence[Upload], decodes: Sequence[Decode], costs: Sequence[int]) -> np.ndarray:
-        with self._backlog.admit(sum(costs) + IMAGE_PIXELS * len(costs)):
+    async def _embed(
+        self, uploads: Sequence[Upload], decodes: Sequence[Decode], costs: Sequence[int], size: int
+    ) -> np.ndarray:
+        with self._backlog.admit(sum(costs) + IMAGE_PIXELS * len(costs), size):
             outcomes = await self._batcher.embed(decodes, [cost > HEAVY_PIXELS for cost in costs])
         embeddings = np.stack(self._embedded(outcomes, uploads))
         _check_finite(embeddings, uploads)
         IMAGES.labels("embedded").inc(len(uploads))
         return embeddings
 
-    async def embed_one(self, name: str, pixels: Decode) -> np.ndarray:
-        """Embed one image. name: for messages. pixels: called in a thread.
+    async def embed_one(self, name: str, pixels: Decode, cost: int = FRAME_PIXELS, size: int = 0) -> np.ndarray:
+        """Embed one image. name: for messages. pixels: called in a thread. cost: of these, by `costs`. size: in bytes.
 
         Returns: float32 (D,). Raises: as `embed`.
         """
-        return (await self._embed([Upload(None, name, b"")], [pixels], [FRAME_PIXELS]))[0]
+        return (await self._embed([Upload(None, name, b"")], [pixels], [cost], size))[0]
 
     def check(self, options: SearchOptions) -> None:
         """Raises: ApiError 409 without an index, 400 for weights of parts that the encoder does not have."""

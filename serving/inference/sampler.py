@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lookalike.errors import IndexStoreError
 from lookalike.index import Filters, FrameIndex, StoredFrame
-from lookalike.index.disk_space import size_bytes
+from lookalike.index.embedded.disk_space import size_bytes
 from serving.inference.cameras import Cameras, newest
 from serving.inference.index_health import UP
 from serving.inference.metrics import DISK_FREE, INDEX_BUILDING, INDEX_BYTES, INDEX_FRAMES, INDEX_UNINDEXED

@@ -1,4 +1,4 @@
-"""What a process that decodes footage may not do: use the network, start programs, or take all memory and time."""
+"""What a process that decodes footage may not do: use the network, start programs, end others, or take all memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ CPU_S = 60  # for one step of the work: a picture, or what lies between two repo
 PARENT_EVERY_S = 1.0
 _NEW_PRIVILEGES, _FILTER, _ALL_THREADS = 38, 1, 1  # Source: prctl(2), seccomp(2)
 _ALLOW, _DENY = 0x7FFF0000, 0x00050000 | 13  # with EACCES
-_AF_UNIX = 1
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # Source: linux/bpf_common.h
 
 
@@ -26,14 +25,18 @@ class _Machine:
 
     audit: int
     seccomp: int
-    socket: int
+    tgkill: int
+    prlimit: int
     denied: tuple[int, ...]
 
 
-# Denied: execve, execveat, ptrace, process_vm_writev, io_uring_setup (which opens sockets, too).
+# Denied: socket, also of AF_UNIX (of services that start programs), io_uring_setup (which opens sockets, too),
+# pidfd_open, pidfd_getfd (of another process's sockets); execve, execveat; ptrace, process_vm_readv, process_vm_writev;
+# kill, tkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_send_signal.
+_EVERYWHERE = (425, 434, 438, 424)
 _MACHINES = {
-    "x86_64": _Machine(0xC000003E, 317, 41, (59, 322, 101, 311, 425)),
-    "aarch64": _Machine(0xC00000B7, 277, 198, (221, 281, 117, 271, 425)),
+    "x86_64": _Machine(0xC000003E, 317, 234, 302, (41, 59, 322, 101, 310, 311, 62, 200, 129, 297, *_EVERYWHERE)),
+    "aarch64": _Machine(0xC00000B7, 277, 131, 261, (198, 221, 281, 117, 270, 271, 129, 130, 138, 240, *_EVERYWHERE)),
 }
 _X32 = 0x40000000  # calls of another ABI of x86_64 begin here
 
@@ -87,5 +90,8 @@ def _program(machine: _Machine) -> list[tuple[int, int, int, int]]:
     lines += [(_LOAD, 0, 0, 0), (_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, _DENY)]
     for number in machine.denied:
         lines += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _DENY)]
-    lines += [(_EQUAL, 0, 3, machine.socket), (_LOAD, 0, 0, 16), (_EQUAL, 1, 0, _AF_UNIX), (_RETURN, 0, 0, _DENY)]
+    # With this process as the first argument only: a signal to a thread, as of abort(3), and limits.
+    for number, process in ((machine.tgkill, os.getpid()), (machine.prlimit, 0)):
+        lines += [(_EQUAL, 0, 4, number), (_LOAD, 0, 0, 16), (_EQUAL, 0, 1, process)]
+        lines += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _DENY)]
     return [*lines, (_RETURN, 0, 0, _ALLOW)]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lookalike import durable
+from lookalike.files import durable
 
 logger = logging.getLogger("bentoml.lookalike")
 

@@ -9,20 +9,21 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import IndexStoreError, LookalikeError
 from lookalike.index import FrameIndex
 from serving.http.errors import ApiError
 from serving.inference.backlog import Busy
+from serving.inference.counted_threads import CountedThreads
 from serving.recordings.thumbnails import step_back
 
 logger = logging.getLogger("bentoml.lookalike")
 
 RESULTS = 32  # that are cached
 MAX_QUEUED = 8  # explorations that run or wait; each may take a minute
+FAILED_S = 5.0  # that a 503 is the result; those who ask again after Retry-After get to know of it
 VALID_S = 60.0  # a result is, in any case: while an index is filled, every result would be outdated at once
 
 Found = list[dict[str, Any]]
@@ -44,7 +45,12 @@ class _Result:
     settled_s: float | None = None
 
     def is_valid(self, frames: int) -> bool:
-        return self.frames == frames or self.settled_s is None or time.monotonic() - self.settled_s < VALID_S
+        if self.settled_s is None:
+            return True
+        age_s = time.monotonic() - self.settled_s
+        if self.error and self.error.status == 503:
+            return age_s < FAILED_S
+        return self.frames == frames or age_s < VALID_S
 
 
 class _Stopped(Exception):
@@ -55,7 +61,7 @@ class Explorer:
     """Use it in the event loop that serves the requests."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "explore", step_back)
+        self._thread = CountedThreads(1, "explore", step_back)
         self._results: OrderedDict[Hashable, _Result] = OrderedDict()
         self._queued: list[_Result] = []  # that run or wait, of all separate ones together
         self._stopping = threading.Event()
@@ -63,7 +69,8 @@ class Explorer:
     def ask(self, question: Hashable, index: FrameIndex, frames: int, work: Work) -> Found | float | None:
         """The result of some work, or its progress. The work starts again when the number of frames changes.
 
-        question: names the work. frames: how many the index has now. Raises: ApiError if the work failed; Busy.
+        question: names the work. frames: how many the index has now.
+        Raises: ApiError if the work failed; after a 503 it starts again as well, some seconds later. Busy.
         """
         result = self._results.get(question)
         if result is None or not result.is_valid(frames):
@@ -105,9 +112,16 @@ class Explorer:
             result.found = work(index, report)
         except _Stopped:
             pass
-        except LookalikeError as error:
-            result.error = ApiError(400, "bad_request", str(error))
-        except Exception as error:
-            logger.exception("an exploration failed")
-            result.error = ApiError(503, "index_failed", f"the exploration failed ({type(error).__name__})")
+        except BaseException as error:  # noqa: BLE001 (a panic of the embedded engine is one; it must not end the queue)
+            result.error = _error_of(error)
         result.settled_s = time.monotonic()
+
+
+def _error_of(error: BaseException) -> ApiError:
+    """The response to an exploration that failed. What a server of the index says is in the log only."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, LookalikeError) and not isinstance(error, IndexStoreError):
+        return ApiError(400, "bad_request", str(error))
+    logger.error("an exploration failed", exc_info=error)
+    return ApiError(503, "index_failed", f"the exploration failed ({type(error).__name__})")

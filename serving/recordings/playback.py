@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import logging
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from lookalike.footage.playable import Playable
 from lookalike.proxy_encoders import USUAL, ProxyEncoder
 from serving.http.limits import PROXY_THREADS
 from serving.inference.backlog import Busy
+from serving.inference.counted_threads import CountedThreads
 from serving.media.worker import MediaPool
 from serving.recordings.disk_cache import DiskCache
 from serving.recordings.source_verifier import RECORDINGS, SourceVerifier
@@ -60,8 +60,8 @@ class Player:
         self._verifier, self._pool, self._proxies = verifier, pool, proxies
         self._encoder: ProxyEncoder = encoder
         self._judged = lru_cache(RECORDINGS)(lambda source, source_id: self._look(source))
-        self._judges = ThreadPoolExecutor(PROXY_THREADS, "judge")
-        self._makers, self._making = ThreadPoolExecutor(PROXY_THREADS, "proxy"), MediaPool(PROXY_THREADS, LEAST_NICE)
+        self._judges = CountedThreads(PROXY_THREADS, "playback")
+        self._makers, self._making = CountedThreads(PROXY_THREADS, "proxy"), MediaPool(PROXY_THREADS, LEAST_NICE)
         self._progress: dict[str, float] = {}  # of the proxies that are made or queued, by source_id
         self._failed: dict[str, str] = {}  # why there is no proxy, by source_id
         self._judging = 0

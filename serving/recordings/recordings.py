@@ -6,6 +6,7 @@ import asyncio
 import copy
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -69,11 +70,18 @@ class Recordings:
 
     async def frame(self, frame_id: str) -> StoredFrame:
         """Raises: ApiError 404 for an unknown id, else as `Pipeline.ask`."""
-        known = str(UUID(frame_id)) if is_frame_id(frame_id) else ""
-        points = await self._pipeline.ask(lambda index: stored_points(index, [known])) if known else {}
-        if known not in points:
-            raise ApiError(404, "not_found", f"no frame has the id {frame_id!r}; take an id of a search hit")
-        return points[known][1]
+        frames = await self.frames([frame_id])
+        if frame_id not in frames:
+            raise unknown_frame(frame_id)
+        return frames[frame_id]
+
+    async def frames(self, frame_ids: Sequence[str]) -> dict[str, StoredFrame]:
+        """Those that are stored, by id as it was given. Raises: as `Pipeline.ask`."""
+        known = {frame_id: str(UUID(frame_id)) for frame_id in frame_ids if is_frame_id(frame_id)}
+        if not known:
+            return {}
+        points = await self._pipeline.ask(lambda index: stored_points(index, sorted(set(known.values()))))
+        return {frame_id: points[stored][1] for frame_id, stored in known.items() if stored in points}
 
     async def recording(self, source_id: str) -> Recording:
         """Raises: ApiError 404 if no frame of it is stored, else as `Pipeline.ask`."""
@@ -126,6 +134,11 @@ class Recordings:
             return await self._thumbnails.jpeg(moment, longest_px)
         except FootageError as error:
             raise ApiError(410, "gone", str(error)) from error
+
+
+def unknown_frame(frame_id: str) -> ApiError:
+    """The response to an id that no stored frame has."""
+    return ApiError(404, "not_found", f"no frame has the id {frame_id!r}; take an id of a search hit")
 
 
 def moment_of(frame: StoredFrame) -> Moment:

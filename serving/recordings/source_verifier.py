@@ -31,10 +31,11 @@ class SourceVerifier:
         in_zip = inside(source)
         try:
             status = (in_zip[0] if in_zip else Path(split_track(source)[0])).stat()
-            times = status.st_size, status.st_mtime_ns, status.st_ino, *stamp(split_track(source)[0])
+            times = status.st_mtime_ns, status.st_ctime_ns  # whoever overwrites a file can set the first only
+            about = status.st_size, *times, status.st_ino, *stamp(split_track(source)[0])
         except OSError as error:
             raise FootageError(f"{source}: no such file; it was moved or removed after it was indexed") from error
-        if self._id_of(source, *times) != source_id:
+        if self._id_of(source, *about) != source_id:
             raise FootageError(f"{source}: another file than the one that was indexed; index it again")
 
 

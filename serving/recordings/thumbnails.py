@@ -7,9 +7,11 @@ import os
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from serving.http.limits import MAX_WAIT_S, THUMBNAIL_THREADS
 from serving.inference.backlog import waited_too_long
+from serving.inference.metrics import Queue
 from serving.media.worker import MediaPool, MediaWorker
 from serving.recordings.source_verifier import SourceVerifier
 
@@ -29,13 +31,14 @@ class Moment:
 
 @dataclass(eq=False)
 class _Request:
-    """A picture to decode. longest_px: no side is longer; None for the full size.
+    """A picture to decode. longest_px: no side is longer; None for the full size. since_s: when it joined the queue.
 
     timer: runs while it waits for its turn. is_late: its turn did not come in time.
     """
 
     time_s: float
     longest_px: int | None
+    since_s: float
     jpeg: Future[bytes] = field(default_factory=Future)
     timer: asyncio.TimerHandle | None = None
     is_late: bool = False
@@ -52,6 +55,7 @@ class Thumbnails:
         """max_wait_s: how long a picture waits for its turn."""
         self._verifier, self._pool, self._max_wait_s = verifier, pool, max_wait_s
         self._threads = ThreadPoolExecutor(THUMBNAIL_THREADS, "thumbnail")
+        self._queue = Queue("thumbnail")
         self._lock = threading.Lock()  # guards the next two
         self._waiting: dict[Recording, list[_Request]] = {}  # by recording; a thread works on each entry, or will
         self._verifying: set[Recording] = set()
@@ -62,7 +66,7 @@ class Thumbnails:
         Raises: FootageError if the recording is gone, was replaced, or cannot be read; Busy if its turn does not come
         in time. The time in which a recording is read for the first time, to verify it, does not count.
         """
-        request, recording = _Request(moment.time_s, longest_px), (moment.source, moment.source_id)
+        request, recording = self._request(moment.time_s, longest_px), (moment.source, moment.source_id)
         with self._lock:
             idle = recording not in self._waiting
             self._waiting.setdefault(recording, []).append(request)
@@ -82,6 +86,11 @@ class Thumbnails:
     def close(self) -> None:
         self._threads.shutdown(cancel_futures=True)
 
+    def _request(self, time_s: float, longest_px: int | None) -> _Request:
+        request = _Request(time_s, longest_px, self._queue.join())
+        request.jpeg.add_done_callback(partial(self._queue.leave_if_cancelled, request.since_s))
+        return request
+
     def _limit_wait(self, request: _Request, recording: Recording) -> None:
         loop = asyncio.get_running_loop()
         request.timer = loop.call_later(self._max_wait_s, self._drop_late, request, recording)
@@ -100,7 +109,7 @@ class Thumbnails:
             with self._pool.worker() as worker:
                 while requests := self._next(recording):
                     for request in sorted(requests, key=lambda request: request.time_s):
-                        _settle(request, worker, recording[0])
+                        self._settle(request, worker, recording[0])
                     if self._others_wait():
                         self._threads.submit(self._decode, recording)
                         break
@@ -109,8 +118,23 @@ class Thumbnails:
             with self._lock:
                 rest = self._waiting.pop(recording, [])
             for request in rest:
-                if request.jpeg.set_running_or_notify_cancel():
+                if self._begins(request):
                     request.jpeg.set_exception(error)
+
+    def _settle(self, request: _Request, worker: MediaWorker, source: str) -> None:
+        if not self._begins(request):
+            return
+        try:
+            request.jpeg.set_result(worker.picture(source, request.time_s, request.longest_px))
+        except Exception as error:  # noqa: BLE001 (passed on to who asked)
+            request.jpeg.set_exception(error)
+
+    def _begins(self, request: _Request) -> bool:
+        """Whether its turn has come while somebody waits for it."""
+        begins = request.jpeg.set_running_or_notify_cancel()
+        if begins:
+            self._queue.leave(request.since_s)
+        return begins
 
     def _verify(self, recording: Recording) -> None:
         with self._lock:
@@ -139,12 +163,3 @@ def step_back(nice: int = NICE) -> None:
     """Lower the priority of this thread and of those that it starts, where the system supports it."""
     if hasattr(os, "setpriority") and hasattr(threading, "get_native_id"):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)  # of one thread, on Linux
-
-
-def _settle(request: _Request, worker: MediaWorker, source: str) -> None:
-    if not request.jpeg.set_running_or_notify_cancel():
-        return
-    try:
-        request.jpeg.set_result(worker.picture(source, request.time_s, request.longest_px))
-    except Exception as error:  # noqa: BLE001 (passed on to who asked)
-        request.jpeg.set_exception(error)

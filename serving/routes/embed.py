@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lookalike.printable import short
+from lookalike.files.printable import short
 from serving.auth.state import note
 from serving.auth.views import view_of
 from serving.http.bodies import check_fields, check_json, media_type, read_body, read_bytes

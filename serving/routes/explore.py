@@ -24,6 +24,7 @@ from serving.http.media_types import JSON
 from serving.http.query import read_query
 from serving.http.responses import json_response
 from serving.http.timeouts import Handler
+from serving.inference.index_health import noting_failures
 from serving.recordings.explorer import Found, Report, Work
 
 SHOWN = 6  # moments of a cluster
@@ -108,7 +109,12 @@ async def _respond(request: Request, question: Hashable, doing: str, work: Work)
     pipeline = view_of(request).pipeline
     recordings = view_of(request).recordings
     frames = await pipeline.ask(lambda index: index.count())
-    result = recordings.explorer.ask(question, pipeline.index, frames, work)
+
+    def noted(index: FrameIndex, report: Report) -> Found:
+        with noting_failures(pipeline.health):
+            return work(index, report)
+
+    result = recordings.explorer.ask(question, pipeline.index, frames, noted)
     if isinstance(result, list):
         return json_response(FoundResponse(result))
     return json_response(ProgressResponse(result, doing), {"Retry-After": "1"}, 202)

@@ -6,7 +6,7 @@ import asyncio
 import csv
 import io
 import zipfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
@@ -26,7 +26,7 @@ from serving.http.media_types import FORM, MULTIPART, ZIP
 from serving.inference.backlog import Busy
 from serving.inference.pipeline import Pipeline
 from serving.recordings.file_names import file_name
-from serving.recordings.recordings import Recordings, moment_of
+from serving.recordings.recordings import Recordings, moment_of, unknown_frame
 
 COLUMNS = ("id", "camera", "captured_at", "source", "time_s")
 
@@ -45,11 +45,12 @@ async def export(request: Request) -> Response:
     Each frame is as it was recorded. The zip is sent while it is made; a frame that fails has a line in errors.txt.
     """
     pipeline = view_of(request).pipeline
-    pipeline.index  # noqa: B018 (fails before anything is sent)
-    frame_ids = await _read_ids(request, pipeline)
+    pipeline.index  # noqa: B018 (fails before the body is read)
+    recordings, frame_ids = view_of(request).recordings, await _read_ids(request, pipeline)
     note(request, ids=frame_ids)
+    frames = await recordings.frames(frame_ids)  # before anything is sent: an index that does not answer is a 503
     headers = {"Content-Disposition": 'attachment; filename="lookalike.zip"', "Cache-Control": "no-store"}
-    return StreamingResponse(_zip(view_of(request).recordings, frame_ids), media_type=ZIP, headers=headers)
+    return StreamingResponse(_zip(recordings, frame_ids, frames), media_type=ZIP, headers=headers)
 
 
 async def _read_ids(request: Request, pipeline: Pipeline) -> list[str]:
@@ -85,18 +86,22 @@ class _Buffer(io.RawIOBase):
         return data
 
 
-async def _zip(recordings: Recordings, frame_ids: Sequence[str]) -> AsyncIterator[bytes]:
-    buffer, errors, frames = _Buffer(), list[str](), list[StoredFrame]()
+async def _zip(
+    recordings: Recordings, frame_ids: Sequence[str], frames: Mapping[str, StoredFrame]
+) -> AsyncIterator[bytes]:
+    """frames: by id, those that are stored."""
+    buffer, errors, listed = _Buffer(), list[str](), list[StoredFrame]()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for number, frame_id in enumerate(frame_ids, start=1):
             try:
-                frame = await recordings.frame(frame_id)
-                frames.append(frame)
+                if (frame := frames.get(frame_id)) is None:
+                    raise unknown_frame(frame_id)
+                listed.append(frame)
                 archive.writestr(f"{number:03}_{file_name(frame)}", await _jpeg(recordings, frame))
                 yield buffer.take()
             except ApiError as error:
                 errors.append(f"{number:03} {frame_id[:100]}: {error}")
-        archive.writestr("hits.csv", _table(frames))
+        archive.writestr("hits.csv", _table(listed))
         if errors:
             archive.writestr("errors.txt", "\n".join(errors) + "\n")
     yield buffer.take()

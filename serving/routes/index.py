@@ -5,7 +5,8 @@ No path that a client names is ever opened: frames that come this way are marked
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,20 +14,21 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from lookalike.files.printable import short
 from lookalike.index import Filters
 from lookalike.index.operations import ALL, OPERATIONS, Operation, TooMany, is_everything
 from lookalike.index.wire import write_filters
 from lookalike.keys import Scope
-from lookalike.printable import short
 from serving.auth.state import note
 from serving.auth.views import view_of
 from serving.http.bodies import check_json, read_bytes
 from serving.http.endpoint import BUSY, Endpoint
 from serving.http.errors import ApiError
 from serving.http.json_bodies import load_object
-from serving.http.limits import MAX_INDEX_BODY_BYTES
+from serving.http.limits import MAX_INDEX_BODY_BYTES, RETRY_AFTER_S
 from serving.http.media_types import JSON, LINES
 from serving.http.responses import json_response
+from serving.inference.backlog import Busy
 from serving.inference.operations import operation_lines, run_operation
 from serving.inference.pipeline import Pipeline
 
@@ -64,12 +66,31 @@ async def ask_index(request: Request) -> Response:
         arguments = await _read(request, reserve, pipeline, operation)
         note(request, **_noted(operation, arguments))
         if operation.lines:
-            return StreamingResponse(operation_lines(pipeline.index, name, arguments), media_type=LINES)
+            lines = operation_lines(pipeline.index, name, arguments)
+            first = await _next_line(pipeline, lines)  # an index that does not answer is a 503, not half a response
+            return StreamingResponse(_rest(pipeline, first, lines), media_type=LINES)
         run = partial(run_operation, name=name, arguments=arguments)
         answer = await (pipeline.write(run) if operation.writes else pipeline.ask(run))
     if name == "upsert":
         pipeline.note_stored(arguments[0])
     return json_response(IndexAnswer(answer))
+
+
+async def _rest(pipeline: Pipeline, line: bytes, lines: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The first line and those after it. Retries while the service is busy: the response has begun."""
+    while line:
+        yield line
+        while True:
+            try:
+                line = await _next_line(pipeline, lines)
+                break
+            except Busy:
+                await asyncio.sleep(RETRY_AFTER_S)
+
+
+async def _next_line(pipeline: Pipeline, lines: Iterator[bytes]) -> bytes:
+    """The next line; empty after the last. Raises: as `Pipeline.ask`; Busy, and then no line is lost."""
+    return await pipeline.ask(lambda index: next(lines, b""))
 
 
 async def _read(

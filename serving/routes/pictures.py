@@ -12,6 +12,7 @@ from serving.auth.views import view_of
 from serving.http.bodies import Upload, check_fields, read_body
 from serving.http.endpoint import BUSY, RAW_IMAGE, Endpoint
 from serving.http.errors import ApiError
+from serving.http.limits import HEAVY_PIXELS
 from serving.http.media_types import JPEG, JSON, MULTIPART
 from serving.http.pictures import is_known, picture, unchanged
 from serving.http.responses import json_response
@@ -46,8 +47,8 @@ async def keep(request: Request) -> Response:
         check_fields(body.files, [name for name, _ in body.fields], "image")
         if len(body.files) > 1:
             raise ApiError(400, "bad_request", f"{len(body.files)} images, expected one")
-        async with pipeline.decoding(body.files):
-            jpeg, width, height = await pipeline.run_in_thread(_made_small, body.files[0], heavy=True)
+        [cost] = await pipeline.costs(body.files)
+        jpeg, width, height = await pipeline.run_in_thread(_made_small, body.files[0], heavy=cost > HEAVY_PIXELS)
     return json_response(PictureResponse(await recordings.keep(jpeg), width, height))
 
 

@@ -13,11 +13,11 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from lookalike.encoder import Encoder
 from lookalike.footage import find_sources
+from lookalike.footage.naming import Naming
+from lookalike.footage.sampling import Sampling
 from lookalike.index import open_index
 from lookalike.ingest.index import index_footage
 from lookalike.ingest.settings import IngestSettings
-from lookalike.naming import Naming
-from lookalike.sampling import Sampling
 from tests.browser.chromium import NoBrowser, chromium
 from tests.browser.footage import NAME_PATTERN, Scene, png_of, write_recordings
 from tests.serving.running import ROOT, bentoml_env, served

@@ -11,11 +11,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from lookalike.encoder import Encoder
 from lookalike.footage import find_sources
+from lookalike.footage.sampling import Sampling
 from lookalike.index import open_index
 from lookalike.ingest.index import index_footage
 from lookalike.ingest.settings import IngestSettings
 from lookalike.keys import KeyFile
-from lookalike.sampling import Sampling
 from tests.browser.conftest import WAIT_MS, _complaint, _foreign
 from tests.browser.person import hook
 from tests.serving.auth.conftest import Keys, write_keys

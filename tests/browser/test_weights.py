@@ -14,10 +14,10 @@ from playwright.sync_api import Locator, Page, expect
 
 from lookalike.encoder import Encoder
 from lookalike.footage import find_sources
+from lookalike.footage.sampling import Sampling
 from lookalike.index import open_index
 from lookalike.ingest.index import index_footage
 from lookalike.ingest.settings import IngestSettings
-from lookalike.sampling import Sampling
 from tests.browser.conftest import NARROW, Shown
 from tests.browser.person import address, draw, drop, hits, hook, new_results, search
 from tests.passes import RED, RED_PASSES, empty_view, pass_at, write_passes

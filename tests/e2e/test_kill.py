@@ -18,10 +18,10 @@ import pytest
 from lookalike import pixels
 from lookalike.encoder import Encoder
 from lookalike.footage import Frame, find_sources, read_frames
+from lookalike.footage.sampling import ALL
 from lookalike.index import FrameIndex, open_index
 from lookalike.ingest.index import index_footage
 from lookalike.ingest.settings import WHOLE_FRAMES, IngestSettings
-from lookalike.sampling import ALL
 from tests.clips import noise, write_clip
 from tests.tiny import SPEC, tiny_embedding
 

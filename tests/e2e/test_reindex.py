@@ -32,7 +32,7 @@ import itertools, signal, sys
 from contextlib import contextmanager
 from pathlib import Path
 from lookalike.encoder import Encoder
-from lookalike.index.folder import FolderLocation
+from lookalike.index.embedded.folder import FolderLocation
 from lookalike.ingest.reindex import reindex
 from lookalike.ingest.settings import IngestSettings
 

@@ -12,10 +12,10 @@ from lookalike.errors import FootageError
 from lookalike.explore.clip import read_clip
 from lookalike.explore.copies import find_copies
 from lookalike.footage import find_sources
+from lookalike.footage.sampling import Sampling
 from lookalike.index import Filters, FrameIndex, open_index
 from lookalike.ingest.index import index_footage
 from lookalike.ingest.settings import IngestSettings
-from lookalike.sampling import Sampling
 from tests.clips import write_clip
 from tests.explore import copies
 from tests.explore.copies import Alter, write_copy, write_wandering

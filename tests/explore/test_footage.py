@@ -13,10 +13,10 @@ from lookalike.explore.copies import find_copies
 from lookalike.explore.duplicates import duplicates, load_tracks
 from lookalike.explore.outliers import outliers
 from lookalike.footage import find_sources
+from lookalike.footage.sampling import Sampling
 from lookalike.index import Filters, FrameIndex, open_index
 from lookalike.ingest.index import index_footage
 from lookalike.ingest.settings import IngestSettings
-from lookalike.sampling import Sampling
 from tests.conftest import SHARED_DATA
 from tests.explore import copies
 from tests.explore.copies import Alter, write_copy

@@ -100,8 +100,8 @@ def _read_export(folder: Path) -> int:
 
 def _write_snapshot(folder: Path, version: int) -> None:
     from lookalike.index import open_index
-    from lookalike.index.folder import FolderLocation
-    from lookalike.index.snapshot import snapshot
+    from lookalike.index.embedded.folder import FolderLocation
+    from lookalike.index.embedded.snapshot import snapshot
 
     index = folder.parent / f"{folder.name}-index"  # not recorded
     with open_index(index, SPEC, create=True) as opened:
@@ -110,7 +110,7 @@ def _write_snapshot(folder: Path, version: int) -> None:
 
 
 def _read_snapshot(folder: Path) -> int:
-    from lookalike.index.snapshot import restore
+    from lookalike.index.embedded.snapshot import restore
 
     archive = folder / "new" / "index.tar.gz"
     if not archive.exists():
@@ -179,14 +179,14 @@ def _read_report(folder: Path) -> int:
 
 
 def _write_pointer(folder: Path, version: int) -> None:
-    from lookalike.index.folder import FolderLocation
+    from lookalike.index.embedded.folder import FolderLocation
     from lookalike.index.generations import Pointer
 
     FolderLocation(folder / "index").point(Pointer(str(version)))
 
 
 def _read_pointer(folder: Path) -> int:
-    from lookalike.index.folder import FolderLocation
+    from lookalike.index.embedded.folder import FolderLocation
 
     pointer = FolderLocation(folder / "index").pointer()
     return int(pointer.current) if pointer else 0
@@ -194,7 +194,7 @@ def _read_pointer(folder: Path) -> int:
 
 def _write_ledger(folder: Path, version: int) -> None:
     from lookalike.index import SourceRecord
-    from lookalike.index.ledger import Ledger
+    from lookalike.index.embedded.ledger import Ledger
 
     ledger = Ledger(folder / "ledger.sqlite")
     ledger.write([SourceRecord("s", "all", "s.mp4", version, version)])
@@ -202,7 +202,7 @@ def _write_ledger(folder: Path, version: int) -> None:
 
 
 def _read_ledger(folder: Path) -> int:
-    from lookalike.index.ledger import Ledger
+    from lookalike.index.embedded.ledger import Ledger
 
     ledger = Ledger(folder / "ledger.sqlite")
     record = ledger.read("s", "all")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lookalike.footage import Frame
 from lookalike.index import Filters, FrameIndex, SourceRecord, open_index
-from lookalike.index.live import LiveEngine
+from lookalike.index.embedded.live import LiveEngine
 from tests.faults.power import acknowledge
 from tests.index.circle import SPEC, at, frame
 

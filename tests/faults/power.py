@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from lookalike.index.shards import _copy_data, _written
+from lookalike.index.embedded.shards import _copy_data, _written
 from tests.faults.syncs import CALLS, ReportedProcess, Sync
 
 Model = Literal["names_synced", "empty", "zeros"]

@@ -1,6 +1,6 @@
 """A disk that is too full for a file: one clear line, the previous version is kept, and no part of the new one is left.
 
-An index, and the service's 507, are in tests/index/test_full_disk.py.
+An index, and the service's 507, are in tests/index/embedded/test_full_disk.py.
 """
 
 from __future__ import annotations

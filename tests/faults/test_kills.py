@@ -1,7 +1,7 @@
 """kill -9 at random moments of each writer: the next run completes, nothing is lost, and no files are left over.
 
 `lookalike index` is in tests/e2e/test_kill.py, `reindex` in tests/e2e/test_reindex.py, each step of a build of the
-search graph in tests/index/test_live.py, the service in test_service_kills.py.
+search graph in tests/index/embedded/test_live.py, the service in test_service_kills.py.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from pyarrow import parquet
 from lookalike import cli
 from lookalike.encoder import Encoder
 from lookalike.errors import TrainingError
-from lookalike.index.folder import FolderLocation
-from lookalike.index.snapshot import restore, snapshot
+from lookalike.index.embedded.folder import FolderLocation
+from lookalike.index.embedded.snapshot import restore, snapshot
 from tests.clips import noise, write_clip
 from tests.e2e.conftest import run_here
 from tests.faults.points import points

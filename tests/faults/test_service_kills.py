@@ -21,12 +21,12 @@ import pytest
 from lookalike.encoder import Encoder
 from lookalike.errors import IndexStoreError
 from lookalike.footage import find_sources, read_frames
+from lookalike.footage.sampling import ALL
 from lookalike.index import FrameIndex, SourceRecord, open_index
+from lookalike.index.embedded.shards import POINTER
 from lookalike.index.maintenance import verify
-from lookalike.index.shards import POINTER
 from lookalike.ingest.index import index_footage
 from lookalike.ingest.settings import WHOLE_FRAMES, IngestSettings
-from lookalike.sampling import ALL
 from tests.clips import noise, write_clip
 from tests.faults.points import points
 from tests.serving.running import ROOT, bentoml_env, free_port, serve_command, wait_until_ready

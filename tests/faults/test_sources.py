@@ -3,7 +3,7 @@
 Elsewhere: cameras that drop, stall, are refused or come back (tests/footage/test_stream.py, tests/e2e/test_watch.py);
 clocks of cameras that restart or are set back (tests/footage/test_cases_time.py); files that are written, replaced or
 removed while a folder is watched (tests/ingest/test_watch.py); a second process that opens an index
-(tests/index/test_open.py, test_live.py).
+(tests/index/test_open.py, embedded/test_live.py).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pytest
 
 from lookalike.encoder import Encoder
 from lookalike.footage import Frame, Source, find_sources
+from lookalike.footage.sampling import ALL
 from lookalike.footage.sources import find_in_folders
 from lookalike.footage.stream import stream_frames
 from lookalike.index import FrameIndex, open_index
@@ -26,7 +27,6 @@ from lookalike.ingest.index import index_footage
 from lookalike.ingest.settings import IngestSettings
 from lookalike.ingest.summary import Summary
 from lookalike.ingest.watch import Arrivals, watch
-from lookalike.sampling import ALL
 from tests.clips import noise, write_clip
 from tests.footage.rtsp_server import Visit, rtsp_server
 from tests.footage.test_stream import CAMERA, QUICK, taken

@@ -10,8 +10,8 @@ from PIL import Image
 
 from lookalike.errors import FootageError
 from lookalike.footage import find_sources
+from lookalike.footage.selection import Selection
 from lookalike.footage.sources import LeftOut
-from lookalike.selection import Selection
 from tests.clips import picture
 
 

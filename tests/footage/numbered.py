@@ -12,7 +12,7 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from lookalike.footage import Ended, Frame, find_sources, read_source
-from lookalike.sampling import ALL, Sampling
+from lookalike.footage.sampling import ALL, Sampling
 
 SIZE_PX = (160, 96)
 BITS, BLACK, WHITE = 10, 20, 235

@@ -15,9 +15,9 @@ from PIL import Image
 
 from lookalike.errors import FootageError
 from lookalike.footage import Frame, archive, container, find_sources
+from lookalike.footage.limits import LIMITS, Limits
 from lookalike.footage.read import Ended, read_source
 from lookalike.footage.sources import LeftOut
-from lookalike.limits import LIMITS, Limits
 from lookalike.pixels import decoding_cost
 from tests.clips import number_of, write_clip
 from tests.conftest import SHARED_DATA

@@ -12,9 +12,9 @@ from PIL import Image
 from lookalike.errors import FootageError
 from lookalike.footage import Frame, find_sources, read_source
 from lookalike.footage.dates import _unpacked
+from lookalike.footage.naming import NamingFlags
 from lookalike.footage.sources import LeftOut
-from lookalike.moments import read_moment
-from lookalike.naming import NamingFlags
+from lookalike.footage.written_dates import read_moment
 from tests.clips import picture, write_clip
 from tests.conftest import SHARED_DATA
 

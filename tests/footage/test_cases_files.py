@@ -15,7 +15,7 @@ from lookalike import pixels
 from lookalike.errors import ImageError
 from lookalike.footage import Skipped, find_sources, frame_at, read_frames
 from lookalike.footage.kinds import is_text, kind_by_head
-from lookalike.selection import Selection
+from lookalike.footage.selection import Selection
 from tests.clips import picture, write_clip
 from tests.conftest import SHARED_DATA
 from tests.footage.entries import listed, write_image

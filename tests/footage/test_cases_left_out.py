@@ -14,9 +14,9 @@ import pytest
 from lookalike.errors import FootageError
 from lookalike.footage import find_sources, frame_at
 from lookalike.footage.container import open_video
+from lookalike.footage.selection import Selection
 from lookalike.footage.sources import LeftOut, find_in_folders
 from lookalike.search import Example, Searcher
-from lookalike.selection import Selection
 from tests.clips import write_clip
 from tests.footage.entries import listed, special_files, write_image
 from training.evaluation.labels import read_events

@@ -8,10 +8,10 @@ from typing import Literal
 
 import pytest
 
+from lookalike.files.printable import printable
 from lookalike.footage import find_sources, read_frames
+from lookalike.footage.naming import Naming, NamingFlags
 from lookalike.index import Filters
-from lookalike.naming import Naming, NamingFlags
-from lookalike.printable import printable
 from tests.clips import write_clip
 from tests.footage.entries import write_image
 from training.evaluation.gallery import gather

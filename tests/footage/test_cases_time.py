@@ -20,8 +20,8 @@ from lookalike.footage import Ended, Frame, Source, frame_at, read_source
 from lookalike.footage.container import open_video
 from lookalike.footage.decode import video_stream
 from lookalike.footage.playable import judge, make_playable
+from lookalike.footage.sampling import Sampling
 from lookalike.footage.still import pictures_of
-from lookalike.sampling import Sampling
 from tests.conftest import SHARED_DATA
 from tests.footage.numbered import (
     CLOCK,

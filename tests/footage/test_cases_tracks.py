@@ -18,22 +18,22 @@ from PIL import Image
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.footage import Ended, Frame, find_sources, frame_at, read_frames, read_source
+from lookalike.footage.naming import Naming
 from lookalike.footage.playable import judge, make_playable
 from lookalike.footage.read import duration_s, identify
+from lookalike.footage.sampling import Sampling
 from lookalike.footage.sources import split_track, stored_source
 from lookalike.footage.still import pictures_of
 from lookalike.footage.tracks import film as film_of
 from lookalike.index import FrameIndex, open_index
+from lookalike.index.embedded.folder import FolderLocation
 from lookalike.index.filters import Filters
-from lookalike.index.folder import FolderLocation
 from lookalike.index.generations import generation_of
 from lookalike.index.maintenance import is_there, verify
 from lookalike.ingest.index import index_footage
 from lookalike.ingest.reindex import reindex
 from lookalike.ingest.settings import WHOLE_FRAMES
 from lookalike.ingest.to_file import embed_footage, embed_rows
-from lookalike.naming import Naming
-from lookalike.sampling import Sampling
 from lookalike.search import Example, Searcher
 from serving.media.worker import MediaPool
 from serving.recordings.source_verifier import SourceVerifier

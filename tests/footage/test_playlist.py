@@ -16,12 +16,12 @@ from lookalike.footage.container import open_video
 from lookalike.footage.playable import judge, make_playable
 from lookalike.footage.playlist import Joined, read_playlist, segments_of
 from lookalike.footage.read import identify
+from lookalike.footage.sampling import Sampling
 from lookalike.footage.sources import stored_source
 from lookalike.index import open_index
 from lookalike.index.maintenance import is_there, verify
 from lookalike.ingest.index import index_footage
 from lookalike.ingest.settings import WHOLE_FRAMES
-from lookalike.sampling import Sampling
 from serving.recordings.source_verifier import SourceVerifier
 from tests.clips import number_of, picture, write_clip
 from tests.conftest import SHARED_DATA

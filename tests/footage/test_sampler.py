@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from lookalike.footage import Ended, Frame, find_sources, read_source
-from lookalike.sampling import Sampling
+from lookalike.footage.sampling import Sampling
 from tests.clips import SIZE_PX, noise, picture, write_clip
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from lookalike.errors import FootageError
 from lookalike.footage import Source, find_sources
+from lookalike.footage.naming import Naming
+from lookalike.footage.selection import Selection
 from lookalike.footage.sources import LeftOut, find_in_folders
-from lookalike.naming import Naming
-from lookalike.selection import Selection
 
 
 @pytest.fixture

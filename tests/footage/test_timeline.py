@@ -25,8 +25,8 @@ from lookalike.errors import FootageError
 from lookalike.footage import Ended, find_sources, frame_at, read_source
 from lookalike.footage.container import open_video
 from lookalike.footage.decode import Reading, recorded, video_stream
+from lookalike.footage.sampling import Sampling
 from lookalike.footage.still import pictures_of
-from lookalike.sampling import Sampling
 from tests.clips import number_of, turn
 from tests.conftest import SHARED_DATA
 from tests.footage.numbered import number_in, read_numbered, write_numbered

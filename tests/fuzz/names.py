@@ -6,10 +6,10 @@ import re
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from lookalike.footage.naming import Naming, NamingFlags
+from lookalike.footage.written_dates import is_in_range, read_moment, zone_of
 from lookalike.index.clock import TimeOfDay
 from lookalike.index.filters import parse_before, parse_bound
-from lookalike.moments import is_in_range, read_moment, zone_of
-from lookalike.naming import Naming, NamingFlags
 from tests.fuzz.target import Target, refused
 
 NAMINGS = [

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lookalike.errors import IndexStoreError
-from lookalike.index import snapshot
-from lookalike.index.snapshot import MANIFEST, Manifest, restore
+from lookalike.index.embedded import snapshot
+from lookalike.index.embedded.snapshot import MANIFEST, Manifest, restore
 from tests.fuzz.target import Target, refused
 from tests.tiny import SPEC
 

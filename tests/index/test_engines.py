@@ -16,11 +16,11 @@ from lookalike.errors import IndexStoreError
 from lookalike.index import Filters, FrameIndex, SourceRecord, TimeOfDay, calibration, open_index
 from lookalike.index.calibration import SAMPLE, ScoreCalibrator
 from lookalike.index.record import HitFrame, StoredFrame
-from lookalike.index.server import ServerEngine
+from lookalike.index.server.engine import ServerEngine
 from lookalike.region import Region
 from lookalike.search_fields import SearchOptions
 from tests.index.circle import SPEC, at, frame, write_circle_encoder
-from tests.index.real_qdrant import IMAGE, own_collection, real_qdrant, why_none
+from tests.index.server.real_qdrant import IMAGE, own_collection, real_qdrant, why_none
 from tests.serving.running import ROOT, bentoml_env, served
 
 pytestmark = [

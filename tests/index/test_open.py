@@ -18,9 +18,9 @@ from qdrant_client import QdrantClient, models
 from lookalike.contract import EncoderSpec
 from lookalike.errors import IndexStoreError, SpaceMismatch
 from lookalike.index import Filters, FrameIndex, SourceRecord, open_index
-from lookalike.index.folder import SIDECAR, FolderLocation
+from lookalike.index.embedded.folder import SIDECAR, FolderLocation
 from lookalike.index.generations import Pointer, generation_of
-from lookalike.index.server import ServerEngine
+from lookalike.index.server.engine import ServerEngine
 from lookalike.search_fields import SearchOptions
 from tests.index.circle import OTHER, SPEC, at, frame
 

@@ -9,10 +9,10 @@ from qdrant_client import QdrantClient
 
 from lookalike.encoder import Encoder
 from lookalike.index import Filters, FrameIndex, open_index
+from lookalike.index.embedded.live import LiveEngine
+from lookalike.index.embedded.shards import POINTER
 from lookalike.index.engine import IndexState
-from lookalike.index.live import LiveEngine
-from lookalike.index.server import ServerEngine
-from lookalike.index.shards import POINTER
+from lookalike.index.server.engine import ServerEngine
 from lookalike.ingest.index import index_footage
 from tests.index.circle import SPEC, at, frame, write_circle_encoder
 
@@ -68,7 +68,7 @@ def test_a_graph_whose_build_was_interrupted_is_built_by_the_next_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next run adds nothing, and nobody else asks for a graph."""
-    monkeypatch.setattr("lookalike.index.effort.SCANNED", 2 * 100 - 1)
+    monkeypatch.setattr("lookalike.index.embedded.effort.SCANNED", 2 * 100 - 1)
     encoder = Encoder(write_circle_encoder(tmp_path / "circle.onnx"), "cpu", threads=1)
     asked: list[FrameIndex] = []
     with open_index(tmp_path / "index", SPEC, create=True) as index:
@@ -87,7 +87,7 @@ def test_a_graph_whose_build_was_interrupted_is_built_by_the_service_that_starts
 ) -> None:
     with open_index(tmp_path, SPEC, create=True) as index:
         index.add(FRAMES, ANGLES)
-    monkeypatch.setattr("lookalike.index.effort.SCANNED", 2 * 100 - 1)
+    monkeypatch.setattr("lookalike.index.embedded.effort.SCANNED", 2 * 100 - 1)
     with open_index(tmp_path, SPEC, create=True, live=True) as index:
         engine = index.engine
         assert isinstance(engine, LiveEngine)

@@ -15,12 +15,12 @@ from PIL import Image
 
 from lookalike.encoder import Encoder
 from lookalike.footage import Ended, Frame, Source, find_sources
+from lookalike.footage.sampling import Sampling
 from lookalike.index import open_index
 from lookalike.ingest.embed import EmbedJob
 from lookalike.ingest.index import index_footage
 from lookalike.ingest.settings import WHOLE_FRAMES, IngestSettings
 from lookalike.ingest.to_file import embed_footage
-from lookalike.sampling import Sampling
 from tests.clips import picture, write_clip
 from tests.footage.rtsp_server import Visit, rtsp_server
 from tests.tiny import SPEC

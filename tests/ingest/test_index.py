@@ -16,6 +16,7 @@ from lookalike import pixels
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError, SpaceMismatch
 from lookalike.footage import Skipped, find_sources, read_frames
+from lookalike.footage.sampling import Sampling
 from lookalike.index import Filters, open_index
 from lookalike.index.maintenance import verify
 from lookalike.ingest.import_table import import_frames
@@ -23,7 +24,6 @@ from lookalike.ingest.index import index_footage
 from lookalike.ingest.settings import WHOLE_FRAMES, IngestSettings
 from lookalike.ingest.summary import Summary
 from lookalike.ingest.to_file import embed_footage
-from lookalike.sampling import Sampling
 from lookalike.search_fields import SearchOptions
 from tests.clips import picture, write_clip
 from tests.footage.rtsp_server import Visit, rtsp_server

@@ -15,15 +15,15 @@ from lookalike import pixels
 from lookalike.encoder import Encoder
 from lookalike.errors import IndexInUse, IndexStoreError, SpaceMismatch
 from lookalike.footage import find_sources, read_frames
+from lookalike.footage.naming import Naming
+from lookalike.footage.sampling import Sampling
 from lookalike.index import Filters, FrameIndex, SourceRecord, StoredFrame
-from lookalike.index.collection import CollectionLocation
-from lookalike.index.folder import FolderLocation
+from lookalike.index.embedded.folder import FolderLocation
 from lookalike.index.generations import Pointer, discard, generation_of, open_generation, switch_back
+from lookalike.index.server.collection import CollectionLocation
 from lookalike.ingest.index import index_footage
 from lookalike.ingest.reindex import reindex
 from lookalike.ingest.settings import WHOLE_FRAMES, IngestSettings
-from lookalike.naming import Naming
-from lookalike.sampling import Sampling
 from tests.tiny import SPEC, tiny_embedding, write_tiny_encoder
 from tests.two_clips import FRAMES, RECORDED, done, write_two_clips
 

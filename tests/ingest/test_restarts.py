@@ -16,10 +16,10 @@ from lookalike.cli import main
 from lookalike.encoder import Encoder
 from lookalike.footage import Source, find_sources
 from lookalike.index import open_index
-from lookalike.index.folder import FolderLocation
+from lookalike.index.embedded.folder import FolderLocation
+from lookalike.index.embedded.ledger import LEDGER, Ledger
 from lookalike.index.frames import FrameIndex
 from lookalike.index.generations import open_generation
-from lookalike.index.ledger import LEDGER, Ledger
 from lookalike.index.maintenance import verify
 from lookalike.index.schema import SourceRecord
 from lookalike.index.wire import read_record

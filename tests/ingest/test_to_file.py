@@ -14,9 +14,9 @@ from lookalike import pixels
 from lookalike.contract import EncoderSpec
 from lookalike.errors import FootageError
 from lookalike.footage import Source, find_sources, read_frames
+from lookalike.footage.sampling import Sampling
 from lookalike.ingest.settings import WHOLE_FRAMES, IngestSettings
 from lookalike.ingest.to_file import embed_footage, embed_rows
-from lookalike.sampling import Sampling
 from tests.clips import picture, write_clip
 from tests.tiny import SPEC, tiny_embedding
 from tests.two_clips import FRAMES, RECORDED, done, stop_after

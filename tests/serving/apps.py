@@ -8,15 +8,18 @@ from starlette.middleware import Middleware
 from serving.auth.audit import Audit, AuditLog
 from serving.auth.views import Views
 from serving.http.errors import HANDLERS
+from serving.http.request_log import RequestLog
 from serving.inference.pipeline import Pipeline
 from serving.recordings.recordings import Recordings
-from serving.routes import embed, index, search
+from serving.routes import embed, explore, export, index, search
 
-ROUTES = [endpoint.route() for endpoint in (*embed.ENDPOINTS, *search.ENDPOINTS, *index.ENDPOINTS)]
+RESOURCES = (embed, search, index, explore, export)
+ROUTES = [endpoint.route() for resource in RESOURCES for endpoint in resource.ENDPOINTS]
 
 
 def app_over(pipeline: Pipeline, recordings: Recordings) -> Starlette:
-    """/embed, /search and /index, for every client."""
-    app = Starlette(routes=ROUTES, exception_handlers=HANDLERS, middleware=[Middleware(Audit, log=AuditLog(None))])
+    """/embed, /search, /index, /explore and /export, for every client."""
+    middleware = [Middleware(RequestLog), Middleware(Audit, log=AuditLog(None))]
+    app = Starlette(routes=ROUTES, exception_handlers=HANDLERS, middleware=middleware)
     app.state.pipeline, app.state.views = pipeline, Views(pipeline, recordings)
     return app

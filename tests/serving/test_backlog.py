@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from serving.inference.backlog import Backlog, Busy
+from serving.inference.backlog import COMING_S, MARGIN, Backlog, Busy
 
 
 class Clock:
@@ -78,3 +78,34 @@ def test_before_the_pace_is_known_little_is_accepted(clock: Clock) -> None:
     backlog = Backlog(2.0, 10, clock)
     with backlog.admit(9), backlog.admit(9), pytest.raises(Busy, match="unknown"), backlog.admit(9):
         pass
+
+
+def test_a_body_is_refused_before_it_is_read(backlog: Backlog) -> None:
+    """100 units came in 10 bytes, so 10 more bytes are expected to be 100 units: 1 s behind each other 100."""
+    backlog.let_in(10, 100)  # nothing is known of bytes yet
+    with backlog.admit(100, 10):
+        backlog.let_in(10, 100)
+        with pytest.raises(Busy, match=rf"the wait would be {2 * MARGIN:.1f} s, at most 2 s"):
+            backlog.let_in(10, 100)  # behind the accepted one and the one that is read
+        backlog.let_in(1, 100)  # takes turns: .1 s behind each
+
+
+def test_what_was_let_in_counts_once_when_it_is_accepted(backlog: Backlog) -> None:
+    with backlog.admit(100, 10):
+        backlog.let_in(10, 100)
+        with backlog.admit(100, 10), pytest.raises(Busy, match=rf"would be {2 * MARGIN:.1f} s"):
+            backlog.let_in(10, 100)
+
+
+def test_a_client_that_sends_slowly_keeps_nobody_out(backlog: Backlog, clock: Clock) -> None:
+    with backlog.admit(100, 10):
+        backlog.let_in(10, 100)
+        clock.now_s += 1.1 * COMING_S
+        backlog.let_in(10, 100)
+
+
+def test_a_few_that_unpack_into_a_lot_do_not_close_the_door(backlog: Backlog) -> None:
+    with backlog.admit(10_000, 1):
+        backlog.let_in(10, 5)  # 50 units at most, .5 s
+        with pytest.raises(Busy):
+            backlog.let_in(40, 5)

@@ -47,6 +47,21 @@ def test_search_by_picture_and_by_id(service: httpx.Client, footage: list[Shown]
             one.search()
 
 
+@pytest.mark.trust
+def test_a_key_that_cannot_be_sent_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error of the client would quote it. A line break at its end, as of a file, does not count."""
+    for token in ("lk_secret\r\nX: a", "lk_sec\tret", "lk_\x7fsecret"):
+        with pytest.raises(ServiceError, match="LOOKALIKE_TOKEN, or `token`, has a line break") as caught:
+            Client("http://127.0.0.1:1", token=token)
+        assert "secret" not in str(caught.value)
+        monkeypatch.setenv("LOOKALIKE_TOKEN", token)
+        with pytest.raises(ServiceError):
+            AsyncClient("http://127.0.0.1:1")
+    monkeypatch.setenv("LOOKALIKE_TOKEN", "lk_secret\r\n")
+    with Client("http://127.0.0.1:1") as client:
+        assert client._http.headers["authorization"] == "Bearer lk_secret"
+
+
 def test_side_by_side_with_await(service: httpx.Client, footage: list[Shown]) -> None:
     async def ask() -> tuple[np.ndarray, np.ndarray, list[Hit]]:
         async with AsyncClient(str(service.base_url)) as one:
@@ -242,8 +257,8 @@ def test_lines_are_asked_for_again_while_the_service_is_busy(monkeypatch: pytest
 @pytest.mark.trust
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_a_token_with_a_line_break_is_named_and_not_shown(line_end: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a file of a secret may end."""
-    monkeypatch.setenv("LOOKALIKE_TOKEN", f"lk_secret{line_end}")
+    """As two secrets in one file; the line break at its end does no harm."""
+    monkeypatch.setenv("LOOKALIKE_TOKEN", f"lk_secret{line_end}lk_other{line_end}")
     for kind in (Client, AsyncClient):
         with pytest.raises(ServiceError, match="has a line break") as caught:
             kind("http://127.0.0.1:1")

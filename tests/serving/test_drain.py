@@ -65,7 +65,7 @@ def test_a_killed_service_takes_its_processes_with_it(tiny_encoder: Path, tmp_pa
         with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
             wait_until_ready(client, process, log)
         below = psutil.Process(process.pid).children(recursive=True)
-        assert any("lookalike.index.shard_process" in " ".join(child.cmdline()) for child in below)
+        assert any("lookalike.index.embedded.shard_process" in " ".join(child.cmdline()) for child in below)
     finally:
         process.kill()
         process.wait()

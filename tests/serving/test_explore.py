@@ -6,18 +6,20 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any, cast
 
 import httpx
 import pytest
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import IndexStoreError, LookalikeError
 from lookalike.index import FrameIndex
 from serving.http.errors import ApiError
 from serving.inference.backlog import Busy
 from serving.recordings import explorer
 from serving.recordings.explorer import Explorer, Found, Report
 from tests.serving.conftest import refused
+from tests.serving.queues import waited, waiting
 from tests.serving.recordings import FRAMES, SECONDS
 from tests.serving.running import START_S
 
@@ -73,7 +75,7 @@ def asked() -> Iterator[Explorer]:
     one.close()
 
 
-def waited(ask: Callable[[], Found | float | None]) -> Found:
+def settled(ask: Callable[[], Found | float | None]) -> Found:
     deadline = time.monotonic() + START_S
     while not isinstance(got := ask(), list):
         assert time.monotonic() < deadline
@@ -97,13 +99,13 @@ def test_a_question_is_worked_on_once_while_the_index_is_the_same(
     assert reported.wait(START_S)
     assert asked.ask("q", INDEX, 4, work) == 0.5  # frames come in: what was begun is answered first
     go_on.set()
-    assert waited(lambda: asked.ask("q", INDEX, 5, work)) == ANSWER
+    assert settled(lambda: asked.ask("q", INDEX, 5, work)) == ANSWER
     assert len(begun) == 1
     monkeypatch.setattr(explorer, "VALID_S", 0.0)
-    assert waited(lambda: asked.ask("q", INDEX, 3, work)) == ANSWER
+    assert settled(lambda: asked.ask("q", INDEX, 3, work)) == ANSWER
     assert len(begun) == 1
     asked.ask("q", INDEX, 5, work)
-    assert waited(lambda: asked.ask("q", INDEX, 5, work)) == ANSWER
+    assert settled(lambda: asked.ask("q", INDEX, 5, work)) == ANSWER
     assert len(begun) == 2
 
 
@@ -112,7 +114,23 @@ def test_what_cannot_be_found_out_says_why(asked: Explorer) -> None:
         raise LookalikeError("3 frames, too few")
 
     with pytest.raises(ApiError, match="3 frames, too few"):
-        waited(lambda: asked.ask("q", INDEX, 3, work))
+        settled(lambda: asked.ask("q", INDEX, 3, work))
+
+
+class Panic(BaseException):
+    """As the embedded engine raises it."""
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("error", [Panic("at 10.0.0.1"), IndexStoreError("the Qdrant server at 10.0.0.1 refuses")])
+def test_an_index_that_fails_is_503_and_ends_no_queue(asked: Explorer, error: BaseException) -> None:
+    def fail(index: FrameIndex, report: Report) -> Found:
+        raise error
+
+    with pytest.raises(ApiError, match=rf"^the exploration failed \({type(error).__name__}\)$") as caught:
+        settled(lambda: asked.ask("q", INDEX, 3, fail))
+    assert caught.value.status == 503
+    assert settled(lambda: asked.ask("other", INDEX, 3, lambda index, report: ANSWER)) == ANSWER
 
 
 def test_closing_ends_what_is_worked_on() -> None:
@@ -145,5 +163,25 @@ def test_past_the_most_explorations_is_busy(asked: Explorer) -> None:
         asked.separate().ask("of some cameras", INDEX, 3, work)
     assert asked.ask(0, INDEX, 3, work) is None  # it is known
     go_on.set()
-    assert waited(lambda: asked.ask(explorer.MAX_QUEUED - 1, INDEX, 3, work)) == ANSWER
-    assert waited(lambda: asked.ask("one more", INDEX, 3, work)) == ANSWER
+    assert settled(lambda: asked.ask(explorer.MAX_QUEUED - 1, INDEX, 3, work)) == ANSWER
+    assert settled(lambda: asked.ask("one more", INDEX, 3, work)) == ANSWER
+
+
+def test_explorations_that_wait_are_counted() -> None:
+    before, begun_before = waiting("explore"), waited("explore")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(index: FrameIndex, report: Report) -> Found:
+        begun.set()
+        assert go_on.wait(START_S)
+        return ANSWER
+
+    with closing(Explorer()) as one:
+        for number in range(3):
+            one.ask(number, INDEX, 3, work)
+        assert begun.wait(START_S)
+        assert (waiting("explore") - before, waited("explore") - begun_before) == (2, 1)
+        go_on.set()
+        for number in range(3):
+            assert settled(lambda number=number: one.ask(number, INDEX, 3, work)) == ANSWER
+    assert (waiting("explore") - before, waited("explore") - begun_before) == (0, 3)

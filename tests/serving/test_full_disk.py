@@ -11,7 +11,7 @@ import pytest
 
 from lookalike.errors import IndexStoreError, ServiceError
 from lookalike.index import open_index
-from lookalike.index.disk_space import MIB
+from lookalike.index.embedded.disk_space import MIB
 from tests.index.circle import frame
 from tests.serving.conftest import Shown
 from tests.serving.running import ROOT, bentoml_env, served

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from lookalike.encoder import Encoder
-from lookalike.index import SourceRecord, open_index
+from lookalike.index import Filters, FrameIndex, SourceRecord, open_index
+from lookalike.index.operations import MAX_POINTS
+from lookalike.index.wire import write_filters
+from serving.inference.backlog import Busy
 from serving.inference.index_health import IndexHealth
 from serving.inference.pipeline import Pipeline
 from serving.readiness import Readiness
+from serving.recordings import explorer
 from serving.recordings.recordings import Recordings
 from tests.index.circle import SPEC, at, frame, write_circle_encoder
-from tests.index.qdrant_facade import KEY, Facade, Seen, nodes_of
+from tests.index.server.qdrant_facade import KEY, Facade, Refused, Seen, nodes_of
 from tests.serving.apps import app_over
 from tests.serving.running import ROOT, START_S, bentoml_env, served
 
@@ -87,6 +95,138 @@ def test_a_server_that_hangs_is_503_until_it_answers_again(
                 assert await status() == [200, 200]
 
     asyncio.run(ask())
+
+
+@dataclass
+class Serving:
+    """The routes in this process, over an index on a server. suspicions: how often a health check was asked for."""
+
+    client: httpx.AsyncClient
+    pipeline: Pipeline
+    health: IndexHealth
+    suspicions: int = 0
+
+    def suspect(self) -> None:
+        self.suspicions += 1
+
+    async def is_ready(self) -> bool:
+        return (await self.client.get("/readyz")).is_success
+
+
+@asynccontextmanager
+async def serving(url: str, encoder: Path, cache: Path) -> AsyncIterator[Serving]:
+    """Health checks are made by the test alone."""
+    with (
+        open_index(url, SPEC) as index,
+        closing(Pipeline(Encoder(encoder, "cpu"), index)) as pipeline,
+        closing(Recordings(pipeline, cache)) as recordings,
+    ):
+        app, pipeline.health = app_over(pipeline, recordings), IndexHealth(index)
+        transport = httpx.ASGITransport(Readiness(app, app.state))
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            made = Serving(client, pipeline, pipeline.health)
+            pipeline.health.suspect = made.suspect
+            yield made
+
+
+def assert_unavailable(response: httpx.Response) -> None:
+    """A 503 that says when to ask again, and not where the server is."""
+    assert (response.status_code, response.headers.get("retry-after")) == (503, "1"), response.text
+    assert response.json()["error"]["type"] == "index_unavailable"
+    assert "127.0.0.1" not in response.text
+
+
+SCROLL = {"space": SPEC.space, "filters": write_filters(Filters())}
+REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "scroll": ("POST", "/index/scroll", {"json": SCROLL}),
+    "vectors": ("POST", "/index/vectors", {"json": SCROLL | {"page": 10}}),
+    "count": ("POST", "/index/count", {"json": {"space": SPEC.space}}),
+    "outliers": ("GET", "/explore/outliers", {}),
+    "duplicates": ("GET", "/explore/duplicates", {}),
+    "export": ("POST", "/export", {"data": {"id": [FRAME.id]}}),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_whatever_reads_the_index_is_503_while_its_server_hangs(
+    name: str, server: tuple[str, Seen], circle_encoder: Path, tmp_path: Path
+) -> None:
+    """Streams and downloads are, before anything of them is sent."""
+    (url, seen), (method, path, sent) = server, REQUESTS[name]
+
+    async def scenario() -> None:
+        async with serving(url, circle_encoder, tmp_path) as service:
+
+            async def ask() -> httpx.Response:
+                while (response := await service.client.request(method, path, **sent)).status_code == 202:
+                    await asyncio.sleep(0.01)  # an exploration runs
+                return response
+
+            assert (await ask()).is_success
+            seen.hanging = True
+            assert_unavailable(await ask())
+            assert service.suspicions == 1
+            service.health.probe()
+            assert not await service.is_ready()
+            asked = len(seen.paths)
+            assert_unavailable(await ask())
+            assert len(seen.paths) == asked
+            seen.hanging = False
+            service.health.probe()
+            assert (await ask()).is_success
+
+    asyncio.run(scenario())
+
+
+def test_an_exploration_whose_server_is_lost_is_503_and_starts_again(
+    server: tuple[str, Seen], circle_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(facade: Facade, name: str, body: dict[str, Any]) -> Any:
+        raise Refused(503, "Service unavailable at 127.0.0.1")
+
+    async def scenario() -> None:
+        async with serving(server[0], circle_encoder, tmp_path) as service:
+
+            async def settled() -> httpx.Response:
+                while (response := await service.client.get("/explore/duplicates")).status_code == 202:
+                    await asyncio.sleep(0.01)
+                return response
+
+            with monkeypatch.context() as lost:
+                lost.setattr(Facade, "scroll", fail)
+                assert_unavailable(await settled())
+            assert service.suspicions == 1
+            monkeypatch.setattr(explorer, "FAILED_S", 0.0)
+            response = await settled()
+            assert (response.status_code, response.json()) == (200, {"found": []})
+
+    asyncio.run(scenario())
+
+
+def test_a_stream_goes_on_when_the_service_was_busy(
+    server: tuple[str, Seen], circle_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its first line it is a 503; after it, the status is sent already."""
+    monkeypatch.setattr("serving.routes.index.RETRY_AFTER_S", 0)
+    with open_index(server[0], SPEC, create=True) as index:
+        index.add([frame("a", number) for number in range(1, 2 * MAX_POINTS)], at(*range(1, 2 * MAX_POINTS)))
+
+    async def scenario() -> tuple[int, list[int]]:
+        async with serving(server[0], circle_encoder, tmp_path) as service:
+            ask, asked = service.pipeline.ask, count()
+
+            async def often_busy(question: Callable[[FrameIndex], Any]) -> Any:
+                if next(asked) in busy:
+                    raise Busy("too many")
+                return await ask(question)
+
+            monkeypatch.setattr(service.pipeline, "ask", often_busy)
+            refused = await service.client.post("/index/scroll", json=SCROLL)
+            response = await service.client.post("/index/scroll", json=SCROLL)
+            return refused.status_code, [len(json.loads(line)) for line in response.iter_lines()]
+
+    busy = (0, 2, 3)
+    assert asyncio.run(scenario()) == (503, [MAX_POINTS, MAX_POINTS])
 
 
 def test_an_unknown_frame_is_404_and_a_server_that_fails_is_503(

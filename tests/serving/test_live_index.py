@@ -15,7 +15,7 @@ import pytest
 from lookalike import pixels
 from lookalike.footage import find_sources, read_frames
 from lookalike.index import open_index
-from lookalike.index.shards import POINTER
+from lookalike.index.embedded.shards import POINTER
 from lookalike.search_fields import SearchOptions
 from tests.clips import noise, write_clip
 from tests.e2e.conftest import run_here, run_verb

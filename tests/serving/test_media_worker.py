@@ -197,12 +197,24 @@ print("done")
     return subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+# Source: the kernel's syscall_64.tbl, and asm-generic/unistd.h for aarch64.
+SYSTEM_CALL = """
+import ctypes, platform
+numbers = {"x86_64": {"tgkill": 234, "tkill": 200}, "aarch64": {"tgkill": 131, "tkill": 130}}[platform.machine()]
+def system_call(name, *arguments):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(*map(ctypes.c_long, (numbers.get(name, 438), *arguments))):
+        raise OSError(ctypes.get_errno(), name)
+"""
+
+
 @linux
 @pytest.mark.trust
 @pytest.mark.parametrize(
     "lines",
     [
         "assert all(refused(socket.socket, family) for family in (socket.AF_INET, socket.AF_INET6, socket.AF_PACKET))",
+        "assert refused(socket.socket, socket.AF_UNIX)",
         "assert refused(os.execv, '/bin/true', ['true'])",
         "assert socket.socketpair()",
         "import subprocess\nassert refused(subprocess.run, ['/bin/true'])",
@@ -210,6 +222,27 @@ print("done")
 )
 def test_network_and_programs_are_out_of_reach(lines: str) -> None:
     got = confined(lines)
+    assert (got.stdout, got.stderr) == ("done\n", "")
+
+
+@linux
+@pytest.mark.trust
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "assert refused(os.kill, os.getppid(), 0)",
+        "assert refused(os.killpg, os.getppid(), 0)",
+        "assert refused(os.pidfd_open, os.getppid())",
+        "assert refused(system_call, 'tgkill', os.getppid(), os.getppid(), 0)",
+        "assert refused(system_call, 'tkill', os.getppid(), 0)",
+        "assert refused(system_call, 'pidfd_getfd', 0, 0, 0)",
+        "import resource\nassert refused(resource.prlimit, os.getppid(), resource.RLIMIT_CPU, (0, 0))",
+        "system_call('tgkill', os.getpid(), threading.get_native_id(), 0)",
+    ],
+)
+def test_the_service_is_out_of_reach(lines: str) -> None:
+    """A decoder that is taken over would end the service, or borrow its sockets."""
+    got = confined(SYSTEM_CALL + lines)
     assert (got.stdout, got.stderr) == ("done\n", "")
 
 

@@ -73,6 +73,9 @@ def test_what_is_exposed_is_what_was_done(exposed: list[Any]) -> None:
     for queue in ("decode", "search"):
         assert values(exposed, "lookalike_queue_depth", queue=queue) == [0]
         assert values(exposed, "lookalike_wait_seconds_count", queue=queue)[0] >= 1
+    for queue in ("thumbnail", "playback", "proxy", "explore"):
+        assert values(exposed, "lookalike_queue_depth", queue=queue) == [0]
+        assert values(exposed, "lookalike_wait_seconds_count", queue=queue) == [0]
     for disk in ("index", "cache"):
         assert values(exposed, "lookalike_disk_free_bytes", disk=disk)[0] > 0
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -11,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.load import load, request
 from serving.http.limits import MAX_IMAGES, MAX_PIXELS
-from tests.serving.conftest import encoded
+from tests.serving.conftest import Shown, encoded
 
 REQUESTS = 8 * min(max(os.cpu_count() or 1, 2), 32)  # of 64 images each, some 5 s of decoding
 
@@ -41,3 +44,21 @@ def test_past_capacity_is_503_at_once_with_retry_after(service: httpx.Client, sl
             assert refused.headers["retry-after"] == "1"
             assert refused.json()["error"]["type"] == "busy"
     assert service.post("/embed", files=body[:1]).status_code == 200  # and all room is given back
+
+
+@pytest.mark.long
+@pytest.mark.trust
+def test_half_a_minute_past_capacity(
+    service: httpx.Client, footage: list[Shown], record_property: Callable[[str, object], None]
+) -> None:
+    """256 clients, then requests at twice the rate that these get: all are answered, or refused with 503."""
+    url, body = service.base_url, request("/embed", "image/png", footage[0].png)
+    closed = asyncio.run(load(url.host, url.port or 0, [body], 256, 10))
+    opened = asyncio.run(load(url.host, url.port or 0, [body], 1000, 20, 2 * closed["rate"]))
+    assert closed["errors"] == opened["errors"] == 0
+    assert closed["rate"] > 0
+    assert opened["rate"] > 0
+    assert service.post("/embed", content=footage[0].png, headers={"Content-Type": "image/png"}).status_code == 200
+    record_property("tried", f"256 clients for 10 s, then {2 * closed['rate']:.0f} requests a second for 20 s")
+    rates = [f"{found['rate']:.0f} a second accepted, p99 {found['p99_s']:.2f} s" for found in (closed, opened)]
+    record_property("survived", "; ".join(rates))

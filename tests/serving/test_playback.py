@@ -17,6 +17,7 @@ from serving.recordings import playback
 from serving.recordings.disk_cache import DiskCache
 from serving.recordings.playback import Player
 from serving.recordings.source_verifier import SourceVerifier
+from tests.serving.queues import waited, waiting
 
 
 @pytest.mark.trust
@@ -40,3 +41,47 @@ def test_past_the_most_proxies_is_busy(tmp_path: Path, monkeypatch: pytest.Monke
 
     with closing(Player(SourceVerifier(), MediaPool(1, 0), DiskCache(tmp_path, 1000))) as player:
         asyncio.run(scenario(player))
+
+
+def test_proxies_and_looks_at_recordings_that_wait_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two proxies are made at a time, and two recordings are looked at."""
+    look, make_on = threading.Event(), threading.Event()
+    looking, making = threading.Semaphore(0), threading.Semaphore(0)
+
+    def judge(worker: MediaWorker, source: str) -> Playable:
+        looking.release()
+        assert look.wait(60)
+        return Playable("encoded", "video/mp4", 0.0, 25.0)
+
+    def make(*_: object) -> None:
+        making.release()
+        assert make_on.wait(60)
+
+    monkeypatch.setattr(SourceVerifier, "check", lambda self, source, source_id: None)
+    monkeypatch.setattr(MediaWorker, "judge", judge)
+    monkeypatch.setattr(MediaWorker, "make_playable", make)
+    before = {queue: (waiting(queue), waited(queue)) for queue in ("playback", "proxy")}
+
+    def counts(queue: str) -> tuple[float, float]:
+        return waiting(queue) - before[queue][0], waited(queue) - before[queue][1]
+
+    async def begun(semaphore: threading.Semaphore) -> None:
+        for _ in range(playback.PROXY_THREADS):
+            assert await asyncio.to_thread(semaphore.acquire, timeout=60)
+
+    async def scenario(player: Player) -> None:
+        asked = [asyncio.ensure_future(player.media(f"{number}.avi", str(number))) for number in range(5)]
+        await begun(looking)
+        assert counts("playback") == (3, 2)
+        asked.pop().cancel()
+        look.set()
+        await asyncio.gather(*asked)
+        await begun(making)
+        assert counts("playback") == (0, 5)
+        assert counts("proxy") == (2, 2)
+        make_on.set()
+
+    with closing(Player(SourceVerifier(), MediaPool(2, 0), DiskCache(tmp_path, 1000))) as player:
+        asyncio.run(scenario(player))
+        player._makers.shutdown()
+        assert counts("proxy") == (0, 4)

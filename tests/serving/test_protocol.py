@@ -20,8 +20,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from serving.http import protocol
+from serving.http.door import DROPPED_BYTES, Door
 from serving.http.limits import MAX_HEAD_BYTES
 from serving.http.protocol import BoundedProtocol
+from serving.inference.backlog import Busy
 
 FEW = 3  # connections
 GET = b"GET / HTTP/1.1\r\nHost: here\r\n"
@@ -43,10 +45,11 @@ def address(release: threading.Event) -> Iterator[tuple[str, int]]:
         assert release.wait(60)
         return PlainTextResponse("late")
 
-    async def reads(request: Request) -> Response:
+    async def body(request: Request) -> Response:
         return PlainTextResponse(await request.body())
 
-    app = Starlette(routes=[Route("/", at_once), Route("/waits", waits), Route("/reads", reads, methods=["POST"])])
+    routes = [Route("/", at_once, methods=["GET", "POST"]), Route("/waits", waits)]
+    app = Starlette(routes=[*routes, Route("/body", body, methods=["POST"])])
     config = uvicorn.Config(app, http=BoundedProtocol, log_config=None, lifespan="off")
     server = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))
@@ -73,6 +76,17 @@ def read(connection: socket.socket) -> bytes:
         while part := connection.recv(65_536):
             parts.append(part)
     return b"".join(parts)
+
+
+def dribbled(connection: socket.socket, most: int) -> int:
+    """How many bytes could be sent, one at a time, until the other end closed."""
+    for count in range(most):
+        try:
+            connection.sendall(b"a")
+        except ConnectionError:
+            return count
+        time.sleep(0.05)
+    return most
 
 
 def refused(response: bytes) -> tuple[str, str]:
@@ -110,7 +124,7 @@ def test_a_larger_head_is_431(connect: Connect, size: int) -> None:
         b"nonsense\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # the beginning of TLS
         GET + b"Content-Length: many\r\n\r\n",
-        b"POST /reads HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /body HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
 def test_what_is_not_http_is_400_with_an_id(connect: Connect, sent: bytes) -> None:
@@ -163,6 +177,50 @@ def test_past_the_most_connections_is_503_and_room_is_given_back(connect: Connec
     assert read(last).endswith(b"here")
 
 
+@pytest.mark.trust
+@pytest.mark.parametrize("piece", [b"a" * 60_000, b"X: a\r\n" * 10_000, b"5;" + b"a" * 60_000], ids=len)
+def test_what_follows_a_body_without_end_is_cut_off(connect: Connect, piece: bytes) -> None:
+    """A header after the last chunk, many of them, or a chunk that names itself for megabytes."""
+    begin = b"" if piece.startswith(b"5") else b"0\r\n" + (b"X: " if piece.startswith(b"a") else b"")
+    connection = connect()
+    sent = 0
+    with suppress(ConnectionError):
+        connection.sendall(GET.replace(b"GET", b"POST") + b"Transfer-Encoding: chunked\r\n\r\n" + begin)
+        for _ in range(200):
+            connection.sendall(piece)
+            sent += len(piece)
+            piece = piece.removeprefix(b"5;")
+    assert sent < 200 * len(piece)
+
+
+def test_headers_after_a_body_are_read(connect: Connect) -> None:
+    connection = connect()
+    head = GET.replace(b"GET /", b"POST /body") + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    connection.sendall(head + b"3\r\nabc\r\n0\r\nX-Checksum: 1\r\n\r\n")
+    assert read(connection).endswith(b"abc")
+
+
+@pytest.mark.trust
+def test_a_body_that_does_not_come_in_time_ends_the_connection(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A byte now and then would hold a connection for ever, also where the request was answered long ago."""
+    monkeypatch.setattr(protocol, "BODY_S", 0.5)
+    for path in (b"/nowhere", b"/body"):
+        connection = connect()
+        connection.sendall(b"POST %s HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n\r\n" % path)
+        assert dribbled(connection, 600) < 600
+
+
+def test_a_connection_is_kept_after_a_body(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "BODY_S", 0.3)
+    connection = connect()
+    for _ in range(3):
+        connection.sendall(b"POST /body HTTP/1.1\r\nHost: here\r\nContent-Length: 3\r\n\r\nabc")
+        assert connection.recv(65_536).endswith(b"abc")
+        time.sleep(0.2)
+
+
 def test_many_requests_in_one_piece_are_all_answered(connect: Connect) -> None:
     """More bytes than one head may have, but each head is small."""
     count = 2 * MAX_HEAD_BYTES // len(GET)
@@ -199,3 +257,85 @@ def test_the_limit_of_open_files_is_raised_to_what_the_system_allows() -> None:
     script = "from serving.open_files import allow_open_files; print(allow_open_files())"
     command = ["sh", "-c", 'ulimit -S -n 100 && ulimit -H -n 300 && exec "$0" -c "$1"', sys.executable, script]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip() == "300"
+
+
+@pytest.fixture
+def shut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that lets in no image."""
+
+    def let_in(size: int) -> None:
+        raise Busy(f"{size} bytes are too many")
+
+    monkeypatch.setattr(BoundedProtocol, "door", Door(["/embed"], let_in))
+
+
+def post(size: int, further: bytes = b"") -> bytes:
+    """The head of a request with so many bytes of images."""
+    return b"POST /embed?a=b HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n%s\r\n" % (size, further)
+
+
+@pytest.mark.usefixtures("shut")
+def test_images_are_refused_before_they_are_read_and_the_connection_stays(connect: Connect) -> None:
+    connection = connect()
+    connection.sendall(post(10))
+    first = connection.recv(65_536)
+    head, _, body = first.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert b"connection: keep-alive" in head
+    assert b"retry-after: 1" in head
+    assert json.loads(body)["error"] == {"type": "busy", "message": "10 bytes are too many; try again in 1 s"}
+    connection.sendall(b"0123456789" + post(3) + b"abc" + head_of(100))
+    rest = read(connection)
+    assert [rest.count(status) for status in (b"HTTP/1.1 200", b"HTTP/1.1 503")] == [1, 1]
+    assert rest.endswith(b"here")
+
+
+@pytest.mark.usefixtures("shut")
+@pytest.mark.parametrize(
+    "head",
+    [
+        post(DROPPED_BYTES + 1),
+        post(10, b"Expect: 100-continue\r\n"),
+        post(10, b"Connection: close\r\n"),
+        post(10).replace(b"1.1", b"1.0"),
+    ],
+)
+def test_a_refused_body_that_is_not_read_closes_the_connection(connect: Connect, head: bytes) -> None:
+    connection = connect()
+    connection.sendall(head + GET + b"\r\n")  # what comes behind it is not answered
+    assert refused(read(connection)) == ("HTTP/1.1 503 Service Unavailable", "busy")
+
+
+@pytest.mark.usefixtures("shut")
+def test_a_refused_body_that_does_not_come_closes_the_connection(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_S", 0.2)
+    connection = connect()
+    connection.sendall(post(10) + b"01234")
+    assert read(connection).count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.usefixtures("shut")
+def test_others_are_let_in(connect: Connect) -> None:
+    """What has no images, and what does not state its size."""
+    connection = connect()
+    chunked = post(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked") + b"1\r\na\r\n0\r\n\r\n"
+    connection.sendall(post(1).replace(b"/embed", b"/other") + b"a" + chunked)
+    connection.sendall(head_of(100))
+    response = read(connection)
+    assert response.count(b"HTTP/1.1 404") == 2
+    assert response.endswith(b"here")
+
+
+@pytest.mark.usefixtures("shut")
+def test_images_behind_a_request_that_is_not_answered_yet_wait_for_it(
+    connect: Connect, release: threading.Event
+) -> None:
+    release.clear()
+    connection = connect()
+    connection.sendall(GET.replace(b"/ ", b"/waits ", 1) + b"\r\n" + post(1) + b"a" + head_of(100))
+    threading.Timer(0.2, release.set).start()
+    response = read(connection)
+    assert response.startswith(b"HTTP/1.1 200 OK")
+    assert response.index(b"late") < response.index(b"HTTP/1.1 404")  # routed, once its turn comes

@@ -12,6 +12,7 @@ from typing import cast
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -138,6 +139,18 @@ def test_a_request_is_one_line_with_its_route(
         "seconds": 0,
         "client": "127.0.0.1",
     }
+
+
+def test_the_log_and_the_metrics_have_the_same_time(caplog: pytest.LogCaptureFixture) -> None:
+    def total() -> float:
+        return REGISTRY.get_sample_value("lookalike_request_seconds_sum", {"route": "/refuses"}) or 0.0
+
+    caplog.set_level(logging.INFO)
+    before = total()
+    ask("/refuses")
+    [record] = [record for record in caplog.records if record.name == "bentoml.access"]
+    fields = record.fields  # pyright: ignore[reportAttributeAccessIssue]
+    assert fields["seconds"] == pytest.approx(total() - before, abs=1e-6)  # rounded to microseconds
 
 
 def test_probes_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 
 from lookalike.errors import IndexUnavailable
 from lookalike.index import Filters, FrameIndex, StoredFrame, open_index
-from lookalike.index.disk_space import size_bytes
+from lookalike.index.embedded.disk_space import size_bytes
 from serving.inference.cameras import Cameras
 from serving.inference.metrics import MAX_CAMERAS
 from serving.inference.sampler import Sampler, free_bytes

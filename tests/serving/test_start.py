@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import numpy as np
+import onnx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lookalike.cli.serve import _url
 from lookalike.errors import DeviceError, IndexStoreError, LookalikeError
 from lookalike.index import open_index
-from lookalike.index.folder import SERVED
+from lookalike.index.embedded.folder import SERVED
 from serving import preflight
 from serving.inference.pipeline import open_pipeline
 from serving.settings import DEFAULT_ENCODER, Settings
@@ -40,6 +43,51 @@ def test_a_missing_encoder_stops_the_start_with_one_line(tmp_path: Path) -> None
     assert done.stdout == ""
     expected = f"{ROOT / 'missing.onnx'}: no such file, expected an encoder; make one with `lookalike export`"
     assert done.stderr.splitlines() == [f"lookalike: {expected}"]
+
+
+def write_changed_encoder(path: Path, change: Callable[[onnx.GraphProto], None]) -> Path:
+    """The tiny encoder, with another graph."""
+    model = onnx.load(write_tiny_encoder(path))
+    change(model.graph)
+    onnx.save(model, path)
+    return path
+
+
+def _norm_of_no_axis(graph: onnx.GraphProto) -> None:
+    norm = next(node for node in graph.node if node.op_type == "LpNormalization")
+    next(attribute for attribute in norm.attribute if attribute.name == "axis").i = 9
+
+
+def _one_picture_only(graph: onnx.GraphProto) -> None:
+    graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+
+
+def test_a_graph_that_cannot_be_run_stops_the_start_with_one_line(tmp_path: Path) -> None:
+    """A worker would be started again for ever."""
+    encoder = write_changed_encoder(tmp_path / "encoder.onnx", _norm_of_no_axis)
+    env = bentoml_env(tmp_path, {"LOOKALIKE_ENCODER": encoder})
+    command = serve_command("serving.service:Lookalike", free_port())
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=START_S)
+    assert (done.returncode, done.stdout) == (1, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"lookalike: {encoder}: cannot be run (")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (_norm_of_no_axis, r"cannot be run \(.*axis"),
+        (_one_picture_only, r"cannot be run \(.*invalid dimensions for input: pixels"),
+    ],
+)
+def test_a_graph_that_opens_and_embeds_no_batch_stops_the_start(
+    change: Callable[[onnx.GraphProto], None], reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = write_changed_encoder(tmp_path / "encoder.onnx", change)
+    monkeypatch.setenv("LOOKALIKE_ENCODER", str(encoder))
+    monkeypatch.setenv("LOOKALIKE_INDEX", "")
+    with pytest.raises(SystemExit, match=f"lookalike: {re.escape(str(encoder))}: {reason}"):
+        preflight.main()
 
 
 def test_an_index_of_another_encoder_stops_the_start(
@@ -98,7 +146,8 @@ def test_where_this_machine_reaches_what_listens_on_an_address(host: str, url: s
 
 def test_a_service_notes_in_its_index_where_it_answers(tmp_path: Path, tiny_encoder: Path) -> None:
     open_index(tmp_path / "index", SPEC, create=True).close()
-    settings = Settings(tiny_encoder, str(tmp_path / "index"), "cpu", url=f"http://127.0.0.1:{free_port()}")
+    url = f"http://127.0.0.1:{free_port()}"
+    settings = Settings(encoder=tiny_encoder, index=str(tmp_path / "index"), device="cpu", url=url)
 
     async def serve() -> str:
         async with open_pipeline(Settings.from_env(settings.to_env())):
@@ -186,7 +235,7 @@ def test_a_server_s_url_is_left_as_it_is() -> None:
 
 def test_defaults() -> None:
     found = Settings.from_env({"LOOKALIKE_INDEX": "", "LOOKALIKE_AUDIT_LOG": "off"})
-    assert found == Settings(DEFAULT_ENCODER, None, "auto")
+    assert found == Settings(encoder=DEFAULT_ENCODER, index=None, device="auto")
 
 
 def test_an_unknown_device_is_named() -> None:

@@ -15,6 +15,7 @@ from serving.media.worker import MediaPool, MediaWorker
 from serving.recordings import thumbnails
 from serving.recordings.source_verifier import SourceVerifier
 from serving.recordings.thumbnails import Moment, Thumbnails
+from tests.serving.queues import waited, waiting
 
 THREADS = 2
 WAIT_S = 0.2
@@ -95,6 +96,31 @@ def test_many_pictures_that_are_done_in_time_are_answered(
 
     decoding.go.set()
     assert asyncio.run(scenario(pictures(FOREVER_S))) == [f"a {number}".encode() for number in range(1000)]
+
+
+def test_pictures_that_wait_are_counted_until_their_turn_comes_or_nobody_waits(
+    pictures: Callable[..., Thumbnails], decoding: Decoding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thumbnails, "THUMBNAIL_THREADS", 1)
+    before, begun = waiting("thumbnail"), waited("thumbnail")
+    depths: list[float] = []
+
+    async def scenario(made: Thumbnails) -> None:
+        tasks = [ask(made, "a", 0)]
+        await until_decoding(decoding)
+        tasks += [ask(made, "a", 1), ask(made, "a", 2), ask(made, "b", 0)]
+        await asyncio.sleep(0)  # all wait now
+        depths.append(waiting("thumbnail") - before)
+        tasks.pop().cancel()
+        await asyncio.gather(asyncio.sleep(0), asyncio.sleep(0))  # the cancellation is passed on
+        depths.append(waiting("thumbnail") - before)
+        decoding.go.set()
+        await asyncio.gather(*tasks)
+
+    with closing(pictures(FOREVER_S)) as made:
+        asyncio.run(scenario(made))
+    assert [*depths, waiting("thumbnail") - before] == [3, 2, 0]
+    assert waited("thumbnail") - begun == 4
 
 
 def test_reading_a_recording_to_verify_it_is_not_waiting(

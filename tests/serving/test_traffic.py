@@ -17,7 +17,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from serving.http.traffic import Traffic, exposition, metrics
+from serving.http.request_log import RequestLog
+from serving.http.traffic import exposition, metrics
 
 PATHS = 100_000
 MEMORY_MB = 8  # that may be allocated in the meantime; a label for each path takes 100 times as much
@@ -41,7 +42,7 @@ ROUTES = [
 
 def ask(paths: Sequence[str], method: str = "GET") -> None:
     """Send requests through the middleware, without a server."""
-    app = Traffic(Starlette(routes=ROUTES))
+    app = RequestLog(Starlette(routes=ROUTES))
 
     async def send(message: object) -> None:
         pass

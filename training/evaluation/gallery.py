@@ -10,7 +10,7 @@ from PIL import Image
 
 from lookalike.errors import FootageError
 from lookalike.footage import Frame
-from lookalike.naming import clip_of
+from lookalike.footage.naming import clip_of
 
 NO_BOX = (np.nan, np.nan, np.nan, np.nan)
 MAX_SIDE_PX = 384  # pictures are kept at most this large: no encoder here looks closer

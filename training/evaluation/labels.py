@@ -16,8 +16,8 @@ import numpy as np
 
 from lookalike.demo.tracks import TrackedRegion, read_tracks
 from lookalike.errors import FootageError
-from lookalike.naming import clip_of
-from lookalike.regular import open_regular
+from lookalike.files.regular import open_regular
+from lookalike.footage.naming import clip_of
 from training.evaluation.gallery import Gallery
 
 EMPTY = "empty"

@@ -15,8 +15,8 @@ from lookalike import pixels
 from lookalike.errors import FootageError, ImageError
 from lookalike.footage import find_sources
 from lookalike.footage.archive import read_bytes
+from lookalike.footage.selection import Selection
 from lookalike.footage.sources import EVERY_ENTRY, UNNAMED, OnLeftOut
-from lookalike.selection import Selection
 
 CPU = torch.device("cpu")
 CHUNK = 1024  # rows of test compared at a time

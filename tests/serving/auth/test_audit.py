@@ -21,6 +21,7 @@ from serving.auth.audit import Audit, AuditLog
 from serving.auth.guard import Guard
 from serving.auth.rules import OWN_RULES, Rule
 from serving.auth.state import note
+from serving.http.request_log import RequestLog
 from tests.serving.auth.conftest import Keys
 
 pytestmark = pytest.mark.trust
@@ -44,7 +45,9 @@ APP = Starlette(routes=[Route("/things/{name}", thing), Route("/ui", page), Rout
 @pytest.fixture
 def client(tmp_path: Path, keys: Keys) -> TestClient:
     guard = Guard(APP, KeyRing({"LOOKALIKE_KEYS": str(keys.path)}), RULES)
-    return TestClient(Audit(guard, AuditLog(tmp_path / "log")), raise_server_exceptions=False, follow_redirects=False)
+    return TestClient(
+        RequestLog(Audit(guard, AuditLog(tmp_path / "log"))), raise_server_exceptions=False, follow_redirects=False
+    )
 
 
 def lines(tmp_path: Path) -> list[dict]:

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from lookalike.client import Client
+from lookalike.errors import ServiceError
 from lookalike.index import Filters, StoredFrame, open_index
 from lookalike.index.operations import OPERATIONS
 from serving.service import ENDPOINTS
@@ -262,7 +263,12 @@ def test_clients_send_their_key_as_they_always_do(guarded: Guarded, monkeypatch:
     url = str(guarded.client.base_url)
     with Client(url) as client, Client(url, token=guarded.keys.secrets["viewer"]) as viewer:
         assert client.embed([encoded(picture(1))]).shape == (1, SPEC.dim)
+        with pytest.raises(ServiceError, match=r"401, expected .*; the key that was sent is not known there$"):
+            Client(url, token="lk_guessed").embed([encoded(picture(1))])
         assert viewer.search(encoded(picture(1)))[0].camera
+    monkeypatch.delenv("LOOKALIKE_TOKEN")
+    with Client(url) as nobody, pytest.raises(ServiceError, match=r"401, expected .*; set LOOKALIKE_TOKEN to a key$"):
+        nobody.embed([encoded(picture(1))])
     openai = pytest.importorskip("openai")
     embedder = openai.OpenAI(base_url=f"{url.rstrip('/')}/v1", api_key=guarded.keys.secrets["embedder"])
     data = "data:image/png;base64," + base64.b64encode(encoded(picture(1))).decode()

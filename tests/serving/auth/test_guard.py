@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,13 +18,18 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocketDisconnect
 
+from lookalike.encoder import Encoder
 from lookalike.keys import KeyFile, KeyRing
 from serving.auth.audit import Audit, AuditLog
 from serving.auth.guard import Guard
 from serving.auth.login import safe_next
 from serving.auth.rules import OWN_RULES, Rule
 from serving.auth.state import state_of
-from tests.serving.auth.conftest import Keys
+from serving.http.request_log import RequestLog
+from serving.inference.pipeline import Pipeline
+from serving.settings import Settings
+from tests.serving.auth.conftest import Keys, write_keys
+from tests.tiny import SPEC, write_tiny_encoder
 
 pytestmark = pytest.mark.trust
 
@@ -45,7 +52,7 @@ RULES = [
 
 
 def client_of(env: Mapping[str, str], base_url: str = "http://testserver") -> TestClient:
-    guard: ASGIApp = Audit(Guard(APP, KeyRing(env), RULES), AuditLog(None))
+    guard: ASGIApp = RequestLog(Audit(Guard(APP, KeyRing(env), RULES), AuditLog(None)))
     return TestClient(guard, base_url=base_url, follow_redirects=False)
 
 
@@ -94,6 +101,17 @@ def test_without_a_key_that_is_known_everything_else_is_401(
         answer = client.request(method, path, headers=headers)
         assert (method, answer.status_code) == (method, 401)
         assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_what_is_said_without_a_key_names_no_recordings(tmp_path: Path) -> None:
+    """An encoder says what footage its head was fitted to."""
+    spec = dataclasses.replace(SPEC, fitted_to="gate-2026-01-05.mp4 and 40 more")
+    encoder = Encoder(write_tiny_encoder(tmp_path / "encoder.onnx", spec), "cpu", threads=1)
+    assert encoder.spec.fitted_to == spec.fitted_to
+    with closing(Pipeline(encoder, None)) as pipeline:
+        about = pipeline.about()
+    assert (about["space"], about["encoder"]["dim"]) == (SPEC.space, SPEC.dim)
+    assert "gate" not in json.dumps(about)
 
 
 def test_a_secret_in_an_address_or_a_form_is_not_taken(client: TestClient, keys: Keys) -> None:
@@ -193,17 +211,33 @@ def test_keys_that_cannot_be_read_let_nobody_in(
 
 
 def test_without_keys_everything_is_answered_on_loopback_and_nothing_elsewhere(tmp_path: Path) -> None:
-    env = {"LOOKALIKE_KEYS": str(tmp_path / "none.json")}
+    env = {"XDG_CONFIG_HOME": str(tmp_path)}
     for host, status in [("127.0.0.1", 200), ("[::1]", 200), ("10.0.0.7", 403), ("[fd00::1]", 403)]:
         answer = client_of(env, f"http://{host}:3000").post("/search")
         assert (host, answer.status_code) == (host, status)
     assert "lookalike keys add NAME --scope admin" in error_of(answer, 403)
 
 
+def test_a_worker_that_is_started_after_the_file_was_removed_lets_nobody_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each worker reads the settings that the start has noted; it may be started again at any time."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.delenv("LOOKALIKE_KEYS")
+    made = write_keys(tmp_path / "lookalike" / "keys.json")
+    noted = {"XDG_CONFIG_HOME": str(tmp_path)} | Settings.from_env({"LOOKALIKE_AUDIT_LOG": "off"}).to_env()
+    made.path.unlink()
+    client = client_of(noted)
+    assert client.post("/search").status_code == 401
+    assert client.post("/search", headers=made.bearer("owner")).status_code == 401
+    client.close()
+
+
 def test_the_first_key_closes_a_running_service(tmp_path: Path, keys: Keys) -> None:
-    late = tmp_path / "late.json"
-    client = client_of({"LOOKALIKE_KEYS": str(late)})
+    late = tmp_path / "lookalike" / "keys.json"
+    client = client_of({"XDG_CONFIG_HOME": str(tmp_path)})
     assert client.post("/search").json() is None
+    late.parent.mkdir()
     late.write_text(keys.path.read_text())
     assert client.post("/search").status_code == 401
     assert client.post("/search", headers=keys.bearer("viewer")).json() == "viewer"
@@ -256,6 +290,14 @@ class TestLogin:
         assert 'value="ui?a=b"' in answer.text
         assert "set-cookie" not in answer.headers
 
+    @pytest.mark.parametrize("path", ["/login", "/logout", "/login?a=b"])
+    def test_the_form_itself_leads_to_the_page(self, client: TestClient, keys: Keys, path: str) -> None:
+        """It led to itself: a right key seemed to be refused."""
+        page = client.get(path, headers=HTML)
+        assert (page.status_code, 'name="next" value="ui"' in page.text) == (401, True)
+        answer = client.post("/login", data={"key": keys.secrets["viewer"], "next": path.removeprefix("/")})
+        assert answer.headers["location"] == "ui"
+
     def test_logging_out_forgets_the_cookie(self, client: TestClient, keys: Keys) -> None:
         client.post("/login", data={"key": keys.secrets["viewer"]})
         answer = client.post("/logout")
@@ -296,6 +338,6 @@ class TestLogin:
 def test_when_a_key_was_used_is_kept(client: TestClient, keys: Keys) -> None:
     client.post("/search", headers=keys.bearer("viewer"))
     digest = json.loads(keys.path.read_text())[0]["digest"]
-    guard = client.app.__dict__["_app"]
+    guard = client.app.__dict__["_app"]._app
     guard._noting.shutdown(wait=True)
     assert set(KeyFile(keys.path).last_used()) == {digest}

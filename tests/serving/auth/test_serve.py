@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
-from lookalike import cli
+from lookalike import Client, cli
+from lookalike.errors import IndexStoreError
+from lookalike.index.service import ask_who
 from lookalike.keys import KeyFile
+from serving import preflight
 from tests.serving.auth.conftest import Keys
 from tests.serving.running import ROOT, START_S, bentoml_env, free_port, wait_until_ready
 from tests.tiny import SPEC
@@ -36,10 +41,7 @@ def refused(capsys: pytest.CaptureFixture[str], *flags: object) -> tuple[int, st
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "archive"])
-def test_an_address_that_others_reach_is_refused_without_keys(
-    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("LOOKALIKE_KEYS", str(tmp_path / "none.json"))
+def test_an_address_that_others_reach_is_refused_without_keys(host: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, message = refused(capsys, "--host", host)
     assert code == 2
     assert message == (
@@ -57,12 +59,44 @@ def test_keys_that_are_not_there_or_broken_are_refused(tmp_path: Path, capsys: p
     assert (code, f"{broken}: not a list of keys" in message) == (1, True)
 
 
+def test_a_file_of_keys_that_the_environment_misspells_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The service would ask for no key, and everybody whom a proxy on this machine lets in could do everything."""
+    missing = tmp_path / "kyes.json"
+    monkeypatch.setenv("LOOKALIKE_KEYS", str(missing))
+    expected = (
+        f"lookalike: {missing}: no such file, which LOOKALIKE_KEYS names; make it with `lookalike keys add NAME`, or"
+        " unset the variable"
+    )
+    assert refused(capsys) == (1, expected)
+    with pytest.raises(SystemExit) as ended:
+        preflight.main()
+    assert ended.value.code == expected
+
+
+def test_a_blank_token_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("LOOKALIKE_TOKEN", " \n")
+    assert refused(capsys) == (1, "lookalike: LOOKALIKE_TOKEN is blank; set it to a secret, or unset it")
+
+
 def test_half_of_a_certificate_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, message = refused(capsys, "--tls-cert", tmp_path / "a.pem")
     assert (code, message) == (2, "lookalike: --tls-cert and --tls-key belong together, got one of them")
     (tmp_path / "a.pem").write_text("no certificate")
     code, message = refused(capsys, "--tls-cert", tmp_path / "a.pem", "--tls-key", tmp_path / "a.pem")
     assert (code, "cannot be used" in message) == (1, True)
+
+
+def test_a_key_with_a_passphrase_is_refused_without_asking_for_it(tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    make = ["openssl", *SELF_SIGNED.replace("-nodes ", "").split(), "-passout", "pass:secret"]
+    subprocess.run([*make, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+    command = [sys.executable, "-m", "lookalike", "serve", "--encoder", "missing.onnx", "--tls-cert", cert]
+    done = subprocess.run([*command, "--tls-key", key], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("expected PEM, a key that belongs to the certificate and has no passphrase")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +166,9 @@ def serve(home: Path, tiny_encoder: Path, *flags: object) -> Iterator[int]:
         process.wait(60)
 
 
-def test_https_on_all_addresses_with_a_name_and_keys(tmp_path: Path, tiny_encoder: Path, keys: Keys) -> None:
+def test_https_on_all_addresses_with_a_name_and_keys(
+    tmp_path: Path, tiny_encoder: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One worker, which is asked as a browser would ask."""
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     command = ["openssl", *SELF_SIGNED.split(), "-addext", NAMES, "-keyout", str(key), "-out", str(cert)]
@@ -151,6 +187,12 @@ def test_https_on_all_addresses_with_a_name_and_keys(tmp_path: Path, tiny_encode
         assert client.get("/ui").status_code == 200
         foreign = {"Origin": "https://evil.example"}
         assert client.post("/embed", content=b"", headers=foreign).status_code == 403
+        with pytest.raises(IndexStoreError, match=r"its certificate is not trusted .* in SSL_CERT_FILE$"):
+            ask_who(f"https://127.0.0.1:{port}")
+        monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+        assert (ask_who(f"https://127.0.0.1:{port}") or {})["space"] == SPEC.space
+        with Client(f"https://127.0.0.1:{port}", token=keys.secrets["embedder"]) as own:
+            assert own.embed([np.zeros((8, 8, 3), np.uint8)]).shape == (1, SPEC.dim)
     (path,) = (tmp_path / "audit").iterdir()
     assert path.name == f"audit-{port}-1.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()]
@@ -159,7 +201,30 @@ def test_https_on_all_addresses_with_a_name_and_keys(tmp_path: Path, tiny_encode
         (None, "GET /ui", 401),
         ("embedder", "login", 303),
         (None, "POST /embed", 403),
+        ("embedder", "embed", 200),
     ]
+
+
+def ports_of(home: Path) -> set[int]:
+    """TCP ports at which the service listens, its supervisor included, which would start any program."""
+    processes = [path.parent for path in Path("/proc").glob("[0-9]*/environ") if is_of(path, home)]
+    assert len(processes) >= 3
+    sockets = {socket for process in processes for socket in open_files(process)}
+    lines = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]]
+    listening = [line for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in sockets]
+    return {int(line[1].rpartition(":")[2], 16) for line in listening}
+
+
+def open_files(process: Path) -> Iterator[str]:
+    for path in (process / "fd").iterdir():
+        with suppress(OSError):  # it was closed meanwhile
+            yield os.readlink(path)
+
+
+def is_of(environ: Path, home: Path) -> bool:
+    with suppress(OSError):
+        return f"BENTOML_HOME={home}".encode() in environ.read_bytes().split(b"\0")
+    return False
 
 
 def test_two_workers_know_a_key_and_that_it_was_revoked(tmp_path: Path, tiny_encoder: Path, keys: Keys) -> None:
@@ -171,6 +236,8 @@ def test_two_workers_know_a_key_and_that_it_was_revoked(tmp_path: Path, tiny_enc
         return {path.name for path in (tmp_path / "audit").glob("*")}
 
     with serve(tmp_path, tiny_encoder, "--keys", keys.path, "--workers", 2) as port:
+        if sys.platform == "linux":  # /proc says who listens
+            assert ports_of(tmp_path) == {port}
         both, deadline = {f"audit-{port}-{worker}.jsonl" for worker in (1, 2)}, time.monotonic() + START_S
         while answered() != both and time.monotonic() < deadline:
             assert httpx.get(f"http://127.0.0.1:{port}/ui").status_code == 401  # which is a line of either's log
