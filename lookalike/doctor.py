@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import importlib.metadata
+import json
 import platform
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -13,6 +15,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
 
 from lookalike.errors import IndexInUse, IndexUnavailable, LookalikeError
 from lookalike.proxy_encoders import SETTINGS as PROXY_ENCODERS
@@ -62,8 +66,10 @@ def examine(encoder: Path | None, index: str | None, folders: Mapping[str, Path]
     yield check_clock(datetime.now(UTC), is_clock_synchronised())
     if encoder:
         yield check_encoder(encoder)
-    if index:
+    if index and "://" in index:
         yield from check_index(index)
+    elif index:
+        yield from check_folder(index)
 
 
 def check_versions() -> Iterator[Finding]:
@@ -149,13 +155,26 @@ def is_clock_synchronised() -> bool | None:
 
 
 def check_encoder(path: Path) -> Finding:
-    from lookalike.encoder import read_spec
+    """Load it, and embed a picture: damaged weights do not show in its metadata."""
+    from lookalike.encoder import Encoder
 
     try:
-        spec = read_spec(path)
+        encoder = Encoder(path, "cpu")
+        spec = encoder.spec
+        encoder.embed(np.zeros((1, spec.input_px, spec.input_px, 3), np.uint8))
     except LookalikeError as error:
         return Finding("encoder", "bad", str(error), "export it again with `lookalike export`")
     return Finding("encoder", "good", f"{path}: {spec.name}, {spec.input_px} px, {spec.dim} numbers, {spec.precision}")
+
+
+def check_folder(folder: str) -> Iterator[Finding]:
+    """Look at an embedded index in a process apart: its files are mapped, and a damaged one may end who reads it."""
+    command = [sys.executable, "-m", "lookalike.doctor", folder]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    yield from (Finding(**json.loads(line)) for line in done.stdout.splitlines())
+    if done.returncode:
+        how = f"signal {-done.returncode}" if done.returncode < 0 else f"code {done.returncode}"
+        yield Finding("index", "bad", f"{folder}: damaged; reading it ended the process ({how})", "restore a snapshot")
 
 
 def check_index(location: str) -> Iterator[Finding]:
@@ -199,3 +218,8 @@ def _number(version: str) -> tuple[int, ...]:
     """(8, 1, 2) of "8.1.2" and of "n8.1.2-3-gabc"; nothing of a build that does not say."""
     digits = version.lstrip("n").split("-")[0].split(".")
     return tuple(int(part) for part in digits) if all(part.isdecimal() for part in digits) else ()
+
+
+if __name__ == "__main__":
+    for finding in check_index(sys.argv[1]):
+        print(json.dumps(finding.to_dict()))

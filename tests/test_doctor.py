@@ -5,19 +5,27 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import signal
+import struct
+import subprocess
 from collections import namedtuple
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import av
+import onnx
 import onnxruntime
 import pytest
 
+from exporters.graph import write_spec
 from lookalike import cli, doctor, runtime
 from lookalike.doctor import Finding
 from lookalike.errors import IndexStoreError, IndexUnavailable, ServiceError
 from lookalike.index import SourceRecord, open_index
 from tests.index.circle import SPEC, at, frame, write_circle_encoder
+from tests.index.embedded.test_damaged import damage_frames
+from tests.tiny import SPEC as TINY
+from tests.tiny import write_tiny_encoder
 
 
 def states(findings: list[Finding]) -> dict[str, str]:
@@ -126,6 +134,20 @@ def test_an_encoder(tmp_path: Path) -> None:
     assert doctor.check_encoder(tmp_path / "other.onnx").state == "bad"
 
 
+@pytest.mark.trust
+def test_an_encoder_whose_weights_are_damaged(tmp_path: Path) -> None:
+    """Its metadata is whole."""
+    path = write_tiny_encoder(tmp_path / "tiny.onnx")
+    model = onnx.load(path)
+    write_spec(model, TINY, sealed=True)
+    onnx.save(model, path)
+    assert doctor.check_encoder(path).state == "good"
+    grey = struct.pack("<f", 127.5)
+    path.write_bytes(path.read_bytes().replace(grey, struct.pack("<f", 127.0)))
+    finding = doctor.check_encoder(path)
+    assert (finding.state, "SHA-256" in finding.text) == ("bad", True)
+
+
 def test_an_index(tmp_path: Path) -> None:
     (tmp_path / "gate.mp4").write_bytes(b"a recording")
     here = dataclasses.replace(frame("a", 0.0), source=str(tmp_path / "gate.mp4"))
@@ -148,6 +170,21 @@ def test_an_index(tmp_path: Path) -> None:
 
     (missing,) = doctor.check_index(str(tmp_path / "nothing"))
     assert missing.state == "bad"
+
+
+@pytest.mark.trust
+def test_a_damaged_index_is_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that ends who reads it: its files are mapped, and there may be less of them than there was."""
+    folder = tmp_path / "index"
+    with open_index(folder, SPEC, create=True) as index:
+        index.add([frame("a", 0.0)], at(0))
+    damage_frames(folder)
+    (finding,) = doctor.check_folder(str(folder))
+    assert (finding.state, "engine failed in scroll" in finding.text) == ("bad", True)
+    ended = subprocess.CompletedProcess([], -signal.SIGBUS, "", "")
+    monkeypatch.setattr(subprocess, "run", lambda *arguments, **named: ended)
+    (finding,) = doctor.check_folder(str(folder))
+    assert finding.text == f"{folder}: damaged; reading it ended the process (signal {signal.SIGBUS:d})"
 
 
 def test_the_verb_prints_a_line_each_and_fails_if_one_is_bad(

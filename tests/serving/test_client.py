@@ -257,8 +257,8 @@ def test_lines_are_asked_for_again_while_the_service_is_busy(monkeypatch: pytest
 @pytest.mark.trust
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_a_token_with_a_line_break_is_named_and_not_shown(line_end: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a file of a secret may end."""
-    monkeypatch.setenv("LOOKALIKE_TOKEN", f"lk_secret{line_end}")
+    """As two secrets in one file; the line break at its end does no harm."""
+    monkeypatch.setenv("LOOKALIKE_TOKEN", f"lk_secret{line_end}lk_other{line_end}")
     for kind in (Client, AsyncClient):
         with pytest.raises(ServiceError, match="has a line break") as caught:
             kind("http://127.0.0.1:1")

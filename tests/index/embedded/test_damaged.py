@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,6 +55,21 @@ def test_without_its_frames_an_index_says_so(tmp_path: Path, live: bool) -> None
     shutil.rmtree(folder / "shard")
     with pytest.raises(IndexStoreError, match="its frames are gone, but its ledger has complete sources"):
         open_index(folder, SPEC, create=True, live=live)
+
+
+def test_frames_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
+    """The engine opens the index, and fails when it reads them."""
+    folder = filled(tmp_path / "index")
+    damage_frames(folder)
+    with open_index(folder, SPEC) as index, pytest.raises(IndexStoreError, match="engine failed in scroll") as caught:
+        list(index.frames())
+    assert "\n" not in str(caught.value)
+
+
+def damage_frames(folder: Path) -> None:
+    """Overwrite what is stored of them."""
+    with next(folder.rglob("payload_storage/page_0.dat")).open("r+b") as file:
+        file.write(random.Random(1).randbytes(65_536))
 
 
 @pytest.mark.parametrize("entry", ['{"current": 5}', '{"current": null}', '{"current": "", "previous": []}', "[]", "{"])
