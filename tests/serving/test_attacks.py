@@ -6,6 +6,7 @@ import io
 import socket
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
@@ -120,6 +121,28 @@ def test_many_of_the_largest_images(
         for thread in threads:
             thread.join()
         assert set(statuses) <= {200, 503}
+
+
+def test_an_image_of_millions_of_chunks(service: httpx.Client, footage: list[Shown], record_property: Record) -> None:
+    """Its header alone was read for twenty seconds, in one of the few threads that read all headers."""
+    chunk = b"\0\0\0\0prVt" + zlib.crc32(b"prVt").to_bytes(4, "big")
+    data = footage[0].png[:33] + chunk * 2_500_000 + footage[0].png[33:]
+    record_property("tried", f"six images of {len(data):,} bytes in 2,500,000 chunks")
+    answers: list[httpx.Response] = []
+
+    def send() -> None:
+        answers.append(service.post("/embed", content=data, headers={"Content-Type": "image/png"}))
+
+    with good_requests(service, footage[0], record_property):
+        threads = [threading.Thread(target=send) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert {(answer.status_code, answer.json()["error"]["type"]) for answer in answers} <= {
+        (413, "too_large"),
+        (503, "busy"),
+    }
 
 
 def test_a_flood_of_boundaries(service: httpx.Client, footage: list[Shown], record_property: Record) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 import uvicorn
@@ -219,6 +222,30 @@ def test_a_connection_is_kept_after_a_body(connect: Connect, monkeypatch: pytest
         connection.sendall(b"POST /body HTTP/1.1\r\nHost: here\r\nContent-Length: 3\r\n\r\nabc")
         assert connection.recv(65_536).endswith(b"abc")
         time.sleep(0.2)
+
+
+@pytest.mark.trust
+def test_a_tls_handshake_that_is_not_complete_in_time_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It holds an open file before the protocol knows of it."""
+    monkeypatch.setattr(protocol, "HEAD_S", 0.2)
+    make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem"
+    subprocess.run(make.split(), cwd=tmp_path, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    loop = protocol.loop_factory()()
+
+    async def ask() -> bytes:
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0, ssl=context)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"\x16\x03\x01")  # the beginning of a handshake
+        with suppress(ConnectionError):
+            return await asyncio.wait_for(reader.read(), 30)
+        return b""
+
+    try:
+        assert loop.run_until_complete(ask()) == b""
+    finally:
+        loop.close()
 
 
 def test_many_requests_in_one_piece_are_all_answered(connect: Connect) -> None:
