@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -33,13 +34,15 @@ class Moment:
 class _Request:
     """A picture to decode. longest_px: no side is longer; None for the full size. since_s: when it joined the queue.
 
-    timer: runs while it waits for its turn. is_late: its turn did not come in time.
+    context: with the ids of the request, for the log. timer: runs while it waits for its turn. is_late: its turn did
+    not come in time.
     """
 
     time_s: float
     longest_px: int | None
     since_s: float
     jpeg: Future[bytes] = field(default_factory=Future)
+    context: Context = field(default_factory=copy_context)
     timer: asyncio.TimerHandle | None = None
     is_late: bool = False
 
@@ -125,7 +128,7 @@ class Thumbnails:
         if not self._begins(request):
             return
         try:
-            request.jpeg.set_result(worker.picture(source, request.time_s, request.longest_px))
+            request.jpeg.set_result(request.context.run(worker.picture, source, request.time_s, request.longest_px))
         except Exception as error:  # noqa: BLE001 (passed on to who asked)
             request.jpeg.set_exception(error)
 

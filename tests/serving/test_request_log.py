@@ -7,6 +7,7 @@ import json
 import logging
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -19,18 +20,19 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from lookalike.client import Client
-from lookalike.errors import LookalikeError, ServiceError
+from lookalike.errors import FootageError, LookalikeError, ServiceError
 from lookalike.footage.playable import Playable
 from lookalike.index import FrameIndex
 from serving.http.errors import HANDLERS, ApiError
 from serving.http.request_ids import CURRENT, RequestIds, read_ids, read_traceparent
 from serving.http.request_log import RequestLog
 from serving.log import JsonLines, WithIds, read_log_format
-from serving.media.worker import MediaPool, MediaWorker
+from serving.media.worker import Ended, MediaPool, MediaWorker
 from serving.recordings.disk_cache import DiskCache
 from serving.recordings.explorer import Explorer, Found
 from serving.recordings.playback import Player
 from serving.recordings.source_verifier import SourceVerifier
+from serving.recordings.thumbnails import Moment, Thumbnails
 from serving.tracing import OFF, tracing
 from tests.serving.running import ROOT, bentoml_env, served
 
@@ -290,7 +292,7 @@ def test_what_python_prints_is_json_too() -> None:
 
 @pytest.mark.trust
 def test_what_goes_on_in_a_thread_for_a_request_has_its_ids(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """An exploration, and a proxy, which both go on after their request."""
+    """An exploration and a proxy, which go on after their request, and a picture whose process dies."""
     formatted: list[str] = []
 
     class Formatted(logging.Handler):
@@ -303,10 +305,16 @@ def test_what_goes_on_in_a_thread_for_a_request_has_its_ids(tmp_path: Path, capl
     def make(*_: object) -> None:
         raise RuntimeError("broken")
 
+    def end(*_: object) -> None:
+        raise Ended("its process ended by signal 9")
+
     async def ask() -> None:
         CURRENT.set(RequestIds("mine", TRACE))
-        explorer.ask("outliers", cast(FrameIndex, None), 1, work)
+        with suppress(ApiError):  # it may have failed by now
+            explorer.ask("outliers", cast(FrameIndex, None), 1, work)
         await player.media("a.avi", "a")
+        with pytest.raises(FootageError):
+            await thumbnails.jpeg(Moment("b.avi", "b", 0.0), None)
 
     handler, logger = Formatted(), logging.getLogger("bentoml.lookalike")
     logger.addHandler(handler)
@@ -314,12 +322,19 @@ def test_what_goes_on_in_a_thread_for_a_request_has_its_ids(tmp_path: Path, capl
         patched.setattr(SourceVerifier, "check", lambda self, source, source_id: None)
         patched.setattr(MediaWorker, "judge", lambda self, source: Playable("encoded", "video/mp4", 0.0, 25.0))
         patched.setattr(MediaWorker, "make_playable", make)
+        patched.setattr(MediaWorker, "_start", end)
+        thumbnails = Thumbnails(SourceVerifier(), MediaPool(1, 0))
         explorer, player = Explorer(), Player(SourceVerifier(), MediaPool(1, 0), DiskCache(tmp_path, 1000))
         asyncio.run(ask())
         explorer._thread.shutdown()
         player._makers.shutdown()
         player.close()
+        thumbnails.close()
     logger.removeHandler(handler)
     lines = [json.loads(line) for line in formatted]
-    assert sorted(line["message"] for line in lines) == ["a.avi: making a proxy failed", "an exploration failed"]
-    assert [(line["request_id"], line["trace_id"]) for line in lines] == [("mine", TRACE)] * 2
+    assert sorted(line["message"] for line in lines) == [
+        "a.avi: making a proxy failed",
+        "an exploration failed",
+        "b.avi: its process ended by signal 9; the next one has another process",
+    ]
+    assert [(line["request_id"], line["trace_id"]) for line in lines] == [("mine", TRACE)] * 3

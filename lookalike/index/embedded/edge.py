@@ -10,13 +10,13 @@ from typing import Any, cast
 import numpy as np
 import qdrant_edge as edge
 
-from lookalike.errors import IndexInUse, IndexStoreError
+from lookalike.errors import IndexStoreError
 from lookalike.index.clock import utc_text
 from lookalike.index.embedded.disk_space import GIVES_BACK, Room
 from lookalike.index.embedded.effort import effort
 from lookalike.index.embedded.ledger import LEDGER, Ledger, WithLedger
 from lookalike.index.embedded.paging import Page, Paged
-from lookalike.index.embedded.shards import current_shard, name_shard, new_shard, remove_others
+from lookalike.index.embedded.shards import current_shard, in_use, name_shard, new_shard, remove_others
 from lookalike.index.engine import IndexState
 from lookalike.index.filters import AllOf, AnyOf, Condition, DateRange, Filters, IsEmpty, NumberRange, OneOf
 from lookalike.index.record import HIT_FIELDS, HitFrame, StoredFrame, renamed
@@ -56,10 +56,7 @@ class Shard(Paged):
             if isinstance(error, KeyboardInterrupt):
                 raise
             if "WouldBlock" in str(error):
-                raise IndexInUse(
-                    f"{folder.parent}: in use by another process; stop it first, or if it is"
-                    " `lookalike serve`, give its URL, as --index http://127.0.0.1:3000"
-                ) from error
+                raise in_use(folder.parent) from error
             raise IndexStoreError(f"{folder.parent}: cannot open the index ({error})") from error
 
     def upsert(self, frames: Sequence[StoredFrame], vectors: np.ndarray) -> None:
@@ -152,6 +149,9 @@ class EdgeEngine(WithLedger, Shard):
         except BaseException:
             self._ledger.close()
             raise
+        if current_shard(folder) != self._at:  # whoever had it open has replaced it meanwhile, and removes it
+            self.close()
+            raise in_use(folder)
         remove_others(folder)
 
     def upsert(self, frames: Sequence[StoredFrame], vectors: np.ndarray) -> None:

@@ -25,7 +25,15 @@ from lookalike.index.embedded.effort import needs_graph
 from lookalike.index.embedded.ledger import Ledger, WithLedger
 from lookalike.index.embedded.paging import Page, Paged
 from lookalike.index.embedded.shard_process import LOW_PRIORITY, ShardProcess
-from lookalike.index.embedded.shards import copy_shard, current_shard, make_durable, new_shard, remove_others, use_shard
+from lookalike.index.embedded.shards import (
+    copy_shard,
+    current_shard,
+    in_use,
+    make_durable,
+    new_shard,
+    remove_others,
+    use_shard,
+)
 from lookalike.index.embedded.supervised import SupervisedShard
 from lookalike.index.engine import IndexState
 from lookalike.index.filters import Filters
@@ -48,7 +56,10 @@ class LiveEngine(WithLedger, Paged, Asked):
         self._room.check_open(current_shard(folder))
         self._ledger = Ledger(folder / "ledger.sqlite")
         try:
-            self._shard = SupervisedShard(current_shard(folder), space, dim)
+            self._shard = SupervisedShard(at := current_shard(folder), space, dim)
+            if current_shard(folder) != at:  # whoever had it open has replaced it meanwhile, and removes it
+                self._shard.close()
+                raise in_use(folder)
         except BaseException:
             self._ledger.close()
             raise

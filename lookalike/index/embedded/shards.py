@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-from lookalike.errors import IndexStoreError
+from lookalike.errors import IndexInUse, IndexStoreError
 from lookalike.files import durable
 from lookalike.files.printable import short
 
@@ -35,6 +35,14 @@ def current_shard(folder: Path) -> Path:
     if not _NAME.fullmatch(name) or not (folder / name).is_dir():
         raise IndexStoreError(f"{pointer}: got {short(name)!r}, expected the name of a shard; restore a snapshot")
     return folder / name
+
+
+def in_use(folder: Path) -> IndexInUse:
+    """Return the error for an index that another process has open."""
+    return IndexInUse(
+        f"{folder}: in use by another process; stop it first, or if it is"
+        " `lookalike serve`, give its URL, as --index http://127.0.0.1:3000"
+    )
 
 
 def new_shard(folder: Path) -> Path:

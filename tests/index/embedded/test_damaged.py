@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from lookalike.errors import IndexStoreError
+from lookalike.errors import IndexInUse, IndexStoreError
 from lookalike.index import SourceRecord, StoredFrame, open_index
+from lookalike.index.embedded.disk_space import Room
 from lookalike.index.embedded.folder import FolderLocation
-from lookalike.index.embedded.shards import POINTER, use_shard
+from lookalike.index.embedded.shards import POINTER, copy_shard, use_shard
+from lookalike.index.embedded.supervised import SupervisedShard
 from lookalike.index.generations import FIRST, Pointer, discard
 from tests.index.circle import OTHER, SPEC, at, frame
 
@@ -55,6 +57,34 @@ def test_without_its_frames_an_index_says_so(tmp_path: Path, live: bool) -> None
     shutil.rmtree(folder / "shard")
     with pytest.raises(IndexStoreError, match="its frames are gone, but its ledger has complete sources"):
         open_index(folder, SPEC, create=True, live=live)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_shard_that_is_replaced_while_it_is_opened_is_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, live: bool
+) -> None:
+    """A service switches to another shard and releases this one, which it removes: what is added here would be lost."""
+    folder = filled(tmp_path / "index")
+    replacement = folder / f"shard-{'0' * 32}"
+
+    def switch(self: object, shard: Path) -> None:
+        copy_shard(shard, replacement)
+        use_shard(replacement)
+
+    def switch_then_open(shard: Path, space: str, dim: int) -> SupervisedShard:
+        switch(None, shard)
+        return SupervisedShard(shard, space, dim)
+
+    with monkeypatch.context() as patched:
+        if live:
+            patched.setattr("lookalike.index.embedded.live.SupervisedShard", switch_then_open)
+        else:
+            patched.setattr(Room, "check_open", switch)
+        with pytest.raises(IndexInUse, match="in use by another process"):
+            open_index(folder, SPEC, create=True, live=live)
+    assert replacement.exists()
+    with open_index(folder, SPEC) as index:
+        assert index.count() == 2
 
 
 def test_frames_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
