@@ -94,7 +94,7 @@ def test_an_image_of_too_many_parts_is_refused(kind: str) -> None:
 
 
 @pytest.mark.trust
-@pytest.mark.parametrize("kind", set(MANY) - {"empty parts of its picture"})
+@pytest.mark.parametrize("kind", sorted(set(MANY) - {"empty parts of its picture"}))
 def test_the_look_at_its_header_before_it_is_decoded_ends_as_soon(kind: str) -> None:
     assert decoding_cost(MANY[kind]()) == 0
 
