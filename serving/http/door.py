@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from serving.http.limits import RETRY_AFTER_S
-from serving.inference.backlog import Busy
+from serving.http.limits import MAX_BODY_BYTES
 
 DROPPED_BYTES = 1024 * 1024  # of a refused body are read, so that its connection stays; past that it is closed
 
@@ -17,19 +16,19 @@ DROPPED_BYTES = 1024 * 1024  # of a refused body are read, so that its connectio
 class Door:
     """Of one worker: its protocol asks it about each head."""
 
-    def __init__(self, paths: Collection[str], let_in: Callable[[int], None]) -> None:
-        """paths: that take images. let_in: raises Busy if a body of so many bytes would wait too long."""
+    def __init__(self, paths: Collection[str], let_in: Callable[[int], Callable[[], None]]) -> None:
+        """paths: that take images. let_in: is given the bytes of a body, and returns what to call when the request is
+        over; raises Busy if it would wait too long."""
         self._paths, self._let_in = frozenset(path.encode() for path in paths), let_in
 
-    def refusal(self, path: bytes, size: int | None) -> str | None:
-        """Why a request is refused, in one line; None if it is not. size: of its body, if that was stated."""
-        if size is None or path not in self._paths:
-            return None
-        try:
-            self._let_in(size)
-        except Busy as busy:
-            return f"{busy}; try again in {RETRY_AFTER_S} s"
-        return None
+    def let_in(self, path: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Callable[[], None] | None:
+        """Returns: what to call when the request is over, if anything.
+
+        Bodies that state no size, and those that are refused anyway since they are too large, are let in.
+        Raises: Busy.
+        """
+        size = stated_size(headers)
+        return self._let_in(size) if path in self._paths and size is not None and size <= MAX_BODY_BYTES else None
 
 
 def stated_size(headers: Sequence[tuple[bytes, bytes]]) -> int | None:

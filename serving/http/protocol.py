@@ -20,6 +20,7 @@ from serving.http.door import DROPPED_BYTES, Door, stated_size
 from serving.http.limits import HEAD_S, LINGER_S, MAX_HEAD_BYTES, RESERVED_FILES, RETRY_AFTER_S, TIMEOUT_S
 from serving.http.request_log import log_refused
 from serving.http.traffic import count_refused
+from serving.inference.backlog import Busy
 from serving.inference.metrics import REJECTS
 from serving.open_files import allow_open_files
 
@@ -38,6 +39,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._head_bytes, self._in_head = 0, True  # bytes: since the last one of a body
         self._refused = self._turned_away = False
+        self._leave: Callable[[], None] | None = None  # to call when a request that was let in is over
         self._timer: asyncio.TimerHandle | None = self.loop.call_later(HEAD_S, self._too_slow)
         if len(self.connections) > self.max_connections:
             self._refuse(503, "busy", f"more than {self.max_connections:,} connections; try again later")
@@ -57,13 +59,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head, self._head_bytes = False, 0
         self._stop_timer()
         path, size = self.url.partition(b"?")[0], stated_size(self.headers)
-        message = self.door.refusal(path, size) if self.door and self._may_be_shut_out() else None
-        if message is None:
-            super().on_headers_complete()
-        elif size and size <= DROPPED_BYTES and not self.expect_100_continue and self._stays():
-            self._turn_away(path.decode(), message)
+        try:
+            if self.door and self._may_be_shut_out():
+                self._leave = self.door.let_in(path, self.headers)
+        except Busy as busy:
+            message = f"{busy}; try again in {RETRY_AFTER_S} s"
+            if size and size <= DROPPED_BYTES and not self.expect_100_continue and self._stays():
+                self._turn_away(path.decode(), message)
+            else:
+                self._refuse(503, "busy", message)
         else:
-            self._refuse(503, "busy", message)
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._head_bytes = 0
@@ -90,8 +96,13 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._refuse(400, "bad_request", "this is not a valid HTTP/1.1 request", at_once=in_body)
 
+    def on_response_complete(self) -> None:
+        self._leave_door()
+        super().on_response_complete()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._leave_door()
         super().connection_lost(exc)
 
     def _feed(self, data: bytes) -> None:
@@ -128,6 +139,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(408, "timeout", f"the head of the request was not complete within {HEAD_S:g} s")
         else:
             self.transport.close()  # nothing was asked
+
+    def _leave_door(self) -> None:
+        if self._leave:
+            self._leave()
+            self._leave = None
 
     def _may_be_shut_out(self) -> bool:
         """Whether this is a POST, and no earlier request of the connection waits for its response."""

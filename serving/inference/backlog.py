@@ -36,7 +36,7 @@ class Backlog:
         self._max_wait_s, self._at_first, self._clock = max_wait_s, at_first, clock
         self._accepted: dict[object, float] = {}  # the work of each request
         self._per_byte: deque[float] = deque(maxlen=LAST)  # the work that a byte of the last requests was
-        self._coming: deque[tuple[float, float]] = deque()  # when what is being read was let in, and its expected work
+        self._coming: dict[object, tuple[float, float]] = {}  # when what is being read was let in, and expected work
         self._since = 0.0  # when work was done last, or when there was none before
         self._done = self._busy_s = 0.0  # of the last busy seconds, older ones weighted less
 
@@ -51,20 +51,27 @@ class Backlog:
             return 0.0 if before < self._at_first else math.inf
         return before * self._busy_s / self._done
 
-    def let_in(self, size: int, most_per_byte: float) -> None:
+    def let_in(self, size: int, most_per_byte: float) -> object:
         """Refuse by the bytes of a body, before it is read: reading what is refused then takes time from the others.
 
         A byte is expected to be as much work as those of the last requests, and not more than most_per_byte: a few
         that unpack into a lot must not close the door to all.
-        Raises: Busy if it would wait too long behind what is accepted and what is being read.
+        Returns: for `gone`. Raises: Busy if it would wait too long behind what is accepted and what is being read.
         """
-        if not self._per_byte:
-            return
-        work, now = size * min(median(self._per_byte), most_per_byte), self._clock()
-        while self._coming and self._coming[0][0] < now - COMING_S:
-            self._coming.popleft()
-        self._check(MARGIN * self.wait_s(work, sum(min(coming, work) for _, coming in self._coming)))
-        self._coming.append((now, work))
+        work, now = size * min(median(self._per_byte or [0]), most_per_byte), self._clock()
+        while self._coming and self._coming[next(iter(self._coming))][0] < now - COMING_S:
+            self._forget_first()
+        self._check(MARGIN * self.wait_s(work, sum(min(coming, work) for _, coming in self._coming.values())))
+        request = object()
+        self._coming[request] = now, work
+        return request
+
+    def gone(self, request: object) -> None:
+        """What was let in is over, maybe without having been accepted."""
+        self._coming.pop(request, None)
+
+    def _forget_first(self) -> None:
+        del self._coming[next(iter(self._coming))]
 
     def _check(self, wait_s: float) -> None:
         if wait_s > self._max_wait_s:
@@ -77,7 +84,7 @@ class Backlog:
         if size:
             self._per_byte.append(work / size)
             if self._coming:
-                self._coming.popleft()  # the one that was let in first, likely
+                self._forget_first()  # it is this one, likely
         self._check(self.wait_s(work))
         if not self._accepted:
             self._since = self._clock()

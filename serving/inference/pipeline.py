@@ -118,9 +118,12 @@ class Pipeline:
             return False
         return True
 
-    def let_in(self, size: int) -> None:
-        """Raises: Busy if images of so many bytes, which were not read yet, would wait too long."""
-        self._backlog.let_in(size, PIXELS_PER_BYTE)
+    def let_in(self, size: int) -> Callable[[], None]:
+        """Returns: what to call when the request is over.
+
+        Raises: Busy if images of so many bytes, which were not read yet, would wait too long.
+        """
+        return partial(self._backlog.gone, self._backlog.let_in(size, PIXELS_PER_BYTE))
 
     async def embed(self, uploads: Sequence[Upload]) -> np.ndarray:
         """Decode, then embed: a corrupt upload fails before it is batched with others.

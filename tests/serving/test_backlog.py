@@ -97,6 +97,13 @@ def test_what_was_let_in_counts_once_when_it_is_accepted(backlog: Backlog) -> No
             backlog.let_in(10, 100)
 
 
+def test_what_was_let_in_and_is_over_keeps_nobody_out(backlog: Backlog) -> None:
+    """As an image that cannot be read."""
+    with backlog.admit(100, 10):
+        for _ in range(10):
+            backlog.gone(backlog.let_in(10, 100))
+
+
 def test_a_client_that_sends_slowly_keeps_nobody_out(backlog: Backlog, clock: Clock) -> None:
     with backlog.admit(100, 10):
         backlog.let_in(10, 100)

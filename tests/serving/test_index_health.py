@@ -208,6 +208,7 @@ def test_a_stream_goes_on_when_the_service_was_busy(
 ) -> None:
     """Before its first line it is a 503; after it, the status is sent already."""
     monkeypatch.setattr("serving.routes.index.RETRY_AFTER_S", 0)
+    monkeypatch.setenv("QDRANT_ANSWER_S", "60")
     with open_index(server[0], SPEC, create=True) as index:
         index.add([frame("a", number) for number in range(1, 2 * MAX_POINTS)], at(*range(1, 2 * MAX_POINTS)))
 

@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from serving.http import protocol
 from serving.http.door import DROPPED_BYTES, Door
-from serving.http.limits import MAX_HEAD_BYTES
+from serving.http.limits import MAX_BODY_BYTES, MAX_HEAD_BYTES
 from serving.http.protocol import BoundedProtocol
 from serving.inference.backlog import Busy
 
@@ -290,7 +290,7 @@ def test_the_limit_of_open_files_is_raised_to_what_the_system_allows() -> None:
 def shut(monkeypatch: pytest.MonkeyPatch) -> None:
     """A service that lets in no image."""
 
-    def let_in(size: int) -> None:
+    def let_in(size: int) -> Callable[[], None]:
         raise Busy(f"{size} bytes are too many")
 
     monkeypatch.setattr(BoundedProtocol, "door", Door(["/embed"], let_in))
@@ -367,3 +367,25 @@ def test_images_behind_a_request_that_is_not_answered_yet_wait_for_it(
     response = read(connection)
     assert response.startswith(b"HTTP/1.1 200 OK")
     assert response.index(b"late") < response.index(b"HTTP/1.1 404")  # routed, once its turn comes
+
+
+def test_what_was_let_in_is_over_with_its_response_or_its_connection(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, over = [], threading.Semaphore(0)
+
+    def let_in(size: int) -> Callable[[], None]:
+        sizes.append(size)
+        return over.release
+
+    monkeypatch.setattr(BoundedProtocol, "door", Door(["/embed"], let_in))
+    connection = connect()
+    connection.sendall(post(1) + b"a" + post(MAX_BODY_BYTES + 1))  # of too large a body the handler says so
+    assert over.acquire(timeout=60)
+    connection.close()
+    connection = connect()
+    connection.sendall(post(2) + b"a")
+    while sizes != [1, 2]:
+        time.sleep(0.01)
+    connection.close()
+    assert over.acquire(timeout=60)
