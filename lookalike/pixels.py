@@ -217,8 +217,8 @@ def _scans(data: bytes) -> int:
 
 def _table_bytes(data: bytes) -> int:
     """Return the size of a JPEG's tables (DQT) and of Photoshop's entries (APP13) before its first scan."""
-    if data.count(b"\xff\xdb") + data.count(b"\xff\xed") <= MAX_TABLES >> 16:  # a segment has 64 KiB at most
-        return 0
+    if len(data) <= MAX_TABLES or data.count(b"\xff\xdb") + data.count(b"\xff\xed") <= MAX_TABLES >> 16:
+        return 0  # a segment has 64 KiB at most
     head = takewhile(lambda segment: segment[0] != 0xDA, islice(_segments(data), _most_parts(data)))
     return sum(length for kind, length in head if kind in (0xDB, 0xED))
 
