@@ -21,7 +21,7 @@ SEARCH_THREADS = 4  # queries take milliseconds; with a slow Qdrant server, thre
 MAX_WAIT_S = 2.0  # until the turn of a request comes; one that would wait longer is refused: 503
 PICTURE_WAITS = 5  # of a recording: times as long, since decoders give way to searches and a page fills step by step
 HEAVY_PIXELS = 8_000_000  # to decode: images of more take a tenth of a second, and leave a thread to the others
-SWITCH_S = 0.0005  # a thread keeps the other ones of Python waiting for so long; ten times, its default, is too long
+SWITCH_S = 0.0005  # a thread of Python keeps the others waiting for so long; by default it is ten times that
 TIMEOUT_S = 60  # of a request, its upload included; then 504
 
 THUMB_BYTES, PROXY_BYTES, PICTURE_BYTES = 512 * MIB, 8 * 1024 * MIB, 256 * MIB  # limits of the caches on disk

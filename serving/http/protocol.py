@@ -29,7 +29,10 @@ BODY_S = TIMEOUT_S + HEAD_S  # until a body has come, also of a request that was
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. Past a bound it is answered with 431, 408 or 503, and closed."""
+    """One connection. Past a bound it is answered with 400, 408, 431 or 503, and closed.
+
+    With images that would wait too long it is answered with 503 before they are read, and stays.
+    """
 
     max_connections = 0  # of this process; set by `install`
     door: Door | None = None  # of this process; set when it has loaded

@@ -11,8 +11,8 @@ from statistics import median
 
 MEMORY_S = 10.0  # busy seconds, after which what was measured counts a third
 LAST = 100  # requests whose sizes say what to expect of the next
-COMING_S = 1.0  # what was let in counts for so long as accepted, unless it is earlier: its client may be slow
-MARGIN = 1.5  # what is expected before it is read errs, and what is read should seldom be refused
+COMING_S = 1.0  # for which what was let in counts, if it is not accepted before: its client may be slow
+MARGIN = 1.5  # times the wait: what is expected before a body is read errs, and what is read is seldom refused then
 
 
 class Busy(Exception):
@@ -55,7 +55,7 @@ class Backlog:
         """Refuse by the bytes of a body, before it is read: reading what is refused then takes time from the others.
 
         A byte is expected to be as much work as those of the last requests, and not more than most_per_byte: a few
-        that unpack into a lot must not close the door to all.
+        that unpack into a lot must not close the door to all. size: in bytes. most_per_byte: work.
         Returns: for `gone`. Raises: Busy if it would wait too long behind what is accepted and what is being read.
         """
         work, now = size * min(median(self._per_byte or [0]), most_per_byte), self._clock()
