@@ -40,6 +40,7 @@ class AuditLog:
     def __init__(self, folder: Path | None, name: str = "audit", token: str = "") -> None:
         """folder: None for no log. name: of the file; no two processes may share one. token: LOOKALIKE_TOKEN."""
         self._handler = _Handler(folder, name) if folder else None
+        self.is_kept = folder is not None
         own = [re.escape(token)] if len(token) >= LEAST_TOKEN else []
         self._secrets = re.compile("|".join([SECRET.pattern, *own]), re.ASCII)
 
@@ -67,7 +68,8 @@ class Audit:
         try:
             await self._app(connection, receive, send)
         finally:
-            if connection["path"] not in PROBES and (state.operation or outcome.status in REFUSED):
+            is_noted = connection["path"] not in PROBES and (state.operation or outcome.status in REFUSED)
+            if self._log.is_kept and is_noted:
                 self._log.write(_entry(connection, state, outcome))
 
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -14,7 +15,7 @@ from starlette.types import Scope as Connection
 
 from lookalike.errors import KeysError
 from lookalike.keys import Key, KeyRing
-from serving.auth.hosts import PROBES, address_of
+from serving.auth.hosts import HOSTS, PROBES, address_of
 from serving.auth.login import STYLE, logged_in, logged_out, login_page, read_login, secret_of_cookie
 from serving.auth.rules import Rule, check_rights, find_rule
 from serving.auth.state import State, state_of
@@ -119,6 +120,12 @@ def _unauthorized(request: Request) -> Response:
 def _check_loopback(connection: Connection) -> None:
     """Raises: ApiError 403 if the connection came to an address that other machines reach."""
     server = connection.get("server")
-    address = address_of(str(server[0])) if server else None
-    if address and not address.is_loopback:
+    if server and _is_reachable(str(server[0])):
         raise ApiError(403, "no_keys", NO_KEYS)
+
+
+@lru_cache(HOSTS)
+def _is_reachable(host: str) -> bool:
+    """Whether other machines reach an address; not one of a Unix socket."""
+    address = address_of(host)
+    return address is not None and not address.is_loopback

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
@@ -19,6 +18,10 @@ SECURITY_HEADERS = {
 }
 
 
+_ENCODED = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+_NAMES = frozenset(name for name, _ in _ENCODED)
+
+
 class SecurityHeaders:
     """ASGI middleware that adds SECURITY_HEADERS."""
 
@@ -28,8 +31,8 @@ class SecurityHeaders:
     async def __call__(self, connection: Connection, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message.setdefault("headers", [])
-                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+                others = [header for header in message.get("headers", ()) if header[0] not in _NAMES]
+                message = {**message, "headers": [*others, *_ENCODED]}
             await send(message)
 
         await self._app(connection, receive, with_headers)

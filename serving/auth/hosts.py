@@ -20,8 +20,9 @@ from serving.http.errors import ApiError, error_response
 
 PROBES = ("/livez", "/readyz")  # asked by address, and without a key
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+OF_BROWSERS = frozenset((b"origin", b"sec-fetch-dest", b"sec-fetch-site"))  # headers; other clients say nothing
 OWN_SITES = ("none", "same-origin")  # Sec-Fetch-Site: none is what somebody typed
-HOSTS = 256  # whose verdict is cached
+HOSTS = 256  # hosts and addresses that are remembered
 WILDCARDS = ("", "0.0.0.0", "::")  # --host that listens on every address; empty if it is not known
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@?#\\\s]+?)\.?(?::(\d{1,5}))?")
@@ -61,13 +62,15 @@ class Hosts:
         await self._app(connection, receive, send)
 
     def _error(self, connection: Connection) -> ApiError | None:
-        headers = Headers(scope=connection)
-        hosts = headers.getlist("host")
+        hosts = [value.decode("latin-1") for name, value in connection["headers"] if name == b"host"]
         parts = split_host(hosts[0]) if len(hosts) == 1 else None
         is_ours = parts is not None and self._allows(parts[0])
         if not is_ours and connection["path"] not in PROBES:
             message = f"this service is not {', '.join(hosts)[:100] or 'named'}; allow a name with --allowed-host"
             return ApiError(421, "wrong_host", message)
+        headers = Headers(raw=[header for header in connection["headers"] if header[0] in OF_BROWSERS])
+        if not headers.raw:
+            return None
         if connection["method"] in SAFE_METHODS:
             is_refused = _is_embedded(headers) and connection["path"] not in PROBES
         else:
@@ -102,7 +105,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_foreign(headers: Headers, scheme: str, host: tuple[str, int | None] | None) -> bool:
-    """Whether a browser says that a page of another site sends this. Other clients say nothing."""
+    """Whether a browser says that a page of another site sends this."""
     if headers.get("sec-fetch-site", "none") not in OWN_SITES:
         return True
     origin = headers.get("origin")

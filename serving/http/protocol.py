@@ -50,11 +50,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         while data and not self._refused and not self.transport.is_closing():
             room = MAX_HEAD_BYTES - self._head_bytes
-            if room:
-                self._feed(data[:room])
-            else:
-                self._too_large()
-            data = data[room:]
+            if room <= 0:
+                return self._too_large()
+            piece = data[:room] if self._in_head else data  # bodies are not copied
+            self._feed(piece)
+            data = data[len(piece) :]
 
     def on_headers_complete(self) -> None:
         if self._refused:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from uuid import uuid4
+from secrets import token_hex
 
 HEADER = b"x-request-id"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:+/=@-]{1,128}")
@@ -33,7 +33,7 @@ def read_ids(headers: Iterable[tuple[bytes, bytes]]) -> RequestIds:
             request_id = value.decode()
         elif name == b"traceparent" and trace_id is None:
             trace_id = read_traceparent(value)
-    return RequestIds(request_id or uuid4().hex, trace_id)
+    return RequestIds(request_id or token_hex(16), trace_id)
 
 
 def read_traceparent(value: bytes) -> str | None:

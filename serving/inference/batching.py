@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 
 from serving.inference.backlog import waited_too_long
-from serving.inference.fair_threads import FairThreads
+from serving.inference.fair_threads import FairThreads, Task
 
 logger = logging.getLogger("bentoml.lookalike")
 
@@ -61,16 +61,15 @@ class Batcher:
     async def embed(
         self, images: Sequence[Decode], heavy: Sequence[bool] | None = None
     ) -> list[np.ndarray | BaseException]:
-        """Decode images and run them, batched with those of other callers, whose images take turns with these.
+        """Decode images and run them, batched with those of other callers.
 
         heavy: which images take long to decode. If the caller is cancelled, its images that still wait are dropped.
         Returns: for each image its float32 (D,), or its error: the decoder's own, RunFailed, or Busy.
         """
         loop, request = asyncio.get_running_loop(), _Request(self._max_wait_s)
         results: list[Result] = [loop.create_future() for _ in images]
-        for decode, result, is_heavy in zip(images, results, heavy or [False] * len(images), strict=True):
-            work = partial(self._decode_and_run, decode, result, request, loop)
-            self._threads.submit(request, work, is_heavy)
+        works = [partial(self._decode_and_run, *each, request, loop) for each in zip(images, results, strict=True)]
+        self._threads.submit([Task(*each) for each in zip(works, heavy or [False] * len(works), strict=True)])
         try:
             return await asyncio.gather(*results, return_exceptions=True)
         finally:

@@ -1,12 +1,13 @@
-"""Threads that serve requests in turns: one with many large images delays the others by one image, not by all."""
+"""Threads that serve requests fairly: one with many large images delays the others by one image, not by all."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from bisect import insort
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -18,38 +19,53 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class _Task:
+class Task:
+    """work: must not raise. heavy: takes long."""
+
     work: Callable[[], None]
-    heavy: bool
+    heavy: bool = False
+
+
+@dataclass(frozen=True)
+class _Request:
+    """The tasks that wait. turn: when the last one would run if requests took turns."""
+
+    turn: float
+    tasks: deque[Task]
     since_s: float  # when it joined the queue
 
 
 class FairThreads:
-    """Runs the first task of each owner, then the second of each, and so on."""
+    """Runs requests in the order in which they would be done if each in turn ran one task.
+
+    So none is done later than by taking turns, and those of one size are done one after the other: the threads have
+    work of the next while a client reads its response. Source: Demers, Keshav, Shenker, "Analysis and Simulation of a
+    Fair Queueing Algorithm", 1989.
+    """
 
     def __init__(self, threads: int, name: str, max_wait_s: float) -> None:
         """All but one thread may run heavy tasks, so that a light one starts at once.
 
         threads: at least 2. name: of the queue in /metrics. max_wait_s: how long `run` waits for its turn.
         """
-        self._pool, self._max_wait_s = ThreadPoolExecutor(threads, name), max_wait_s
+        self._pool, self._threads, self._max_wait_s = ThreadPoolExecutor(threads, name), threads, max_wait_s
         self._free_heavy = threads - 1
         self._lock = threading.Lock()
-        self._waiting: OrderedDict[Hashable, deque[_Task]] = OrderedDict()  # by owner, whose turn is next first
+        self._waiting: list[_Request] = []  # by turn
+        self._turn = 0.0  # of all that wait; fractions of it are single tasks
         self._queue = Queue(name)
-        self._skipped = 0  # turns that were given up, since only heavy tasks waited
 
-    def submit(self, owner: Hashable, work: Callable[[], None], heavy: bool = False) -> None:
-        """owner: whose turn it takes. work: must not raise. heavy: takes long.
-
-        Raises: RuntimeError after `shutdown`.
-        """
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """The tasks of one request. Raises: RuntimeError after `shutdown`."""
+        since_s = self._queue.join(len(tasks))
         with self._lock:
-            self._waiting.setdefault(owner, deque()).append(_Task(work, heavy, self._queue.join()))
-        self._pool.submit(self._run_next)
+            request = _Request(self._turn + len(tasks), deque(tasks), since_s)
+            insort(self._waiting, request, key=lambda request: request.turn)
+        for _ in tasks[: self._threads]:
+            self._pool.submit(self._run_all)
 
     async def run(self, work: Callable[[], T], heavy: bool = False) -> T:
-        """Run one task of an owner of its own. Raises: what it raises; Busy if its turn does not come in time."""
+        """Run one task. Raises: what it raises; Busy if its turn does not come in time."""
         future, due_s = Future[T](), time.monotonic() + self._max_wait_s
 
         def settle() -> None:
@@ -62,44 +78,34 @@ class FairThreads:
             except BaseException as error:  # noqa: BLE001 (passed on to who waits; a panic is a BaseException)
                 future.set_exception(error)
 
-        self.submit(future, settle, heavy)
+        self.submit([Task(settle, heavy)])
         return await asyncio.wrap_future(future)
 
     def shutdown(self) -> None:
         """Wait for all tasks."""
         self._pool.shutdown()
 
-    def _run_next(self) -> None:
-        while task := self._take():
-            self._queue.leave(task.since_s)
+    def _run_all(self) -> None:
+        """Run tasks until none may run. One that must wait for heavy ones is run by the thread of one of these."""
+        while taken := self._take():
+            task, since_s = taken
+            self._queue.leave(since_s)
             try:
                 task.work()
             finally:
-                again = self._give_back(task)
-            if not again:
-                return
+                with self._lock:
+                    self._free_heavy += task.heavy
 
-    def _take(self) -> _Task | None:
-        """The first task of the owner who waits longest and whose task may run now."""
+    def _take(self) -> tuple[Task, float] | None:
+        """The next task of the first request whose next task may run now, and since when it waits."""
         with self._lock:
-            for owner, tasks in self._waiting.items():
-                if tasks[0].heavy and not self._free_heavy:
+            for place, request in enumerate(self._waiting):
+                if request.tasks[0].heavy and not self._free_heavy:
                     continue
-                task = tasks.popleft()
+                self._turn += 1 / len(self._waiting)
+                task = request.tasks.popleft()
                 self._free_heavy -= task.heavy
-                if tasks:
-                    self._waiting.move_to_end(owner)
-                else:
-                    del self._waiting[owner]
-                return task
-            self._skipped += 1
+                if not request.tasks:
+                    del self._waiting[place]
+                return task, request.since_s
             return None
-
-    def _give_back(self, task: _Task) -> bool:
-        """Returns: whether this thread takes a turn that another gave up."""
-        with self._lock:
-            self._free_heavy += task.heavy
-            if not (task.heavy and self._skipped):
-                return False
-            self._skipped -= 1
-            return True

@@ -68,13 +68,13 @@ class Queue:
     def __init__(self, name: str) -> None:
         self._depth, self._wait_s = QUEUE_DEPTH.labels(name), WAIT_SECONDS.labels(name)
 
-    def join(self) -> float:
+    def join(self, count: int = 1) -> float:
         """Count work that waits from now on. Returns: since when, by the monotonic clock, for `leave`."""
-        self._depth.inc()
+        self._depth.inc(count)
         return time.monotonic()
 
     def leave(self, since_s: float) -> None:
-        """Call it once for each `join`, when the work begins or is dropped."""
+        """Call it once for each piece of work that has joined, when the work begins or is dropped."""
         self._depth.dec()
         self._wait_s.observe(time.monotonic() - since_s)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ import numpy as np
 
 from serving.inference.backlog import Busy
 from serving.inference.batching import Batcher, Decode, RunFailed
-from serving.inference.fair_threads import FairThreads
+from serving.inference.fair_threads import FairThreads, Task
 
 T = TypeVar("T")
 Outcomes = list[np.ndarray | BaseException]
@@ -43,8 +43,9 @@ class InOrder(FairThreads):
     def __init__(self) -> None:
         self.pool = ThreadPoolExecutor(2)
 
-    def submit(self, owner: Hashable, work: Callable[[], None], heavy: bool = False) -> None:
-        self.pool.submit(work)
+    def submit(self, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            self.pool.submit(task.work)
 
 
 class Bench:
