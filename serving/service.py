@@ -29,12 +29,13 @@ from lookalike.parent import end_with_parent
 from serving.auth.protection import Protection
 from serving.auth.views import Views
 from serving.control import make_private
-from serving.http import protocol
+from serving.http import uvicorn_setup
 from serving.http.door import Door
 from serving.http.endpoint import IMAGES
 from serving.http.errors import HANDLERS
 from serving.http.limits import SWITCH_S, TIMEOUT_S
 from serving.http.line_breaks import LineBreaks
+from serving.http.protocol import BoundedProtocol
 from serving.http.request_log import RequestLog
 from serving.http.traffic import forget_dead_workers, metrics
 from serving.inference.pipeline import open_pipeline
@@ -60,7 +61,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     settings = Settings.from_env()
     async with open_pipeline(settings) as pipeline:
         app.state.pipeline = pipeline
-        protocol.BoundedProtocol.door = Door(IMAGE_PATHS, pipeline.let_in)
+        BoundedProtocol.door = Door(IMAGE_PATHS, pipeline.let_in)
         with closing(Recordings(pipeline, settings.cache, settings.proxy_encoder)) as recordings:
             app.state.views = Views(pipeline, recordings)
             gc.freeze()  # what is loaded stays: a full collection looked at it for 50 ms, and every request waited
@@ -124,7 +125,7 @@ class Lookalike:
         make_private()  # here, since this is the process of the supervisor
 
 
-protocol.install()  # here, since a worker sets up uvicorn as soon as it has imported this
+uvicorn_setup.install()  # here, since a worker sets up uvicorn as soon as it has imported this
 Lookalike.add_asgi_middleware(RequestLog)  # pyright: ignore[reportArgumentType]
 Lookalike.add_asgi_middleware(Protection, endpoints=ENDPOINTS)  # pyright: ignore[reportArgumentType]
 Lookalike.add_asgi_middleware(LineBreaks)  # pyright: ignore[reportArgumentType]

@@ -9,11 +9,8 @@ from __future__ import annotations
 import asyncio
 import http
 from collections.abc import Callable
-from typing import Any
 
 import orjson
-import uvicorn.config
-from uvicorn.loops.auto import auto_loop_factory
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving.http.door import DROPPED_BYTES, Door, stated_size
@@ -22,7 +19,6 @@ from serving.http.request_log import log_refused
 from serving.http.traffic import count_refused
 from serving.inference.backlog import Busy
 from serving.inference.metrics import REJECTS
-from serving.open_files import allow_open_files
 
 LINGERING = RESERVED_FILES // 4  # refused connections that still wait for their client, at most
 BODY_S = TIMEOUT_S + HEAD_S  # until a body has come, also of a request that was answered before: longer than its 504
@@ -199,32 +195,3 @@ def _response(status: int, kind: str, message: str, request_id: str, connection:
     head += [f"content-length: {len(body)}", f"connection: {connection}", f"x-request-id: {request_id}"]
     head += [f"retry-after: {RETRY_AFTER_S}"] if status == 503 else []
     return "\r\n".join([*head, "", ""]).encode() + body
-
-
-def install() -> None:
-    """Let uvicorn use this protocol and loop, with as many connections as there may be open files.
-
-    BentoML gives uvicorn neither, so that it looks up "auto". Call it before uvicorn is configured.
-    """
-    files = allow_open_files()
-    BoundedProtocol.max_connections = files - min(RESERVED_FILES, files // 2)
-    uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{BoundedProtocol.__name__}"
-    uvicorn.config.LOOP_FACTORIES["auto"] = f"{__name__}:{loop_factory.__name__}"
-
-
-def loop_factory(use_subprocess: bool = False) -> Callable[[], asyncio.AbstractEventLoop]:
-    """As uvicorn's own, but a TLS handshake has as long as a head, not a minute: the protocol begins after it only."""
-    usual = auto_loop_factory(use_subprocess)
-
-    def make() -> asyncio.AbstractEventLoop:
-        loop = usual()
-        create_server = loop.create_server
-
-        def create(*arguments: Any, **named: Any) -> Any:
-            limit = {"ssl_handshake_timeout": HEAD_S} if named.get("ssl") else {}
-            return create_server(*arguments, **limit, **named)
-
-        loop.create_server = create
-        return loop
-
-    return make

@@ -43,7 +43,7 @@ class Backlog:
     def wait_s(self, work: float, coming: float = 0) -> float:
         """How long new work would wait; 0 while the pace is unknown and little is accepted.
 
-        Requests take turns: of a larger one, no more is done first than the new one has itself.
+        None is done later than by taking turns: of a larger one, no more is done first than the new one has itself.
         coming: work before it that is not accepted yet.
         """
         before = coming + _up_to(work, self._accepted.values())

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from serving.http import protocol
+from serving.http import protocol, uvicorn_setup
 from serving.http.door import DROPPED_BYTES, Door
 from serving.http.limits import MAX_BODY_BYTES, MAX_HEAD_BYTES
 from serving.http.protocol import BoundedProtocol
@@ -227,12 +227,12 @@ def test_a_connection_is_kept_after_a_body(connect: Connect, monkeypatch: pytest
 @pytest.mark.trust
 def test_a_tls_handshake_that_is_not_complete_in_time_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """It holds an open file before the protocol knows of it."""
-    monkeypatch.setattr(protocol, "HEAD_S", 0.2)
+    monkeypatch.setattr(uvicorn_setup, "HEAD_S", 0.2)
     make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem"
     subprocess.run(make.split(), cwd=tmp_path, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
-    loop = protocol.loop_factory()()
+    loop = uvicorn_setup.loop_factory()()
 
     async def ask() -> bytes:
         server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0, ssl=context)
