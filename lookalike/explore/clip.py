@@ -14,7 +14,7 @@ from lookalike.errors import FootageError
 from lookalike.explore.borders import Watch
 from lookalike.footage import Ended, Frame, Source, find_sources, read_source
 from lookalike.footage.sampling import Sampling
-from lookalike.ingest.prefetch import prefetch
+from lookalike.ingest.prefetch import Prefetch
 from lookalike.ingest.settings import USUAL
 
 View = Callable[[np.ndarray], np.ndarray]  # uint8 (H, W, 3) -> uint8 (H', W', 3)
@@ -76,7 +76,7 @@ def _embed(
     times_s: list[float] = []
     embedded: list[list[np.ndarray]] = [[] for _ in range(2 * len(views))]
     ended: list[Ended] = []
-    items = prefetch(_small(source, sampling, views, encoder.spec.input_px, look), USUAL.queue_frames)
+    items = Prefetch(_small(source, sampling, views, encoder.spec.input_px, look), USUAL.queue_frames)
     for batch in _batches(_until_end(items, source, ended)):
         times_s += [time_s for time_s, _ in batch]
         seen = np.stack([small for _, small in batch])  # (N, views, S, S, 3)

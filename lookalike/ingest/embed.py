@@ -8,7 +8,7 @@ from lookalike.encoder import Encoder
 from lookalike.footage import Frame, Source, read_source
 from lookalike.footage.tracks import every_track
 from lookalike.ingest.batches import AlreadyStored, Batcher, EmbeddedBatch, SourceEnd
-from lookalike.ingest.prefetch import prefetch
+from lookalike.ingest.prefetch import Prefetch
 from lookalike.ingest.settings import USUAL, IngestSettings
 from lookalike.ingest.summary import Summary
 
@@ -44,18 +44,14 @@ class EmbedJob:
             (Batcher(encoder, settings, stored, self.summary, live=part is not files), part) for part in lanes
         ]
         self._files_left = bool(files)
+        first, *alongside = (self._items(*lane) for lane in self._lanes)
+        self._prefetch = Prefetch(first, settings.queue_frames, alongside)
 
     def __iter__(self) -> Iterator[EmbeddedBatch]:
         """Yield batches until all files are read, and all streams end. What a batch holds counts once it is taken."""
-        first, *alongside = (self._items(*lane) for lane in self._lanes)
-        for batcher, item in prefetch(first, self._settings.queue_frames, alongside):
-            if isinstance(item, Frame):
-                yield from self._counted(batcher.push(item))
-            elif isinstance(item, SourceEnd):
-                self._count_end(item)
-                yield from self._counted(batcher.end(item))
-            else:
-                yield from self._counted(batcher.close())
+        for batcher, item in self._prefetch:
+            yield from self._counted(self._batches(batcher, item))
+            if item is None:
                 self._files_left &= batcher is not self._lanes[0][0]
 
     def run(self, store: Callable[[EmbeddedBatch], None]) -> Summary:
@@ -69,10 +65,24 @@ class EmbedJob:
         except KeyboardInterrupt:
             if self._files_left:
                 raise KeyboardInterrupt(f"{self.summary.frames:,} frames read, {self.summary.added:,} new") from None
-            for batcher, _ in self._lanes:
-                for batch in self._counted(batcher.close()):
-                    store(batch)
+            for batch in self._counted(self._rest()):
+                store(batch)
         return self.summary
+
+    def _rest(self) -> Iterator[EmbeddedBatch]:
+        """What was read before an interruption, and not stored yet."""
+        for batcher, item in self._prefetch.rest():
+            yield from self._batches(batcher, item)
+        for batcher, _ in self._lanes:
+            yield from batcher.close()
+
+    def _batches(self, batcher: Batcher, item: Frame | SourceEnd | None) -> Iterator[EmbeddedBatch]:
+        if isinstance(item, Frame):
+            return batcher.push(item)
+        if isinstance(item, SourceEnd):
+            self._count_end(item)
+            return batcher.end(item)
+        return batcher.close()
 
     def _items(self, batcher: Batcher, sources: Sequence[Source]) -> Iterator[tuple[Batcher, Frame | SourceEnd | None]]:
         """What is read of sources one after the other, then None; each with what it goes to. Runs in a thread."""

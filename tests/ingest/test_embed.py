@@ -137,8 +137,12 @@ def test_what_was_read_of_a_camera_is_kept_where_files_were_left(
 def test_frames_that_were_being_embedded_at_ctrl_c_are_kept(
     tiny: Encoder, tmp_path: Path, reading: Callable[[Read], None], never: threading.Event
 ) -> None:
+    """So are those that waited for the encoder, and the one for which there was no more room."""
+    count = 3 * BATCH + 1
+    settings = replace(SETTINGS, queue_frames=2 * BATCH)
+
     class Interrupted(Encoder):
-        """Ctrl-C comes while it works for the first time."""
+        """Ctrl-C comes while it works for the first time, and all frames are read."""
 
         def __init__(self) -> None:
             self.spec, self._calls = tiny.spec, 0
@@ -146,19 +150,25 @@ def test_frames_that_were_being_embedded_at_ctrl_c_are_kept(
         def embed(self, pixels: np.ndarray) -> np.ndarray:
             self._calls += 1
             if self._calls == 1:
+                assert last.wait(60)
                 raise KeyboardInterrupt
             return tiny.embed(pixels)
 
     def read(source: Source, *_) -> Iterator[Frame | Ended]:
-        yield from made(source, "morning", BATCH)
+        *frames, final = made(source, "morning", count)
+        yield from frames
+        last.set()
+        yield final
         never.wait()
 
     reading(read)
-    summary = embed_footage([GATE], Interrupted(), tmp_path / "frames.parquet", SETTINGS)
-    assert (summary.frames, pq.read_metadata(tmp_path / "frames.parquet").num_rows) == (BATCH, BATCH)
+    last = threading.Event()
+    summary = embed_footage([GATE], Interrupted(), tmp_path / "frames.parquet", settings)
+    assert (summary.frames, pq.read_metadata(tmp_path / "frames.parquet").num_rows) == (count, count)
+    last = threading.Event()
     with open_index(tmp_path / "index", tiny.spec, create=True) as index:
-        summary = index_footage([GATE], Interrupted(), index, SETTINGS)
-        assert (summary.frames, summary.added, index.count()) == (BATCH, BATCH, BATCH)
+        summary = index_footage([GATE], Interrupted(), index, settings)
+        assert (summary.frames, summary.added, index.count()) == (count, count, count)
 
 
 def test_a_source_given_twice_is_read_once(tiny: Encoder, tmp_path: Path) -> None:

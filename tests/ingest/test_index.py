@@ -135,15 +135,16 @@ def test_streams_are_indexed_beside_files(tiny, index, tmp_path):
 
 
 def test_what_a_camera_shows_for_long_is_stored_when_it_is_stopped(tiny, index, tmp_path):
-    """One run, of the frames of the batch after which it is stopped, which is no interruption."""
+    """One run, of the batch after which it is stopped and of what was read meanwhile; that is no interruption."""
     still = write_clip(tmp_path / "still.mp4", range(0, 4000, 40), [picture(1)] * 100, codec_options={"bf": "0"})
     with rtsp_server(still, Visit("stall"), speed=20) as server:
         summary = index_footage(
             find_sources([server.url]), tiny, index, IngestSettings(Sampling(dedupe=0.9)), stop_after(0)
         )
-    assert (summary.frames, summary.added) == (BATCH, 1)
+    assert BATCH <= summary.frames <= 100
+    assert summary.added == 1
     (frame,) = index.frames()
-    assert (frame.source, frame.stands_for) == (server.url, BATCH)
+    assert (frame.source, frame.stands_for) == (server.url, summary.frames)
 
 
 def test_copies_are_indexed_once_and_counted_once(two_clips, tiny, index, tmp_path):

@@ -8,14 +8,14 @@ import threading
 import pytest
 
 from lookalike.footage import find_sources, read_frames
-from lookalike.ingest.prefetch import prefetch
+from lookalike.ingest.prefetch import Prefetch
 from lookalike.ingest.settings import USUAL
 from tests.two_clips import decoding
 
 
 def test_prefetching_gives_the_same_frames_in_order(two_clips):
     sources = find_sources([two_clips / "a.mp4"])
-    assert [frame.id for frame in prefetch(read_frames(sources), depth=2)] == [
+    assert [frame.id for frame in Prefetch(read_frames(sources), depth=2)] == [
         frame.id for frame in read_frames(sources)
     ]
 
@@ -25,7 +25,7 @@ def test_prefetching_passes_errors_on_where_they_happened(two_clips):
         yield from itertools.islice(read_frames(find_sources([two_clips / "a.mp4"])), 3)
         raise RuntimeError("the camera fell down")
 
-    frames = prefetch(failing(), USUAL.queue_frames)
+    frames = iter(Prefetch(failing(), USUAL.queue_frames))
     assert len(list(itertools.islice(frames, 3))) == 3
     with pytest.raises(RuntimeError, match="the camera fell down"):
         next(frames)
@@ -43,7 +43,7 @@ def test_prefetching_stops_when_the_consumer_stops(two_clips, depth):
             yield frame
 
     before = set(decoding())
-    frames = prefetch(endless(), depth)
+    frames = iter(Prefetch(endless(), depth))
     assert [next(frames), next(frames)] == [frame, frame]
     (thread,) = set(decoding()) - before
     frames.close()  # pyright: ignore[reportAttributeAccessIssue] - a generator
@@ -61,7 +61,7 @@ def test_items_produced_alongside_are_mixed_in_and_no_producer_waits_for_another
         yield "last"
 
     found = []
-    for item in prefetch(first(), 1, [iter(["alongside"])]):
+    for item in Prefetch(first(), 1, [iter(["alongside"])]):
         found.append(item)
         if item == "alongside":
             came.set()
@@ -76,5 +76,5 @@ def test_an_error_of_one_ends_all():
 
     before = set(decoding())
     with pytest.raises(RuntimeError, match="the camera fell down"):
-        list(prefetch(itertools.repeat(1), 4, [failing()]))
+        list(Prefetch(itertools.repeat(1), 4, [failing()]))
     assert set(decoding()) == before
