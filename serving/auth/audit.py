@@ -21,6 +21,7 @@ from starlette.types import Scope as Connection
 from lookalike.keys import PREFIX, SECRET
 from serving.auth.hosts import PROBES
 from serving.auth.state import State, new_state
+from serving.http.request_ids import CURRENT
 from serving.http.request_log import Outcome, outcome_of
 
 logger = logging.getLogger("bentoml.lookalike")
@@ -74,9 +75,10 @@ class Audit:
 
 
 def _entry(connection: Connection, state: State, outcome: Outcome) -> dict[str, Any]:
-    client = connection.get("client")
+    client, ids = connection.get("client"), CURRENT.get()
     return {
         "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "request_id": ids.request_id if ids else None,
         "key": state.key.name if state.key else None,
         "client": client[0] if client else None,
         "operation": state.operation or f"{connection.get('method', '')} {connection['path']}",

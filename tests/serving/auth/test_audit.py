@@ -55,7 +55,7 @@ def lines(tmp_path: Path) -> list[dict]:
 
 
 def test_a_line_says_who_asked_for_what_and_how_it_ended(client: TestClient, keys: Keys, tmp_path: Path) -> None:
-    client.get("/things/one", headers=keys.bearer("viewer"))
+    client.get("/things/one", headers=keys.bearer("viewer") | {"X-Request-Id": "abc-1"})
     client.get("/things/one")
     client.get("/things/one", headers=keys.bearer("embedder"))
     client.get("/things/broken", headers=keys.bearer("viewer"))
@@ -72,6 +72,7 @@ def test_a_line_says_who_asked_for_what_and_how_it_ended(client: TestClient, key
     ]
     assert found[0]["asked"] == {"name": "one", "camera": "gate", "ids": ["a"] * 200, "text": "x" * 300}
     assert found[0]["client"] == "testclient"
+    assert found[0]["request_id"] == "abc-1"
     assert found[0]["at"].endswith("+00:00")
 
 
