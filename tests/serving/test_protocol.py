@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -21,11 +22,12 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from serving.http import protocol
 from serving.http.door import DROPPED_BYTES, Door
 from serving.http.limits import MAX_BODY_BYTES, MAX_HEAD_BYTES
-from serving.http.protocol import BoundedProtocol
+from serving.http.protocol import MAX_PIPELINED, PIECE_BYTES, BoundedProtocol
 from serving.inference.backlog import Busy
 
 FEW = 3  # connections
@@ -136,6 +138,36 @@ def test_what_is_not_http_is_400_with_an_id(connect: Connect, sent: bytes) -> No
     response = read(connection)
     assert refused(response) == ("HTTP/1.1 400 Bad Request", "bad_request")
     assert re.search(rb"\r\nx-request-id: [0-9a-f]{32}\r\n", response)
+
+
+@pytest.mark.trust
+def test_of_requests_that_are_sent_without_waiting_few_are_parsed(
+    connect: Connect,
+    release: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Each takes memory and time of the event loop; with each response, the next thousands were read."""
+    parsed = 0
+
+    class Counted(RequestResponseCycle):
+        def __init__(self, **named: Any) -> None:
+            nonlocal parsed
+            parsed += 1
+            super().__init__(**named)
+
+    monkeypatch.setattr("uvicorn.protocols.http.httptools_impl.RequestResponseCycle", Counted)
+    release.clear()
+    connection, count = connect(), 2000
+    connection.sendall(GET.replace(b"/ ", b"/waits ", 1) + b"\r\n" + (GET + b"\r\n") * (count - 2) + head_of(100))
+    time.sleep(0.5)  # until all is surely read that will be
+    while_it_waits = parsed
+    release.set()
+    assert read(connection).count(b"HTTP/1.1 200 OK") == count
+    assert while_it_waits <= 1 + MAX_PIPELINED + PIECE_BYTES // len(GET)
+    assert parsed == count
+    record_property("tried", f"{count:,} requests of one connection at once")
+    record_property("survived", f"{while_it_waits} are parsed while the first one is answered")
 
 
 @pytest.mark.trust
