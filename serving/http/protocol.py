@@ -129,6 +129,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._leave_door()
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        """End when the response is sent; a client may read none of it, and BentoML waits for a day."""
+        super().shutdown()
+        if not self.transport.is_closing():
+            self.loop.call_later(BODY_S, self.transport.abort)
+
     def _feed(self, data: bytes) -> None:
         self._head_bytes += len(data)
         super().data_received(data)

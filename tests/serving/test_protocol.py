@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -310,6 +310,30 @@ def test_an_earlier_request_is_answered_before_the_connection_is_refused(
     response = read(connection)
     assert response.startswith(b"HTTP/1.1 200 OK")
     assert response.endswith(b"late")
+
+
+@pytest.mark.trust
+def test_a_client_that_reads_no_further_does_not_keep_the_service_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a browser does with a video that is paused."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            await asyncio.sleep(0)
+            yield b"a" * 65_536
+
+    app = Starlette(routes=[Route("/", lambda request: StreamingResponse(endless()))])
+    server = uvicorn.Server(uvicorn.Config(app, http=BoundedProtocol, log_config=None, lifespan="off"))
+    monkeypatch.setattr(BoundedProtocol, "max_connections", FEW)
+    monkeypatch.setattr(protocol, "BODY_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        with socket.create_connection(listening.getsockname(), 60) as connection:
+            connection.sendall(GET + b"\r\n")
+            assert connection.recv(15) == b"HTTP/1.1 200 OK"
+            server.should_exit = True
+            thread.join(30)
+            assert not thread.is_alive()
 
 
 def test_the_limit_of_open_files_is_raised_to_what_the_system_allows() -> None:
