@@ -17,6 +17,7 @@ from uvicorn.loops.auto import auto_loop_factory
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from serving.auth.headers import SECURITY_HEADERS
 from serving.http.door import DROPPED_BYTES, Door, stated_size
 from serving.http.limits import HEAD_S, LINGER_S, MAX_HEAD_BYTES, RESERVED_FILES, RETRY_AFTER_S, TIMEOUT_S
 from serving.http.request_log import log_refused
@@ -72,6 +73,10 @@ class BoundedProtocol(HttpToolsProtocol):
             piece = data[: min(room, PIECE_BYTES)] if self._in_head else data  # bodies are not copied
             self._feed(piece)
             data = data[len(piece) :]
+
+    def on_message_begin(self) -> None:
+        self._unset_keepalive_if_required()  # it may come in one piece with a request that was turned away
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         if self._refused:
@@ -231,6 +236,7 @@ def _response(status: int, kind: str, message: str, request_id: str, connection:
     head = [f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}", "content-type: application/json"]
     head += [f"content-length: {len(body)}", f"connection: {connection}", f"x-request-id: {request_id}"]
     head += [f"retry-after: {RETRY_AFTER_S}"] if status == 503 else []
+    head += [f"{name.lower()}: {value}" for name, value in SECURITY_HEADERS.items()]
     return "\r\n".join([*head, "", ""]).encode() + body
 
 

@@ -24,6 +24,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from serving.auth.headers import SECURITY_HEADERS
 from serving.http import protocol
 from serving.http.door import DROPPED_BYTES, Door
 from serving.http.limits import MAX_BODY_BYTES, MAX_HEAD_BYTES
@@ -252,7 +253,11 @@ def test_a_connection_is_kept_after_a_body(connect: Connect, monkeypatch: pytest
     connection = connect()
     for _ in range(3):
         connection.sendall(b"POST /body HTTP/1.1\r\nHost: here\r\nContent-Length: 3\r\n\r\nabc")
-        assert connection.recv(65_536).endswith(b"abc")
+        response = b""
+        while not response.endswith(b"abc"):  # head and body are two writes
+            part = connection.recv(65_536)
+            assert part
+            response += part
         time.sleep(0.2)
 
 
@@ -367,6 +372,7 @@ def test_images_are_refused_before_they_are_read_and_the_connection_stays(connec
     assert b"connection: keep-alive" in head
     assert b"retry-after: 1" in head
     assert b"x-request-id: mine" in head
+    assert all(f"{name}: {value}".lower().encode() in head.lower() for name, value in SECURITY_HEADERS.items())
     assert json.loads(body)["error"] == {"type": "busy", "message": "10 bytes are too many; try again in 1 s"}
     connection.sendall(b"0123456789" + post(3) + b"abc" + head_of(100))
     rest = read(connection)
@@ -398,6 +404,20 @@ def test_a_refused_body_that_does_not_come_closes_the_connection(
     connection = connect()
     connection.sendall(post(10) + b"01234")
     assert read(connection).count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.usefixtures("shut")
+def test_a_request_right_behind_a_refused_one_has_its_time(
+    connect: Connect, release: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection was closed as idle while its response was made."""
+    short = property(lambda self: 0.2, lambda self, value: None)
+    monkeypatch.setattr(BoundedProtocol, "timeout_keep_alive", short, raising=False)
+    release.clear()
+    connection = connect()
+    connection.sendall(post(1) + b"a" + GET.replace(b"/ ", b"/waits ", 1) + b"Connection: close\r\n\r\n")
+    threading.Timer(0.6, release.set).start()
+    assert read(connection).endswith(b"late")
 
 
 @pytest.mark.usefixtures("shut")
