@@ -33,7 +33,7 @@ BODY_S = TIMEOUT_S + HEAD_S  # until a body has come, also of a request that was
 
 
 class _Flow(FlowControl):
-    """is_full: while it is set, nothing is read, whoever wants to go on."""
+    """is_full: while it is set, nothing is read."""
 
     is_full = False
 
