@@ -14,8 +14,9 @@ from datetime import datetime
 from typing import Any
 
 from lookalike.encoder import Encoder
-from lookalike.errors import IndexInUse, IndexStoreError
+from lookalike.errors import FootageError, IndexInUse, IndexStoreError
 from lookalike.footage import Source
+from lookalike.footage.read import identify
 from lookalike.footage.sampling import Sampling
 from lookalike.footage.sources import stored_source
 from lookalike.index import Filters, FrameIndex, SourceRecord
@@ -126,9 +127,20 @@ def _by_settings(
     """What is there of these sources, by how it is embedded: each is sampled as it was then."""
     found: dict[IngestSettings, list[Source]] = {}
     for one in before:
-        if is_there(one.source):
+        if is_there(one.source) and _has_content(one):
             found.setdefault(replace(settings, sampling=_sampling(one)), []).append(_source(one, seen))
     return found
+
+
+def _has_content(known: SourceRecord) -> bool:
+    """Whether a source still has the content that its record names.
+
+    A client of a service may have written the record: of a path that it may not read, it does not know the content.
+    """
+    try:
+        return identify(stored_source(known.source)) == known.source_id
+    except (OSError, KeyError, FootageError):
+        return False
 
 
 def _embed(found: Mapping[IngestSettings, Sequence[Source]], encoder: Encoder, index: FrameIndex, bar: Bar) -> Summary:

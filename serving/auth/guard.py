@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
@@ -49,6 +49,8 @@ class Guard:
                 response = error_response(error)
             except KeysError as error:
                 response = self._failed(error)
+            except ClientDisconnect:
+                response = Response(status_code=400)  # nobody reads it; as `serving.http.errors` has it
             if response is not None:
                 return await response(connection, receive, send)
         await self._app(connection, receive, send)

@@ -36,7 +36,7 @@ class Body:
 
 
 class Budget:
-    """A limit that all requests share: bytes in memory or on disk."""
+    """A limit of bytes in memory that all requests share."""
 
     def __init__(self, limit: int) -> None:
         self._free = limit
@@ -117,6 +117,7 @@ class _WholeFormParser(MultiPartParser):
     """
 
     ended = False
+    spool_max_size = MAX_BODY_BYTES  # the budget bounds memory; a temporary file would be a 500 on a full disk
 
     def __init__(self, headers: Headers, stream: AsyncGenerator[bytes, None], max_part_size: int) -> None:
         super().__init__(headers, self._counted(stream), max_part_size=max_part_size)

@@ -11,8 +11,10 @@ import http
 from collections.abc import Callable
 
 import orjson
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from serving.auth.headers import SECURITY_HEADERS
 from serving.http.door import DROPPED_BYTES, Door, stated_size
 from serving.http.limits import HEAD_S, LINGER_S, MAX_HEAD_BYTES, RESERVED_FILES, RETRY_AFTER_S, TIMEOUT_S
 from serving.http.request_log import log_refused
@@ -21,7 +23,19 @@ from serving.inference.backlog import Busy
 from serving.inference.metrics import REJECTS
 
 LINGERING = RESERVED_FILES // 4  # refused connections that still wait for their client, at most
+MAX_PIPELINED = 16  # requests of one connection that are parsed before their turn
+PIECE_BYTES = 4096  # of heads that are parsed at a time
 BODY_S = TIMEOUT_S + HEAD_S  # until a body has come, also of a request that was answered before: longer than its 504
+
+
+class _Flow(FlowControl):
+    """is_full: while it is set, nothing is read."""
+
+    is_full = False
+
+    def resume_reading(self) -> None:
+        if not self.is_full:
+            super().resume_reading()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -33,9 +47,11 @@ class BoundedProtocol(HttpToolsProtocol):
     max_connections = 0  # of this process; set by `install`
     door: Door | None = None  # of this process; set when it has loaded
     lingering = 0
+    flow: _Flow  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(transport)
+        self.flow, self._held = _Flow(transport), b""  # held: read, and not parsed yet
         self._head_bytes, self._in_head = 0, True  # bytes: since the last one of a body
         self._refused = self._turned_away = False
         self._leave: Callable[[], None] | None = None  # to call when a request that was let in is over
@@ -45,12 +61,18 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         while data and not self._refused and not self.transport.is_closing():
+            if len(self.pipeline) >= MAX_PIPELINED:
+                return self._hold(data)
             room = MAX_HEAD_BYTES - self._head_bytes
             if room <= 0:
                 return self._too_large()
-            piece = data[:room] if self._in_head else data  # bodies are not copied
+            piece = data[: min(room, PIECE_BYTES)] if self._in_head else data  # bodies are not copied
             self._feed(piece)
             data = data[len(piece) :]
+
+    def on_message_begin(self) -> None:
+        self._unset_keepalive_if_required()  # it may come in one piece with a request that was turned away
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         if self._refused:
@@ -98,11 +120,21 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self._leave_door()
         super().on_response_complete()
+        if held := self._held:
+            self._held, self.flow.is_full = b"", False
+            self.flow.resume_reading()
+            self.data_received(held)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         self._leave_door()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """End when the response is sent; a client may read none of it, and BentoML waits for a day."""
+        super().shutdown()
+        if not self.transport.is_closing():
+            self.loop.call_later(BODY_S, self.transport.abort)
 
     def _feed(self, data: bytes) -> None:
         self._head_bytes += len(data)
@@ -112,6 +144,12 @@ class BoundedProtocol(HttpToolsProtocol):
         is_begun = not self._in_head or self._head_bytes > 0
         if is_begun and self._timer is None and not self.transport.is_closing():
             self._timer = self.loop.call_later(HEAD_S if self._in_head else BODY_S, self._too_slow)
+
+    def _hold(self, data: bytes) -> None:
+        """Read on when a request is done. Else each response would have a further piece read, of thousands."""
+        self._held, self.flow.is_full = data, True
+        self.flow.pause_reading()
+        self._stop_timer()
 
     def _stop_timer(self) -> None:
         if self._timer:
@@ -194,4 +232,5 @@ def _response(status: int, kind: str, message: str, request_id: str, connection:
     head = [f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}", "content-type: application/json"]
     head += [f"content-length: {len(body)}", f"connection: {connection}", f"x-request-id: {request_id}"]
     head += [f"retry-after: {RETRY_AFTER_S}"] if status == 503 else []
+    head += [f"{name.lower()}: {value}" for name, value in SECURITY_HEADERS.items()]
     return "\r\n".join([*head, "", ""]).encode() + body

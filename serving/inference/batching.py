@@ -69,7 +69,10 @@ class Batcher:
         loop, request = asyncio.get_running_loop(), _Request(self._max_wait_s)
         results: list[Result] = [loop.create_future() for _ in images]
         works = [partial(self._decode_and_run, *each, request, loop) for each in zip(images, results, strict=True)]
-        self._threads.submit([Task(*each) for each in zip(works, heavy or [False] * len(works), strict=True)])
+        tasks = [Task(*each) for each in zip(works, heavy or [False] * len(works), strict=True)]
+        self._threads.submit(tasks[:1])  # begins in its first turn; in the turn of the last image, it may be too late
+        if tasks[1:]:
+            self._threads.submit(tasks[1:])
         try:
             return await asyncio.gather(*results, return_exceptions=True)
         finally:

@@ -177,12 +177,13 @@ class Pipeline:
         """A stored frame, to search by. Raises: ApiError 404 for an unknown id, 409, 503."""
         return await self.ask(partial(_example, frame_id))
 
-    async def ask(self, question: Callable[[FrameIndex], T]) -> T:
+    async def ask(self, question: Callable[[FrameIndex], T], heavy: bool = False) -> T:
         """Call a function with the index, in a thread: it takes milliseconds, or a network round trip.
 
+        heavy: it looks at all frames, and leaves a thread to searches.
         Raises: ApiError 409 without an index, 503 if it fails or its server does not answer.
         """
-        return await self._searchers.run(self._call(question))
+        return await self._searchers.run(self._call(question), heavy)
 
     async def write(self, change: Callable[[FrameIndex], T]) -> T:
         """Call a function that changes the index, one at a time. Raises: as `ask`."""

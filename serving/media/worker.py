@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, Pipe
@@ -138,8 +140,9 @@ class MediaWorker:
         except OSError as error:
             raise Ended(self._why()) from error
         while "progress" in (answer := self._receive(self._silent_s)):
-            if progress:
-                progress(float(answer["progress"]))
+            if progress is None:
+                raise Ended("its process says what it should not")
+            progress(float(answer["progress"]))
         return answer, self._bytes(self._silent_s) if has_data and "ok" in answer else b""
 
     def _receive(self, within_s: float) -> dict[str, Any]:
@@ -153,12 +156,16 @@ class MediaWorker:
 
     def _bytes(self, within_s: float) -> bytes:
         assert self._pipe is not None
+        late = threading.Timer(within_s, _cut, [self._pipe])  # a message that has begun may never end
         try:
             if not self._pipe.poll(within_s):
                 raise Ended(f"nothing came of it for {within_s:g} s")
+            late.start()
             return self._pipe.recv_bytes(MOST_BYTES)
         except (EOFError, OSError) as error:
             raise Ended(self._why()) from error
+        finally:
+            late.cancel()
 
     def _why(self) -> str:
         assert self._process is not None
@@ -167,6 +174,12 @@ class MediaWorker:
         except subprocess.TimeoutExpired:
             return "its process does not listen"
         return f"its process ended by signal {-code}" if code < 0 else f"its process ended with code {code}"
+
+
+def _cut(pipe: Connection) -> None:
+    """Nothing more can be read from it, also if a further process has its other end."""
+    with socket.socket(fileno=os.dup(pipe.fileno())) as end:
+        end.shutdown(socket.SHUT_RDWR)
 
 
 class MediaPool:

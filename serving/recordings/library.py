@@ -94,7 +94,7 @@ class Library:
     async def _fresh(self) -> Holdings:
         started = time.monotonic()
         filters = Filters(whole=True)
-        recordings = await self._pipeline.ask(lambda index: group_frames(index.frames(filters)))
+        recordings = await self._pipeline.ask(lambda index: group_frames(index.frames(filters)), heavy=True)
         ended = time.monotonic()
         self._known = Holdings(recordings, ended, ended - started)
         return self._known

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import logging
 import threading
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,7 @@ logger = logging.getLogger("bentoml.lookalike")
 State = Literal["ready", "preparing", "none"]
 LEAST_NICE = 19  # a proxy takes minutes anyway
 MAX_QUEUED = 16  # proxies that are made or wait
+FAILED_S = 600.0  # until a proxy that failed is tried again: it may have been for lack of room
 MAX_JUDGED = 64  # requests that wait for a look at their recording
 
 
@@ -63,7 +65,7 @@ class Player:
         self._judges = CountedThreads(PROXY_THREADS, "playback")
         self._makers, self._making = CountedThreads(PROXY_THREADS, "proxy"), MediaPool(PROXY_THREADS, LEAST_NICE)
         self._progress: dict[str, float] = {}  # of the proxies that are made or queued, by source_id
-        self._failed: dict[str, str] = {}  # why there is no proxy, by source_id
+        self._failed: dict[str, tuple[str, float]] = {}  # why there is no proxy, and since when, by source_id
         self._judging = 0
         self._stopping = threading.Event()
 
@@ -79,8 +81,8 @@ class Player:
             return Media("preparing", progress=progress, fps=playable.fps)
         if proxy := self._proxies.find(_name(source_id)):
             return Media("ready", proxy, playable.media_type, 1.0, None, playable.offset_s, playable.fps)
-        if source_id in self._failed:
-            return Media("none", reason=self._failed[source_id], fps=playable.fps)
+        if reason := self._reason(source_id):
+            return Media("none", reason=reason, fps=playable.fps)
         if len(self._progress) >= MAX_QUEUED:
             raise Busy(f"{MAX_QUEUED} recordings are being made playable")
         self._progress[source_id] = 0.0
@@ -104,6 +106,11 @@ class Player:
         finally:
             self._judging -= 1
 
+    def _reason(self, source_id: str) -> str | None:
+        """Why there is no proxy; None if it was not tried, or long ago."""
+        reason, since_s = self._failed.get(source_id, (None, 0.0))
+        return reason if time.monotonic() - since_s < FAILED_S else None
+
     def _judge(self, source: str, source_id: str) -> Playable:
         self._verifier.check(source, source_id)
         return self._judged(source, source_id)
@@ -124,10 +131,10 @@ class Player:
         except _Stopped:
             pass
         except (FootageError, OSError) as error:
-            self._failed[source_id] = str(error)
+            self._failed[source_id] = str(error), time.monotonic()
         except Exception as error:
             logger.exception("%s: making a proxy failed", source)
-            self._failed[source_id] = f"{source}: cannot be made playable ({type(error).__name__})"
+            self._failed[source_id] = f"{source}: cannot be made playable ({type(error).__name__})", time.monotonic()
         finally:
             del self._progress[source_id]
 

@@ -108,7 +108,7 @@ async def find_clusters(request: Request) -> Response:
 async def _respond(request: Request, question: Hashable, doing: str, work: Work) -> Response:
     pipeline = view_of(request).pipeline
     recordings = view_of(request).recordings
-    frames = await pipeline.ask(lambda index: index.count())
+    frames = await pipeline.ask(lambda index: index.count(), heavy=True)  # of some cameras: by all frames
 
     def noted(index: FrameIndex, report: Report) -> Found:
         with noting_failures(pipeline.health):

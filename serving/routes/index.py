@@ -32,6 +32,8 @@ from serving.inference.backlog import Busy
 from serving.inference.operations import operation_lines, run_operation
 from serving.inference.pipeline import Pipeline
 
+OVER_ALL = ("count", "source_records")  # operations that may look at all frames
+
 
 @dataclass(frozen=True)
 class IndexRequest:
@@ -70,7 +72,7 @@ async def ask_index(request: Request) -> Response:
             first = await _next_line(pipeline, lines)  # an index that does not answer is a 503, not half a response
             return StreamingResponse(_rest(pipeline, first, lines), media_type=LINES)
         run = partial(run_operation, name=name, arguments=arguments)
-        answer = await (pipeline.write(run) if operation.writes else pipeline.ask(run))
+        answer = await (pipeline.write(run) if operation.writes else pipeline.ask(run, heavy=name in OVER_ALL))
     if name == "upsert":
         pipeline.note_stored(arguments[0])
     return json_response(IndexAnswer(answer))

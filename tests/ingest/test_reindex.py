@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from PIL import Image
 from qdrant_client import QdrantClient
 
 from lookalike import pixels
@@ -210,6 +211,20 @@ def test_what_the_one_before_got_since_is_taken_in_when_it_is_run_again(indexed,
     outcome = reindex(indexed, new, no_bar)
     assert (outcome.added, outcome.switched, indexed.pointer()) == (FRAMES - 12, True, Pointer(NEW, ""))
     assert len(stored(indexed, NEW_SPEC)) == 2 * FRAMES
+
+
+@pytest.mark.trust
+def test_a_file_that_a_client_has_named_is_not_read_into_the_index(indexed, footage, old, new):
+    """Who may write to a service may mark any path as complete there: with the id of its content only who knows it."""
+    private = footage / "private.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)).save(private)
+    reindex(indexed, new, no_bar)
+    with opened(indexed, SPEC) as index:
+        known = next(iter(index.source_records()))
+        index.mark_complete([replace(known, source_id="a" * 64, source=str(private))])
+    outcome = reindex(indexed, new, no_bar)
+    assert outcome.missing == [(str(private), "its content is another, or cannot be read")]
+    assert str(private) not in {one.source for one in stored(indexed, NEW_SPEC).values()}
 
 
 def test_there_is_nothing_to_do_for_the_encoder_that_it_has(indexed, old):

@@ -241,3 +241,31 @@ def test_a_request_that_waited_too_long_is_dropped_and_one_that_has_begun_is_not
     first, second, third = finish(scenario(Held()))
     assert [values(answer) for answer in (first, second)] == [[2], [4, 6]]
     assert all(isinstance(outcome, Busy) for outcome in third)
+
+
+def test_a_large_request_begins_in_its_turn_though_smaller_ones_keep_coming() -> None:
+    """If it began when the smaller ones leave room for all of its images, it would wait too long each time."""
+    decoded: list[str] = []
+
+    def passed(gate: threading.Event) -> None:
+        assert gate.wait(60)
+
+    def noted(name: str) -> np.ndarray:
+        decoded.append(name)
+        return images(1)[0]()
+
+    async def scenario() -> None:
+        threads, gates = FairThreads(2, "test", 60), [threading.Event(), threading.Event()]
+        for gate in gates:
+            threads.submit([Task(partial(passed, gate))])
+        batcher = Batcher(lambda pixels: pixels[:, 0, 0], threads, 64, 60)
+        calls = [["large 1", "large 2", "large 3"], ["small 1"], ["small 2"]]
+        tasks = [asyncio.create_task(batcher.embed([partial(noted, name) for name in call])) for call in calls]
+        await asyncio.sleep(0)
+        gates[0].set()  # one thread does all
+        await asyncio.gather(*tasks)
+        gates[1].set()
+        threads.shutdown()
+
+    finish(scenario())
+    assert decoded == ["large 1", "small 1", "small 2", "large 2", "large 3"]

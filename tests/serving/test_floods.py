@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -124,3 +126,12 @@ def test_a_form_is_read_however_it_arrives(chunk_bytes: int) -> None:
     content = b"".join(HEAD + image + b"\r\n" for _ in range(3)) + b"--cut--\r\n"
     response = post(content, chunk_bytes=chunk_bytes)
     assert (response.status_code, response.text) == (200, str(3 * len(image)))
+
+
+@pytest.mark.trust
+def test_a_form_is_read_while_nothing_can_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A photograph is larger than the megabyte that Starlette keeps in memory."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    content = HEAD + b"a" * (3 * MIB) + b"\r\n--cut--\r\n"
+    response = post(content)
+    assert (response.status_code, response.text) == (200, str(3 * MIB))

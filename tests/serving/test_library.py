@@ -67,7 +67,7 @@ def test_an_empty_index_has_an_empty_library() -> None:
 
 def test_what_was_forgotten_is_not_served_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def ask_three_times(index: FrameIndex) -> list[bool]:
-        async def ask(question: Callable[[FrameIndex], object]) -> object:
+        async def ask(question: Callable[[FrameIndex], object], heavy: bool = False) -> object:
             return question(index)
 
         library = Library(cast(Pipeline, SimpleNamespace(ask=ask)))

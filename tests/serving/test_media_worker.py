@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from multiprocessing.connection import Pipe
 from pathlib import Path
 from typing import get_args
 
@@ -114,6 +116,26 @@ def test_a_process_that_hangs_is_replaced(clip: Path) -> None:
         assert shown_number(worker.picture(str(clip), 0.5, None)) == 5
     finally:
         worker.stop()
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize(
+    "said",
+    [struct.pack("!i", 100) + b"{", (struct.pack("!i", 17) + b'{"progress": 0.5}') * 3],
+    ids=["half a message", "progress of a picture"],
+)
+def test_a_process_that_never_ends_its_answer_is_replaced(worker: MediaWorker, clip: Path, said: bytes) -> None:
+    """As one may that was taken over: 120 s of silence are not all that keeps a worker from the others."""
+    worker._pipe, theirs = Pipe()
+    with theirs:
+        command = [sys.executable, "-c", "import time; time.sleep(600)"]
+        worker._process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+        os.write(theirs.fileno(), said)
+        worker._silent_s = 0.2
+        with pytest.raises(FootageError, match=r"does not listen|says what it should not"):
+            worker.picture(str(clip), 0.5, None)
+    worker._silent_s = 60
+    assert shown_number(worker.picture(str(clip), 0.5, None)) == 5
 
 
 def test_work_that_nobody_wants_any_more_ends(worker: MediaWorker, clip: Path, tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from lookalike.errors import FootageError
 from lookalike.footage.playable import Playable
 from serving.inference.backlog import Busy
 from serving.media.worker import MediaPool, MediaWorker
 from serving.recordings import playback
 from serving.recordings.disk_cache import DiskCache
-from serving.recordings.playback import Player
+from serving.recordings.playback import Media, Player
 from serving.recordings.source_verifier import SourceVerifier
 from tests.serving.queues import waited, waiting
 
@@ -85,3 +86,33 @@ def test_proxies_and_looks_at_recordings_that_wait_are_counted(tmp_path: Path, m
         asyncio.run(scenario(player))
         player._makers.shutdown()
         assert counts("proxy") == (0, 4)
+
+
+def test_a_proxy_that_failed_is_made_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that was full has room again; until the service was restarted, the recording could not be played."""
+    made: list[str] = []
+
+    def make(worker: MediaWorker, source: str, out: Path, how: str, progress: Callable[[float], None], _: str) -> None:
+        made.append(source)
+        if len(made) == 1:
+            raise FootageError(f"{source}: cannot be made playable (No space left on device)")
+        out.write_bytes(b"a proxy")
+
+    monkeypatch.setattr(SourceVerifier, "check", lambda self, source, source_id: None)
+    monkeypatch.setattr(MediaWorker, "judge", lambda self, source: Playable("encoded", "video/mp4", 0.0, 25.0))
+    monkeypatch.setattr(MediaWorker, "make_playable", make)
+
+    async def settled(player: Player) -> Media:
+        while (media := await player.media("a.avi", "a")).state == "preparing":
+            await asyncio.sleep(0.01)
+        return media
+
+    async def scenario(player: Player) -> None:
+        for _ in range(2):
+            assert (await settled(player)).reason == "a.avi: cannot be made playable (No space left on device)"
+        monkeypatch.setattr(playback, "FAILED_S", 0.0)
+        assert (await settled(player)).state == "ready"
+
+    with closing(Player(SourceVerifier(), MediaPool(1, 0), DiskCache(tmp_path, 1000))) as player:
+        asyncio.run(scenario(player))
+    assert made == ["a.avi", "a.avi"]

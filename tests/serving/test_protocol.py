@@ -11,21 +11,24 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from serving.auth.headers import SECURITY_HEADERS
 from serving.http import protocol, uvicorn_setup
 from serving.http.door import DROPPED_BYTES, Door
 from serving.http.limits import MAX_BODY_BYTES, MAX_HEAD_BYTES
-from serving.http.protocol import BoundedProtocol
+from serving.http.protocol import MAX_PIPELINED, PIECE_BYTES, BoundedProtocol
 from serving.inference.backlog import Busy
 
 FEW = 3  # connections
@@ -139,6 +142,36 @@ def test_what_is_not_http_is_400_with_an_id(connect: Connect, sent: bytes) -> No
 
 
 @pytest.mark.trust
+def test_of_requests_that_are_sent_without_waiting_few_are_parsed(
+    connect: Connect,
+    release: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Each takes memory and time of the event loop; with each response, the next thousands were read."""
+    parsed = 0
+
+    class Counted(RequestResponseCycle):
+        def __init__(self, **named: Any) -> None:
+            nonlocal parsed
+            parsed += 1
+            super().__init__(**named)
+
+    monkeypatch.setattr("uvicorn.protocols.http.httptools_impl.RequestResponseCycle", Counted)
+    release.clear()
+    connection, count = connect(), 2000
+    connection.sendall(GET.replace(b"/ ", b"/waits ", 1) + b"\r\n" + (GET + b"\r\n") * (count - 2) + head_of(100))
+    time.sleep(0.5)  # until all is surely read that will be
+    while_it_waits = parsed
+    release.set()
+    assert read(connection).count(b"HTTP/1.1 200 OK") == count
+    assert while_it_waits <= 1 + MAX_PIPELINED + PIECE_BYTES // len(GET)
+    assert parsed == count
+    record_property("tried", f"{count:,} requests of one connection at once")
+    record_property("survived", f"{while_it_waits} are parsed while the first one is answered")
+
+
+@pytest.mark.trust
 def test_headers_without_end_are_431(connect: Connect) -> None:
     connection = connect()
     connection.sendall(GET)
@@ -220,7 +253,11 @@ def test_a_connection_is_kept_after_a_body(connect: Connect, monkeypatch: pytest
     connection = connect()
     for _ in range(3):
         connection.sendall(b"POST /body HTTP/1.1\r\nHost: here\r\nContent-Length: 3\r\n\r\nabc")
-        assert connection.recv(65_536).endswith(b"abc")
+        response = b""
+        while not response.endswith(b"abc"):  # head and body are two writes
+            part = connection.recv(65_536)
+            assert part
+            response += part
         time.sleep(0.2)
 
 
@@ -280,6 +317,30 @@ def test_an_earlier_request_is_answered_before_the_connection_is_refused(
     assert response.endswith(b"late")
 
 
+@pytest.mark.trust
+def test_a_client_that_reads_no_further_does_not_keep_the_service_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a browser does with a video that is paused."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            await asyncio.sleep(0)
+            yield b"a" * 65_536
+
+    app = Starlette(routes=[Route("/", lambda request: StreamingResponse(endless()))])
+    server = uvicorn.Server(uvicorn.Config(app, http=BoundedProtocol, log_config=None, lifespan="off"))
+    monkeypatch.setattr(BoundedProtocol, "max_connections", FEW)
+    monkeypatch.setattr(protocol, "BODY_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        with socket.create_connection(listening.getsockname(), 60) as connection:
+            connection.sendall(GET + b"\r\n")
+            assert connection.recv(15) == b"HTTP/1.1 200 OK"
+            server.should_exit = True
+            thread.join(30)
+            assert not thread.is_alive()
+
+
 def test_the_limit_of_open_files_is_raised_to_what_the_system_allows() -> None:
     script = "from serving.open_files import allow_open_files; print(allow_open_files())"
     command = ["sh", "-c", 'ulimit -S -n 100 && ulimit -H -n 300 && exec "$0" -c "$1"', sys.executable, script]
@@ -311,6 +372,7 @@ def test_images_are_refused_before_they_are_read_and_the_connection_stays(connec
     assert b"connection: keep-alive" in head
     assert b"retry-after: 1" in head
     assert b"x-request-id: mine" in head
+    assert all(f"{name}: {value}".lower().encode() in head.lower() for name, value in SECURITY_HEADERS.items())
     assert json.loads(body)["error"] == {"type": "busy", "message": "10 bytes are too many; try again in 1 s"}
     connection.sendall(b"0123456789" + post(3) + b"abc" + head_of(100))
     rest = read(connection)
@@ -342,6 +404,20 @@ def test_a_refused_body_that_does_not_come_closes_the_connection(
     connection = connect()
     connection.sendall(post(10) + b"01234")
     assert read(connection).count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.usefixtures("shut")
+def test_a_request_right_behind_a_refused_one_has_its_time(
+    connect: Connect, release: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection was closed as idle while its response was made."""
+    short = property(lambda self: 0.2, lambda self, value: None)
+    monkeypatch.setattr(BoundedProtocol, "timeout_keep_alive", short, raising=False)
+    release.clear()
+    connection = connect()
+    connection.sendall(post(1) + b"a" + GET.replace(b"/ ", b"/waits ", 1) + b"Connection: close\r\n\r\n")
+    threading.Timer(0.6, release.set).start()
+    assert read(connection).endswith(b"late")
 
 
 @pytest.mark.usefixtures("shut")

@@ -7,7 +7,7 @@ import copy
 import logging
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -17,15 +17,16 @@ import pytest
 
 from lookalike.encoder import Encoder
 from lookalike.errors import IndexStoreError
-from lookalike.index import FrameIndex, open_index
+from lookalike.index import Filters, FrameIndex, StoredFrame, open_index
 from serving.http.bodies import Budget, Upload
 from serving.http.errors import ApiError
-from serving.http.limits import MAX_WAIT_S
+from serving.http.limits import MAX_WAIT_S, SEARCH_THREADS
 from serving.http.request_ids import CURRENT, RequestIds
 from serving.inference.backlog import Backlog, Busy
 from serving.inference.batching import RunFailed
 from serving.inference.index_health import NO_FRAME
 from serving.inference.pipeline import Pipeline
+from serving.recordings.library import Library
 from serving.recordings.recordings import Recordings
 from tests.serving.apps import app_over
 from tests.serving.conftest import Shown
@@ -165,6 +166,39 @@ def test_a_stored_frame_of_an_index_that_does_not_answer_is_503_and_not_unknown(
         with pytest.raises(ApiError) as caught:
             asyncio.run(pipeline.stored(NO_FRAME))
         assert (caught.value.status, caught.value.kind) == (404, "not_found")
+
+
+@pytest.mark.trust
+def test_an_index_is_searched_while_many_libraries_are_collected(
+    encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each set of cameras that a key is limited to has a library of its own, for which all frames are read."""
+    collecting, go_on = threading.Semaphore(0), threading.Event()
+
+    def frames(index: FrameIndex, filters: Filters) -> Iterator[StoredFrame]:
+        collecting.release()
+        assert go_on.wait(60)
+        return iter(())
+
+    async def search(pipeline: Pipeline) -> None:
+        libraries = [Library(pipeline.limited_to([f"camera {number}"])) for number in range(2 * SEARCH_THREADS)]
+        tasks = [asyncio.create_task(library.holdings()) for library in libraries]
+        for _ in range(SEARCH_THREADS - 1):
+            assert await asyncio.to_thread(collecting.acquire, timeout=60)
+        with pytest.raises(ApiError, match=NO_FRAME):
+            await asyncio.wait_for(pipeline.stored(NO_FRAME), 20)
+        go_on.set()
+        await asyncio.gather(*tasks)
+
+    monkeypatch.setattr(FrameIndex, "frames", frames)
+    with (
+        closing(open_index(tmp_path / "index", SPEC, create=True)) as index,
+        closing(Pipeline(encoder, index, 60)) as pipeline,
+    ):
+        try:
+            asyncio.run(search(pipeline))
+        finally:
+            go_on.set()
 
 
 @pytest.mark.trust
