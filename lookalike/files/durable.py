@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -32,13 +33,20 @@ def replace(partial: Path, path: Path) -> None:
     sync(path.parent)
 
 
+def partial_of(path: Path) -> Path:
+    """Return the temporary path of a file; a killed process may leave it. Raises: OSError for a folder such as `.`."""
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    return path.with_name(path.name + ".partial")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write to. The file replaces `path` at the end, and is removed after an error.
 
     Raises: OSError.
     """
-    partial = path.with_name(path.name + ".partial")
+    partial = partial_of(path)
     try:
         yield partial
         replace(partial, path)
@@ -66,7 +74,7 @@ def working_folder(target: Path) -> Iterator[Path]:
 
     Raises: OSError.
     """
-    folder = target.with_name(f".{target.name}.partial")
+    folder = partial_of(target.with_name(f".{target.name}") if target.name else target)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:

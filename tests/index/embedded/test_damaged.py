@@ -49,6 +49,20 @@ def test_a_damaged_name_of_the_shard_loses_no_frames(tmp_path: Path, content: by
         assert index.count() == 2
 
 
+def test_what_a_killed_creation_leaves_is_no_foreign_folder(tmp_path: Path) -> None:
+    """Killed before the first file had its name, the same command refused the folder from then on."""
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index" / "lookalike.json.partial").write_text('{"space":')
+    filled(tmp_path / "index")
+    with open_index(tmp_path / "index", SPEC) as index:
+        assert index.count() == 2
+    assert not (tmp_path / "index" / "lookalike.json.partial").exists()
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "mine.partial").touch()
+    with pytest.raises(IndexStoreError, match="neither an index nor an empty folder"):
+        open_index(tmp_path / "photos", SPEC, create=True)
+
+
 @pytest.mark.parametrize("live", [False, True])
 def test_without_its_frames_an_index_says_so(tmp_path: Path, live: bool) -> None:
     """Its ledger would have it that all sources are complete, so that none is read again."""
