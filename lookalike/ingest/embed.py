@@ -58,17 +58,23 @@ class EmbedJob:
                 yield from self._counted(batcher.close())
                 self._files_left &= batcher is not self._lanes[0][0]
 
-    def run(self, store: Callable[[EmbeddedBatch], None]) -> Summary:
+    def run(self, store: Callable[[EmbeddedBatch], None], repeatable: bool = False) -> Summary:
         """Call `store` with each batch. Ctrl-C ends the streams, and what was read of them is stored.
 
+        repeatable: whether `store` is called again with the batch in which Ctrl-C came.
         Raises: KeyboardInterrupt that says how far it is, where files are left to be read.
         """
+        interrupted: list[EmbeddedBatch] = []
         try:
             for batch in self:
+                interrupted = [batch] if repeatable else []
                 store(batch)
+                interrupted = []
         except KeyboardInterrupt:
             if self._files_left:
                 raise KeyboardInterrupt(f"{self.summary.frames:,} frames read, {self.summary.added:,} new") from None
+            for batch in self._counted(interrupted):
+                store(batch)
             for batcher, _ in self._lanes:
                 for batch in self._counted(batcher.close()):
                     store(batch)
