@@ -38,7 +38,7 @@ from training.warm_start import NONE, settle
 
 @contextmanager
 def held_run(run: Path) -> Iterator[None]:
-    """Keep other processes from a run: one that starts anew would cut off files that this one has mapped, a SIGBUS.
+    """Keep other processes from a run: one that starts would cut off files that this one has mapped, a SIGBUS.
 
     Raises: TrainingError if another process trains there, or the folder cannot be made.
     """

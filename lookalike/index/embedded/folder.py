@@ -161,7 +161,7 @@ class FolderLocation:
 
 
 def _is_foreign(folder: Path) -> bool:
-    """Whether a path that is no index holds anything that an interrupted creation of one does not leave."""
+    """Whether a path that is not an index holds anything that an interrupted creation of one does not leave."""
     left = durable.partial_of(folder / SIDECAR)
     return not folder.is_dir() or any(path != left for path in folder.iterdir())
 
