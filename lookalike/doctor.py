@@ -39,6 +39,7 @@ PACKAGES = (
 FFMPEG_TESTED, FFMPEG_LEAST = (8, 1, 2), (8, 1)
 DECODERS = ("h264", "hevc", "av1", "vp9", "vp8", "mpeg4", "mpeg2video", "mjpeg")
 LEAST_FREE_BYTES = 2 * 1024**3  # a graph that is rebuilt needs as much again as the index
+NOT_READ = "check the path, and what this account may read"
 RELEASED = datetime(2026, 11, 1, tzinfo=UTC)  # a clock that is earlier is wrong
 AHEAD = timedelta(days=1)
 TIME_ERROR, TIMEX_LONGS = 5, 64  # Source: adjtimex(2); its structure has 26 longs or fewer
@@ -122,8 +123,8 @@ def check_codecs() -> Iterator[Finding]:
 def check_disk(name: str, folder: Path) -> Finding:
     """folder: it may not exist yet; the nearest one above counts."""
     what = f"disk: {name}"
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     try:
+        there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
         usage = shutil.disk_usage(there)
     except OSError as error:
         return Finding(what, "bad", f"{folder}: {error.strerror}", "check the disk that it is on")
@@ -164,6 +165,8 @@ def check_encoder(path: Path) -> Finding:
         encoder.embed(np.zeros((1, spec.input_px, spec.input_px, 3), np.uint8))
     except LookalikeError as error:
         return Finding("encoder", "bad", str(error), "export it again with `lookalike export`")
+    except OSError as error:
+        return Finding("encoder", "bad", f"{path}: {error.strerror}", NOT_READ)
     return Finding("encoder", "good", f"{path}: {spec.name}, {spec.input_px} px, {spec.dim} numbers, {spec.precision}")
 
 
@@ -194,6 +197,9 @@ def check_index(location: str) -> Iterator[Finding]:
         is_folder = "://" not in location
         advice = "restore a snapshot, or index the footage again" if is_folder else "check the URL, and the API key"
         yield Finding("index", "bad", str(error), advice)
+        return
+    except OSError as error:
+        yield Finding("index", "bad", f"{location}: {error.strerror}", NOT_READ)
         return
     text = f"{location}: {verdict.frames:,} frames and regions of {verdict.sources:,} sources, {len(cameras)} cameras"
     if verdict.good:

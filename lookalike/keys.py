@@ -123,7 +123,7 @@ class KeyFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._used_path = path.with_name(path.name + ".used")
+        self._used_path = path.parent / f"{path.name}.used"
 
     def read(self) -> list[Key]:
         """Raises: KeysError if the file cannot be read, or does not hold keys."""

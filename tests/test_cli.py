@@ -85,6 +85,36 @@ def test_output_that_does_not_fit_on_its_disk_is_one_line(stored: Path) -> None:
     assert (done.returncode, done.stderr) == (1, said)
 
 
+LONG = "a" * 300  # no file system has names of more than 255 bytes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (f"stats --index {LONG}", "cannot be read or written (File name too long)"),
+        (f"search --id x --encoder {LONG} --index STORED", "cannot be read or written (File name too long)"),
+        (f"restore x.tar --index {LONG}", "cannot be read or written (File name too long)"),
+        ("snapshot --index STORED --out .", ".: cannot write (Is a directory)"),
+        ("restore x.tar --index .", ".: cannot restore (Is a directory)"),
+        ("keys add me --scope read --keys .", ".: cannot be read ([Errno 21] Is a directory: '.')"),
+    ],
+)
+def test_a_path_that_cannot_be_used_is_one_line(
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    stored: Path,
+    arguments: str,
+    said: str,
+) -> None:
+    """As is one that this account may not read: each was a traceback."""
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    code, lines = refused(capfd, *(str(stored) if word == "STORED" else word for word in arguments.split()))
+    assert (code, len(lines)) == (1, 1)
+    assert said in lines[0]
+
+
 def test_without_opencv_no_regions_are_stored_and_that_is_said(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_encoder: Path
 ) -> None:

@@ -187,6 +187,17 @@ def test_a_damaged_index_is_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert finding.text == f"{folder}: damaged; reading it ended the process (signal {signal.SIGBUS:d})"
 
 
+@pytest.mark.trust
+def test_what_this_account_may_not_read_is_not_called_damaged() -> None:
+    """A snapshot would have been restored over a good index. A name that is too long fails as missing rights do."""
+    name = "a" * 300
+    findings = [*doctor.check_folder(name), doctor.check_disk("index", Path(name)), doctor.check_encoder(Path(name))]
+    assert states(findings) == {"index": "bad", "disk: index": "bad", "encoder": "bad"}
+    for finding in findings:
+        assert finding.text == f"{name}: File name too long"
+        assert "check" in finding.advice
+
+
 def test_the_verb_prints_a_line_each_and_fails_if_one_is_bad(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

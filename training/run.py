@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,28 @@ from training.summary import measure_run, neighbour_sheets, run_report, sample_g
 from training.train import Progress, first_encoder, train
 from training.trained import load_trained
 from training.warm_start import NONE, settle
+
+
+@contextmanager
+def held_run(run: Path) -> Iterator[None]:
+    """Keep other processes from a run: one that starts would cut off files that this one has mapped, a SIGBUS.
+
+    Raises: TrainingError if another process trains there, or the folder cannot be made.
+    """
+    is_new = not run.exists()
+    with ExitStack() as stack:
+        try:
+            if is_new or run.is_dir():
+                durable.make_folder(run)
+                stack.enter_context(durable.held(run))
+        except OSError as error:
+            raise TrainingError(f"{run}: cannot write ({error.strerror}); choose another --out") from error
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # it holds a run
+                if is_new:
+                    run.rmdir()
 
 
 def start_run(

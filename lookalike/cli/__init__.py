@@ -36,11 +36,13 @@ def main(arguments: list[str] | None = None) -> None:
         _drop_output()  # the reader closed the pipe
         sys.exit(1)
     except OSError as error:
-        if error.errno not in FULL:
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes | os.PathLike) else ""
+        if error.errno in FULL:
+            _drop_output()  # it may be what does not fit
+            fail(f"{where}cannot write ({error.strerror}); finished work is kept, make room and run it again")
+        if not where:
             raise
-        _drop_output()  # it may be what does not fit
-        where = f"{error.filename}: " if error.filename else ""
-        fail(f"{where}cannot write ({error.strerror}); finished work is kept, make room and run it again")
+        fail(f"{where}cannot be read or written ({error.strerror})")  # no rights, too long a name, a disk that fails
 
 
 def _drop_output() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -59,13 +60,15 @@ def pretrain(
     from training.distributed import joined
     from training.health import COLLAPSED
     from training.photos import are_photos
-    from training.run import continue_run, finish_run, join_run, pretrain, start_run
+    from training.run import continue_run, finish_run, held_run, join_run, pretrain, start_run
     from training.train import Progress, pick_device
 
     if not resume and not sources:
         fail("no SOURCE given; expected images, folders, videos or stream URLs, or --resume", code=2)
     device = TrainConfig.load(out / CONFIG, config.arch).device if resume else config.device
-    with joined(pick_device(device).type == "cuda") as world:
+    with joined(pick_device(device).type == "cuda") as world, ExitStack() as held:
+        if world.first:
+            held.enter_context(held_run(out))
         if not resume:
             world.part(
                 config.batch, config.accumulate

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 
 def sync(path: Path) -> None:
@@ -32,13 +38,20 @@ def replace(partial: Path, path: Path) -> None:
     sync(path.parent)
 
 
+def partial_of(path: Path) -> Path:
+    """Return the temporary path of a file; a killed process may leave it. Raises: OSError for a folder such as `.`."""
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    return path.with_name(path.name + ".partial")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write to. The file replaces `path` at the end, and is removed after an error.
 
     Raises: OSError.
     """
-    partial = path.with_name(path.name + ".partial")
+    partial = partial_of(path)
     try:
         yield partial
         replace(partial, path)
@@ -61,15 +74,40 @@ def make_folder(folder: Path, mode: int = 0o777) -> None:
 
 
 @contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep other processes that call this from writing to a folder, without a file in it. It ends with the process.
+
+    File systems without such locks, such as NFS, and Windows: nothing is kept. Source: flock(2).
+    Raises: OSError, EBUSY if another process holds the folder.
+    """
+    if fcntl is None:
+        yield
+        return
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OSError(errno.EBUSY, "another process is writing it", str(folder)) from None
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(file)
+
+
+@contextmanager
 def working_folder(target: Path) -> Iterator[Path]:
     """Yield an empty folder next to what is made in it. What a killed process left there is removed.
 
-    Raises: OSError.
+    Raises: OSError, EBUSY if another process makes the same.
     """
-    folder = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    folder = partial_of(target.with_name(f".{target.name}") if target.name else target)
+    folder.mkdir(exist_ok=True)
+    with held(folder):
+        for path in folder.iterdir():  # the folder itself stays, since it is what is held
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -86,7 +86,7 @@ def open_generation(location: IndexLocation, spec: EncoderSpec, create: bool) ->
     pointer = location.pointer() if create else existing_pointer(location)
     if pointer is None:
         return location.open(FIRST, spec, create=True)
-    current = location.space(pointer.current)
+    current = _space_of(location, pointer.current)
     if current == spec.space:
         return location.open(pointer.current, spec, create)
     if pointer.previous is not None and location.space(pointer.previous) == spec.space:
@@ -114,6 +114,14 @@ def stored_spec(location: IndexLocation) -> EncoderSpec:
     return spec
 
 
+def _space_of(location: IndexLocation, generation: str) -> str:
+    """Return the space of a generation that the pointer names. Raises: IndexStoreError if it is not there."""
+    space = location.space(generation)
+    if space is None:
+        raise IndexStoreError(f"{location}: its generation {generation!r} is not there; restore a snapshot")
+    return space
+
+
 def _next_step(location: IndexLocation, spec: EncoderSpec) -> str:
     if location.space(generation_of(spec.space)) == spec.space:
         return "`lookalike reindex` to this one is not complete: run it again, or use the encoder that filled it"
@@ -129,13 +137,14 @@ def switch(location: IndexLocation, pointer: Pointer, to: str) -> None:
 def switch_back(location: IndexLocation) -> Pointer:
     """Make the previous generation the current one. Returns: the new pointer.
 
-    Raises: IndexStoreError if there is no previous generation.
+    Raises: IndexStoreError if there is no previous generation, or it is gone.
     """
     pointer = existing_pointer(location)
     if pointer.previous is None:
         raise IndexStoreError(
             f"{location}: has no previous generation; `lookalike reindex --encoder E` makes another one"
         )
+    _space_of(location, pointer.previous)
     switch(location, pointer, pointer.previous)
     return Pointer(pointer.previous, pointer.current)
 
@@ -143,9 +152,10 @@ def switch_back(location: IndexLocation) -> Pointer:
 def discard(location: IndexLocation) -> list[str]:
     """Remove every generation except the current one. Returns: the spaces of those removed.
 
-    Raises: IndexInUse if another process has one of them open.
+    Raises: IndexInUse if another process has one of them open; IndexStoreError if the current one is gone.
     """
     pointer = existing_pointer(location)
+    _space_of(location, pointer.current)  # else all that is there would be removed
     others = [generation for generation in location.generations() if generation != pointer.current]
     spaces = [location.space(generation) or "unknown" for generation in others]
     for generation in others:

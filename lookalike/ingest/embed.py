@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 from lookalike.encoder import Encoder
 from lookalike.footage import Frame, Source, read_source
@@ -54,18 +55,22 @@ class EmbedJob:
             if item is None:
                 self._files_left &= batcher is not self._lanes[0][0]
 
-    def run(self, store: Callable[[EmbeddedBatch], None]) -> Summary:
+    def run(self, store: Callable[[EmbeddedBatch], None], repeatable: bool = False) -> Summary:
         """Call `store` with each batch. Ctrl-C ends the streams, and what was read of them is stored.
 
+        repeatable: whether `store` is called again with the batch in which Ctrl-C came.
         Raises: KeyboardInterrupt that says how far it is, where files are left to be read.
         """
+        interrupted: list[EmbeddedBatch] = []
         try:
             for batch in self:
+                interrupted = [batch] if repeatable else []
                 store(batch)
+                interrupted = []
         except KeyboardInterrupt:
             if self._files_left:
                 raise KeyboardInterrupt(f"{self.summary.frames:,} frames read, {self.summary.added:,} new") from None
-            for batch in self._counted(self._rest()):
+            for batch in self._counted(chain(interrupted, self._rest())):
                 store(batch)
         return self.summary
 

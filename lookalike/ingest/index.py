@@ -43,7 +43,7 @@ def index_footage(
 
     job = EmbedJob(sources, encoder, settings, AlreadyStored(known, index.missing), on_frames, on_reconnect)
     writer = _Writer(index, sampler, job.summary)
-    job.run(writer.take)
+    job.run(writer.take, repeatable=True)
     writer.flush()
     if job.summary.added or index.lacks_graph():
         index.optimize()
@@ -58,14 +58,15 @@ class _Writer:
         self._complete: list[SourceRecord] = []  # all frames of these are stored
 
     def take(self, batch: EmbeddedBatch) -> None:
+        """May be called again with a batch if it did not return."""
         if batch.frames:
             self._index.add(batch.frames, batch.embeddings)
         self._index.claim(batch.existing)
-        self._summary.added += len(batch.frames)
         for end in batch.ends:
             self._rename_moved(end.ended) if end.known else self._note(end)
         if batch.flush:
             self.flush()
+        self._summary.added += len(batch.frames)
 
     def flush(self) -> None:
         self._index.mark_complete(self._complete)

@@ -42,22 +42,24 @@ def embed_footage(
     Each source becomes a part of its own next to `out`; when all are there they are joined and removed. A job that was
     stopped keeps its whole parts, and the next one takes them as they are. Streams, Ctrl-C, on_frames, on_reconnect: as
     for `index_footage`.
-    Raises: FootageError if no frame at all could be read, or if the file cannot be written; KeyboardInterrupt.
+    Raises: FootageError if no frame at all could be read, or if the file cannot be written, also because another
+    process is writing it; KeyboardInterrupt.
     """
     if out.is_dir():
         raise FootageError(f"{out}: a folder, expected a file to write, such as frames.parquet")
     folder = out.with_name(out.name + ".parts")
     try:
         durable.make_folder(folder)
-        parts = _Parts(folder, sources, settings, encoder.spec)
-        job = EmbedJob(sources, encoder, settings, AlreadyStored(parts.known), on_frames, on_reconnect)
-        try:
-            job.run(lambda batch: parts.take(batch, job.summary))
-        finally:
-            parts.close()
-        if not (paths := parts.paths()):
-            raise FootageError("no frame could be read from any source; nothing written")
-        (_join_npy if out.suffix == ".npy" else _join)(paths, out, encoder.spec)
+        with durable.held(folder):
+            parts = _Parts(folder, sources, settings, encoder.spec)
+            job = EmbedJob(sources, encoder, settings, AlreadyStored(parts.known), on_frames, on_reconnect)
+            try:
+                job.run(lambda batch: parts.take(batch, job.summary))
+            finally:
+                parts.close()
+            if not (paths := parts.paths()):
+                raise FootageError("no frame could be read from any source; nothing written")
+            (_join_npy if out.suffix == ".npy" else _join)(paths, out, encoder.spec)
     except OSError as error:
         raise FootageError(f"{out}: cannot write ({error.strerror or error})") from error
     shutil.rmtree(folder)

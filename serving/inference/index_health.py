@@ -26,6 +26,7 @@ NO_FRAME = str(UUID(int=0))  # an id that no frame has
 UP = Gauge(
     "lookalike_index_up", "0 while the index does not answer, else 1; 1 without an index", multiprocess_mode="livemin"
 )
+UP.set(1)  # while a worker starts, next to others that serve; else its 0 would be an alarm
 FAILURES = Counter("lookalike_index_failures", "Health checks that the server of the index failed")
 
 

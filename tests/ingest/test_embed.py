@@ -171,6 +171,40 @@ def test_frames_that_were_being_embedded_at_ctrl_c_are_kept(
         assert (summary.frames, summary.added, index.count()) == (count, count, count)
 
 
+@pytest.mark.trust
+@pytest.mark.parametrize("stored_before", [True, False])
+@pytest.mark.parametrize("during", ["add", "claim"])
+def test_frames_that_were_being_stored_at_ctrl_c_are_kept_and_counted_once(
+    tiny: Encoder,
+    tmp_path: Path,
+    reading: Callable[[Read], None],
+    never: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+    stored_before: bool,
+    during: str,
+) -> None:
+    """Of a camera, these cannot be read again."""
+
+    def read(source: Source, *_) -> Iterator[Frame | Ended]:
+        yield from made(source, "morning", BATCH)
+        never.wait()
+
+    reading(read)
+    with open_index(tmp_path / "index", tiny.spec, create=True) as index:
+        store, calls = getattr(index, during), list[int]()
+
+        def interrupted(*arguments) -> None:
+            calls.append(1)
+            if len(calls) > 1 or stored_before:
+                store(*arguments)
+            if len(calls) == 1:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(index, during, interrupted)
+        summary = index_footage([GATE], tiny, index, SETTINGS)
+        assert (summary.frames, summary.added, index.count()) == (BATCH, BATCH, BATCH)
+
+
 def test_a_source_given_twice_is_read_once(tiny: Encoder, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4", range(0, 400, 40))
     job = EmbedJob(find_sources([clip, clip]), tiny, SETTINGS)

@@ -132,3 +132,11 @@ def test_a_worker_that_was_killed_has_no_request_in_progress(tmp_path: Path) -> 
     assert list(tmp_path.glob("gauge_live*"))
     done = subprocess.run([sys.executable, "-c", script, "reads"], env=env, check=True, capture_output=True, text=True)
     assert "lookalike_requests_in_progress 0.0" in done.stdout
+
+
+def test_a_worker_that_starts_next_to_others_is_no_index_that_is_down(tmp_path: Path) -> None:
+    """Of a gauge, workers have the least: a worker that was started again made it 0, which is an alarm."""
+    script = "import serving.inference.index_health; from serving.http.traffic import exposition; print(exposition())"
+    env = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], env=env, check=True, capture_output=True, text=True)
+    assert "lookalike_index_up 1.0" in done.stdout

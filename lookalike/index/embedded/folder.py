@@ -70,7 +70,7 @@ class FolderLocation:
     def open(self, generation: str, spec: EncoderSpec, create: bool = False) -> Engine:
         folder = self.at(generation)
         if create and not (folder / SIDECAR).exists():
-            if generation == FIRST and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            if generation == FIRST and folder.exists() and _is_foreign(folder):
                 raise IndexStoreError(
                     f"{folder}: neither an index nor an empty folder; choose another place for the index"
                 )
@@ -158,6 +158,12 @@ class FolderLocation:
     def at(self, generation: str) -> Path:
         """Return the folder of a generation."""
         return self._folder if generation == FIRST else self._folder / GENERATIONS / generation
+
+
+def _is_foreign(folder: Path) -> bool:
+    """Whether a path that is not an index holds anything that an interrupted creation of one does not leave."""
+    left = durable.partial_of(folder / SIDECAR)
+    return not folder.is_dir() or any(path != left for path in folder.iterdir())
 
 
 def _space_and_dim(sidecar: Path) -> tuple[str, int]:

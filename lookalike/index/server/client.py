@@ -13,7 +13,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -32,12 +32,14 @@ OnWait = Callable[[str], None]
 Send = Callable[[httpx.Request], httpx.Response]
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0  # between retries, doubled each time
+TRICKLE = 6  # times its timeout that a whole response may take: each byte may take the timeout
 CHANGE_S = 30.0  # least timeout of a request that writes: a delete by a filter reads all frames
 QUESTIONS = ("/points", "/points/query", "/points/scroll", "/points/count")  # POST requests that only read
 GRPC_QUESTIONS = {
     "qdrant.Points": ("Query", "Scroll", "Count", "Get"),
     "qdrant.Collections": ("Get", "List", "CollectionExists", "ListAliases", "CollectionClusterInfo"),
 }
+UNTIL_S = "until_s"  # an extension of a request: when its response must be complete, by the monotonic clock
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -203,6 +205,7 @@ def _node(url: str, waits: Waits, port: int | None) -> QdrantClient:
             **(options if port else {}),
         )
     client.http.client.add_middleware(partial(_bounded, waits))
+    client.http.client._client.event_hooks = {"response": [_bound_response]}
     return client
 
 
@@ -211,7 +214,31 @@ def _bounded(waits: Waits, request: httpx.Request, send: Send) -> httpx.Response
     reads = request.method == "GET" or (request.method == "POST" and request.url.path.endswith(QUESTIONS))
     answer_s = waits.answer_s if reads else waits.change_s
     request.extensions["timeout"] = httpx.Timeout(answer_s, connect=waits.connect_s).as_dict()
+    request.extensions[UNTIL_S] = time.monotonic() + TRICKLE * answer_s
     return send(request)
+
+
+def _bound_response(response: httpx.Response) -> None:
+    """Called when a response has begun."""
+    assert isinstance(response.stream, httpx.SyncByteStream)
+    response.stream = _Bounded(response.stream, response.request)
+
+
+class _Bounded(httpx.SyncByteStream):
+    """The body of a response; it ends with an error if it takes too long, although it does not stop."""
+
+    def __init__(self, body: httpx.SyncByteStream, request: httpx.Request) -> None:
+        self._body, self._request = body, request
+
+    def __iter__(self) -> Iterator[bytes]:
+        until_s = self._request.extensions[UNTIL_S]
+        for part in self._body:
+            if time.monotonic() > until_s:
+                raise httpx.ReadTimeout("the response is too slow", request=self._request)
+            yield part
+
+    def close(self) -> None:
+        self._body.close()
 
 
 def _grpc_options(waits: Waits) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Uploads:
             while self._waiting:
                 self._start(self._pool)
             while self._running:
-                self._running.popleft().result()
+                self._wait_for_first()
             self._ids.clear()
 
     def close(self) -> None:
@@ -60,6 +60,11 @@ class Uploads:
 
     def _start(self, pool: ThreadPoolExecutor) -> None:
         if len(self._running) == 2 * self._streams:
-            self._running.popleft().result()
-        batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-        self._running.append(pool.submit(self._send, batch))
+            self._wait_for_first()
+        self._running.append(pool.submit(self._send, self._waiting[:BATCH]))
+        self._waiting = self._waiting[BATCH:]  # afterwards: if this is interrupted, they are sent twice, and not lost
+
+    def _wait_for_first(self) -> None:
+        """An interruption leaves the batch in its place, so that its failure is not lost."""
+        self._running[0].exception()
+        self._running.popleft().result()

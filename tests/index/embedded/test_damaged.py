@@ -17,7 +17,7 @@ from lookalike.index.embedded.disk_space import Room
 from lookalike.index.embedded.folder import FolderLocation
 from lookalike.index.embedded.shards import POINTER, copy_shard, use_shard
 from lookalike.index.embedded.supervised import SupervisedShard
-from lookalike.index.generations import FIRST, Pointer, discard
+from lookalike.index.generations import FIRST, Pointer, discard, switch_back
 from tests.index.circle import OTHER, SPEC, at, frame
 
 pytestmark = pytest.mark.trust
@@ -47,6 +47,36 @@ def test_a_damaged_name_of_the_shard_loses_no_frames(tmp_path: Path, content: by
     (folder / POINTER).write_text("shard\n")
     with open_index(folder, SPEC) as index:
         assert index.count() == 2
+
+
+def test_a_pointer_to_a_generation_that_is_gone_loses_no_frames(tmp_path: Path) -> None:
+    """A discard removed all that was there, and an ingest advised a reindex."""
+    folder = filled(tmp_path / "index")
+    location = FolderLocation(folder)
+    gone = r"index: its generation '0a' is not there; restore a snapshot"
+    location.point(Pointer(LATER))
+    for work in (lambda: open_index(folder, SPEC, create=True), lambda: discard(location)):
+        with pytest.raises(IndexStoreError, match=gone):
+            work()
+    location.point(Pointer(FIRST, LATER))
+    with pytest.raises(IndexStoreError, match=gone):
+        switch_back(location)
+    with open_index(folder, SPEC) as index:
+        assert index.count() == 2
+
+
+def test_what_a_killed_creation_leaves_is_no_foreign_folder(tmp_path: Path) -> None:
+    """Killed before the first file had its name, the same command refused the folder from then on."""
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index" / "lookalike.json.partial").write_text('{"space":')
+    filled(tmp_path / "index")
+    with open_index(tmp_path / "index", SPEC) as index:
+        assert index.count() == 2
+    assert not (tmp_path / "index" / "lookalike.json.partial").exists()
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "mine.partial").touch()
+    with pytest.raises(IndexStoreError, match="neither an index nor an empty folder"):
+        open_index(tmp_path / "photos", SPEC, create=True)
 
 
 @pytest.mark.parametrize("live", [False, True])

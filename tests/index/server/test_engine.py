@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 
 import numpy as np
@@ -221,3 +222,25 @@ def test_a_server_that_does_not_answer_grpc_is_an_error_in_one_line(server, monk
     with pytest.raises(IndexUnavailable, match="the Qdrant server cannot answer now") as caught:
         open_index(f"{server[0]}/frames", SPEC)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.trust
+def test_ctrl_c_while_a_batch_is_waited_for_does_not_hide_that_it_fails():
+    """Its source was marked complete without its frames."""
+    go, begun = threading.Event(), threading.Event()
+
+    def send(points):
+        if not begun.is_set():
+            begun.set()
+            _thread.interrupt_main()
+        assert go.wait(30)
+        raise OSError("the server is gone")
+
+    uploads = Uploads(send, 1)
+    uploads.add([models.PointStruct(id=1, vector={}, payload=None)])
+    with pytest.raises(KeyboardInterrupt):
+        uploads.wait()
+    go.set()
+    with pytest.raises(OSError, match="the server is gone"):
+        uploads.wait()
+    uploads.close()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
 import socket
-from contextlib import closing
+import threading
+import time
+from contextlib import closing, suppress
 
 import httpx
 import pytest
@@ -14,6 +17,7 @@ from lookalike.errors import IndexStoreError, IndexUnavailable
 from lookalike.index import Filters, SourceRecord, open_index
 from lookalike.index.server.client import Patience, Waits, connect
 from lookalike.index.server.engine import ServerEngine
+from lookalike.index.server.errors import answered
 from tests.index.circle import SPEC, at, frame
 from tests.index.server.faulty import MARKS, QUERY, refusal
 
@@ -31,6 +35,33 @@ def test_a_search_of_a_server_that_hangs_ends(server, monkeypatch):
             index.search(QUERY)
         seen.hanging = False
         assert index.search(QUERY) == []
+
+
+class Trickling(http.server.BaseHTTPRequestHandler):
+    """A byte now and then, for as long as somebody reads: each comes within its timeout."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b" ")
+                time.sleep(0.02)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def test_a_response_that_trickles_ends(monkeypatch):
+    """A search waited for it as long as it pleased its server."""
+    monkeypatch.setenv("QDRANT_ANSWER_S", "0.2")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Trickling)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    slow = pytest.raises(IndexUnavailable, match=r"does not answer: ReadTimeout .*: the response is too slow")
+    with closing(connect([f"http://127.0.0.1:{server.server_port}"])) as client, slow, answered():
+        client.collection_exists("frames")
+    server.shutdown()
+    server.server_close()
 
 
 def test_the_waits_are_those_of_the_environment():
