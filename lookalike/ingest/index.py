@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from lookalike.encoder import Encoder
+from lookalike.errors import FootageError
 from lookalike.footage import Ended, Source
 from lookalike.footage.archive import inside
 from lookalike.footage.sources import split_track
@@ -24,6 +25,7 @@ def index_footage(
     settings: IngestSettings = USUAL,
     on_frames: OnFrames = lambda frames: None,
     on_reconnect: OnReconnect = lambda message: None,
+    contents: Collection[str] | None = None,
 ) -> Summary:
     """Embed every frame that is not in the index yet, and store it. Sources that are complete are not decoded again.
 
@@ -32,12 +34,15 @@ def index_footage(
     sources: from `find_sources`. encoder: the one that the index was opened with.
     settings: which frames to take; if not given, all of them, and regions in which something moves.
     on_frames: called after each batch, with its frames. on_reconnect: as for `read_source`.
+    contents: ids of sources; files with another content are skipped.
     Returns: counts; a source that cannot be read is named in `skipped`, and the others are read.
     Raises: IndexStoreError if the index cannot be written; KeyboardInterrupt that says what is stored.
     """
     sampler = str(settings.sampling)
 
     def known(source: Source, source_id: str) -> Ended | None:
+        if contents is not None and source_id not in contents:
+            raise FootageError("its content is another")
         record = index.source_record(source_id, sampler)
         return record and Ended(source, source_id, record.frames, record.reason, clock_restarts=record.clock_restarts)
 

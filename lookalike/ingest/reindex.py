@@ -14,9 +14,8 @@ from datetime import datetime
 from typing import Any
 
 from lookalike.encoder import Encoder
-from lookalike.errors import FootageError, IndexInUse, IndexStoreError
+from lookalike.errors import IndexInUse, IndexStoreError
 from lookalike.footage import Source
-from lookalike.footage.read import identify
 from lookalike.footage.sampling import Sampling
 from lookalike.footage.sources import stored_source
 from lookalike.index import Filters, FrameIndex, SourceRecord
@@ -62,6 +61,9 @@ class _Seen:
     loose: Counter[str]
 
 
+_Found = Mapping[IngestSettings, Sequence[Source]]
+
+
 def reindex(
     location: IndexLocation,
     encoder: Encoder,
@@ -89,7 +91,7 @@ def reindex(
     with FrameIndex(location.open(target, encoder.spec, create=True), encoder.spec) as index:
         while True:
             before = location.source_records(origin)
-            summary = _embed(_by_settings(before, seen, settings), encoder, index, bar)
+            summary = _embed(before, _by_settings(before, seen, settings), encoder, index, bar)
             outcome.sources, outcome.frames = len({one.source_id for one in before}), summary.frames
             outcome.added += summary.added
             if location.source_records(origin) == before:  # else the process that has it open took in more
@@ -121,34 +123,24 @@ def _look(location: IndexLocation, generation: str) -> _Seen | None:
     return seen
 
 
-def _by_settings(
-    before: Sequence[SourceRecord], seen: _Seen | None, settings: IngestSettings
-) -> Mapping[IngestSettings, Sequence[Source]]:
+def _by_settings(before: Sequence[SourceRecord], seen: _Seen | None, settings: IngestSettings) -> _Found:
     """What is there of these sources, by how it is embedded: each is sampled as it was then."""
     found: dict[IngestSettings, list[Source]] = {}
     for one in before:
-        if is_there(one.source) and _has_content(one):
+        if is_there(one.source):
             found.setdefault(replace(settings, sampling=_sampling(one)), []).append(_source(one, seen))
     return found
 
 
-def _has_content(known: SourceRecord) -> bool:
-    """Whether a source still has the content that its record names.
+def _embed(before: Sequence[SourceRecord], found: _Found, encoder: Encoder, index: FrameIndex, bar: Bar) -> Summary:
+    """Embed sources; what is in `index` already is not decoded.
 
-    A client of a service may have written the record: of a path that it may not read, it does not know the content.
+    A client of a service may have written a record: it does not know the content of a file that it may not read.
     """
-    try:
-        return identify(stored_source(known.source)) == known.source_id
-    except (OSError, KeyError, FootageError):
-        return False
-
-
-def _embed(found: Mapping[IngestSettings, Sequence[Source]], encoder: Encoder, index: FrameIndex, bar: Bar) -> Summary:
-    """Embed sources; what is in `index` already is not decoded."""
-    summary = Summary()
+    summary, contents = Summary(), frozenset(one.source_id for one in before)
     for settings, sources in found.items():
         with bar(sources) as saw:
-            summary += index_footage(sources, encoder, index, settings, saw)
+            summary += index_footage(sources, encoder, index, settings, saw, contents=contents)
     return summary
 
 
