@@ -56,7 +56,7 @@ class FairThreads:
         self._queue = Queue(name)
 
     def submit(self, tasks: Sequence[Task]) -> None:
-        """The tasks of one request. Raises: RuntimeError after `shutdown`."""
+        """tasks: of one request, at least one. Raises: RuntimeError after `shutdown`."""
         since_s = self._queue.join(len(tasks))
         with self._lock:
             request = _Request(self._turn + len(tasks), deque(tasks), since_s)
