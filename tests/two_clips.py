@@ -30,11 +30,11 @@ def done(frames) -> None:
 
 
 def stop_after(batches: int):
-    """What Ctrl-C does while the batch after those is being counted."""
+    """What one Ctrl-C does while the batch after those is being counted."""
     counted = itertools.count(1)
 
     def on_frames(frames) -> None:
-        if next(counted) > batches:
+        if next(counted) == batches + 1:
             raise KeyboardInterrupt
 
     return on_frames
