@@ -60,8 +60,15 @@ class Room:
         Raises: as `check`.
         """
         if time.monotonic() >= self._holes_until_s:
-            self._holes, self._holes_until_s = hole_bytes(shard), time.monotonic() + HOLES_VALID_S
-        self.check(share, self._holes)
+            self._count_holes(shard)
+        try:
+            self.check(share, self._holes)
+        except DiskFull:  # the engine may have filled them since they were counted, so that they would count twice
+            self._count_holes(shard)
+            self.check(share, self._holes)
+
+    def _count_holes(self, shard: Path) -> None:
+        self._holes, self._holes_until_s = hole_bytes(shard), time.monotonic() + HOLES_VALID_S
 
     def check_open(self, shard: Path) -> None:
         """Call it before a shard is opened, or made: the engine fills the holes of its files as it opens them.

@@ -112,3 +112,17 @@ def test_a_folder_that_was_removed_is_noticed(tmp_path: Path) -> None:
         folder.rename(tmp_path / f"other{len(list(tmp_path.iterdir()))}")
         folder.mkdir()
     assert "was removed or replaced" in (room.trouble() or "")
+
+
+def test_holes_that_were_filled_since_they_were_counted_do_not_count(
+    tmp_path: Path, free: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """100 MiB of holes are filled a moment after they were counted: of 180 MiB 80 are left, and the margin is 64."""
+    counts = iter([100 * MIB, 0])
+    monkeypatch.setenv(VARIABLE, "64")
+    monkeypatch.setattr("lookalike.index.embedded.disk_space.hole_bytes", lambda shard: next(counts))
+    room = Room(tmp_path)
+    free(180)
+    room.check_write(tmp_path)
+    free(80)
+    room.check_write(tmp_path)
