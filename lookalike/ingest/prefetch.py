@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -28,9 +29,9 @@ class Prefetch(Generic[T]):
         self._stopped = threading.Event()
 
     def __iter__(self) -> Iterator[T]:
-        threads = [threading.Thread(target=self._produce, args=(one,), name="decode") for one in self._producers]
+        make = partial(threading.Thread, target=self._produce, name="decode", daemon=True)
+        threads = [make(args=(items,)) for items in self._producers]
         for thread in threads:
-            thread.daemon = True
             thread.start()
         running = len(threads)
         try:

@@ -27,7 +27,7 @@ from training.run import start_run
 
 pytestmark = [
     pytest.mark.trust,
-    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no locks of folders"),
+    pytest.mark.skipif(sys.platform == "win32", reason="TWO WRITERS ARE NOT TESTED: Windows has no locks of folders"),
 ]
 HOLDER = """
 import sys
