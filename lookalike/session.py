@@ -17,7 +17,7 @@ from lookalike.errors import ServiceError
 Got = httpx.Response | httpx.TransportError  # the result of one attempt
 ATTEMPTS = 6
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 8.0  # upper bounds of the random wait between attempts, doubled each time
-BUSY = 503
+BUSY = (502, 503)  # 502 is a proxy's, while its service restarts
 
 
 class Session:
@@ -131,12 +131,13 @@ def _settle(got: Got, attempt: int) -> httpx.Response | float:
     """Return the response, or the seconds to wait before the next attempt. attempt: from 1. Raises: ServiceError."""
     if isinstance(got, httpx.Response) and got.is_success:
         return got
-    if isinstance(got, httpx.Response) and got.status_code != BUSY:
+    if isinstance(got, httpx.Response) and got.status_code not in BUSY:
         raise _refused(got)
     if attempt == ATTEMPTS:
         busy = isinstance(got, httpx.Response)
         reason = f"{_reason(got)}{_request_id(got)}" if busy else f"{type(got).__name__}: {got}"
-        raise ServiceError(f"{got.request.url}: {reason}; {ATTEMPTS} attempts failed", BUSY if busy else None)
+        status = got.status_code if busy else None
+        raise ServiceError(f"{got.request.url}: {reason}; {ATTEMPTS} attempts failed", status)
     return _wait_s(attempt, got)
 
 

@@ -14,7 +14,7 @@ from lookalike.index.generations import IndexLocation, open_generation, stored_s
 from lookalike.index.server.options import ONE_NODE, ServerOptions
 
 if TYPE_CHECKING:
-    from lookalike.index.server.client import OnWait
+    from lookalike.index.patience import OnWait
 
 DEFAULT_COLLECTION = "lookalike"
 
@@ -34,8 +34,8 @@ def open_index(
     create: make the index if it is missing, which needs a spec. live: answer searches while a folder is filled, for a
     long-running service.
     options: of a new collection on a Qdrant server.
-    on_wait: called with a line when a Qdrant server stops answering, whose requests are then repeated for
-    QDRANT_RETRY_S, and when it answers again; None raises the first failure.
+    on_wait: called with a line when a server stops answering, and when it answers again. Its requests are repeated
+    meanwhile: for QDRANT_RETRY_S, of a service for 300 s. None raises the first failure.
     QDRANT_API_KEY is sent to a Qdrant server, LOOKALIKE_TOKEN to a service.
     Raises: IndexStoreError if it is missing, broken or in use, or stores no spec and `spec` is None; SpaceMismatch if
     another encoder filled it; IndexUnavailable if its server does not answer.
@@ -48,7 +48,7 @@ def open_index(
 
         url = str(location).rstrip("/")
         spec = spec or served_spec(url, about)
-        return FrameIndex(ServiceEngine(url, about, spec.space, spec.dim, create), spec)
+        return FrameIndex(ServiceEngine(url, about, spec.space, spec.dim, create, on_wait), spec)
     at = _location_at(location, live, options, on_wait)
     spec = spec or stored_spec(at)
     return FrameIndex(open_generation(at, spec, create), spec, at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -15,17 +16,21 @@ from lookalike.contract import EncoderSpec
 from lookalike.errors import EncoderError, IndexStoreError, ServiceError, SpaceMismatch
 from lookalike.index.filters import Filters
 from lookalike.index.operations import ALL, MAX_POINTS, OPERATIONS, Asked, is_everything
+from lookalike.index.patience import RETRY_S, OnWait, Patience
 from lookalike.index.record import StoredFrame
 from lookalike.session import Session
 
 ASK_S, CONNECT_S = 10.0, 2.0  # timeouts of a request to /readyz, and of its connection
+FOR_NOW = (None, 502, 503, 504)  # no response; of a proxy whose service restarts; busy; not done in time
 
 
 class ServiceEngine(Asked):
     """Each call is a request. It is retried while the service is busy; operations are idempotent."""
 
-    def __init__(self, url: str, about: dict[str, Any], space: str, dim: int, create: bool) -> None:
-        """about: the response of /readyz. create: whether frames will be added.
+    def __init__(
+        self, url: str, about: dict[str, Any], space: str, dim: int, create: bool, on_wait: OnWait | None = None
+    ) -> None:
+        """about: the response of /readyz. create: whether frames will be added. on_wait: as for `open_index`.
 
         Raises: IndexStoreError if the service has no index, or is not writable (if `create`); SpaceMismatch if it runs
         another encoder.
@@ -40,6 +45,7 @@ class ServiceEngine(Asked):
             raise IndexStoreError(f"{url}: the service takes no frames; start it with: lookalike serve --writable")
         self._space, self._dim = space, dim
         self._session = Session(url)
+        self._patience = Patience("the service", _reason, RETRY_S, on_wait) if on_wait else None
 
     def scroll(self, filters: Filters) -> Iterator[StoredFrame]:
         return chain.from_iterable(self._lines("scroll", filters))
@@ -48,6 +54,8 @@ class ServiceEngine(Asked):
         return self._lines("vectors", filters, page)
 
     def close(self) -> None:
+        if self._patience:
+            self._patience.end()
         self._session.close()
 
     def _ask(self, operation: str, *arguments: Any) -> Any:
@@ -58,8 +66,9 @@ class ServiceEngine(Asked):
         return joined(self._answer(operation, [values[part] for values in arguments]) for part in parts)
 
     def _answer(self, operation: str, arguments: Sequence[Any]) -> Any:
+        ask = partial(self._session.post, f"/index/{operation}", json=self._body(operation, arguments))
         with _answered():
-            response = self._session.post(f"/index/{operation}", json=self._body(operation, arguments))
+            response = self._patience.call(ask) if self._patience else ask()
         return _read(operation, lambda: response.json()["answer"], self._dim)
 
     def _lines(self, operation: str, *arguments: Any) -> Iterator[Any]:
@@ -70,6 +79,11 @@ class ServiceEngine(Asked):
     def _body(self, operation: str, arguments: Sequence[Any]) -> dict[str, Any]:
         body = {"space": self._space} | OPERATIONS[operation].write(arguments)
         return body | ({ALL: True} if operation == "delete" and is_everything(arguments[0]) else {})
+
+
+def _reason(error: Exception) -> str | None:
+    """As for `Patience`."""
+    return str(error) if isinstance(error, ServiceError) and error.status in FOR_NOW else None
 
 
 def ask_who(url: str) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from lookalike import session
 from lookalike.encoder import Encoder
 from lookalike.errors import IndexStoreError
 from lookalike.footage import find_sources, read_frames
@@ -49,10 +50,12 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def service(encoder: Path, index: Path, home: Path) -> Iterator[tuple[httpx.Client, subprocess.Popen[bytes]]]:
+def service(
+    encoder: Path, index: Path, home: Path, port: int = 0
+) -> Iterator[tuple[httpx.Client, subprocess.Popen[bytes]]]:
     """Yield a client of a service, and its process. At the end, all of its processes are killed."""
     settings = {"LOOKALIKE_ENCODER": encoder, "LOOKALIKE_INDEX": index, "LOOKALIKE_WRITABLE": "1"}
-    port = free_port()
+    port = port or free_port()
     with (home / "log").open("w") as log:
         env = bentoml_env(home, settings)
         command = serve_command("serving.service:Lookalike", port)
@@ -85,11 +88,12 @@ def descendants(pid: int) -> list[int]:
 
 @dataclass
 class Ingest:
-    """An ingest over HTTP, in a thread. complete: sources that the service acknowledged."""
+    """An ingest over HTTP, in a thread. on_wait: as for `open_index`. complete: sources that were acknowledged."""
 
     url: str
     encoder: Path
     recordings: Path
+    on_wait: Callable[[str], None] | None = None
     complete: list[str] = field(default_factory=list)
     error: BaseException | None = None
 
@@ -101,7 +105,7 @@ class Ingest:
     def _run(self) -> None:
         try:
             encoder = Encoder(self.encoder, "cpu", threads=1)
-            with open_index(self.url, SPEC, create=True) as index:
+            with open_index(self.url, SPEC, create=True, on_wait=self.on_wait) as index:
                 self._note(index)
                 index_footage(find_sources([str(self.recordings)]), encoder, index, SETTINGS)
         except IndexStoreError as error:
@@ -166,6 +170,31 @@ def test_a_killed_service_loses_nothing(
             assert index.missing(frames) == []
             assert (index.count(), verify(index).good) == (len(frames), True)
         assert len(list((home / "index").glob("shard*"))) == 1
+
+
+def test_an_ingest_waits_for_a_killed_service_and_continues(
+    recordings: Path, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "FIRST_WAIT_S", 0.0)  # its attempts are over before the service is back
+    index, lines = tmp_path / "index", list[str]()
+    with service(tiny_encoder, index, tmp_path) as (client, process):
+        ingest = Ingest(str(client.base_url), tiny_encoder, recordings, lines.append)
+        thread = ingest.start()
+        deadline = time.monotonic() + BUILT_S
+        while not ingest.complete and time.monotonic() < deadline:
+            time.sleep(0.01)
+        kill_all(process)
+        while not lines and time.monotonic() < deadline:
+            time.sleep(0.01)
+    with service(tiny_encoder, index, tmp_path, httpx.URL(ingest.url).port or 0) as (client, _):
+        thread.join()
+        assert (ingest.error, len(ingest.complete)) == (None, CLIPS)
+        with open_index(ingest.url, SPEC) as stored:
+            assert stored.missing(list(read_frames(find_sources([str(recordings)])))) == []
+    assert [line.partition(" (")[0].partition(" after")[0] for line in lines] == [
+        "the service does not answer",
+        "the service answers again",
+    ]
 
 
 def opened(folder: Path) -> FrameIndex:

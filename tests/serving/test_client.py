@@ -231,9 +231,13 @@ def test_waits_double_within_a_random_part_and_never_undercut_retry_after(monkey
 
 
 @pytest.mark.trust
-def test_lines_are_asked_for_again_while_the_service_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service whose index does not answer for now, or that has too much to do, is a 503."""
-    statuses = iter([503, 200] * 2)
+@pytest.mark.parametrize("status", [502, 503])
+def test_lines_are_asked_for_again_while_the_service_is_busy(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service whose index does not answer for now, or that has too much to do, is a 503.
+
+    One that restarts behind a proxy is a 502.
+    """
+    statuses = iter([status, 200] * 2)
     waits: list[float] = []
 
     async def wait(seconds: float) -> None:

@@ -10,28 +10,26 @@ import json
 import logging
 import math
 import os
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx
 from qdrant_client import QdrantClient
 
 from lookalike.errors import IndexStoreError
-from lookalike.index.server.errors import API_KEY, CLIENT_ERRORS, Failure, failure_of
+from lookalike.index.patience import RETRY_S, OnWait, Patience
+from lookalike.index.server.errors import API_KEY, CLIENT_ERRORS, failure_of
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-OnWait = Callable[[str], None]
 Send = Callable[[httpx.Request], httpx.Response]
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0  # between retries, doubled each time
+SERVER = "the Qdrant server"
 TRICKLE = 6  # times its timeout that a whole response may take: each byte may take the timeout
 CHANGE_S = 30.0  # least timeout of a request that writes: a delete by a filter reads all frames
 QUESTIONS = ("/points", "/points/query", "/points/scroll", "/points/count")  # POST requests that only read
@@ -52,7 +50,7 @@ class Waits:
 
     connect_s: float = 2.0
     answer_s: float = 5.0
-    retry_s: float = 300.0
+    retry_s: float = RETRY_S
 
     @property
     def change_s(self) -> float:
@@ -81,61 +79,6 @@ def _seconds(env: Mapping[str, str], name: str, usual: float, least: float = 0.0
     if not least <= value < math.inf:
         raise IndexStoreError(f"{name} is {text!r}, expected a number of seconds such as {usual:g}")
     return value
-
-
-class Patience:
-    """Retries requests that fail for now, with growing pauses, for a limited time. May be used from any thread.
-
-    Before the first success nothing is retried: a server that has never answered probably has another address.
-    """
-
-    def __init__(self, for_s: float, on_wait: OnWait, now: Callable[[], float] = time.monotonic) -> None:
-        """on_wait: called with a line when an outage begins, and when it is over."""
-        self._for_s, self._on_wait, self._now = for_s, on_wait, now
-        self._over, self._lock = threading.Event(), threading.Lock()
-        self._down_since: float | None = None
-        self._has_answered = False
-
-    def call(self, ask: Callable[[], T]) -> T:
-        """Call a function until it succeeds. Raises: the error of the last attempt."""
-        since, pause_s, failed = self._now(), FIRST_PAUSE_S, False
-        while True:
-            try:
-                found = ask()
-            except CLIENT_ERRORS as error:
-                failure = failure_of(error)
-                is_over = self._over.is_set() or self._now() - since >= self._for_s
-                if is_over or not failure.transient or not self._has_answered:
-                    raise
-                self._failed(failure)
-                failed = True
-                self._over.wait(pause_s)
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-            else:
-                self._has_answered = True
-                if failed:
-                    self._succeeded()
-                return found
-
-    def end(self) -> None:
-        """Stop retrying, in all threads: the next failure is raised."""
-        self._over.set()
-
-    def _failed(self, failure: Failure) -> None:
-        with self._lock:
-            first = self._down_since is None
-            if first:
-                self._down_since = self._now()
-        if first:
-            self._on_wait(
-                f"the Qdrant server does not answer ({failure.text}); nothing is lost, retrying for {self._for_s:g} s"
-            )
-
-    def _succeeded(self) -> None:
-        with self._lock:
-            since, self._down_since = self._down_since, None
-        if since is not None:
-            self._on_wait(f"the Qdrant server answers again after {self._now() - since:.0f} s; continuing")
 
 
 class ServerClient:
@@ -183,8 +126,14 @@ def connect(urls: Sequence[str], on_wait: OnWait | None = None) -> QdrantClient:
     """
     waits, port = Waits.from_env(), grpc_port()
     nodes = [_node(url, waits, port) for url in urls]
-    patience = Patience(waits.retry_s, on_wait) if on_wait else None
+    patience = Patience(SERVER, _reason, waits.retry_s, on_wait) if on_wait else None
     return cast(QdrantClient, ServerClient(nodes, patience))
+
+
+def _reason(error: Exception) -> str | None:
+    """As for `Patience`."""
+    failure = failure_of(error) if isinstance(error, CLIENT_ERRORS) else None
+    return failure.text if failure and failure.transient else None
 
 
 def _node(url: str, waits: Waits, port: int | None) -> QdrantClient:

@@ -15,7 +15,8 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 
 from lookalike.errors import IndexStoreError, IndexUnavailable
 from lookalike.index import Filters, SourceRecord, open_index
-from lookalike.index.server.client import Patience, Waits, connect
+from lookalike.index.patience import Patience
+from lookalike.index.server.client import SERVER, Waits, _reason, connect
 from lookalike.index.server.engine import ServerEngine
 from lookalike.index.server.errors import answered
 from tests.index.circle import SPEC, at, frame
@@ -102,7 +103,7 @@ def open_client(client: QdrantClient):
 
 def test_an_ingest_waits_for_its_server_says_so_and_goes_on(server, monkeypatch):
     url, seen = server
-    monkeypatch.setattr("lookalike.index.server.client.FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr("lookalike.index.patience.FIRST_PAUSE_S", 0.001)
     said: list[str] = []
     with open_index(url, SPEC, create=True, on_wait=said.append) as index:
         seen.refusals = 3
@@ -131,7 +132,7 @@ class Clock:
 
 
 def patient(for_s: float, clock: Clock, said: list[str]) -> Patience:
-    patience = Patience(for_s, said.append, clock)
+    patience = Patience(SERVER, _reason, for_s, said.append, clock)
     patience._over.wait = clock.wait  # pyright: ignore[reportAttributeAccessIssue]
     patience.call(lambda: None)  # the server has answered once
     return patience
@@ -163,7 +164,7 @@ def test_what_will_not_succeed_later_is_not_waited_for():
 
 def test_an_address_where_nobody_ever_answered_is_not_waited_for():
     with pytest.raises(UnexpectedResponse):
-        Patience(60, pytest.fail).call(refused)
+        Patience(SERVER, _reason, 60, pytest.fail).call(refused)
 
 
 def test_who_closes_an_index_does_not_wait_for_its_server(server):
