@@ -4,15 +4,19 @@
 
 Closed: so many clients, each of which asks again as soon as it is answered. Open: requests at a fixed rate, whatever
 comes back, as many clients of a large site send them; latencies count from the time when a request was due.
+With --apart, the service has one half of the CPUs and the load has the other. So the table shows what refusals
+cost the service, without what more clients take from it.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from cyclopts import App
@@ -30,21 +34,35 @@ app = App(name="benchmarks.overload", help=__doc__, help_format="plaintext")
 
 @app.default
 def main(
-    encoder: Path, *sources: str, clients: tuple[int, ...] = CLIENTS, rates: tuple[float, ...] = (), seconds: float = 60
+    encoder: Path,
+    *sources: str,
+    clients: tuple[int, ...] = CLIENTS,
+    rates: tuple[float, ...] = (),
+    seconds: float = 60,
+    apart: bool = False,
 ) -> None:
     """Measure, and print a Markdown table.
 
     clients: of the closed loop. rates: of the open loop, in requests a second; without, half of the highest rate of
-    the closed loop, that rate, and twice as many.
+    the closed loop, that rate, and twice as many. apart: see above; only on Linux.
     """
     pictures = jpegs(sources)
     print(describe(pick_device("cpu")), "\n")
     print("| load | accepted/s | refused/s | failed | p50, p99 ms | MB after a fifth of the time, at the end |")
     print("|---|---|---|---|---|---|")
+    cpus = sorted(os.sched_getaffinity(0)) if apart else []
+    _use(cpus[: len(cpus) // 2])
     with server(ours(encoder, 1), PORT) as service:
+        _use(cpus[len(cpus) // 2 :])
         found = [_row(f"{count} clients", service, pictures, count, seconds) for count in clients]
         for rate in rates or [share * max(result["rate"] for result in found) for share in SHARES]:
             _row(f"{rate:.0f} a second", service, pictures, OPEN_CLIENTS, seconds, rate)
+
+
+def _use(cpus: Sequence[int]) -> None:
+    """Run on these CPUs from now on, with all processes that are started; none: no change."""
+    if cpus:
+        os.sched_setaffinity(0, cpus)
 
 
 def _row(
