@@ -4,8 +4,8 @@
 
 Closed: so many clients, each of which asks again as soon as it is answered. Open: requests at a fixed rate, whatever
 comes back, as many clients of a large site send them; latencies count from the time when a request was due.
-With --apart, the service has one half of the CPUs and the load has the other. So the table shows what refusals
-cost the service, without what more clients take from it.
+With --apart, the service has one half of the CPUs and the load has the other. So the table shows what it
+costs the service to refuse requests, without what more clients take from it.
 """
 
 from __future__ import annotations
