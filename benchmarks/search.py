@@ -385,9 +385,9 @@ def _frames(first: int, end: int) -> Iterator[Frame]:
 def _peer(client: QdrantClient, create: bool = False) -> Engine:
     from lookalike.index.server.engine import ServerEngine
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Payload indexes have no effect", UserWarning)  # in local mode, as it says
-        return ServerEngine(client, "frames", SPEC.space, SPEC.dim, create)
+    for said in ("Payload indexes have no effect", "Local mode performs exact"):
+        warnings.filterwarnings("ignore", said, UserWarning)
+    return ServerEngine(client, "frames", SPEC.space, SPEC.dim, create)
 
 
 def _grown(opened: Callable[[], Question], asked: np.ndarray) -> Opened:
