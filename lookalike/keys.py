@@ -111,11 +111,20 @@ def usual_file(env: Mapping[str, str] = os.environ) -> Path:
     return Path(env.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "lookalike" / "keys.json"
 
 
-def check_named(env: Mapping[str, str] = os.environ) -> None:
-    """Raises: KeysError if LOOKALIKE_KEYS names a file that does not exist, such as one that is misspelt."""
+def keys_at_start(env: Mapping[str, str] = os.environ) -> KeyRing:
+    """Return the keys of a service that starts.
+
+    Raises: KeysError if they cannot be read, if LOOKALIKE_KEYS names a file that does not exist, such as one that is
+    misspelt, or if LOOKALIKE_TOKEN is a key that is not known there.
+    """
     if (named := env.get(VARIABLE, "")) and not is_content(named) and not Path(named).exists():
         advice = "make it with `lookalike keys add NAME`, or unset the variable"
         raise KeysError(f"{named}: no such file, which {VARIABLE} names; {advice}")
+    ring, token = KeyRing(env), read_token(env)
+    if token and ring.find(token) is None:
+        advice = "it was revoked, or is of another service. Unset the variable, or set it to another secret"
+        raise KeysError(f"{TOKEN} is a secret that `lookalike keys add` made, and none of this service's keys: {advice}")
+    return ring
 
 
 class KeyFile:
@@ -222,7 +231,8 @@ class KeyRing:
             self._file = KeyFile(default_file(env))
             self._refresh()
         token = read_token(env)
-        if token and self.find(token) is None:  # else its rights are those of the key: the shell is also a client's
+        self._required = self._required or bool(token)
+        if token and not SECRET.fullmatch(token) and self.find(token) is None:  # else its rights are those of the key
             self._fixed.append(Key(TOKEN, digest_of(token), ("admin",)))
 
     @property

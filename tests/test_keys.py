@@ -15,7 +15,7 @@ import pytest
 
 from lookalike import cli
 from lookalike.errors import KeysError
-from lookalike.keys import KeyFile, KeyRing, default_file, new_key
+from lookalike.keys import KeyFile, KeyRing, default_file, keys_at_start, new_key
 
 
 @pytest.fixture
@@ -114,6 +114,19 @@ def test_a_token_that_is_a_key_has_the_rights_of_that_key(path: Path) -> None:
     assert ring.find(secret) is None
     content = json.dumps([asdict(key)])
     assert KeyRing({"LOOKALIKE_KEYS": content, "LOOKALIKE_TOKEN": secret}).find(secret) == key
+
+
+def test_a_token_that_is_a_revoked_key_has_no_rights(path: Path) -> None:
+    """A worker that is started again reads the file anew: what was limited to a camera had all rights there."""
+    key, secret = new_key("one", ("read",), ("gate",))
+    KeyFile(path).add(key)
+    env = {"LOOKALIKE_KEYS": str(path), "LOOKALIKE_TOKEN": secret}
+    assert keys_at_start(env).find(secret) == key
+    KeyFile(path).revoke("one")
+    assert KeyRing(env).find(secret) is None
+    with pytest.raises(KeysError, match=r"LOOKALIKE_TOKEN is a secret that .* and none of this service's keys"):
+        keys_at_start(env)
+    assert KeyRing({"LOOKALIKE_KEYS": "[]", "LOOKALIKE_TOKEN": secret}).required
 
 
 def test_spaces_and_line_breaks_around_the_token_do_not_count(path: Path) -> None:

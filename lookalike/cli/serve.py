@@ -17,7 +17,7 @@ from lookalike.cli.extras import require
 from lookalike.cli.flags import EncoderFile, MinFree, RunOn, app, fail, set_min_free
 from lookalike.cli.keys import KeysAt
 from lookalike.keys import VARIABLE as KEYS
-from lookalike.keys import KeyRing, check_named
+from lookalike.keys import keys_at_start
 from lookalike.proxy_encoders import ProxyEncoder
 
 
@@ -172,8 +172,7 @@ def _check_keys(host: str, env: Mapping[str, str]) -> None:
     """Refuse an address that other machines reach, if there are no keys. Raises: KeysError if they cannot be read."""
     from serving.auth.hosts import is_loopback
 
-    check_named(env)
-    if not KeyRing(env).required and not is_loopback(host):
+    if not keys_at_start(env).required and not is_loopback(host):
         fail(
             f"--host {host} is reached from other machines, and there are no keys: anybody could search and watch."
             " Make one first: lookalike keys add NAME --scope admin",
