@@ -123,7 +123,9 @@ def keys_at_start(env: Mapping[str, str] = os.environ) -> KeyRing:
     ring, token = KeyRing(env), read_token(env)
     if token and ring.find(token) is None:
         advice = "it was revoked, or is of another service. Unset the variable, or set it to another secret"
-        raise KeysError(f"{TOKEN} is a secret that `lookalike keys add` made, and none of this service's keys: {advice}")
+        raise KeysError(
+            f"{TOKEN} is a secret that `lookalike keys add` made, and none of this service's keys: {advice}"
+        )
     return ring
 
 
