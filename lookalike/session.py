@@ -13,6 +13,7 @@ from typing import Any, Self
 import httpx
 
 from lookalike.errors import ServiceError
+from lookalike.network import checked_environment
 
 Got = httpx.Response | httpx.TransportError  # the result of one attempt
 ATTEMPTS = 6
@@ -27,9 +28,11 @@ class Session:
         """url: of the service, such as http://127.0.0.1:3000. timeout_s: for each step of a request.
 
         token: a key of the service, sent with each request; LOOKALIKE_TOKEN by default.
-        Raises: ServiceError for a token that cannot be sent.
+        Raises: ServiceError for a token that cannot be sent, and for certificates or a proxy of the environment that
+        cannot be used.
         """
-        self._http = httpx.Client(base_url=url, timeout=timeout_s, headers=_headers(token))
+        with checked_environment(ServiceError):
+            self._http = httpx.Client(base_url=url, timeout=timeout_s, headers=_headers(token))
 
     def close(self) -> None:
         """Close the connection."""
@@ -79,7 +82,8 @@ class AsyncSession:
 
     def __init__(self, url: str, timeout_s: float = 90.0, token: str | None = None) -> None:
         """As `Session`."""
-        self._http = httpx.AsyncClient(base_url=url, timeout=timeout_s, headers=_headers(token))
+        with checked_environment(ServiceError):
+            self._http = httpx.AsyncClient(base_url=url, timeout=timeout_s, headers=_headers(token))
 
     async def close(self) -> None:
         """Close the connections."""
