@@ -117,10 +117,10 @@ def keys_at_start(env: Mapping[str, str] = os.environ) -> KeyRing:
     Raises: KeysError if they cannot be read, if LOOKALIKE_KEYS names a file that does not exist, such as one that is
     misspelt, or if LOOKALIKE_TOKEN is a key that is not known there.
     """
-    if (named := env.get(VARIABLE, "")) and not is_content(named) and not Path(named).exists():
+    ring, token, named = KeyRing(env), read_token(env), env.get(VARIABLE, "")
+    if named and not is_content(named) and not ring.has_file:
         advice = "make it with `lookalike keys add NAME`, or unset the variable"
         raise KeysError(f"{named}: no such file, which {VARIABLE} names; {advice}")
-    ring, token = KeyRing(env), read_token(env)
     if token and ring.find(token) is None:
         advice = "it was revoked, or is of another service. Unset the variable, or set it to another secret"
         raise KeysError(
@@ -246,6 +246,11 @@ class KeyRing:
         self._refresh()
         self._required = self._required or bool(self._fixed) or self._stamp is not None
         return self._required
+
+    @property
+    def has_file(self) -> bool:
+        """Whether there was a file of keys when it was looked at last."""
+        return self._stamp is not None
 
     def find(self, secret: str) -> Key | None:
         """Return the key of a secret. Every key is compared, so that the time says nothing.

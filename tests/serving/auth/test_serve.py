@@ -75,6 +75,19 @@ def test_a_file_of_keys_that_the_environment_misspells_is_refused(
     assert ended.value.code == expected
 
 
+def test_a_file_of_keys_that_cannot_be_looked_at_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As one in a folder that the account may not read, or keys that were given without their brackets."""
+    monkeypatch.setenv("LOOKALIKE_KEYS", "k" * 300)
+    expected = f"{'k' * 300}: cannot be read ("
+    code, message = refused(capsys)
+    assert (code, expected in message) == (1, True)
+    with pytest.raises(SystemExit) as ended:
+        preflight.main()
+    assert str(ended.value.code).startswith(f"lookalike: {expected}")
+
+
 def test_a_blank_token_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("LOOKALIKE_TOKEN", " \n")
     assert refused(capsys) == (1, "lookalike: LOOKALIKE_TOKEN is blank; set it to a secret, or unset it")
@@ -104,6 +117,9 @@ def test_a_key_with_a_passphrase_is_refused_without_asking_for_it(tmp_path: Path
     [
         ("--allowed-host", "films.example:8443", "invalid name 'films.example:8443': expected a host without scheme"),
         ("--allowed-host", "https://films.example", "expected a host without scheme and port"),
+        ("--allowed-host", "films.example,other.example", "expected a host without scheme and port"),
+        ("--allowed-host", "bücher.example", "as browsers send it, xn--..."),
+        ("--allowed-host", "[films.example]", "expected a host without scheme and port"),
         ("--trusted-proxy", "proxy", "expected an address or a network, such as 10.0.0.0/8"),
         ("--trusted-proxy", "10.0.0.1/8", "10.0.0.1/8 has host bits set"),
         ("--trusted-proxy", "*", "expected an address or a network"),
