@@ -41,7 +41,7 @@ def serve(
         ),
     ] = False,
     host: Annotated[
-        str, Parameter(help="Address to listen on; 0.0.0.0 for all. One that other machines reach needs keys.")
+        str, Parameter(help="Address or name to listen on; 0.0.0.0 for all. One that other machines reach needs keys.")
     ] = "127.0.0.1",
     port: Annotated[int, Parameter(help="Port to listen on.")] = 3000,
     device: RunOn = "auto",
@@ -137,10 +137,10 @@ def serve(
     env = {"BENTOML_DO_NOT_TRACK": "True"} | os.environ | settings.to_env()
     env["FORWARDED_ALLOW_IPS"] = ",".join(map(_proxy, trusted_proxy))  # uvicorn's, which BentoML runs
     _check_keys(host, env)
-    _check_free(host, port)
+    address = _free_address(host, port)
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Lookalike"]
     # BentoML replaces this process, so that it gets the signals and sets the exit code.
-    os.execve(sys.executable, [*command, "--host", host, "--port", str(port), *tls], env)
+    os.execve(sys.executable, [*command, "--host", address, "--port", str(port), *tls], env)
 
 
 def _url(host: str, port: int, scheme: str = "http") -> str:
@@ -195,10 +195,14 @@ def _tls_options(cert: Path | None, key: Path | None) -> list[str]:
     return ["--ssl-certfile", str(cert.absolute()), "--ssl-keyfile", str(key.absolute())]
 
 
-def _check_free(host: str, port: int) -> None:
-    """Check that the port is free. BentoML would print a traceback, and for a port above 65535 nothing."""
+def _free_address(host: str, port: int) -> str:
+    """Return the address of a host, which BentoML takes no names for, if the port is free there.
+
+    BentoML would print a traceback, and for a port above 65535 nothing.
+    """
     try:
-        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listening:
+            return listening.getsockname()[0]
     except (OSError, OverflowError) as error:
         fail(f"cannot listen on port {port} of {host} ({error})", code=1 if isinstance(error, OSError) else 2)
 

@@ -162,6 +162,16 @@ def test_settings_of_the_worker(
     assert env["FORWARDED_ALLOW_IPS"] == proxies
 
 
+@pytest.mark.parametrize(("host", "address"), [("localhost", "127.0.0.1"), ("127.1", "127.0.0.1")])
+def test_a_host_may_be_a_name(host: str, address: str, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BentoML takes addresses only: `--host localhost` ended with "Invalid host IP address"."""
+    started = list[tuple[list[str], dict[str, str]]]()
+    monkeypatch.setattr("os.execve", lambda path, words, env: started.append((words, env)))
+    cli.main(["serve", "--encoder", "a.onnx", "--port", str(free_port()), "--host", host, "--keys", str(keys.path)])
+    ((words, env),) = started
+    assert (words[words.index("--host") + 1], env["LOOKALIKE_HOST"]) == (address, host)
+
+
 @contextmanager
 def serve(home: Path, tiny_encoder: Path, *flags: object) -> Iterator[int]:
     """`lookalike serve` without an index. Yields: its port."""
