@@ -106,6 +106,8 @@ def serve(
     from serving.log import read_log_format
     from serving.settings import Settings, default_cache, read_audit_log, read_proxy_encoder, read_wait
 
+    if not 0 < port < 2**16:
+        fail(f"--port is {port}, expected 1 to 65535", code=2)
     if workers < 1:
         fail(f"--workers is {workers}, expected at least 1", code=2)
     cache = cache or Path(os.environ.get("LOOKALIKE_CACHE") or default_cache(os.environ))
@@ -198,13 +200,13 @@ def _tls_options(cert: Path | None, key: Path | None) -> list[str]:
 def _free_address(host: str, port: int) -> str:
     """Return the address of a host, which BentoML takes no names for, if the port is free there.
 
-    BentoML would print a traceback, and for a port above 65535 nothing.
+    BentoML would print a traceback.
     """
     try:
         with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listening:
             return listening.getsockname()[0]
-    except (OSError, OverflowError) as error:
-        fail(f"cannot listen on port {port} of {host} ({error})", code=1 if isinstance(error, OSError) else 2)
+    except (OSError, UnicodeError) as error:  # the second for what is no name
+        fail(f"cannot listen on port {port} of {host} ({error})")
 
 
 @app.command(help_epilogue="Example: `lookalike demo --out demo/`")

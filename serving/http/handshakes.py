@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,8 +27,9 @@ class Handshake(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Take the socket, of which nothing was read yet, from its transport: what follows is for TLS."""
+        plain = transport.get_extra_info("socket")
         try:
-            self._socket = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+            self._socket = socket.fromfd(plain.fileno(), plain.family, plain.type)  # a copy, which stays open
         except OSError:  # no open file is left
             return
         finally:

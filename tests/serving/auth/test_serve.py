@@ -88,6 +88,19 @@ def test_a_file_of_keys_that_cannot_be_looked_at_is_one_line(
     assert str(ended.value.code).startswith(f"lookalike: {expected}")
 
 
+@pytest.mark.parametrize("port", [-1, 0, 65_536])
+def test_a_port_that_no_client_can_ask_is_refused(port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """At 0 the service listened somewhere, and said 0."""
+    assert refused(capsys, "--port", port) == (2, f"lookalike: --port is {port}, expected 1 to 65535")
+
+
+@pytest.mark.parametrize("host", ["a" * 64, "here..", "[::1]", "localhost:3000"])
+def test_a_host_that_is_no_name_is_one_line(host: str, keys: Keys, capsys: pytest.CaptureFixture[str]) -> None:
+    code, message = refused(capsys, "--host", host, "--keys", keys.path)
+    assert (code, message.startswith(f"lookalike: cannot listen on port 3000 of {host} (")) == (1, True)
+    assert "\n" not in message
+
+
 def test_a_blank_token_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("LOOKALIKE_TOKEN", " \n")
     assert refused(capsys) == (1, "lookalike: LOOKALIKE_TOKEN is blank; set it to a secret, or unset it")
