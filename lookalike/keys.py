@@ -30,7 +30,7 @@ TOKEN = "LOOKALIKE_TOKEN"  # one secret with all rights
 NO_KEYS = {VARIABLE: "[]", TOKEN: ""}  # for a service on its own machine that asks for none, whatever the user has
 PREFIX = "lk_"  # by which scanners for leaked secrets know one
 SECRET = re.compile(re.escape(PREFIX) + r"[\w-]{16,}", re.ASCII)  # as `new_key` makes it, or most of one
-LONGEST_NAME = 64
+LONGEST_NAME, LONGEST_SECRET = 64, 1024  # characters; a longer secret is not compared
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
@@ -84,6 +84,8 @@ def check_rights(name: Any, scopes: tuple[str, ...], cameras: tuple[str, ...]) -
         raise ValueError(f"invalid scopes {', '.join(scopes) or '(none)'}: expected some of {', '.join(SCOPES)}")
     if cameras and not set(scopes) <= {"read", "embed"}:
         raise ValueError("a key that may write, or do everything, cannot be limited to cameras")
+    if not all(cameras):
+        raise ValueError("a camera has no name")
 
 
 def new_key(name: str, scopes: tuple[Scope, ...], cameras: tuple[str, ...] = ()) -> tuple[Key, str]:
@@ -124,7 +126,7 @@ def keys_at_start(env: Mapping[str, str] = os.environ) -> KeyRing:
     if token and ring.find(token) is None:
         advice = "it was revoked, or is of another service. Unset the variable, or set it to another secret"
         raise KeysError(
-            f"{TOKEN} is a secret that `lookalike keys add` made, and none of this service's keys: {advice}"
+            f"{TOKEN} is a secret that `lookalike keys add` made, and not among the keys of this service: {advice}"
         )
     return ring
 
@@ -296,12 +298,21 @@ class KeyRing:
 def read_token(env: Mapping[str, str] = os.environ) -> str:
     """Return LOOKALIKE_TOKEN without spaces and line breaks around it, as it is sent; empty if it is not set.
 
-    Raises: KeysError if there is nothing else.
+    Raises: KeysError if there is nothing else, or no client can send it.
     """
-    token = env.get(TOKEN, "")
-    if token and not token.strip():
+    text = env.get(TOKEN, "")
+    token = text.strip()
+    if text and not token:
         raise KeysError(f"{TOKEN} is blank; set it to a secret, or unset it")
-    return token.strip()
+    if has_control(token) or len(token) > LONGEST_SECRET:
+        limit = f"more than {LONGEST_SECRET} characters, a line break or another control character"
+        raise KeysError(f"{TOKEN} has {limit}, so that no client can send it; set it again")
+    return token
+
+
+def has_control(secret: str) -> bool:
+    """Whether a secret has a control character, which a header cannot hold."""
+    return any(ord(letter) < 32 or ord(letter) == 127 for letter in secret)
 
 
 def is_content(text: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Self
 import httpx
 
 from lookalike.errors import ServiceError
+from lookalike.keys import has_control
 from lookalike.network import checked_environment
 
 Got = httpx.Response | httpx.TransportError  # the result of one attempt
@@ -126,7 +127,7 @@ class AsyncSession:
 def _headers(token: str | None) -> dict[bytes, bytes]:
     """Raises: ServiceError if the token cannot be sent; the error of the client would show it."""
     token = (token or os.environ.get("LOOKALIKE_TOKEN") or "").strip()
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in token):
+    if has_control(token):
         raise ServiceError("LOOKALIKE_TOKEN, or `token`, has a line break or another control character; set it again")
     return {b"Authorization": b"Bearer " + token.encode("utf-8", "surrogateescape")} if token else {}
 

@@ -15,7 +15,7 @@ import pytest
 
 from lookalike import cli
 from lookalike.errors import KeysError
-from lookalike.keys import KeyFile, KeyRing, default_file, keys_at_start, new_key
+from lookalike.keys import LONGEST_SECRET, KeyFile, KeyRing, default_file, keys_at_start, new_key
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_a_token_that_is_a_revoked_key_has_no_rights(path: Path) -> None:
     assert keys_at_start(env).find(secret) == key
     KeyFile(path).revoke("one")
     assert KeyRing(env).find(secret) is None
-    with pytest.raises(KeysError, match=r"LOOKALIKE_TOKEN is a secret that .* and none of this service's keys"):
+    with pytest.raises(KeysError, match=r"LOOKALIKE_TOKEN is a secret that .* and not among the keys of this service"):
         keys_at_start(env)
     assert KeyRing({"LOOKALIKE_KEYS": "[]", "LOOKALIKE_TOKEN": secret}).required
 
@@ -134,6 +134,23 @@ def test_spaces_and_line_breaks_around_the_token_do_not_count(path: Path) -> Non
     assert KeyRing({"LOOKALIKE_KEYS": "[]", "LOOKALIKE_TOKEN": "a secret\r\n"}).find("a secret") is not None
     with pytest.raises(KeysError, match="LOOKALIKE_TOKEN is blank"):
         KeyRing({"LOOKALIKE_KEYS": "[]", "LOOKALIKE_TOKEN": "\r\n"})
+
+
+@pytest.mark.parametrize("token", ["a\nb", "a\x7f", "a" * (LONGEST_SECRET + 1)])
+def test_a_token_that_no_client_can_send_is_refused(token: str) -> None:
+    """The service took it, and then nobody got in."""
+    with pytest.raises(KeysError, match="LOOKALIKE_TOKEN has more than 1024 characters, a line break or") as caught:
+        KeyRing({"LOOKALIKE_KEYS": "[]", "LOOKALIKE_TOKEN": token})
+    assert token not in str(caught.value)
+    assert KeyRing({"LOOKALIKE_KEYS": "[]", "LOOKALIKE_TOKEN": "a" * LONGEST_SECRET}).find("a" * LONGEST_SECRET)
+
+
+def test_a_key_for_a_camera_without_a_name_is_refused(capsys: pytest.CaptureFixture[str], path: Path) -> None:
+    """As `--camera "$CAMERA"` makes it. It saw nothing, and the list said that it saw all."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["keys", "add", "gatehouse", "--scope", "read", "--camera", "", "--keys", str(path)])
+    assert (ended.value.code, "a camera has no name" in capsys.readouterr().err) == (2, True)
+    assert KeyFile(path).read() == []
 
 
 def test_keys_in_the_environment(path: Path) -> None:
