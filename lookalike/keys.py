@@ -84,13 +84,16 @@ def check_rights(name: Any, scopes: tuple[str, ...], cameras: tuple[str, ...]) -
         raise ValueError(f"invalid scopes {', '.join(scopes) or '(none)'}: expected some of {', '.join(SCOPES)}")
     if cameras and not set(scopes) <= {"read", "embed"}:
         raise ValueError("a key that may write, or do everything, cannot be limited to cameras")
-    if not all(cameras):
-        raise ValueError("a camera has no name")
 
 
 def new_key(name: str, scopes: tuple[Scope, ...], cameras: tuple[str, ...] = ()) -> tuple[Key, str]:
-    """Make a key and its secret, which is stored nowhere. Raises: ValueError as `check_rights`."""
+    """Make a key and its secret, which is stored nowhere.
+
+    Raises: ValueError as `check_rights`, and for a camera without a name: such a key sees nothing.
+    """
     check_rights(name, scopes, cameras)
+    if not all(cameras):
+        raise ValueError("a camera has no name")
     secret = PREFIX + secrets.token_urlsafe(32)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return Key(name, digest_of(secret), scopes, cameras, now), secret
