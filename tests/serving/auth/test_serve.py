@@ -187,7 +187,7 @@ def test_a_host_may_be_a_name(host: str, address: str, keys: Keys, monkeypatch: 
 
 @contextmanager
 def serve(home: Path, tiny_encoder: Path, *flags: object) -> Iterator[int]:
-    """`lookalike serve` without an index. Yields: its port."""
+    """`lookalike serve` without an index; its process is in the file `pid`. Yields: its port."""
     port, log = free_port(), home / "log"
     words = ["serve", "--encoder", tiny_encoder, "--port", port, "--audit-log", home / "audit", *flags]
     env = {name: value for name, value in bentoml_env(home, {}).items() if name != "LOOKALIKE_KEYS"}
@@ -195,6 +195,7 @@ def serve(home: Path, tiny_encoder: Path, *flags: object) -> Iterator[int]:
     scheme = "https" if "--tls-cert" in flags else "http"
     with log.open("w") as output:
         process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=output, stderr=output)
+    (home / "pid").write_text(str(process.pid))
     try:
         verify = ssl.create_default_context(cafile=home / "cert.pem") if scheme == "https" else True
         with httpx.Client(base_url=f"{scheme}://127.0.0.1:{port}", verify=verify, timeout=60) as client:
@@ -242,6 +243,21 @@ def test_https_on_all_addresses_with_a_name_and_keys(
         (None, "POST /embed", 403),
         ("embedder", "embed", 200),
     ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
+def test_a_renewed_certificate_counts_after_sighup(tmp_path: Path, tiny_encoder: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    make = ["openssl", *SELF_SIGNED.split(), "-addext", NAMES, "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(make, check=True, capture_output=True)
+    with serve(tmp_path, tiny_encoder, "--tls-cert", cert, "--tls-key", key) as port:
+        before, deadline = ssl.get_server_certificate(("127.0.0.1", port)), time.monotonic() + START_S
+        assert before == cert.read_text()
+        subprocess.run(make, check=True, capture_output=True)
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGHUP)
+        while (now := ssl.get_server_certificate(("127.0.0.1", port))) == before and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert now == cert.read_text()
 
 
 def ports_of(home: Path) -> set[int]:
