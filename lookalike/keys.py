@@ -217,14 +217,20 @@ class KeyRing:
     """All keys of a service, read again when their file has changed: a key is revoked without a restart.
 
     While a file that LOOKALIKE_KEYS names does not exist, nobody gets in. A service that finds the usual file names it
-    there, so that this goes for workers that are started later, too.
+    there, so that this goes for workers that are started later, too. If the usual file came after the start, `mark`
+    says so to other workers and later ones.
     """
 
     NOTE_EVERY_S = 60  # how exactly it is known when a key was used last
 
-    def __init__(self, env: Mapping[str, str] = os.environ, now: Callable[[], datetime] = lambda: datetime.now(UTC)):
-        """Raises: KeysError if the keys cannot be read."""
-        self._now = now
+    def __init__(
+        self,
+        env: Mapping[str, str] = os.environ,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        mark: Path | None = None,
+    ):
+        """mark: a file that the workers of one service share, made here. Raises: KeysError if no keys can be read."""
+        self._now, self._mark = now, mark
         self._fixed: list[Key] = []
         self._file: KeyFile | None = None
         self._stamp: tuple[int, ...] | None = None
@@ -249,7 +255,11 @@ class KeyRing:
         Raises: KeysError if the keys cannot be read.
         """
         self._refresh()
-        self._required = self._required or bool(self._fixed) or self._stamp is not None
+        if not self._required:
+            self._required = bool(self._fixed) or self.has_file or bool(self._mark and self._mark.exists())
+            if self._required and self._mark:
+                with suppress(OSError):
+                    self._mark.touch()
         return self._required
 
     @property

@@ -90,6 +90,18 @@ def test_a_file_that_is_named_and_missing_lets_nobody_in(path: Path) -> None:
     assert ring.find(secret) == key
 
 
+def test_a_worker_that_is_started_after_the_usual_file_came_and_went_asks_for_keys(tmp_path: Path) -> None:
+    """It let everybody in: the service had been started without keys. So did another worker that had not been asked."""
+    env, path, mark = {"XDG_CONFIG_HOME": str(tmp_path)}, tmp_path / "lookalike" / "keys.json", tmp_path / "mark"
+    first, other = KeyRing(env, mark=mark), KeyRing(env, mark=mark)
+    assert not first.required
+    KeyFile(path).add(new_key("one", ("read",))[0])
+    assert first.required
+    path.unlink()
+    assert [ring.required for ring in (first, other, KeyRing(env, mark=mark))] == [True] * 3
+    assert not KeyRing(env, mark=tmp_path / "of another service").required
+
+
 def test_an_empty_file_asks_for_keys(path: Path) -> None:
     path.parent.mkdir()
     path.write_text("[]")
