@@ -47,9 +47,12 @@ class Handshake(asyncio.Protocol):
 
     async def _shake_hands(self) -> None:
         loop, limits = asyncio.get_running_loop(), {"ssl_handshake_timeout": HEAD_S, "ssl_shutdown_timeout": LINGER_S}
-        with suppress(OSError):  # this is not TLS, takes too long, or is gone: then the connection is closed
+        try:
             await loop.connect_accepted_socket(lambda: self._protocol, self._socket, ssl=self._context, **limits)
-        BEGUN.pop(self, None)
+        except OSError:  # this is not TLS, takes too long, or is gone: the connection is closed
+            pass
+        finally:
+            BEGUN.pop(self, None)
 
 
 def counting_handshakes(create_server: Callable[..., Any]) -> Callable[..., Any]:
