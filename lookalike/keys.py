@@ -30,7 +30,7 @@ TOKEN = "LOOKALIKE_TOKEN"  # one secret with all rights
 NO_KEYS = {VARIABLE: "[]", TOKEN: ""}  # for a service on its own machine that asks for none, whatever the user has
 PREFIX = "lk_"  # by which scanners for leaked secrets know one
 SECRET = re.compile(re.escape(PREFIX) + r"[\w-]{16,}", re.ASCII)  # as `new_key` makes it, or most of one
-LONGEST_NAME = 64
+LONGEST_NAME, LONGEST_SECRET = 64, 1024  # characters; a longer secret is not compared
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
@@ -87,8 +87,13 @@ def check_rights(name: Any, scopes: tuple[str, ...], cameras: tuple[str, ...]) -
 
 
 def new_key(name: str, scopes: tuple[Scope, ...], cameras: tuple[str, ...] = ()) -> tuple[Key, str]:
-    """Make a key and its secret, which is stored nowhere. Raises: ValueError as `check_rights`."""
+    """Make a key and its secret, which is stored nowhere.
+
+    Raises: ValueError as `check_rights`, and for a camera without a name: such a key sees nothing.
+    """
     check_rights(name, scopes, cameras)
+    if not all(cameras):
+        raise ValueError("a camera has no name")
     secret = PREFIX + secrets.token_urlsafe(32)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return Key(name, digest_of(secret), scopes, cameras, now), secret
@@ -111,11 +116,22 @@ def usual_file(env: Mapping[str, str] = os.environ) -> Path:
     return Path(env.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "lookalike" / "keys.json"
 
 
-def check_named(env: Mapping[str, str] = os.environ) -> None:
-    """Raises: KeysError if LOOKALIKE_KEYS names a file that does not exist, such as one that is misspelt."""
-    if (named := env.get(VARIABLE, "")) and not is_content(named) and not Path(named).exists():
+def keys_at_start(env: Mapping[str, str] = os.environ) -> KeyRing:
+    """Return the keys of a service that starts.
+
+    Raises: KeysError if they cannot be read, if LOOKALIKE_KEYS names a file that does not exist, such as one that is
+    misspelt, or if LOOKALIKE_TOKEN is a key that is not known there.
+    """
+    ring, token, named = KeyRing(env), read_token(env), env.get(VARIABLE, "")
+    if named and not is_content(named) and not ring.has_file:
         advice = "make it with `lookalike keys add NAME`, or unset the variable"
         raise KeysError(f"{named}: no such file, which {VARIABLE} names; {advice}")
+    if token and ring.find(token) is None:
+        advice = "it was revoked, or is of another service. Unset the variable, or set it to another secret"
+        raise KeysError(
+            f"{TOKEN} is a secret that `lookalike keys add` made, and not among the keys of this service: {advice}"
+        )
+    return ring
 
 
 class KeyFile:
@@ -201,14 +217,20 @@ class KeyRing:
     """All keys of a service, read again when their file has changed: a key is revoked without a restart.
 
     While a file that LOOKALIKE_KEYS names does not exist, nobody gets in. A service that finds the usual file names it
-    there, so that this goes for workers that are started later, too.
+    there, so that this goes for workers that are started later, too. If the usual file came after the start, `mark`
+    says so to other workers and later ones.
     """
 
     NOTE_EVERY_S = 60  # how exactly it is known when a key was used last
 
-    def __init__(self, env: Mapping[str, str] = os.environ, now: Callable[[], datetime] = lambda: datetime.now(UTC)):
-        """Raises: KeysError if the keys cannot be read."""
-        self._now = now
+    def __init__(
+        self,
+        env: Mapping[str, str] = os.environ,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        mark: Path | None = None,
+    ):
+        """mark: a file that the workers of one service share, made here. Raises: KeysError if no keys can be read."""
+        self._now, self._mark = now, mark
         self._fixed: list[Key] = []
         self._file: KeyFile | None = None
         self._stamp: tuple[int, ...] | None = None
@@ -222,7 +244,8 @@ class KeyRing:
             self._file = KeyFile(default_file(env))
             self._refresh()
         token = read_token(env)
-        if token and self.find(token) is None:  # else its rights are those of the key: the shell is also a client's
+        self._required = self._required or bool(token)
+        if token and not SECRET.fullmatch(token) and self.find(token) is None:  # else its rights are those of the key
             self._fixed.append(Key(TOKEN, digest_of(token), ("admin",)))
 
     @property
@@ -232,8 +255,17 @@ class KeyRing:
         Raises: KeysError if the keys cannot be read.
         """
         self._refresh()
-        self._required = self._required or bool(self._fixed) or self._stamp is not None
+        if not self._required:
+            self._required = bool(self._fixed) or self.has_file or bool(self._mark and self._mark.exists())
+            if self._required and self._mark:
+                with suppress(OSError):
+                    self._mark.touch()
         return self._required
+
+    @property
+    def has_file(self) -> bool:
+        """Whether there was a file of keys when it was looked at last."""
+        return self._stamp is not None
 
     def find(self, secret: str) -> Key | None:
         """Return the key of a secret. Every key is compared, so that the time says nothing.
@@ -279,12 +311,21 @@ class KeyRing:
 def read_token(env: Mapping[str, str] = os.environ) -> str:
     """Return LOOKALIKE_TOKEN without spaces and line breaks around it, as it is sent; empty if it is not set.
 
-    Raises: KeysError if there is nothing else.
+    Raises: KeysError if there is nothing else, or no client can send it.
     """
-    token = env.get(TOKEN, "")
-    if token and not token.strip():
+    text = env.get(TOKEN, "")
+    token = text.strip()
+    if text and not token:
         raise KeysError(f"{TOKEN} is blank; set it to a secret, or unset it")
-    return token.strip()
+    if has_control(token) or len(token) > LONGEST_SECRET:
+        limit = f"more than {LONGEST_SECRET} characters, a line break or another control character"
+        raise KeysError(f"{TOKEN} has {limit}, so that no client can send it; set it again")
+    return token
+
+
+def has_control(secret: str) -> bool:
+    """Whether a secret has a control character, which a header cannot hold."""
+    return any(ord(letter) < 32 or ord(letter) == 127 for letter in secret)
 
 
 def is_content(text: str) -> bool:

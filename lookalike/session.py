@@ -13,6 +13,8 @@ from typing import Any, Self
 import httpx
 
 from lookalike.errors import ServiceError
+from lookalike.keys import has_control
+from lookalike.network import checked_environment
 
 Got = httpx.Response | httpx.TransportError  # the result of one attempt
 ATTEMPTS = 6
@@ -27,9 +29,11 @@ class Session:
         """url: of the service, such as http://127.0.0.1:3000. timeout_s: for each step of a request.
 
         token: a key of the service, sent with each request; LOOKALIKE_TOKEN by default.
-        Raises: ServiceError for a token that cannot be sent.
+        Raises: ServiceError for a token that cannot be sent, and for certificates or a proxy of the environment that
+        cannot be used.
         """
-        self._http = httpx.Client(base_url=url, timeout=timeout_s, headers=_headers(token))
+        with checked_environment(ServiceError):
+            self._http = httpx.Client(base_url=url, timeout=timeout_s, headers=_headers(token))
 
     def close(self) -> None:
         """Close the connection."""
@@ -79,7 +83,8 @@ class AsyncSession:
 
     def __init__(self, url: str, timeout_s: float = 90.0, token: str | None = None) -> None:
         """As `Session`."""
-        self._http = httpx.AsyncClient(base_url=url, timeout=timeout_s, headers=_headers(token))
+        with checked_environment(ServiceError):
+            self._http = httpx.AsyncClient(base_url=url, timeout=timeout_s, headers=_headers(token))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -122,7 +127,7 @@ class AsyncSession:
 def _headers(token: str | None) -> dict[bytes, bytes]:
     """Raises: ServiceError if the token cannot be sent; the error of the client would show it."""
     token = (token or os.environ.get("LOOKALIKE_TOKEN") or "").strip()
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in token):
+    if has_control(token):
         raise ServiceError("LOOKALIKE_TOKEN, or `token`, has a line break or another control character; set it again")
     return {b"Authorization": b"Bearer " + token.encode("utf-8", "surrogateescape")} if token else {}
 

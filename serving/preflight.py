@@ -14,15 +14,14 @@ from lookalike.encoder import Encoder
 from lookalike.errors import LookalikeError
 from lookalike.footage.playable import choose_encoder
 from lookalike.index import open_index
-from lookalike.keys import KeyRing, check_named
+from lookalike.keys import keys_at_start
 from serving.settings import Settings
 
 
 def main() -> None:
     try:
         settings = Settings.from_env()
-        check_named()
-        KeyRing()
+        keys_at_start()
         choose_encoder(settings.proxy_encoder)
         encoder = Encoder(settings.encoder, settings.device)
         side = encoder.spec.input_px

@@ -133,7 +133,7 @@ def _named(keys: str) -> str:
     if is_content(keys):
         return keys
     path = Path(keys) if keys else usual_file()
-    return str(path.absolute()) if keys or path.exists() else ""
+    return str(path.absolute()) if keys or os.path.exists(path) else ""  # which is False where nothing may be looked at
 
 
 def default_cache(env: Mapping[str, str]) -> Path:

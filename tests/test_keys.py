@@ -15,7 +15,7 @@ import pytest
 
 from lookalike import cli
 from lookalike.errors import KeysError
-from lookalike.keys import KeyFile, KeyRing, default_file, new_key
+from lookalike.keys import LONGEST_SECRET, KeyFile, KeyRing, default_file, keys_at_start, new_key
 
 
 @pytest.fixture
@@ -90,6 +90,18 @@ def test_a_file_that_is_named_and_missing_lets_nobody_in(path: Path) -> None:
     assert ring.find(secret) == key
 
 
+def test_a_worker_that_is_started_after_the_usual_file_came_and_went_asks_for_keys(tmp_path: Path) -> None:
+    """It let everybody in: the service had been started without keys. So did another worker that had not been asked."""
+    env, path, mark = {"XDG_CONFIG_HOME": str(tmp_path)}, tmp_path / "lookalike" / "keys.json", tmp_path / "mark"
+    first, other = KeyRing(env, mark=mark), KeyRing(env, mark=mark)
+    assert not first.required
+    KeyFile(path).add(new_key("one", ("read",))[0])
+    assert first.required
+    path.unlink()
+    assert [ring.required for ring in (first, other, KeyRing(env, mark=mark))] == [True] * 3
+    assert not KeyRing(env, mark=tmp_path / "of another service").required
+
+
 def test_an_empty_file_asks_for_keys(path: Path) -> None:
     path.parent.mkdir()
     path.write_text("[]")
@@ -116,11 +128,41 @@ def test_a_token_that_is_a_key_has_the_rights_of_that_key(path: Path) -> None:
     assert KeyRing({"LOOKALIKE_KEYS": content, "LOOKALIKE_TOKEN": secret}).find(secret) == key
 
 
+def test_a_token_that_is_a_revoked_key_has_no_rights(path: Path) -> None:
+    """A worker that is started again reads the file anew: what was limited to a camera had all rights there."""
+    key, secret = new_key("one", ("read",), ("gate",))
+    KeyFile(path).add(key)
+    env = {"LOOKALIKE_KEYS": str(path), "LOOKALIKE_TOKEN": secret}
+    assert keys_at_start(env).find(secret) == key
+    KeyFile(path).revoke("one")
+    assert KeyRing(env).find(secret) is None
+    with pytest.raises(KeysError, match=r"LOOKALIKE_TOKEN is a secret that .* and not among the keys of this service"):
+        keys_at_start(env)
+    assert KeyRing({"LOOKALIKE_KEYS": "[]", "LOOKALIKE_TOKEN": secret}).required
+
+
 def test_spaces_and_line_breaks_around_the_token_do_not_count(path: Path) -> None:
     """As of a file with the line breaks of Windows. Clients cannot send them."""
     assert KeyRing({"LOOKALIKE_KEYS": "[]", "LOOKALIKE_TOKEN": "a secret\r\n"}).find("a secret") is not None
     with pytest.raises(KeysError, match="LOOKALIKE_TOKEN is blank"):
         KeyRing({"LOOKALIKE_KEYS": "[]", "LOOKALIKE_TOKEN": "\r\n"})
+
+
+@pytest.mark.parametrize("token", ["a\nb", "a\x7f", "a" * (LONGEST_SECRET + 1)])
+def test_a_token_that_no_client_can_send_is_refused(token: str) -> None:
+    """The service took it, and then nobody got in."""
+    with pytest.raises(KeysError, match="LOOKALIKE_TOKEN has more than 1024 characters, a line break or") as caught:
+        KeyRing({"LOOKALIKE_KEYS": "[]", "LOOKALIKE_TOKEN": token})
+    assert token not in str(caught.value)
+    assert KeyRing({"LOOKALIKE_KEYS": "[]", "LOOKALIKE_TOKEN": "a" * LONGEST_SECRET}).find("a" * LONGEST_SECRET)
+
+
+def test_a_key_for_a_camera_without_a_name_is_refused(capsys: pytest.CaptureFixture[str], path: Path) -> None:
+    """As `--camera "$CAMERA"` makes it. It saw nothing, and the list said that it saw all."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["keys", "add", "gatehouse", "--scope", "read", "--camera", "", "--keys", str(path)])
+    assert (ended.value.code, "a camera has no name" in capsys.readouterr().err) == (2, True)
+    assert KeyFile(path).read() == []
 
 
 def test_keys_in_the_environment(path: Path) -> None:

@@ -17,7 +17,7 @@ from lookalike.cli.extras import require
 from lookalike.cli.flags import EncoderFile, MinFree, RunOn, app, fail, set_min_free
 from lookalike.cli.keys import KeysAt
 from lookalike.keys import VARIABLE as KEYS
-from lookalike.keys import KeyRing, check_named
+from lookalike.keys import keys_at_start
 from lookalike.proxy_encoders import ProxyEncoder
 
 
@@ -41,7 +41,7 @@ def serve(
         ),
     ] = False,
     host: Annotated[
-        str, Parameter(help="Address to listen on; 0.0.0.0 for all. One that other machines reach needs keys.")
+        str, Parameter(help="Address or name to listen on; 0.0.0.0 for all. One that other machines reach needs keys.")
     ] = "127.0.0.1",
     port: Annotated[int, Parameter(help="Port to listen on.")] = 3000,
     device: RunOn = "auto",
@@ -106,6 +106,8 @@ def serve(
     from serving.log import read_log_format
     from serving.settings import Settings, default_cache, read_audit_log, read_proxy_encoder, read_wait
 
+    if not 0 < port < 2**16:
+        fail(f"--port is {port}, expected 1 to 65535", code=2)
     if workers < 1:
         fail(f"--workers is {workers}, expected at least 1", code=2)
     cache = cache or Path(os.environ.get("LOOKALIKE_CACHE") or default_cache(os.environ))
@@ -137,10 +139,10 @@ def serve(
     env = {"BENTOML_DO_NOT_TRACK": "True"} | os.environ | settings.to_env()
     env["FORWARDED_ALLOW_IPS"] = ",".join(map(_proxy, trusted_proxy))  # uvicorn's, which BentoML runs
     _check_keys(host, env)
-    _check_free(host, port)
+    address = _free_address(host, port)
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Lookalike"]
     # BentoML replaces this process, so that it gets the signals and sets the exit code.
-    os.execve(sys.executable, [*command, "--host", host, "--port", str(port), *tls], env)
+    os.execve(sys.executable, [*command, "--host", address, "--port", str(port), *tls], env)
 
 
 def _url(host: str, port: int, scheme: str = "http") -> str:
@@ -172,8 +174,7 @@ def _check_keys(host: str, env: Mapping[str, str]) -> None:
     """Refuse an address that other machines reach, if there are no keys. Raises: KeysError if they cannot be read."""
     from serving.auth.hosts import is_loopback
 
-    check_named(env)
-    if not KeyRing(env).required and not is_loopback(host):
+    if not keys_at_start(env).required and not is_loopback(host):
         fail(
             f"--host {host} is reached from other machines, and there are no keys: anybody could search and watch."
             " Make one first: lookalike keys add NAME --scope admin",
@@ -196,12 +197,16 @@ def _tls_options(cert: Path | None, key: Path | None) -> list[str]:
     return ["--ssl-certfile", str(cert.absolute()), "--ssl-keyfile", str(key.absolute())]
 
 
-def _check_free(host: str, port: int) -> None:
-    """Check that the port is free. BentoML would print a traceback, and for a port above 65535 nothing."""
+def _free_address(host: str, port: int) -> str:
+    """Return the address of a host, which BentoML takes no names for, if the port is free there.
+
+    BentoML would print a traceback.
+    """
     try:
-        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
-    except (OSError, OverflowError) as error:
-        fail(f"cannot listen on port {port} of {host} ({error})", code=1 if isinstance(error, OSError) else 2)
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listening:
+            return listening.getsockname()[0]
+    except (OSError, UnicodeError) as error:  # the second for what is no name
+        fail(f"cannot listen on port {port} of {host} ({error})")
 
 
 @app.command(help_epilogue="Example: `lookalike demo --out demo/`")

@@ -18,6 +18,7 @@ from lookalike.index.filters import Filters
 from lookalike.index.operations import ALL, MAX_POINTS, OPERATIONS, Asked, is_everything
 from lookalike.index.patience import RETRY_S, OnWait, Patience
 from lookalike.index.record import StoredFrame
+from lookalike.network import checked_environment
 from lookalike.session import Session
 
 ASK_S, CONNECT_S = 10.0, 2.0  # timeouts of a request to /readyz, and of its connection
@@ -89,10 +90,14 @@ def _reason(error: Exception) -> str | None:
 def ask_who(url: str) -> dict[str, Any] | None:
     """Return what a Lookalike service at this URL reports at /readyz; None if there is no such service.
 
-    Raises: IndexStoreError if its certificate is not trusted.
+    Raises: IndexStoreError if its certificate is not trusted, or the environment names certificates or a proxy that
+    cannot be used.
     """
+    with checked_environment(IndexStoreError):
+        client = httpx.Client(timeout=httpx.Timeout(ASK_S, connect=CONNECT_S))
     try:
-        about = httpx.get(f"{url}/readyz", timeout=httpx.Timeout(ASK_S, connect=CONNECT_S)).json()
+        with client:
+            about = client.get(f"{url}/readyz").json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             advice = "use a name that it is for, or name the file of its authority in SSL_CERT_FILE"

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from lookalike.errors import KeysError
-from lookalike.keys import Key, KeyRing
+from lookalike.keys import LONGEST_SECRET, Key, KeyRing
 from serving.auth.hosts import HOSTS, PROBES, address_of
 from serving.auth.login import STYLE, logged_in, logged_out, login_page, read_login, secret_of_cookie
 from serving.auth.rules import Rule, check_rights, find_rule
@@ -24,7 +24,6 @@ from serving.http.errors import ApiError, error_response
 logger = logging.getLogger("bentoml.lookalike")
 
 LOGIN, LOGOUT, LOGIN_STYLE = "/login", "/logout", "/login.css"
-MAX_SECRET = 1024  # characters; a longer one is not compared
 NO_KEYS = (
     "this service has no keys, so it only answers on its own machine;"
     " make one there: lookalike keys add NAME --scope admin"
@@ -90,7 +89,7 @@ class Guard:
         return logged_in(request, state.key, secret, next_)
 
     def _key_of(self, secret: str) -> Key | None:
-        key = self._ring.find(secret) if 0 < len(secret) <= MAX_SECRET else None
+        key = self._ring.find(secret) if 0 < len(secret) <= LONGEST_SECRET else None
         if key and self._ring.is_due(key):
             asyncio.get_running_loop().run_in_executor(self._noting, self._ring.note_used, key)
         return key

@@ -26,6 +26,7 @@ HOSTS = 256  # hosts and addresses that are remembered
 WILDCARDS = ("", "0.0.0.0", "::")  # --host that listens on every address; empty if it is not known
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@?#\\\s]+?)\.?(?::(\d{1,5}))?")
+_NAME = re.compile(r"[a-z0-9._-]+")
 _ORIGIN = re.compile(r"(https?)://(.+)")
 
 
@@ -89,12 +90,16 @@ def split_host(text: str) -> tuple[str, int | None] | None:
 def allowed_name(text: str) -> str:
     """`Films.Example.` -> "films.example"; an address is given with or without brackets.
 
-    Raises: ValueError for a scheme, a port, a path or a pattern: a name counts at every port.
+    Raises: ValueError for what no client sends as a name: a scheme, a port, a path, a pattern, several names, and
+    letters that are sent as xn--... A name counts at every port.
     """
     bare = text.strip().lower()
     parts = (bare, None) if address_of(bare) else split_host(bare)
-    if parts is None or parts[1] is not None or "*" in bare:
-        raise ValueError(f"invalid name {text[:100]!r}: expected a host without scheme and port, such as films.example")
+    if parts is None or parts[1] is not None or not (address_of(_bare(parts[0])) or _NAME.fullmatch(parts[0])):
+        raise ValueError(
+            f"invalid name {text[:100]!r}: expected a host without scheme and port, such as films.example; one with"
+            " other letters as browsers send it, xn--..."
+        )
     return _canonical(parts[0])
 
 

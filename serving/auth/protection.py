@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from bentoml import server_context
 from starlette.types import ASGIApp, Receive, Send
@@ -15,6 +17,7 @@ from serving.auth.headers import SecurityHeaders
 from serving.auth.hosts import AllowedHosts, Hosts
 from serving.auth.rules import rules_of
 from serving.http.endpoint import Endpoint
+from serving.http.traffic import MULTIPROCESS
 from serving.settings import Settings
 
 
@@ -25,12 +28,18 @@ class Protection:
         """Raises: KeysError if the keys cannot be read: nothing is served then."""
         settings = Settings.from_env()
         allowed = AllowedHosts.of(settings.host, settings.allowed_hosts)
-        checked = Hosts(Guard(app, KeyRing(), rules_of(endpoints)), allowed)
+        checked = Hosts(Guard(app, KeyRing(mark=_mark()), rules_of(endpoints)), allowed)
         log = AuditLog(settings.audit_log, _log_name(settings), read_token())
         self._app = SecurityHeaders(Audit(checked, log))
 
     async def __call__(self, connection: Connection, receive: Receive, send: Send) -> None:
         await self._app(connection, receive, send)
+
+
+def _mark() -> Path | None:
+    """A file that the workers of this service share, and no other service; None outside of a worker."""
+    folder = os.environ.get(MULTIPROCESS)
+    return Path(folder, "keys") if folder else None
 
 
 def _log_name(settings: Settings) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from python_multipart.multipart import parse_options_header
@@ -12,11 +13,12 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from serving.http.errors import ApiError, one_line
-from serving.http.limits import MAX_BODY_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, MAX_TEXT_BYTES
+from serving.http.limits import MAX_BODY_BYTES, MAX_IMAGE_BYTES, MAX_IMAGES, MAX_TEXT_BYTES, SMALL_BODY_BYTES
 from serving.http.media_types import BINARY, JSON, MULTIPART
 from serving.inference.backlog import Busy
 
 MAX_BOUNDARIES = 2000  # in a form: far more than it may have files and fields
+CROWDED = "too many concurrent uploads"
 CHARSETS = (b"utf-8", b"utf8", b"us-ascii", b"ascii")  # of forms
 
 
@@ -36,27 +38,57 @@ class Body:
 
 
 class Budget:
-    """A limit of bytes in memory that all requests share."""
+    """A limit of bytes in memory that all requests share.
+
+    A client may send a large body and hold back its end. So a small one that finds no room takes that of the largest
+    that is still arriving, which is refused.
+    """
 
     def __init__(self, limit: int) -> None:
         self._free = limit
+        self._arriving: dict[Lease, asyncio.Timeout] = {}
 
     @contextmanager
-    def lease(self) -> Iterator[Callable[[int], None]]:
-        """Yields: a function that a request calls with each count to reserve; past the limit it raises Busy."""
-        reserved = 0
-
-        def reserve(count: int) -> None:
-            nonlocal reserved
-            if count > self._free:
-                raise Busy("too many concurrent uploads")
-            self._free -= count
-            reserved += count
-
+    def lease(self) -> Iterator[Lease]:
+        """Yields: the share of one request, which is given back at the end."""
+        lease = Lease(self.take, self._arriving)
         try:
-            yield reserve
+            yield lease
         finally:
-            self._free += reserved
+            self._free += lease.size
+
+    def take(self, lease: Lease, count: int) -> None:
+        """Raises: Busy if there is no room, and none to be made."""
+        while count > self._free:
+            largest = max(self._arriving, key=lambda other: other.size, default=lease)
+            if not lease.size + count <= min(SMALL_BODY_BYTES, largest.size - 1):
+                raise Busy(CROWDED)
+            self._arriving.pop(largest).reschedule(0)
+            self._free, largest.size = self._free + largest.size, 0
+        self._free, lease.size = self._free - count, lease.size + count
+
+
+class Lease:
+    """The bytes that one request has reserved."""
+
+    def __init__(self, take: Callable[[Lease, int], None], arriving: dict[Lease, asyncio.Timeout]) -> None:
+        self.size, self._take, self._arriving = 0, take, arriving
+
+    def reserve(self, count: int) -> None:
+        """Raises: Busy past the limit."""
+        self._take(self, count)
+
+    @asynccontextmanager
+    async def arriving(self) -> AsyncIterator[None]:
+        """In its block the body is read, and its room may be given to another. Raises: Busy then."""
+        try:
+            async with asyncio.timeout(None) as given_away:
+                self._arriving[self] = given_away
+                yield
+        except TimeoutError as error:
+            raise Busy(CROWDED) from error
+        finally:
+            self._arriving.pop(self, None)
 
 
 def media_type(request: Request) -> str:
@@ -70,16 +102,16 @@ def check_json(request: Request) -> None:
         raise ApiError(415, "unsupported_media_type", f"the body is {kind or 'unnamed'}, expected {JSON}")
 
 
-async def read_body(request: Request, reserve: Callable[[int], None]) -> Body:
+async def read_body(request: Request, lease: Lease) -> Body:
     """Read a form, or an image that is the whole body.
 
     Raises: ApiError 400 for a broken form, 413 for too much, 415 for anything else; Busy.
     """
     kind = media_type(request)
     if kind == MULTIPART:
-        return await _read_form(request, reserve)
+        return await _read_form(request, lease)
     if kind.startswith("image/") or kind == BINARY:
-        data = await read_bytes(request, reserve, MAX_IMAGE_BYTES)
+        data = await read_bytes(request, lease, MAX_IMAGE_BYTES)
         if not data:
             raise ApiError(400, "bad_request", "the body is empty, expected an image")
         return Body([Upload(None, "image", data)], [])
@@ -91,12 +123,13 @@ async def read_body(request: Request, reserve: Callable[[int], None]) -> Body:
     )
 
 
-async def read_bytes(request: Request, reserve: Callable[[int], None], limit: int) -> bytes:
+async def read_bytes(request: Request, lease: Lease, limit: int) -> bytes:
     """The whole body. Raises: ApiError 413 past `limit` bytes; Busy."""
-    return b"".join([chunk async for chunk in _stream(request, reserve, limit)])
+    async with lease.arriving():
+        return b"".join([chunk async for chunk in _stream(request, lease, limit)])
 
 
-async def _stream(request: Request, reserve: Callable[[int], None], limit: int) -> AsyncGenerator[bytes, None]:
+async def _stream(request: Request, lease: Lease, limit: int) -> AsyncGenerator[bytes, None]:
     stated = request.headers.get("content-length", "")
     received = 0
     too_large = ApiError(413, "too_large", f"the body has more than {limit:,} bytes")
@@ -106,7 +139,7 @@ async def _stream(request: Request, reserve: Callable[[int], None], limit: int) 
         received += len(chunk)
         if received > limit:
             raise too_large
-        reserve(len(chunk))
+        lease.reserve(len(chunk))
         yield chunk
 
 
@@ -135,11 +168,12 @@ class _WholeFormParser(MultiPartParser):
         self.ended = True
 
 
-async def _read_form(request: Request, reserve: Callable[[int], None]) -> Body:
+async def _read_form(request: Request, lease: Lease) -> Body:
     _check_charset(request)
-    parser = _WholeFormParser(request.headers, _stream(request, reserve, MAX_BODY_BYTES), max_part_size=MAX_TEXT_BYTES)
+    parser = _WholeFormParser(request.headers, _stream(request, lease, MAX_BODY_BYTES), max_part_size=MAX_TEXT_BYTES)
     try:
-        form = await parser.parse()
+        async with lease.arriving():
+            form = await parser.parse()
     except MultiPartException as error:
         raise ApiError(400, "bad_request", f"broken form: {error.message}") from error
     try:

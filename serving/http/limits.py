@@ -11,6 +11,7 @@ MAX_PIXELS = 128_000_000  # to decode, per request, by `decoding_cost`: two of t
 MAX_TEXT_BYTES = 64 * 1024  # a JSON body, or the text fields of a form together: an id, cameras, times
 MAX_INDEX_BODY_BYTES = 16 * MIB  # MAX_POINTS vectors of 4096 numbers are 6 MiB in base64
 MAX_UPLOAD_BYTES = 1024 * MIB  # bodies of all concurrent requests
+SMALL_BODY_BYTES = 8 * MIB  # a photograph: it need not wait for large bodies that are still arriving
 MAX_EXPORT = 200  # frames of one zip
 
 RETRY_AFTER_S = 1  # about one batch on a small CPU

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import http
 from collections.abc import Callable
+from typing import ClassVar
 
 import orjson
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -47,6 +48,7 @@ class BoundedProtocol(HttpToolsProtocol):
     max_connections = 0  # of this process; set by `install`
     door: Door | None = None  # of this process; set when it has loaded
     lingering = 0
+    idle: ClassVar[dict[BoundedProtocol, None]] = {}  # connections without a request, the longest first
     flow: _Flow  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -56,7 +58,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = self._turned_away = False
         self._leave: Callable[[], None] | None = None  # to call when a request that was let in is over
         self._timer: asyncio.TimerHandle | None = self.loop.call_later(HEAD_S, self._too_slow)
-        if len(self.connections) > self.max_connections:
+        self.idle[self] = None
+        if len(self.connections) > self.max_connections and not self._takes_place():
             self._refuse(503, "busy", f"more than {self.max_connections:,} connections; try again later")
 
     def data_received(self, data: bytes) -> None:
@@ -79,6 +82,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return  # what comes behind it in the same piece
         self._in_head, self._head_bytes = False, 0
         self._stop_timer()
+        self.idle.pop(self, None)
         path, size = self.url.partition(b"?")[0], stated_size(self.headers)
         try:
             if self.door and self._may_be_shut_out():
@@ -102,6 +106,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_timer()
         if self._turned_away:
             self._turned_away = False
+            self.idle[self] = None
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
@@ -120,6 +125,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self._leave_door()
         super().on_response_complete()
+        if self.cycle.response_complete and not self.transport.is_closing():
+            self.idle[self] = None
         if held := self._held:
             self._held, self.flow.is_full = b"", False
             self.flow.resume_reading()
@@ -128,6 +135,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         self._leave_door()
+        self.idle.pop(self, None)
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -144,6 +152,18 @@ class BoundedProtocol(HttpToolsProtocol):
         is_begun = not self._in_head or self._head_bytes > 0
         if is_begun and self._timer is None and not self.transport.is_closing():
             self._timer = self.loop.call_later(HEAD_S if self._in_head else BODY_S, self._too_slow)
+
+    def _takes_place(self) -> bool:
+        """Whether another connection ends for this one: that which has had no request for the longest time.
+
+        A flood of them would keep all others out else: each has ten seconds for a head.
+        """
+        longest = next(iter(self.idle))
+        if longest is self:
+            return False
+        del self.idle[longest]
+        longest.transport.abort()
+        return True
 
     def _hold(self, data: bytes) -> None:
         """Read on when a request is done. Else each response would have a further piece read, of thousands."""
@@ -207,6 +227,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """
         self._refused = True
         self._stop_timer()
+        self.idle.pop(self, None)
         count_refused(status)
         REJECTS.labels(kind).inc()
         if self.cycle and not self.cycle.response_complete and not at_once:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 import uvicorn.config
 from uvicorn.loops.auto import auto_loop_factory
 
-from serving.http.limits import HEAD_S, RESERVED_FILES
+from serving.http.handshakes import counting_handshakes
+from serving.http.limits import RESERVED_FILES
 from serving.http.protocol import BoundedProtocol
 from serving.open_files import allow_open_files
 
@@ -26,18 +26,12 @@ def install() -> None:
 
 
 def loop_factory(use_subprocess: bool = False) -> Callable[[], asyncio.AbstractEventLoop]:
-    """As uvicorn's own, but a TLS handshake has as long as a head, not a minute: the protocol begins after it only."""
+    """As uvicorn's own, but TLS handshakes are bounded: the protocol begins after them only."""
     usual = auto_loop_factory(use_subprocess)
 
     def make() -> asyncio.AbstractEventLoop:
         loop = usual()
-        create_server = loop.create_server
-
-        def create(*arguments: Any, **named: Any) -> Any:
-            limit = {"ssl_handshake_timeout": HEAD_S} if named.get("ssl") else {}
-            return create_server(*arguments, **limit, **named)
-
-        loop.create_server = create
+        loop.create_server = counting_handshakes(loop.create_server)
         return loop
 
     return make

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image
 
+from lookalike.contract import EncoderSpec
 from lookalike.encoder import MAX_BATCH, Encoder
 from lookalike.errors import (
     DiskFull,
@@ -50,6 +51,7 @@ from serving.inference.cameras import Cameras
 from serving.inference.counted_threads import CountedThreads
 from serving.inference.fair_threads import FairThreads
 from serving.inference.index_health import IndexHealth, noting_failures
+from serving.inference.late_index import open_soon
 from serving.inference.metrics import BATCH_IMAGES, ENCODER, FRAMES_INDEXED, IMAGES, STAGE_SECONDS
 from serving.inference.sampler import Sampler
 from serving.settings import Settings
@@ -105,7 +107,7 @@ class Pipeline:
     def check_index(self) -> None:
         """Raises: ApiError 503 while the index does not answer, or cannot be written."""
         if self.health:
-            self.health.check()
+            return self.health.check()
         engine = self._index.engine if self._index else None
         if isinstance(engine, Watched) and (trouble := engine.trouble()) is not None:
             raise ApiError(503, "index_unavailable", trouble)
@@ -319,14 +321,13 @@ async def open_pipeline(settings: Settings) -> AsyncIterator[Pipeline]:
         encoder.embed(np.zeros((1 << power, side, side, 3), np.uint8))
     ENCODER.labels(encoder.spec.space, encoder.spec.precision, encoder.provider).set(1)
 
-    writable = settings.writable
-    index = open_index(settings.index, encoder.spec, create=writable, live=writable) if settings.index else None
+    index = _open(settings, encoder.spec)
     if settings.index and settings.embedded and settings.url:
         with suppress(IndexStoreError):  # a read-only folder can be served as well
             FolderLocation(Path(settings.index)).say_served(settings.url)
     with (
         closing(index) if index else nullcontext(),
-        closing(Pipeline(encoder, index, settings.max_wait_s, writable)) as pipeline,
+        closing(Pipeline(encoder, index, settings.max_wait_s, settings.writable)) as pipeline,
     ):
         if index and not settings.embedded:
             pipeline.health = IndexHealth(index)
@@ -335,6 +336,15 @@ async def open_pipeline(settings: Settings) -> AsyncIterator[Pipeline]:
         with closing(_sampler(settings, index, pipeline)) as sampler:
             sampler.start()
             yield pipeline
+
+
+def _open(settings: Settings, spec: EncoderSpec) -> FrameIndex | None:
+    """Raises: IndexStoreError, SpaceMismatch."""
+    if settings.index is None:
+        return None
+    writable = settings.writable
+    open_ = partial(open_index, settings.index, spec, create=writable, live=writable)
+    return open_() if settings.embedded else open_soon(open_, spec)
 
 
 def _sampler(settings: Settings, index: FrameIndex | None, pipeline: Pipeline) -> Sampler:

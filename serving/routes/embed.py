@@ -69,13 +69,13 @@ async def embed(request: Request) -> Response:
     """
     pipeline = view_of(request).pipeline
     encoding_format = read_query(EmbedQuery, request).encoding_format
-    with pipeline.upload_budget.lease() as reserve:
+    with pipeline.upload_budget.lease() as lease:
         if media_type(request) == JSON:
-            body = await read_bytes(request, reserve, MAX_BODY_BYTES)
+            body = await read_bytes(request, lease, MAX_BODY_BYTES)
             images = await pipeline.run_in_thread(read_images, body, Images, "images")
             uploads, encoding_format = images.uploads, images.encoding_format or encoding_format
         else:
-            form = await read_body(request, reserve)
+            form = await read_body(request, lease)
             check_fields(form.files, [name for name, _ in form.fields], "images")
             uploads = form.files
         note(request, images=len(uploads))
@@ -87,8 +87,8 @@ async def openai_embeddings(request: Request) -> Response:
     """Images to embeddings, for OpenAI's clients."""
     pipeline = view_of(request).pipeline
     check_json(request)
-    with pipeline.upload_budget.lease() as reserve:
-        body = await read_bytes(request, reserve, MAX_BODY_BYTES)
+    with pipeline.upload_budget.lease() as lease:
+        body = await read_bytes(request, lease, MAX_BODY_BYTES)
         images = await pipeline.run_in_thread(read_images, body, OpenAIRequest, "input")
         _check_model(images, pipeline)
         note(request, images=len(images.uploads))

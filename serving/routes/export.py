@@ -54,12 +54,12 @@ async def export(request: Request) -> Response:
 
 
 async def _read_ids(request: Request, pipeline: Pipeline) -> list[str]:
-    with pipeline.upload_budget.lease() as reserve:
+    with pipeline.upload_budget.lease() as lease:
         if media_type(request) == FORM:
-            body = await read_bytes(request, reserve, MAX_TEXT_BYTES)
+            body = await read_bytes(request, lease, MAX_TEXT_BYTES)
             fields = parse_qsl(body.decode("ascii", "replace"))
         else:
-            fields = (await read_body(request, reserve)).fields
+            fields = (await read_body(request, lease)).fields
     if unknown := next((name for name, _ in fields if name != "id"), None):
         raise ApiError(400, "bad_request", f"unknown field {unknown[:50]!r}, expected id")
     if not 1 <= len(fields) <= MAX_EXPORT:

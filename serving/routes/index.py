@@ -6,7 +6,7 @@ No path that a client names is ever opened: frames that come this way are marked
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from lookalike.index.wire import write_filters
 from lookalike.keys import Scope
 from serving.auth.state import note
 from serving.auth.views import view_of
-from serving.http.bodies import check_json, read_bytes
+from serving.http.bodies import Lease, check_json, read_bytes
 from serving.http.endpoint import BUSY, Endpoint
 from serving.http.errors import ApiError
 from serving.http.json_bodies import load_object
@@ -64,8 +64,8 @@ async def ask_index(request: Request) -> Response:
     if operation.writes and not pipeline.writable:
         message = "this service takes no frames; start it with `lookalike serve --writable`"
         raise ApiError(403, "read_only", message)
-    with pipeline.upload_budget.lease() as reserve:  # until it is done: changes wait for each other
-        arguments = await _read(request, reserve, pipeline, operation)
+    with pipeline.upload_budget.lease() as lease:  # until it is done: changes wait for each other
+        arguments = await _read(request, lease, pipeline, operation)
         note(request, **_noted(operation, arguments))
         if operation.lines:
             lines = operation_lines(pipeline.index, name, arguments)
@@ -95,12 +95,10 @@ async def _next_line(pipeline: Pipeline, lines: Iterator[bytes]) -> bytes:
     return await pipeline.ask(lambda index: next(lines, b""))
 
 
-async def _read(
-    request: Request, reserve: Callable[[int], None], pipeline: Pipeline, operation: Operation
-) -> Sequence[Any]:
+async def _read(request: Request, lease: Lease, pipeline: Pipeline, operation: Operation) -> Sequence[Any]:
     """Check the space, and read the arguments."""
     check_json(request)
-    body = await read_bytes(request, reserve, MAX_INDEX_BODY_BYTES)
+    body = await read_bytes(request, lease, MAX_INDEX_BODY_BYTES)
     try:
         return await pipeline.run_in_thread(_read_arguments, body, pipeline, operation)
     except TooMany as error:

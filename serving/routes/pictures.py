@@ -42,8 +42,8 @@ async def keep(request: Request) -> Response:
     """Keep a picture, so that searches can name it as picture:ID."""
     pipeline = view_of(request).pipeline
     recordings = view_of(request).recordings
-    with pipeline.upload_budget.lease() as reserve:
-        body = await read_body(request, reserve)
+    with pipeline.upload_budget.lease() as lease:
+        body = await read_body(request, lease)
         check_fields(body.files, [name for name, _ in body.fields], "image")
         if len(body.files) > 1:
             raise ApiError(400, "bad_request", f"{len(body.files)} images, expected one")

@@ -99,11 +99,11 @@ async def search(request: Request) -> Response:
     """
     pipeline = view_of(request).pipeline
     fields = request.query_params.multi_items()
-    with pipeline.upload_budget.lease() as reserve:
+    with pipeline.upload_budget.lease() as lease:
         if media_type(request) == JSON:
-            files, fields = [], fields + read_json(await read_bytes(request, reserve, MAX_TEXT_BYTES))
+            files, fields = [], fields + read_json(await read_bytes(request, lease, MAX_TEXT_BYTES))
         else:
-            body = await read_body(request, reserve)
+            body = await read_body(request, lease)
             files, fields = body.files, fields + body.fields
         if files:
             check_fields(files, [], "image")

@@ -7,7 +7,7 @@ import asyncio
 from starlette.requests import Request
 from starlette.types import Message
 
-from serving.http.bodies import Body, check_fields, read_body
+from serving.http.bodies import Body, Budget, check_fields, read_body
 from serving.http.errors import ApiError
 from serving.http.search_fields import read_request
 from tests.fuzz.target import Target, refused
@@ -36,7 +36,8 @@ async def _read(kind: bytes, body: bytes) -> Body:
         return {"type": "http.request", "body": part, "more_body": bool(parts)}
 
     scope = {"type": "http", "method": "POST", "path": "/search", "query_string": b""}
-    return await read_body(Request({**scope, "headers": [(b"content-type", kind)]}, receive), lambda count: None)
+    with Budget(len(body)).lease() as lease:
+        return await read_body(Request({**scope, "headers": [(b"content-type", kind)]}, receive), lease)
 
 
 def seeds() -> list[bytes]:

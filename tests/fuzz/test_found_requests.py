@@ -12,7 +12,7 @@ from starlette.types import Message
 
 from lookalike.index import open_index
 from lookalike.index.operations import OPERATIONS
-from serving.http.bodies import Body, read_body
+from serving.http.bodies import Body, Budget, read_body
 from serving.http.errors import ApiError
 from serving.http.json_images import read_images
 from serving.http.search_fields import read_json
@@ -87,7 +87,8 @@ def read_form(kind: bytes, body: bytes) -> Body:
         return {"type": "http.request", "body": body, "more_body": False}
 
     request = Request({"type": "http", "method": "POST", "headers": [(b"content-type", kind)]}, receive)
-    return asyncio.run(read_body(request, lambda count: None))
+    with Budget(len(body)).lease() as lease:
+        return asyncio.run(read_body(request, lease))
 
 
 def form(*fields: bytes) -> bytes:

@@ -18,7 +18,8 @@ from lookalike import session
 from lookalike.client import AsyncClient, Client
 from lookalike.errors import FootageError, IndexStoreError, ServiceError
 from lookalike.index import Filters, Hit
-from lookalike.index.service import ServiceEngine
+from lookalike.index.server.client import connect
+from lookalike.index.service import ServiceEngine, ask_who
 from tests.serving.conftest import Shown, expected_embedding
 from tests.serving.running import free_port
 from tests.tiny import SPEC
@@ -267,6 +268,29 @@ def test_a_token_with_a_line_break_is_named_and_not_shown(line_end: str, monkeyp
         with pytest.raises(ServiceError, match="has a line break") as caught:
             kind("http://127.0.0.1:1")
         assert "lk_secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("SSL_CERT_FILE", "missing.pem", "SSL_CERT_FILE is missing.pem, which cannot be used"),
+        ("SSL_CERT_FILE", "empty.pem", "SSL_CERT_FILE is empty.pem, which cannot be used"),
+        ("HTTPS_PROXY", "gopher://me:secret@there", "HTTPS_PROXY: not a proxy that can be used"),
+        ("ALL_PROXY", "http://me:secret@there:port", "ALL_PROXY: not a proxy that can be used"),
+    ],
+)
+def test_certificates_and_proxies_that_cannot_be_used_are_one_line(
+    name: str, value: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a service, of its index, and of a Qdrant server."""
+    (tmp_path / "empty.pem").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(name, value)
+    url = "http://127.0.0.1:1"
+    for make in (lambda: Client(url), lambda: AsyncClient(url), lambda: ask_who(url), lambda: connect([url])):
+        with pytest.raises((ServiceError, IndexStoreError), match=f"^{message}") as caught:
+            make()
+        assert "secret" not in str(caught.value)
 
 
 @pytest.mark.trust

@@ -63,8 +63,8 @@ def test_anything_else_is_400(body: bytes, reason: str) -> None:
 
 async def read(request: Request) -> Response:
     """How many bytes the files of a form have."""
-    with Budget(128 * MIB).lease() as reserve:
-        body = await read_body(request, reserve)
+    with Budget(128 * MIB).lease() as lease:
+        body = await read_body(request, lease)
     return PlainTextResponse(str(sum(len(file.data) for file in body.files)))
 
 

@@ -23,10 +23,11 @@ from lookalike.index.operations import MAX_POINTS
 from lookalike.index.wire import write_filters
 from serving.inference.backlog import Busy
 from serving.inference.index_health import IndexHealth
-from serving.inference.pipeline import Pipeline
+from serving.inference.pipeline import Pipeline, open_pipeline
 from serving.readiness import Readiness
 from serving.recordings import explorer
 from serving.recordings.recordings import Recordings
+from serving.settings import Settings
 from tests.index.circle import SPEC, at, frame, write_circle_encoder
 from tests.index.server.qdrant_facade import KEY, Facade, Refused, Seen, nodes_of
 from tests.serving.apps import app_over
@@ -127,6 +128,44 @@ async def serving(url: str, encoder: Path, cache: Path) -> AsyncIterator[Serving
             made = Serving(client, pipeline, pipeline.health)
             pipeline.health.suspect = made.suspect
             yield made
+
+
+@asynccontextmanager
+async def started(settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, IndexHealth]]:
+    """What a worker starts. Health checks are made by the test alone."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(IndexHealth, "start", lambda health: None)
+        async with open_pipeline(settings) as pipeline:
+            with closing(Recordings(pipeline, settings.cache)) as recordings:
+                app = app_over(pipeline, recordings)
+                transport = httpx.ASGITransport(Readiness(app, app.state))
+                async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+                    assert pipeline.health
+                    yield client, pipeline.health
+
+
+@pytest.mark.parametrize("writable", [False, True])
+def test_a_worker_that_starts_while_the_server_hangs_is_503_until_it_answers(
+    writable: bool, server: tuple[str, Seen], circle_encoder: Path, tmp_path: Path
+) -> None:
+    """It ended with a traceback and was started again, every few seconds, while clients waited for a response."""
+    url, seen = server
+    settings = Settings(encoder=circle_encoder, index=url, device="cpu", writable=writable, cache=tmp_path)
+
+    async def scenario() -> None:
+        seen.hanging = True
+        async with started(settings) as (client, health):
+            for request in ({"id": FRAME.id}, {"like": [FRAME.id]}):
+                assert_unavailable(await client.post("/search", json=request))
+            health.probe()
+            assert_unavailable(await client.get("/readyz"))
+            seen.hanging = False
+            health.probe()
+            assert (await client.get("/readyz")).is_success
+            found = await client.post("/search", json={"id": FRAME.id})
+            assert [hit["id"] for hit in found.json()["hits"]] == [FRAME.id]
+
+    asyncio.run(scenario())
 
 
 def assert_unavailable(response: httpx.Response) -> None:

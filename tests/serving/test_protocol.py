@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
+import uvicorn.config
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -25,10 +25,10 @@ from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from serving.auth.headers import SECURITY_HEADERS
-from serving.http import protocol, uvicorn_setup
+from serving.http import handshakes, protocol
 from serving.http.door import DROPPED_BYTES, Door
 from serving.http.limits import MAX_BODY_BYTES, MAX_HEAD_BYTES
-from serving.http.protocol import MAX_PIPELINED, PIECE_BYTES, BoundedProtocol
+from serving.http.protocol import LINGERING, MAX_PIPELINED, PIECE_BYTES, BoundedProtocol
 from serving.inference.backlog import Busy
 
 FEW = 3  # connections
@@ -196,21 +196,58 @@ def test_a_head_that_is_not_sent_in_time_is_408(connect: Connect, monkeypatch: p
 
 
 @pytest.mark.trust
-def test_past_the_most_connections_is_503_and_room_is_given_back(connect: Connect) -> None:
+def test_past_the_most_connections_is_503_and_room_is_given_back(connect: Connect, release: threading.Event) -> None:
+    release.clear()
     held = [connect() for _ in range(FEW)]
     for connection in held:
-        connection.sendall(GET[:5])
+        connection.sendall(GET.replace(b"/ ", b"/waits ", 1) + b"\r\n")
     time.sleep(0.2)  # until the server surely knows them
     response = read(connect())
     assert refused(response) == ("HTTP/1.1 503 Service Unavailable", "busy")
     assert b"retry-after: 1" in response
+    release.set()
     for connection in held:
+        assert connection.recv(15) == b"HTTP/1.1 200 OK"
         connection.close()
     while BoundedProtocol.lingering:
         time.sleep(0.01)
     last = connect()
     last.sendall(head_of(100))
     assert read(last).endswith(b"here")
+
+
+def begun(connection: socket.socket) -> None:
+    connection.sendall(GET[:5])
+
+
+def answered(connection: socket.socket) -> None:
+    """It is kept, and waits for the next request."""
+    connection.sendall(GET + b"\r\n")
+    response = b""
+    while not response.endswith(b"here"):
+        response += connection.recv(65_536)
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("idle", [lambda connection: None, begun, answered])
+def test_connections_without_a_request_keep_no_other_out(
+    connect: Connect, release: threading.Event, idle: Callable[[socket.socket], None]
+) -> None:
+    """A flood of them had four of five good requests refused: each stayed for ten seconds. One at work stays."""
+    release.clear()
+    works = connect()
+    works.sendall(GET.replace(b"/ ", b"/waits ", 1) + b"\r\n")
+    held = [connect() for _ in range(FEW - 1)]
+    for connection in held:
+        idle(connection)
+    time.sleep(0.2)  # until the server surely knows them
+    for _ in range(5):
+        good = connect()
+        good.sendall(head_of(100))
+        assert read(good).endswith(b"here")
+    assert read(held[0]) == b""  # the longest
+    release.set()
+    assert works.recv(15) == b"HTTP/1.1 200 OK"
 
 
 @pytest.mark.trust
@@ -261,28 +298,84 @@ def test_a_connection_is_kept_after_a_body(connect: Connect, monkeypatch: pytest
         time.sleep(0.2)
 
 
-@pytest.mark.trust
-def test_a_tls_handshake_that_is_not_complete_in_time_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It holds an open file before the protocol knows of it."""
-    monkeypatch.setattr(uvicorn_setup, "HEAD_S", 0.2)
+@pytest.fixture
+def tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[str, int]]:
+    """The address of a service with TLS."""
     make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem"
     subprocess.run(make.split(), cwd=tmp_path, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
-    loop = uvicorn_setup.loop_factory()()
+    monkeypatch.setitem(uvicorn.config.LOOP_FACTORIES, "auto", "serving.http.uvicorn_setup:loop_factory")
+    monkeypatch.setattr(BoundedProtocol, "max_connections", FEW)
+    app = Starlette(routes=[Route("/", lambda request: PlainTextResponse(request.url.scheme))])
+    config = uvicorn.Config(app, http=BoundedProtocol, log_config=None, lifespan="off")
+    config.ssl_certfile, config.ssl_keyfile = tmp_path / "cert.pem", str(tmp_path / "key.pem")
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        yield listening.getsockname()
+        server.should_exit = True
+        thread.join()
 
-    async def ask() -> bytes:
-        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0, ssl=context)
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-        writer.write(b"\x16\x03\x01")  # the beginning of a handshake
+
+def ask_by_tls(address: tuple[str, int]) -> bytes:
+    context = ssl._create_unverified_context()
+    with context.wrap_socket(socket.create_connection(address, 60)) as connection:
+        connection.sendall(head_of(100))
+        return read(connection)
+
+
+def begin_handshakes(opened: ExitStack, address: tuple[str, int], count: int) -> list[socket.socket]:
+    begun = [opened.enter_context(socket.create_connection(address, 60)) for _ in range(count)]
+    for connection in begun:
         with suppress(ConnectionError):
-            return await asyncio.wait_for(reader.read(), 30)
-        return b""
+            connection.sendall(b"\x16\x03\x01")
+    return begun
 
-    try:
-        assert loop.run_until_complete(ask()) == b""
-    finally:
-        loop.close()
+
+@pytest.mark.trust
+def test_a_tls_handshake_that_is_not_complete_in_time_is_ended(
+    monkeypatch: pytest.MonkeyPatch, tls: tuple[str, int]
+) -> None:
+    """It holds an open file before the protocol knows of it."""
+    monkeypatch.setattr(handshakes, "HEAD_S", 0.2)
+    with ExitStack() as opened:
+        (connection,) = begin_handshakes(opened, tls, 1)
+        connection.settimeout(30)
+        assert read(connection) == b""
+
+
+@pytest.mark.trust
+def test_begun_tls_handshakes_keep_no_good_connection_out(tls: tuple[str, int], record_property: Any) -> None:
+    """Each held an open file for 10 s, which no bound counted: nine of ten connections were reset."""
+    tried = 5 * LINGERING
+    with ExitStack() as opened:
+        begun = begin_handshakes(opened, tls, tried)
+        assert [read(connection) for connection in begun[:-LINGERING]] == [b""] * (tried - LINGERING)
+        assert ask_by_tls(tls).endswith(b"https")
+        begun[-1].settimeout(0.2)
+        with pytest.raises(TimeoutError):  # it may still end its handshake
+            read(begun[-1])
+    record_property("tried", f"{tried} begun TLS handshakes, five times as many as may be at once")
+
+
+@pytest.mark.trust
+def test_what_is_not_tls_is_closed_and_holds_nothing(tls: tuple[str, int]) -> None:
+    with socket.create_connection(tls, 60) as connection:
+        connection.sendall(head_of(100))
+        read(connection)
+    assert ask_by_tls(tls).endswith(b"https")
+    assert not handshakes.BEGUN
+
+
+@pytest.mark.trust
+def test_past_the_most_connections_one_by_tls_takes_the_place_of_an_idle_one(tls: tuple[str, int]) -> None:
+    context = ssl._create_unverified_context()
+    with ExitStack() as opened:
+        plain = [opened.enter_context(socket.create_connection(tls, 60)) for _ in range(FEW)]
+        longest, *_ = (opened.enter_context(context.wrap_socket(connection)) for connection in plain)
+        assert ask_by_tls(tls).endswith(b"https")
+        with suppress(ssl.SSLError):
+            assert read(longest) == b""
 
 
 def test_many_requests_in_one_piece_are_all_answered(connect: Connect) -> None:

@@ -22,7 +22,7 @@ from serving.http.bodies import Budget, Upload
 from serving.http.errors import ApiError
 from serving.http.limits import MAX_WAIT_S, SEARCH_THREADS
 from serving.http.request_ids import CURRENT, RequestIds
-from serving.inference.backlog import Backlog, Busy
+from serving.inference.backlog import Backlog
 from serving.inference.batching import RunFailed
 from serving.inference.index_health import NO_FRAME
 from serving.inference.pipeline import Pipeline
@@ -260,14 +260,3 @@ def test_a_change_that_waits_keeps_its_share_of_the_uploads(encoder: Encoder, tm
     ):
         patched.setattr(index.engine, "flush", flush)
         assert asyncio.run(ask(pipeline, recordings)) == [200, 503, 200]
-
-
-def test_uploads_of_all_requests_share_one_limit() -> None:
-    held = Budget(10)
-    with held.lease() as first, held.lease() as second:
-        first(6)
-        second(4)
-        with pytest.raises(Busy):
-            first(1)
-    with held.lease() as third:
-        third(10)

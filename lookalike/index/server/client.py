@@ -24,6 +24,7 @@ from qdrant_client import QdrantClient
 from lookalike.errors import IndexStoreError
 from lookalike.index.patience import RETRY_S, OnWait, Patience
 from lookalike.index.server.errors import API_KEY, CLIENT_ERRORS, failure_of
+from lookalike.network import checked_environment
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ def connect(urls: Sequence[str], on_wait: OnWait | None = None) -> QdrantClient:
     """Make a client of the nodes at these URLs; nothing is sent yet.
 
     on_wait: as for `Patience`; None raises the first failure. QDRANT_API_KEY is sent. If QDRANT_GRPC_PORT is set,
-    frames and queries use gRPC. Raises: IndexStoreError for invalid settings.
+    frames and queries use gRPC. Raises: IndexStoreError for invalid settings, those of the network included.
     """
     waits, port = Waits.from_env(), grpc_port()
     nodes = [_node(url, waits, port) for url in urls]
@@ -143,7 +144,7 @@ def _node(url: str, waits: Waits, port: int | None) -> QdrantClient:
     if key and parts.scheme == "http" and parts.hostname not in LOOPBACK:
         logger.warning("%s is sent unencrypted to %s; give an https:// URL", API_KEY, url)
     options: dict[str, Any] = {"prefer_grpc": True, "grpc_port": port, "grpc_options": _grpc_options(waits)}
-    with warnings.catch_warnings():  # logged above, without a line of source
+    with checked_environment(IndexStoreError), warnings.catch_warnings():  # logged above, without a line of source
         warnings.filterwarnings("ignore", "Api key is used with an insecure connection", UserWarning)
         # The client's own default port is 6333 even for a URL that names none.
         client = QdrantClient(

@@ -75,6 +75,32 @@ def test_a_file_of_keys_that_the_environment_misspells_is_refused(
     assert ended.value.code == expected
 
 
+def test_a_file_of_keys_that_cannot_be_looked_at_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As one in a folder that the account may not read, or keys that were given without their brackets."""
+    monkeypatch.setenv("LOOKALIKE_KEYS", "k" * 300)
+    expected = f"{'k' * 300}: cannot be read ("
+    code, message = refused(capsys)
+    assert (code, expected in message) == (1, True)
+    with pytest.raises(SystemExit) as ended:
+        preflight.main()
+    assert str(ended.value.code).startswith(f"lookalike: {expected}")
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65_536])
+def test_a_port_that_no_client_can_ask_is_refused(port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """At 0 the service listened somewhere, and said 0."""
+    assert refused(capsys, "--port", port) == (2, f"lookalike: --port is {port}, expected 1 to 65535")
+
+
+@pytest.mark.parametrize("host", ["a" * 64, "here..", "[::1]", "localhost:3000"])
+def test_a_host_that_is_no_name_is_one_line(host: str, keys: Keys, capsys: pytest.CaptureFixture[str]) -> None:
+    code, message = refused(capsys, "--host", host, "--keys", keys.path)
+    assert (code, message.startswith(f"lookalike: cannot listen on port 3000 of {host} (")) == (1, True)
+    assert "\n" not in message
+
+
 def test_a_blank_token_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("LOOKALIKE_TOKEN", " \n")
     assert refused(capsys) == (1, "lookalike: LOOKALIKE_TOKEN is blank; set it to a secret, or unset it")
@@ -104,6 +130,9 @@ def test_a_key_with_a_passphrase_is_refused_without_asking_for_it(tmp_path: Path
     [
         ("--allowed-host", "films.example:8443", "invalid name 'films.example:8443': expected a host without scheme"),
         ("--allowed-host", "https://films.example", "expected a host without scheme and port"),
+        ("--allowed-host", "films.example,other.example", "expected a host without scheme and port"),
+        ("--allowed-host", "bücher.example", "as browsers send it, xn--..."),
+        ("--allowed-host", "[films.example]", "expected a host without scheme and port"),
         ("--trusted-proxy", "proxy", "expected an address or a network, such as 10.0.0.0/8"),
         ("--trusted-proxy", "10.0.0.1/8", "10.0.0.1/8 has host bits set"),
         ("--trusted-proxy", "*", "expected an address or a network"),
@@ -146,9 +175,19 @@ def test_settings_of_the_worker(
     assert env["FORWARDED_ALLOW_IPS"] == proxies
 
 
+@pytest.mark.parametrize(("host", "address"), [("localhost", "127.0.0.1"), ("127.1", "127.0.0.1")])
+def test_a_host_may_be_a_name(host: str, address: str, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BentoML takes addresses only: `--host localhost` ended with "Invalid host IP address"."""
+    started = list[tuple[list[str], dict[str, str]]]()
+    monkeypatch.setattr("os.execve", lambda path, words, env: started.append((words, env)))
+    cli.main(["serve", "--encoder", "a.onnx", "--port", str(free_port()), "--host", host, "--keys", str(keys.path)])
+    ((words, env),) = started
+    assert (words[words.index("--host") + 1], env["LOOKALIKE_HOST"]) == (address, host)
+
+
 @contextmanager
 def serve(home: Path, tiny_encoder: Path, *flags: object) -> Iterator[int]:
-    """`lookalike serve` without an index. Yields: its port."""
+    """`lookalike serve` without an index; its process is in the file `pid`. Yields: its port."""
     port, log = free_port(), home / "log"
     words = ["serve", "--encoder", tiny_encoder, "--port", port, "--audit-log", home / "audit", *flags]
     env = {name: value for name, value in bentoml_env(home, {}).items() if name != "LOOKALIKE_KEYS"}
@@ -156,6 +195,7 @@ def serve(home: Path, tiny_encoder: Path, *flags: object) -> Iterator[int]:
     scheme = "https" if "--tls-cert" in flags else "http"
     with log.open("w") as output:
         process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=output, stderr=output)
+    (home / "pid").write_text(str(process.pid))
     try:
         verify = ssl.create_default_context(cafile=home / "cert.pem") if scheme == "https" else True
         with httpx.Client(base_url=f"{scheme}://127.0.0.1:{port}", verify=verify, timeout=60) as client:
@@ -203,6 +243,21 @@ def test_https_on_all_addresses_with_a_name_and_keys(
         (None, "POST /embed", 403),
         ("embedder", "embed", 200),
     ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
+def test_a_renewed_certificate_counts_after_sighup(tmp_path: Path, tiny_encoder: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    make = ["openssl", *SELF_SIGNED.split(), "-addext", NAMES, "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(make, check=True, capture_output=True)
+    with serve(tmp_path, tiny_encoder, "--tls-cert", cert, "--tls-key", key) as port:
+        before, deadline = ssl.get_server_certificate(("127.0.0.1", port)), time.monotonic() + START_S
+        assert before == cert.read_text()
+        subprocess.run(make, check=True, capture_output=True)
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGHUP)
+        while (now := ssl.get_server_certificate(("127.0.0.1", port))) == before and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert now == cert.read_text()
 
 
 def ports_of(home: Path) -> set[int]:
