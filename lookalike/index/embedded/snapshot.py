@@ -125,12 +125,13 @@ def restore(archive: Path, folder: Path) -> Manifest:
     """Restore an index from a snapshot. Every member is checked before the folder appears.
 
     folder: a link is followed, also one to a folder that is not there yet.
-    Raises: IndexStoreError if the folder is not empty or a mount point, or the file is cut off, altered, or not a
-    snapshot; FootageError if it is not a regular file.
+    Raises: IndexStoreError if the folder is not empty, a mount point or the working folder, or the file is cut off,
+    altered, or not a snapshot; FootageError if it is not a regular file.
     """
     folder = Path(os.path.realpath(folder))
-    if folder.is_mount():
-        raise IndexStoreError(f"{folder}: a mount point, which cannot be replaced; choose a folder in it for the index")
+    if folder.is_mount() or folder == Path.cwd():
+        what = "a mount point" if folder.is_mount() else "the working folder"
+        raise IndexStoreError(f"{folder}: {what}, which cannot be replaced; choose a folder in it for the index")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise IndexStoreError(f"{folder}: not an empty folder; choose another place for the index")
     try:
@@ -321,15 +322,13 @@ def _check_counts(archive: Path, folder: Path, manifest: Manifest) -> None:
 
 def _counts(archive: Path, folder: Path) -> tuple[int, int]:
     """Return how many frames are stored, and how many sources are complete. Each frame is checked."""
-    engine = FolderLocation(folder).open_as_it_is(FIRST)
     try:
-        for frame in engine.scroll(Filters()):
-            check_payload({name: value for name, value in frame.to_payload().items() if name != "remote"})
-        return engine.count(), len({record.source_id for record in engine.source_records()})
+        with closing(FolderLocation(folder).open_as_it_is(FIRST)) as engine:
+            for frame in engine.scroll(Filters()):
+                check_payload({name: value for name, value in frame.to_payload().items() if name != "remote"})
+            return engine.count(), len({record.source_id for record in engine.source_records()})
     except BaseException as error:  # a panic of the embedded engine is a BaseException
         if isinstance(error, KeyboardInterrupt):
             raise
-        why = " ".join(str(error).split())[:200]
+        why = " ".join(str(error).split()).replace(f"{folder}: ", "")[:200]
         raise IndexStoreError(f"{archive}: cannot read the index ({why}); nothing was restored") from error
-    finally:
-        engine.close()
