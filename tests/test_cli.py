@@ -120,6 +120,30 @@ def test_names_that_standard_output_cannot_encode_are_escaped(stored: Path, tiny
     assert "\\u95e8" in done.stdout
 
 
+@pytest.mark.parametrize("where", ["--stdout", "--out x.parquet"])
+def test_embed_of_nothing_exits_with_1_and_says_why(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, tiny_encoder: Path, where: str
+) -> None:
+    """Rows on standard output were 0, as if the job was done; a table did not say why."""
+    (tmp_path / "broken.mp4").write_text("text")
+    words = where.replace("x.parquet", str(tmp_path / "x.parquet")).split()
+    code, lines = refused(capfd, "embed", str(tmp_path / "broken.mp4"), "--encoder", str(tiny_encoder), *words)
+    assert code == 1
+    assert lines[-1].startswith("lookalike: no frame could be read from any source")
+    assert "broken.mp4: not a readable video" in "".join(lines)
+
+
+@pytest.mark.parametrize("verb", ["search --like a.mp4 --camera", "outliers --camera", "forget --source"])
+def test_a_filter_that_is_not_utf8_is_one_line(
+    capfd: pytest.CaptureFixture[str], stored: Path, tiny_encoder: Path, verb: str
+) -> None:
+    """No frame has such a name. Each was a traceback of the engine."""
+    encoder = ["--encoder", str(tiny_encoder)] if verb.startswith("search") else []
+    code, lines = refused(capfd, *verb.split(), "a\udcff", "--index", str(stored), *encoder)
+    assert (code, len(lines)) == (2, 1)
+    assert lines[0].endswith("'a\\xff': expected UTF-8")
+
+
 LONG = "a" * 300  # no file system has names of more than 255 bytes
 
 

@@ -19,6 +19,7 @@ from lookalike.contract import EncoderSpec
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.files import durable
+from lookalike.files.printable import printable
 from lookalike.footage import Ended, Frame, Source
 from lookalike.index import StoredFrame
 from lookalike.ingest.batches import AlreadyStored, EmbeddedBatch, SourceEnd
@@ -45,8 +46,8 @@ def embed_footage(
     Each source becomes a part of its own next to `out`; when all are there they are joined and removed. A job that was
     stopped keeps its whole parts, and the next one takes them as they are. What is read of a stream becomes durable as
     often as in an index. Streams, Ctrl-C, on_frames, on_reconnect: as for `index_footage`.
-    Raises: FootageError if no frame at all could be read, or if the file cannot be written, also because another
-    process is writing it; KeyboardInterrupt.
+    Raises: FootageError if no frame at all could be read, with the reason of the first source, or if the file cannot be
+    written, also because another process is writing it; KeyboardInterrupt.
     """
     if out.is_dir():
         raise FootageError(f"{out}: a folder, expected a file to write, such as frames.parquet")
@@ -62,7 +63,7 @@ def embed_footage(
                 parts.close()
             if not (paths := parts.paths()):
                 shutil.rmtree(folder)
-                raise FootageError("no frame could be read from any source; nothing written")
+                raise FootageError(_nothing_read(job.summary) + "; nothing written")
             (_join_npy if out.suffix == ".npy" else _join)(paths, out, encoder.spec)
     except OSError as error:
         raise FootageError(f"{out}: cannot write ({error.strerror or error})") from error
@@ -201,6 +202,12 @@ class _Parts:
 
     def _key(self, source: Source) -> str:
         return _digest(f"{source}|{self._sampling}|{self._spec.space}")
+
+
+def _nothing_read(summary: Summary) -> str:
+    skipped = summary.skipped
+    first = f", the first: {printable(skipped[0].source)}: {skipped[0].reason}" if skipped else ""
+    return f"no frame could be read from any source{first}"
 
 
 def _digest(text: str) -> str:
