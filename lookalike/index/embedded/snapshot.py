@@ -163,10 +163,14 @@ def _sha256(path: Path) -> str:
 
 @contextmanager
 def _written(out: Path) -> Iterator[Path]:
-    """Yield a temporary file in the same folder. It is renamed to `out` at the end, and removed after an error."""
+    """Yield a temporary file in the same folder. It is renamed to `out` at the end, and removed after an error.
+
+    Another index may be written to the same file at the same time: both would have their parts in it.
+    """
     try:
         durable.make_folder(out.parent)
-        with durable.replacing(out) as partial:
+        durable.partial_of(out).touch()
+        with durable.held(durable.partial_of(out)), durable.replacing(out) as partial:
             yield partial
     except OSError as error:
         raise IndexStoreError(f"{out}: cannot write ({error.strerror or error})") from error
