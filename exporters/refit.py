@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from lookalike.footage import Frame
 from lookalike.parts import Part, PartName
 from training.augment import head_policy
 from training.config import TrainConfig, Views, frame_weights
-from training.data import FrameCache, build_cache
+from training.data import FrameCache, temporary_cache
 from training.head import Features, OnFit, fit_layers, no_progress
 from training.pictures import fit_all, sample_rows
 
@@ -50,9 +49,7 @@ def refit(
     spec, model = Encoder(encoder, "cpu").spec, onnx.load(encoder)
     parts = spec.parts or (Part("layout", spec.dim),)
     features = GraphFeatures(model, parts, encoder)
-    with tempfile.TemporaryDirectory() as folder:
-        side = TrainConfig(input_px=spec.input_px).cache_px
-        cache = build_cache(Path(folder), frames, side, on_frame)
+    with temporary_cache(frames, TrainConfig(input_px=spec.input_px).cache_px, on_frame) as cache:
         lengths: dict[PartName, int | None] = {part.name: part.dim for part in parts}
         spec = dataclasses.replace(spec, frame=frame_weights(views))
         layers = fit_layers(

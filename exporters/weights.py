@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from exporters.onnx import Exported, describe, export
 from lookalike.contract import Precision
 from lookalike.footage import Frame
 from training.config import TrainConfig
-from training.data import build_cache
+from training.data import temporary_cache
 from training.head import OnFit, fit_head, no_progress
 from training.train import first_encoder
 
@@ -32,8 +31,7 @@ def export_weights(
     Raises: TrainingError if the weights are of another network, or there are fewer than two frames; ExportError.
     """
     network = first_encoder(config)
-    with tempfile.TemporaryDirectory() as folder:
-        cache = build_cache(Path(folder), frames, config.cache_px, on_frame)
+    with temporary_cache(frames, config.cache_px, on_frame) as cache:
         encoder = fit_head(network, cache.frames, config, cache.regions, camera=cache.camera, on_fit=on_fit)
         return export(
             encoder, describe(encoder, config, 0, 0, cache.sources), cache.frames, out, precision, on_attempt, min_top10

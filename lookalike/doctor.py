@@ -202,11 +202,14 @@ def check_index(location: str) -> Iterator[Finding]:
         yield Finding("index", "bad", f"{location}: {error.strerror}", NOT_READ)
         return
     text = f"{location}: {verdict.frames:,} frames and regions of {verdict.sources:,} sources, {len(cameras)} cameras"
-    if verdict.good:
-        yield Finding("index", "good", text)
+    lost = f"{len(verdict.gone)} sources are gone, {len(verdict.short)} have fewer frames than were stored"
+    advice = f"lookalike verify --index {location} names them"
+    if verdict.short:  # frames are lost, and these sources are not read again
+        yield Finding("index", "bad", f"{text}; {lost}", f"{advice}; restore a snapshot, or index these again")
+    elif verdict.gone:
+        yield Finding("index", "warning", f"{text}; {lost}", advice)
     else:
-        lost = f"{len(verdict.gone)} sources are gone, {len(verdict.short)} have fewer frames than were stored"
-        yield Finding("index", "warning", f"{text}; {lost}", f"lookalike verify --index {location} names them")
+        yield Finding("index", "good", text)
     latest = max((datetime.fromisoformat(camera.last) for camera in cameras if camera.last), default=None)
     if latest and latest > datetime.now(UTC) + AHEAD:
         ahead = f"the latest frame is of {latest.isoformat(timespec='seconds')}, in the future"

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 
 from lookalike.errors import KeysError
 from lookalike.files import durable
+from lookalike.files.printable import is_unicode
 
 try:
     import fcntl
@@ -82,6 +83,8 @@ def check_rights(name: Any, scopes: tuple[str, ...], cameras: tuple[str, ...]) -
         raise ValueError(f"invalid name {str(name)[:80]!r}: expected 1 to {LONGEST_NAME} printable characters")
     if not scopes or not set(scopes) <= set(SCOPES):
         raise ValueError(f"invalid scopes {', '.join(scopes) or '(none)'}: expected some of {', '.join(SCOPES)}")
+    if not all(map(is_unicode, cameras)):
+        raise ValueError("invalid camera: expected UTF-8")
     if cameras and not set(scopes) <= {"read", "embed"}:
         raise ValueError("a key that may write, or do everything, cannot be limited to cameras")
 

@@ -89,15 +89,15 @@ def describe_tiff(data: bytes) -> str | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of tags that are cut off
             tags.load(file)
-        bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
-        kinds = tags.get(TiffImagePlugin.SAMPLEFORMAT, (1,))
+        bits = int(tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))[0])  # a tag may be text
+        sample = int(tags.get(TiffImagePlugin.SAMPLEFORMAT, (1,))[0])
         count = int(tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1))
     except Exception:  # noqa: BLE001 - Pillow raises anything over a broken header
         return None
-    if kinds[0] == UNSIGNED and bits[0] in (1, 8, 16) and count in (1, 3, 4):
+    if sample == UNSIGNED and bits in (1, 8, 16) and count in (1, 3, 4):
         return None
-    kind = {1: "uint", 2: "int", 3: "float", 5: "complex int", 6: "complex"}.get(kinds[0], "samples of ")
-    return f"{count} x {kind}{bits[0]}"
+    kind = {1: "uint", 2: "int", 3: "float", 5: "complex int", 6: "complex"}.get(sample, "samples of ")
+    return f"{count} x {kind}{bits}"
 
 
 def _is_whole(data: bytes, at: int, is_big: bool) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from lookalike import cli
 from lookalike.contract import EncoderSpec
 from lookalike.index import open_index
-from tests.clips import write_clip
+from tests.clips import picture, write_clip
 from tests.tiny import SPEC, write_tiny_encoder
 
 
@@ -85,6 +85,65 @@ def test_output_that_does_not_fit_on_its_disk_is_one_line(stored: Path) -> None:
     assert (done.returncode, done.stderr) == (1, said)
 
 
+@pytest.mark.trust
+@pytest.mark.skipif(os.name != "posix", reason="processes of Windows always have standard streams")
+@pytest.mark.parametrize("missing", ["<&- >&-", "2>&-", "2>/dev/full", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(("verb", "code"), [("index a.mp4 --encoder e.onnx --index index", 0), ("stats --index x", 1)])
+def test_streams_that_are_closed_or_full_end_no_job(
+    tmp_path: Path, tiny_encoder: Path, missing: str, verb: str, code: int
+) -> None:
+    """As a daemon starts one, or with a log on a full disk. Without standard output there was a traceback."""
+    if "full" in missing and not os.path.exists("/dev/full"):
+        pytest.skip("only Linux has a device that is always full")
+    write_clip(tmp_path / "a.mp4", range(0, 400, 40))
+    (tmp_path / "e.onnx").symlink_to(tiny_encoder)
+    shell = f"exec {sys.executable} -m lookalike {verb} {missing}"
+    done = subprocess.run(["sh", "-c", shell], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert done.returncode == code
+    if not code:
+        with open_index(tmp_path / "index", SPEC) as index:
+            assert index.count() >= 10
+        assert bool(done.stdout) == missing.startswith("2>")
+
+
+@pytest.mark.trust
+def test_names_that_standard_output_cannot_encode_are_escaped(stored: Path, tiny_encoder: Path) -> None:
+    """Such as in a file on Windows, or with an old locale."""
+    write_clip(stored.with_name("b.mp4"), range(0, 400, 40), [picture(number) for number in range(10, 20)])
+    at = ["--encoder", str(tiny_encoder), "--index", str(stored), "--camera", "门", "--regions", "none"]
+    cli.main(["index", str(stored.with_name("b.mp4")), *at])
+    command = [sys.executable, "-m", "lookalike", "stats", "--index", str(stored)]
+    env = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u95e8" in done.stdout
+
+
+@pytest.mark.parametrize("where", ["--stdout", "--out x.parquet"])
+def test_embed_of_nothing_exits_with_1_and_says_why(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, tiny_encoder: Path, where: str
+) -> None:
+    """Rows on standard output were 0, as if the job was done; a table did not say why."""
+    (tmp_path / "broken.mp4").write_text("text")
+    words = where.replace("x.parquet", str(tmp_path / "x.parquet")).split()
+    code, lines = refused(capfd, "embed", str(tmp_path / "broken.mp4"), "--encoder", str(tiny_encoder), *words)
+    assert code == 1
+    assert lines[-1].startswith("lookalike: no frame could be read from any source")
+    assert "broken.mp4: not a readable video" in "".join(lines)
+
+
+@pytest.mark.parametrize("verb", ["search --like a.mp4 --camera", "outliers --camera", "forget --source"])
+def test_a_filter_that_is_not_utf8_is_one_line(
+    capfd: pytest.CaptureFixture[str], stored: Path, tiny_encoder: Path, verb: str
+) -> None:
+    """No frame has such a name. Each was a traceback of the engine."""
+    encoder = ["--encoder", str(tiny_encoder)] if verb.startswith("search") else []
+    code, lines = refused(capfd, *verb.split(), "a\udcff", "--index", str(stored), *encoder)
+    assert (code, len(lines)) == (2, 1)
+    assert lines[0].endswith("'a\\xff': expected UTF-8")
+
+
 LONG = "a" * 300  # no file system has names of more than 255 bytes
 
 
@@ -95,7 +154,7 @@ LONG = "a" * 300  # no file system has names of more than 255 bytes
         (f"search --id x --encoder {LONG} --index STORED", "cannot be read or written (File name too long)"),
         (f"restore x.tar --index {LONG}", "cannot be read or written (File name too long)"),
         ("snapshot --index STORED --out .", ".: cannot write (Is a directory)"),
-        ("restore x.tar --index .", ".: cannot restore (Is a directory)"),
+        ("restore x.tar --index .", ": the working folder, which cannot be replaced; choose a folder in it"),
         ("keys add me --scope read --keys .", ".: cannot be read ([Errno 21] Is a directory: '.')"),
     ],
 )

@@ -168,6 +168,12 @@ def test_an_index(tmp_path: Path) -> None:
     assert (lost.state, dates.state) == ("warning", "warning")
     assert dates.text.endswith("in the future")
 
+    with open_index(tmp_path / "index", SPEC) as index:
+        index.mark_complete([SourceRecord("b", "s", "b.mp4", 2, 2)])
+    short, _ = doctor.check_index(str(tmp_path / "index"))
+    assert short.text.endswith("1 sources are gone, 1 have fewer frames than were stored")
+    assert (short.state, "restore a snapshot" in short.advice) == ("bad", True)
+
     (missing,) = doctor.check_index(str(tmp_path / "nothing"))
     assert missing.state == "bad"
 
@@ -178,6 +184,13 @@ def test_a_damaged_index_is_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     folder = tmp_path / "index"
     with open_index(folder, SPEC, create=True) as index:
         index.add([frame("a", 0.0)], at(0))
+    shutil.copytree(folder, tmp_path / "lost")
+    with open_index(tmp_path / "lost", SPEC) as index:
+        index.mark_complete([SourceRecord("a", "all", "gate/a.mp4", 1, 1)])
+    for name in ("segments", "wal"):  # the engine writes again what its log has
+        shutil.rmtree(tmp_path / "lost" / "shard" / name)
+    (finding,) = doctor.check_folder(str(tmp_path / "lost"))
+    assert (finding.state, "its frames are gone" in finding.text) == ("bad", True)
     damage_frames(folder)
     (finding,) = doctor.check_folder(str(folder))
     assert (finding.state, "engine failed in scroll" in finding.text) == ("bad", True)

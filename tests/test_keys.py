@@ -294,6 +294,7 @@ def test_a_key_is_made_listed_and_revoked(path: Path, run: Callable[..., tuple[i
         (("add", "x" * 65), 2, "invalid name"),
         (("add", "x", "--scope", "root"), 2, 'Invalid value "root" for --scope'),
         (("add", "x", "--scope", "write", "--camera", "yard"), 2, "cannot be limited to cameras"),
+        (("add", "x", "--scope", "read", "--camera", "a\udcff"), 2, "invalid camera: expected UTF-8"),
         (("revoke", "x"), 1, "no key 'x'; its keys: none"),
     ],
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,6 +101,24 @@ def build_cache(folder: Path, frames: Iterable[Frame], side_px: int, on_frame: C
     with durable.replacing(folder / INDEX) as partial:
         partial.write_text(json.dumps({"side_px": side_px, "rows": rows, "regions": regions}))
     return load_cache(folder)
+
+
+@contextmanager
+def temporary_cache(frames: Iterable[Frame], side_px: int, on_frame: Callable[[Frame], None]) -> Iterator[FrameCache]:
+    """Build a cache in a temporary folder (TMPDIR), which is removed at the end. Arguments: as for `build_cache`.
+
+    Raises: as `build_cache`; TrainingError if there is no such folder, or its disk is full.
+    """
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            cache = build_cache(Path(folder), frames, side_px, on_frame)
+        except OSError as error:
+            named = tempfile.tempdir or "temporary folder"
+            raise TrainingError(
+                f"{named}: cannot keep frames there ({error.strerror}); set TMPDIR to a folder with room"
+            ) from error
+        yield cache
 
 
 def load_cache(folder: Path) -> FrameCache:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from lookalike.cli import doctor, evaluate, explore, frames, keys, maintenance, renew, search, serve, snapshot, train  # noqa: F401
 from lookalike.cli.extras import advice
 from lookalike.cli.flags import app, fail
+from lookalike.cli.streams import prepare_streams
 from lookalike.errors import LookalikeError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -20,6 +21,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a verb. Exits with 0 when the job was done, 2 for bad arguments, 1 for anything else."""
+    prepare_streams()
     try:
         with _sigterm_as_ctrl_c():
             app(arguments, result_action="return_value")

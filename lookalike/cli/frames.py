@@ -70,6 +70,8 @@ def embed(
     told = _report(tally.summary() + summary)
     if out:
         print_data(json.dumps({"out": str(out)} | told))
+    elif summary.skipped and not summary.frames:
+        fail("no frame could be read from any source")
 
 
 @app.command(help_epilogue="Example: `lookalike index recordings/ --encoder encoder.onnx --index index --fps 2`")

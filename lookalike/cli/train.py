@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -148,7 +147,7 @@ def export(
     from exporters.weights import export_weights
     from lookalike.console import frame_counter, print_data, say, warn_skipped, work_bar
     from lookalike.footage import read_frames
-    from training.data import build_cache
+    from training.data import temporary_cache
 
     if (run is None) == (from_ is None):
         fail("expected either the folder of a run or --from with weights", code=2)
@@ -158,11 +157,13 @@ def export(
         fail(f"--min-top10 is {min_top10:g}, expected 0 to 1", code=2)
     if run and footage:
         config = TrainConfig.load(run / CONFIG, arch)
-        with tempfile.TemporaryDirectory() as folder, frame_counter("reading") as count:
-            frames = read_frames(find(footage, selection)[0], config.fps, warn_skipped, regions="auto")
-            cache = build_cache(Path(folder), frames, config.cache_px, lambda frame: count([frame]))
-            with work_bar(FITTING) as fitting:
-                exported = export_run(run, out, precision, say, min_top10, cache, arch, fitting)
+        frames = read_frames(find(footage, selection)[0], config.fps, warn_skipped, regions="auto")
+        with (
+            frame_counter("reading") as count,
+            temporary_cache(frames, config.cache_px, lambda frame: count([frame])) as cache,
+            work_bar(FITTING) as fitting,
+        ):
+            exported = export_run(run, out, precision, say, min_top10, cache, arch, fitting)
     elif run:
         with work_bar(FITTING) as fitting:
             exported = export_run(run, out, precision, say, min_top10, arch=arch, on_fit=fitting)

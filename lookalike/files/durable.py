@@ -77,6 +77,8 @@ def make_folder(folder: Path, mode: int = 0o777) -> None:
 def held(folder: Path) -> Iterator[None]:
     """Keep other processes that call this from writing to a folder, without a file in it. It ends with the process.
 
+    folder: or a file that is there.
+
     File systems without such locks, such as NFS, and Windows: nothing is kept. Source: flock(2).
     Raises: OSError, EBUSY if another process holds the folder.
     """

@@ -13,6 +13,15 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() or _is_space(char) else _escape(char) for char in text)
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text can be stored: it has no lone surrogate, which JSON can spell and a name that is not UTF-8 has."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def short(value: object, most: int = 50) -> str:
     """Show a value of any kind in a message, in at most `most` characters, however long or deeply nested it is."""
     return (value if isinstance(value, str) else reprlib.repr(value))[:most]

@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from lookalike.files.printable import is_unicode, printable
 from lookalike.footage.written_dates import FIRST_YEAR, LAST_YEAR, is_in_range, is_zero_day, of_half_day, zone_of
 
 GROUPS = ("camera", "time", "epoch")
@@ -123,6 +124,8 @@ class NamingFlags:
 
     def read(self) -> Naming:
         """Parse the flags. Raises: ValueError that names the invalid flag."""
+        if self.camera and not is_unicode(self.camera):
+            raise ValueError(f"--camera is '{printable(self.camera)}', expected UTF-8")
         return Naming(self.camera, _moment(self.captured_at), _compiled(self.name_pattern), _zone(self.zone))
 
 

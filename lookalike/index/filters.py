@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import ParamSpec, Self, TypeVar
 
+from lookalike.files.printable import is_unicode, printable
 from lookalike.index.clock import ALWAYS, TimeOfDay, UtcRange, in_utc, time_zone
 
 P = ParamSpec("P")
@@ -68,7 +69,8 @@ class Filters:
     the wall-clock time of the recording, a number with the seconds since its start. A frame that stands for a segment
     meets them if any moment of the segment does. time_of_day: of the wall-clock time at which the segment begins.
     whole: only whole frames, no regions.
-    Raises: ValueError for a bound that is not finite, or at the ends of the calendar.
+    Raises: ValueError for a bound that is not finite, or at the ends of the calendar, and for a name that no frame can
+    have, since it is not UTF-8.
     """
 
     cameras: tuple[str, ...] = ()
@@ -81,6 +83,8 @@ class Filters:
 
     def __post_init__(self) -> None:
         """Match names in either form of Unicode: cameras are stored in NFC, sources as the file system names them."""
+        for name, values in (("camera", self.cameras), ("source", self.sources), ("source_id", self.source_ids)):
+            _check_names(name, values)
         object.__setattr__(self, "cameras", _every_form(self.cameras))
         object.__setattr__(self, "sources", _every_form(self.sources))
         for name, bound in (("since", self.since), ("until", self.until)):
@@ -194,6 +198,12 @@ def _check_bound(name: str, bound: datetime | float | None) -> None:
         raise ValueError(f"{name}: {error}") from error
     if not finite:
         raise ValueError(f"{name} is {bound}, expected a finite number of seconds")
+
+
+def _check_names(field: str, names: tuple[str, ...]) -> None:
+    for name in names:
+        if not is_unicode(name):
+            raise ValueError(f"invalid {field} '{printable(name[:50])}': expected UTF-8")
 
 
 def _every_form(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lookalike.files.regular import check_regular
 from lookalike.footage import Skipped
 from lookalike.index import FrameIndex
 from lookalike.ingest.batches import rows_of
@@ -17,8 +18,10 @@ def import_frames(path: Path, index: FrameIndex, on_frames: OnFrames) -> Summary
     """Store the frames of a Parquet file that `lookalike embed` wrote. Bad rows are left out, and counted.
 
     A service opens no recording that only a table names: its frames are marked, see `FrameIndex.add`.
-    Raises: FootageError, SpaceMismatch as `read_tables`; FootageError as `check_survives`.
+    Raises: FootageError, SpaceMismatch as `read_tables`; FootageError as `check_survives`, or if it is not a regular
+    file.
     """
+    check_regular(path)
     check_survives(path, index.spec)
     summary, row = Summary(sources=1), 0
     for table in read_tables(path, index.spec):

@@ -7,6 +7,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from lookalike.contract import EncoderSpec
 from lookalike.encoder import Encoder
 from lookalike.errors import FootageError
 from lookalike.files import durable
+from lookalike.files.printable import printable
 from lookalike.footage import Ended, Frame, Source
 from lookalike.index import StoredFrame
 from lookalike.ingest.batches import AlreadyStored, EmbeddedBatch, SourceEnd
@@ -25,7 +27,9 @@ from lookalike.ingest.embed import EmbedJob, OnFrames, OnReconnect
 from lookalike.ingest.settings import USUAL, IngestSettings
 from lookalike.ingest.summary import Summary
 from lookalike.ingest.table import from_table, schema, to_table
+from lookalike.interruption import interruption_waits
 
+ENDED = b"ended"  # the key of how a recording ended, in the metadata of its part
 ROW_GROUP = 1024  # rows, at least: many small groups make a file slow to read
 
 
@@ -40,10 +44,10 @@ def embed_footage(
     """Write a Parquet file, or for a name that ends with .npy an array and a .jsonl with the rest of each row.
 
     Each source becomes a part of its own next to `out`; when all are there they are joined and removed. A job that was
-    stopped keeps its whole parts, and the next one takes them as they are. Streams, Ctrl-C, on_frames, on_reconnect: as
-    for `index_footage`.
-    Raises: FootageError if no frame at all could be read, or if the file cannot be written, also because another
-    process is writing it; KeyboardInterrupt.
+    stopped keeps its whole parts, and the next one takes them as they are. What is read of a stream becomes durable as
+    often as in an index. Streams, Ctrl-C, on_frames, on_reconnect: as for `index_footage`.
+    Raises: FootageError if no frame at all could be read, with the reason of the first source, or if the file cannot be
+    written, also because another process is writing it; KeyboardInterrupt.
     """
     if out.is_dir():
         raise FootageError(f"{out}: a folder, expected a file to write, such as frames.parquet")
@@ -54,11 +58,12 @@ def embed_footage(
             parts = _Parts(folder, sources, settings, encoder.spec)
             job = EmbedJob(sources, encoder, settings, AlreadyStored(parts.known), on_frames, on_reconnect)
             try:
-                job.run(lambda batch: parts.take(batch, job.summary))
+                job.run(lambda batch: parts.take(batch, job.summary), repeatable=True)
             finally:
                 parts.close()
             if not (paths := parts.paths()):
-                raise FootageError("no frame could be read from any source; nothing written")
+                shutil.rmtree(folder)
+                raise FootageError(_nothing_read(job.summary) + "; nothing written")
             (_join_npy if out.suffix == ".npy" else _join)(paths, out, encoder.spec)
     except OSError as error:
         raise FootageError(f"{out}: cannot write ({error.strerror or error})") from error
@@ -77,69 +82,112 @@ def embed_rows(
     """Call `on_row` with a JSON object for each frame, as it is embedded: what an index stores of it, its id, space and
     embedding. The rest as for `index_footage`."""
     job = EmbedJob(sources, encoder, settings, on_frames=on_frames, on_reconnect=on_reconnect)
+    rows = _Rows(on_row, encoder.spec)
+    return job.run(lambda batch: rows.take(batch, job.summary), repeatable=True)
 
-    def write(batch: EmbeddedBatch) -> None:
-        job.summary.added += len(batch.frames)
-        for frame, vector in zip(batch.frames, batch.embeddings, strict=True):
-            on_row(_row(frame, encoder.spec) | {"embedding": vector.tolist()})
 
-    return job.run(write)
+class _Rows:
+    """Calls `on_row` once with each row, also where Ctrl-C comes within a batch."""
+
+    def __init__(self, on_row: Callable[[dict[str, Any]], None], spec: EncoderSpec) -> None:
+        self._on_row, self._spec = on_row, spec
+        self._batch: EmbeddedBatch | None = None
+        self._given = 0  # rows of it
+
+    def take(self, batch: EmbeddedBatch, summary: Summary) -> None:
+        """May be called again with a batch if it did not return."""
+        if batch is not self._batch:
+            self._batch, self._given = batch, 0
+        for frame, vector in list(zip(batch.frames, batch.embeddings, strict=True))[self._given :]:
+            with interruption_waits():
+                self._on_row(_row(frame, self._spec) | {"embedding": vector.tolist()})
+                self._given += 1
+                summary.added += 1
 
 
 class _Parts:
-    """A Parquet file for each source. It has its name when it is whole, or of a stream, when no more is read of it."""
+    """Parquet files: one for each file, and of a stream one for each time that what was read of it is made durable.
+
+    A part has its name when it is complete.
+    """
 
     def __init__(self, folder: Path, sources: Sequence[Source], settings: IngestSettings, spec: EncoderSpec) -> None:
         self._folder, self._spec, self._sampling = folder, spec, settings.sampling
         self._streams = {source.name: source for source in sources if source.kind == "stream"}
         self._open: dict[tuple[str, str], pq.ParquetWriter] = {}  # by name and id of the source
         self._whole: list[Path] = []
+        self._taken: EmbeddedBatch | None = None
 
     def known(self, source: Source, source_id: str) -> Ended | None:
         """For `AlreadyStored`."""
         path = self._path(source, source_id)
-        return Ended(source, source_id, pq.read_metadata(path).num_rows, None) if path.exists() else None
+        stored = (pq.read_metadata(path).metadata or {}).get(ENDED) if path.exists() else None
+        return Ended(source, source_id, **json.loads(stored)) if stored else None
 
     def take(self, batch: EmbeddedBatch, summary: Summary) -> None:
+        """May be called again with a batch if it did not return."""
+        with interruption_waits():  # rows that are written cannot be taken back
+            if batch is not self._taken:
+                self._write(batch)
+                summary.added += len(batch.frames)
+                self._taken = batch
+
+    def close(self) -> None:
+        """Keep what was read of streams: a file can be read again, and on a full disk it makes room for their end."""
+        for name, source_id in [key for key in self._open if key[0] not in self._streams]:
+            with suppress(OSError):
+                self._open.pop((name, source_id)).close()
+            self._partial(name, source_id).unlink(missing_ok=True)
+        self._finish_streams()
+
+    def paths(self) -> list[Path]:
+        """Of all that is whole, in the order of the files; then of streams, also what was read of them before."""
+        before = [
+            path
+            for stream in self._streams.values()
+            for path in sorted(self._folder.glob(f"{self._key(stream)}-*.parquet"))
+        ]
+        return [*dict.fromkeys(self._whole), *before]
+
+    def _write(self, batch: EmbeddedBatch) -> None:
         rows = enumerate(batch.frames)
         for (name, source_id), some in itertools.groupby(rows, key=lambda row: (row[1].source, row[1].source_id)):
             numbers = [number for number, _ in some]
             frames, embeddings = [batch.frames[number] for number in numbers], batch.embeddings[numbers]
             self._writer(name, source_id).write_table(to_table(frames, embeddings, self._spec))
-        summary.added += len(batch.frames)
         for end in batch.ends:
             self._end(end)
-
-    def close(self) -> None:
-        """Keep what was read of streams: a file can be read again."""
-        for name, source_id in list(self._open):
-            if name in self._streams:
-                self._finish(self._streams[name], source_id)
-            else:
-                self._open.pop((name, source_id)).close()
-
-    def paths(self) -> list[Path]:
-        """Of all that is whole, in the order of the files; then of streams, also what was read of them before."""
-        before = [
-            path for stream in self._streams.values() for path in self._folder.glob(f"{self._key(stream)}-*.parquet")
-        ]
-        return list(dict.fromkeys([*self._whole, *before]))
+        if batch.flush:
+            self._finish_streams()
 
     def _end(self, end: SourceEnd) -> None:
         ended, name = end.ended, end.ended.source.name
         if end.known:
             self._whole.append(self._path(ended.source, end.source_id or ""))
+        elif name in self._streams:
+            return  # what is left of it is finished with the others
         elif end.source_id and (name, end.source_id) in self._open:
-            self._finish(ended.source, end.source_id)
+            self._finish_file(ended, end.source_id)
         elif ended.source_id and not ended.reason:  # no frame was wanted of it
-            self._writer(name, ended.source_id)
-            self._finish(ended.source, ended.source_id)
+            self._finish_file(ended, ended.source_id)
 
-    def _finish(self, source: Source, source_id: str) -> None:
-        self._open.pop((source.name, source_id)).close()
-        path = self._path(source, source_id)
-        durable.replace(self._partial(source.name, source_id), path)
+    def _finish_file(self, ended: Ended, source_id: str) -> None:
+        """Store how it ended, too: a run that takes the part as it is reports that."""
+        said = {name: getattr(ended, name) for name in ("frames", "reason", "damaged", "clock_restarts")}
+        self._writer(ended.source.name, source_id).add_key_value_metadata({ENDED: json.dumps(said)})
+        path = self._path(ended.source, source_id)
+        self._finish(ended.source.name, source_id, path)
         self._whole.append(path)
+
+    def _finish_streams(self) -> None:
+        for name, source_id in [key for key in self._open if key[0] in self._streams]:
+            path = self._path(self._streams[name], source_id)
+            number = sum(1 for _ in self._folder.glob(f"{path.stem}-*"))
+            self._finish(name, source_id, path.with_stem(f"{path.stem}-{number:06}"))
+
+    def _finish(self, name: str, source_id: str, path: Path) -> None:
+        self._open.pop((name, source_id)).close()
+        durable.replace(self._partial(name, source_id), path)
 
     def _writer(self, name: str, source_id: str) -> pq.ParquetWriter:
         if (name, source_id) not in self._open:
@@ -154,6 +202,12 @@ class _Parts:
 
     def _key(self, source: Source) -> str:
         return _digest(f"{source}|{self._sampling}|{self._spec.space}")
+
+
+def _nothing_read(summary: Summary) -> str:
+    skipped = summary.skipped
+    first = f", the first: {printable(skipped[0].source)}: {skipped[0].reason}" if skipped else ""
+    return f"no frame could be read from any source{first}"
 
 
 def _digest(text: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, get_args, get_type_hints
 
-from lookalike.files.printable import short
+from lookalike.files.printable import is_unicode, short
 from lookalike.search.example import Example
 from lookalike.search.request import SENT, SearchRequest, named, read_filters
 from lookalike.search_fields import USUAL, FilterFields, SearchOptions
@@ -31,7 +31,7 @@ def read_pairs(pairs: Iterable[tuple[str, str]], sent: int = 0) -> SearchRequest
     for name, value in pairs:
         if name not in FIELDS:
             raise ValueError(f"unknown field {name[:50]!r}, expected one of {', '.join(FIELDS)}")
-        if "\0" in value or not _is_unicode(value):
+        if "\0" in value or not is_unicode(value):
             raise ValueError(f"{name} holds a character that is not text")
         if len(value) > LONGEST_TEXT:
             raise ValueError(f"{name} has {len(value):,} characters, expected at most {LONGEST_TEXT:,}")
@@ -123,11 +123,3 @@ def _text(name: str, value: object) -> str:
 
 def _written(moment: datetime | float | None) -> str | float | None:
     return moment.isoformat() if isinstance(moment, datetime) else moment
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # a lone surrogate, which JSON can spell
-        return False
-    return True

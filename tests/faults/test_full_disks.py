@@ -6,6 +6,7 @@ An index, and the service's 507, are in tests/index/embedded/test_full_disk.py.
 from __future__ import annotations
 
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,6 +18,7 @@ from lookalike.errors import LookalikeError, TrainingError
 from tests.faults.file_writers import WRITERS
 from tests.training.small import noise_frames
 from training.config import TrainConfig
+from training.data import temporary_cache
 from training.record import Recorder
 from training.run import start_run
 
@@ -107,3 +109,20 @@ def test_a_disk_that_fills_up_while_a_run_is_recorded_is_one_error(
         record()
     assert printed == []
     assert threading.excepthook == printed.append
+
+
+def test_a_temporary_folder_that_is_full_or_missing_is_named(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`refit` and `export --footage` keep frames there: the line named no disk, or there was a traceback."""
+
+    def refusal() -> str:
+        with pytest.raises(TrainingError) as caught, temporary_cache(noise_frames(48), 64, lambda frame: None):
+            pass
+        return str(caught.value)
+
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    filler = fill(small_disk, 100)
+    said = f"{small_disk}: cannot keep frames there (No space left on device); set TMPDIR to a folder with room"
+    assert refusal() == said
+    assert list(small_disk.iterdir()) == [filler]
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk / "gone"))
+    assert refusal().startswith(f"{small_disk / 'gone'}: cannot keep frames there (No such file or directory)")

@@ -16,11 +16,15 @@ from pyarrow import parquet
 
 from lookalike import cli
 from lookalike.encoder import Encoder
-from lookalike.errors import ExportError, FootageError
+from lookalike.errors import ExportError, FootageError, IndexStoreError
 from lookalike.footage import find_sources
+from lookalike.index import open_index
+from lookalike.index.embedded.folder import FolderLocation
+from lookalike.index.embedded.snapshot import snapshot
 from lookalike.ingest.settings import WHOLE_FRAMES
 from lookalike.ingest.to_file import embed_footage
 from tests.clips import write_clip
+from tests.index.circle import SPEC, at, frame
 from tests.training.small import noise_frames, small_config
 from training.data import load_cache
 from training.run import start_run
@@ -75,6 +79,19 @@ def test_a_table_that_another_process_writes_is_refused(tmp_path: Path, tiny: En
     embed_footage(sources, tiny, out, WHOLE_FRAMES)
     assert parquet.read_metadata(out).num_rows == 10
     assert not parts.exists()
+
+
+def test_a_snapshot_that_another_process_writes_is_refused(tmp_path: Path) -> None:
+    """Of two indexes that were written to one file, one verb exited with 0, and the file had parts of both."""
+    with open_index(tmp_path / "index", SPEC, create=True) as index:
+        index.add([frame("a", 0.0)], at(0))
+    out, partial = tmp_path / "index.tar", tmp_path / "index.tar.partial"
+    partial.write_text("theirs")
+    with held_elsewhere(partial), pytest.raises(IndexStoreError, match=r"tar: cannot write \(another process is"):
+        snapshot(FolderLocation(tmp_path / "index"), out)
+    assert partial.read_text() == "theirs"
+    assert snapshot(FolderLocation(tmp_path / "index"), out).points == 1  # what a killed one left is replaced
+    assert not partial.exists()
 
 
 def test_what_another_process_makes_in_its_folder_is_left_alone(tmp_path: Path) -> None:

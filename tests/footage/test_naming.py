@@ -51,6 +51,7 @@ def test_a_time_that_the_clocks_skip_or_repeat_is_still_one_time() -> None:
         (NamingFlags(captured_at="yesterday"), "--captured-at is 'yesterday', expected a date and time"),
         (NamingFlags(name_pattern="(?P<camera>"), "--name-pattern is .* expected a regular expression"),
         (NamingFlags(name_pattern=r"(?P<cam>\w+)"), "expected a group such as"),
+        (NamingFlags(camera="a\udcff"), r"--camera is 'a\\xff', expected UTF-8"),
         (NamingFlags(zone="Mars/Olympus"), "--zone is 'Mars/Olympus', expected one such as Europe/Zurich"),
     ],
 )

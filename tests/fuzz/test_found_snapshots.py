@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import sqlite3
 import tarfile
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.errors import IndexStoreError
+from lookalike.errors import FootageError, IndexStoreError
 from lookalike.index import open_index
 from lookalike.index.embedded.folder import FolderLocation
 from lookalike.index.embedded.ledger import LEDGER, Ledger
@@ -97,6 +98,49 @@ def test_headers_that_follow_each_other_are_bounded_together(tmp_path, content, 
     archive = with_headers(tmp_path / "x.tar.gz", padded(manifest_of(content)), HEADERS[kind]())
     said = refusal(archive)
     assert said.startswith("cut off or altered at its beginning (a header of ")
+
+
+@pytest.mark.parametrize("date", ["1e20", "-1e30", "inf"])
+def test_the_date_of_a_member_is_not_taken_over(tmp_path, content, date) -> None:
+    """No file can have such a date: a traceback."""
+    archive, pax = tmp_path / "x.tar", {"mtime": date}
+    with tarfile.open(archive, "w") as tar:
+        for name, data in ({MANIFEST: manifest_of(content)} | content).items():
+            info = tarfile.TarInfo(name)
+            info.size, info.pax_headers = len(data), pax
+            tar.addfile(info, io.BytesIO(data))
+    assert refusal(archive).startswith("cannot read the index (its frames are gone,")  # as everything else is right
+
+
+def test_a_member_below_thousands_of_folders_is_refused(tmp_path, content) -> None:
+    """Python creates each within the call for the one below it: a traceback."""
+    name = "shard/" + "a/" * 2000 + "b"
+    content[name] = b"hi"
+    write(tmp_path / "x.tar", {MANIFEST: manifest_of(content)} | content)
+    said = f"{MANIFEST} is not what was written ({name[:100]!r} does not belong to an index)"
+    assert refusal(tmp_path / "x.tar") == said
+
+
+def test_what_a_message_quotes_of_a_header_is_short(tmp_path, content) -> None:
+    archive = tmp_path / "x.tar"
+    info = tarfile.TarInfo(MANIFEST)
+    info.pax_headers = {"GNU.sparse.map": "x" * 1000, "GNU.sparse.size": "1"}
+    with tarfile.open(archive, "w") as tar:
+        tar.addfile(info)
+    assert len(refusal(archive)) < 300
+
+
+def test_a_compression_that_is_none_names_the_snapshot(tmp_path) -> None:
+    (tmp_path / "x.tar.gz").write_bytes(b"\x1f\x8b" + bytes(100))
+    said = "cut off or altered at its beginning (Unknown compression method); nothing was restored"
+    assert refusal(tmp_path / "x.tar.gz") == said
+
+
+def test_a_named_pipe_is_refused_at_once(tmp_path) -> None:
+    """Opening it waits until something writes to it."""
+    os.mkfifo(tmp_path / "x.tar")
+    with pytest.raises(FootageError, match="a named pipe, expected a file"):
+        restore(tmp_path / "x.tar", tmp_path / "index")
 
 
 def test_a_manifest_that_is_repeated_is_refused(tmp_path, content) -> None:

@@ -68,6 +68,8 @@ def test_texts_are_read_on_the_clock_of_their_zone():
         ({"until": "0001-01-01T00:00+10:00"}, "^until: date value out of range"),
         ({"until": "0001-01-01", "zone": "Asia/Tokyo"}, "^until: date value out of range"),
         ({"time_of_day": "night"}, "^time_of_day: invalid time of day 'night'"),
+        ({"cameras": ("a\udcff",)}, r"^invalid camera 'a\\xff': expected UTF-8"),
+        ({"sources": ("a\udcff",)}, r"^invalid source 'a\\xff': expected UTF-8"),
         ({"zone": "Here"}, "^zone: invalid time zone 'Here': expected a name such as Europe/Berlin or UTC"),
     ],
 )

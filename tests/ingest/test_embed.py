@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from lookalike.encoder import Encoder
+from lookalike.errors import FootageError
 from lookalike.footage import Ended, Frame, Source, find_sources
 from lookalike.footage.sampling import Sampling
 from lookalike.index import open_index
 from lookalike.ingest.embed import EmbedJob
 from lookalike.ingest.index import index_footage
 from lookalike.ingest.settings import WHOLE_FRAMES, IngestSettings
-from lookalike.ingest.to_file import embed_footage
+from lookalike.ingest.to_file import embed_footage, embed_rows
+from lookalike.interruption import interruption_waits
 from tests.clips import picture, write_clip
 from tests.footage.rtsp_server import Visit, rtsp_server
 from tests.tiny import SPEC
@@ -203,6 +210,117 @@ def test_frames_that_were_being_stored_at_ctrl_c_are_kept_and_counted_once(
         monkeypatch.setattr(index, during, interrupted)
         summary = index_footage([GATE], tiny, index, SETTINGS)
         assert (summary.frames, summary.added, index.count()) == (BATCH, BATCH, BATCH)
+
+
+@pytest.fixture
+def morning(reading: Callable[[Read], None], never: threading.Event) -> None:
+    """A camera gives two batches, and nothing more."""
+
+    def read(source: Source, *_) -> Iterator[Frame | Ended]:
+        yield from made(source, "morning", 2 * BATCH)
+        never.wait()
+
+    reading(read)
+
+
+@pytest.mark.trust
+@pytest.mark.usefixtures("morning")
+@pytest.mark.parametrize("written_before", [True, False])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_frames_that_were_being_written_to_a_table_at_ctrl_c_are_in_it_once(
+    tiny: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written_before: bool, number: int
+) -> None:
+    """SIGTERM ends a verb as Ctrl-C does. A row group that is written cannot be taken back."""
+    write, calls = pq.ParquetWriter.write_table, list[int]()
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.default_int_handler)  # as the verbs set it
+    handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def interrupted(writer: pq.ParquetWriter, table: pa.Table, *arguments) -> None:
+        calls.append(1)
+        if len(calls) == 1 and not written_before:
+            signal.raise_signal(number)
+        write(writer, table, *arguments)
+        if len(calls) == 1 and written_before:
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", interrupted)
+    try:
+        summary = embed_footage([GATE], tiny, tmp_path / "frames.parquet", SETTINGS)
+        assert signal.signal(signal.SIGTERM, handler) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    times = pq.read_table(tmp_path / "frames.parquet")["time_s"].to_pylist()
+    assert times == [float(second) for second in range(2 * BATCH)]
+    assert (summary.frames, summary.added) == (2 * BATCH, 2 * BATCH)
+
+
+@pytest.mark.trust
+@pytest.mark.usefixtures("morning")
+def test_rows_that_were_being_printed_at_ctrl_c_are_printed_once(tiny: Encoder) -> None:
+    times: list[float] = []
+
+    def print_row(row: dict[str, Any]) -> None:
+        times.append(row["time_s"])
+        if len(times) == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    summary = embed_rows([GATE], tiny, print_row, SETTINGS)
+    assert times == [float(second) for second in range(2 * BATCH)]
+    assert (summary.frames, summary.added) == (2 * BATCH, 2 * BATCH)
+
+
+@pytest.mark.trust
+def test_a_second_ctrl_c_does_not_wait() -> None:
+    """What is done may hang, on a disk that does not answer."""
+    done: list[str] = []
+
+    def interrupted_twice() -> None:
+        with interruption_waits():
+            signal.raise_signal(signal.SIGINT)
+            done.append("after the first")
+            signal.raise_signal(signal.SIGINT)
+            done.append("after the second")
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_twice()
+    assert done == ["after the first"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.trust
+def test_what_was_read_of_a_stream_before_a_crash_is_in_the_next_table(
+    tiny: Encoder, tmp_path: Path, reading: Callable[[Read], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot be read again, and a Parquet file without its end cannot be read at all."""
+
+    def read(source: Source, *_) -> Iterator[Frame | Ended]:
+        yield from made(source, hour, 3 * BATCH)
+        yield Ended(source, None, 3 * BATCH, None)
+
+    def full(writer: pq.ParquetWriter, *_) -> None:
+        writer.is_open = False
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    reading(read)
+    hour, out = "morning", tmp_path / "frames.parquet"
+    with monkeypatch.context() as context:
+        saw = itertools.count(1)
+
+        def fill_disk(frames: Sequence[Frame]) -> None:
+            """After two batches that were made durable, neither rows nor the end of a file can be written."""
+            if next(saw) == 2:
+                context.setattr(pq.ParquetWriter, "write_table", full)
+                context.setattr(pq.ParquetWriter, "close", full)
+
+        with pytest.raises(FootageError, match="No space left on device"):
+            embed_footage([GATE], tiny, out, replace(SETTINGS, flush_batches=1), fill_disk)
+    hour = "evening"
+    embed_footage([GATE], tiny, out, SETTINGS)
+    rows = pq.read_table(out)
+    assert Counter(rows["source_id"].to_pylist()) == {"morning": 2 * BATCH, "evening": 3 * BATCH}
+    mornings = [row["time_s"] for row in rows.to_pylist() if row["source_id"] == "morning"]
+    assert mornings == [float(second) for second in range(2 * BATCH)]
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
 def test_a_source_given_twice_is_read_once(tiny: Encoder, tmp_path: Path) -> None:

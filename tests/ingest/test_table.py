@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -122,6 +123,13 @@ def test_text_that_is_not_utf8_is_refused(tmp_path, index):
     pq.write_table(good.set_column(good.schema.get_field_index("source"), "source", bad), path)
     summary = import_frames(path, index, done)
     assert [(one.source, one.reason) for one in summary.skipped] == [(f"{path}, row 1", "source is not UTF-8")]
+
+
+def test_a_named_pipe_is_refused_at_once(tmp_path, index):
+    """Opening it waits until something writes to it."""
+    os.mkfifo(tmp_path / "frames.parquet")
+    with pytest.raises(FootageError, match="a named pipe, expected a file"):
+        import_frames(tmp_path / "frames.parquet", index, done)
 
 
 def test_the_first_few_bad_rows_are_named_and_the_rest_counted(tmp_path, index):

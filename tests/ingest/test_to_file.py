@@ -114,9 +114,33 @@ def test_a_source_given_twice_is_in_the_table_once(two_clips, tiny, tmp_path):
 
 
 def test_where_nothing_can_be_read_there_is_an_error_and_no_file(two_clips, tiny, tmp_path):
-    with pytest.raises(FootageError, match=r"^no frame could be read from any source; nothing written$"):
+    with pytest.raises(FootageError, match=r"^no frame could be .*, the first: .*broken.mp4: not a .*; nothing writ"):
         embed_footage(find_sources([two_clips / "broken.mp4"]), tiny, tmp_path / "frames.parquet", WHOLE_FRAMES, done)
-    assert not (tmp_path / "frames.parquet").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_takes_parts_reports_what_was_wrong_with_them(tiny, tmp_path):
+    """The first run was stopped, and has reported nothing; its frames are counted without their regions."""
+    clips, out = tmp_path / "clips", tmp_path / "frames.parquet"
+    clips.mkdir()
+    write_clip(clips / "a.mkv", range(0, 400, 40))
+    with (clips / "a.mkv").open("r+b") as file:
+        file.truncate((clips / "a.mkv").stat().st_size - 100)
+    write_clip(clips / "b.mp4", range(0, 400, 40))
+    sources, settings = find_sources([clips]), IngestSettings(Sampling(regions="grid"))
+    whole = embed_footage(sources, tiny, tmp_path / "whole.parquet", settings)
+    assert [one.reason[:7] for one in whole.skipped] == ["cut off"]
+
+    def stop(frames):
+        if any(frame.source.endswith("b.mp4") for frame in frames):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        embed_footage(sources, tiny, out, settings, stop)
+    assert len(list((tmp_path / "frames.parquet.parts").glob("*.parquet"))) == 1
+    resumed = embed_footage(sources, tiny, out, settings)
+    assert (resumed.skipped, resumed.frames) == (whole.skipped, whole.frames)
+    assert pq.read_table(out).equals(pq.read_table(tmp_path / "whole.parquet"))
 
 
 def test_a_recording_that_vanishes_meanwhile_is_reported(two_clips, tiny, tmp_path):

@@ -86,23 +86,35 @@ class FolderLocation:
     def open_as_it_is(self, generation: str) -> Engine:
         folder = self.at(generation)
         space, dim = _space_and_dim(folder / SIDECAR)
-        if not current_shard(folder).exists() and self.source_records(generation):
-            raise IndexStoreError(
-                f"{folder}: its frames are gone, but its ledger has complete sources; restore a snapshot, or remove the"
-                " folder and index the footage again"
-            )
+        if not current_shard(folder).exists():
+            self._check_empty(generation)  # else an empty shard would be made
         if self._live:
             from lookalike.index.embedded.live import LiveEngine as FolderEngine
         else:
             from lookalike.index.embedded.edge import EdgeEngine as FolderEngine
         try:
-            return FolderEngine(folder, space, dim)
+            engine = FolderEngine(folder, space, dim)
         except IndexInUse as error:
             if url := self._served_at(space):
                 raise IndexInUse(
                     f"{self}: in use by the service at {url}; give that URL, as --index {url}, or stop it"
                 ) from error
             raise
+        try:
+            if not engine.count():
+                self._check_empty(generation)
+        except IndexStoreError:
+            engine.close()
+            raise
+        return engine
+
+    def _check_empty(self, generation: str) -> None:
+        """Check that no source of a generation without frames is complete: it would never be read again."""
+        if any(record.stored for record in self.source_records(generation)):
+            raise IndexStoreError(
+                f"{self.at(generation)}: its frames are gone, but its ledger has complete sources; restore a snapshot,"
+                " or remove the folder and index the footage again"
+            )
 
     def say_served(self, url: str) -> None:
         """Store the URL of the service that has the index open, for other processes that find it in use."""

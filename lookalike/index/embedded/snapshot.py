@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import shutil
 import sqlite3
 import tarfile
@@ -21,6 +22,7 @@ from lookalike.contract import EncoderSpec
 from lookalike.errors import EncoderError, IndexStoreError
 from lookalike.files import durable
 from lookalike.files.printable import short
+from lookalike.files.regular import open_regular
 from lookalike.footage.archive import is_below
 from lookalike.index.embedded.folder import SIDECAR, FolderLocation
 from lookalike.index.embedded.ledger import LEDGER, Ledger
@@ -35,6 +37,7 @@ MANIFEST = "manifest.json"  # the first member: what the others are
 FORMAT = 1
 GZIP = b"\x1f\x8b"
 MANIFEST_BYTES = 4 * 1024 * 1024  # of the manifest, and of the sidecar; they have some ten kilobytes
+DEEPEST = 16  # folders above a member; an index has 5, and Python makes them one within the other
 HEAD_BYTES = 64 * 1024  # of the headers of one member, which tarfile holds in memory; they have some kilobytes
 # The first object of a ledger that is computed: a view, a trigger, a virtual table, a generated column, a constraint or
 # a default, which may take all memory with each record, or fill the disk.
@@ -82,7 +85,8 @@ class Manifest:
 
     def _check(self) -> None:
         for name, digest in self.members.items():
-            if not is_below(name) or not (name in (SIDECAR, LEDGER) or name.startswith(f"{SHARD}/")):
+            of_index = name in (SIDECAR, LEDGER) or name.startswith(f"{SHARD}/")
+            if not of_index or not is_below(name) or name.count("/") > DEEPEST:
                 raise ValueError(f"{name[:100]!r} does not belong to an index")
             if not isinstance(digest, str):
                 raise TypeError(f"{name[:100]!r} has no SHA-256")
@@ -94,9 +98,11 @@ def snapshot(location: FolderLocation, out: Path) -> Manifest:
     """Write the current generation to a file, compressed if its name ends with .gz. The file appears when complete.
 
     Raises: IndexInUse if another process has the index open; IndexStoreError if there is no index, or `out` cannot be
-    written.
+    written, or is in the folder of the index, whose files it may replace.
     """
     generation = existing_pointer(location).current
+    if Path(os.path.realpath(location.at(FIRST))) in Path(os.path.realpath(out)).parents:
+        raise IndexStoreError(f"{out}: in the folder of the index; choose another place for the snapshot")
     engine = location.open_as_it_is(generation)  # keeps other processes from writing
     try:
         engine.flush()
@@ -118,8 +124,14 @@ def snapshot(location: FolderLocation, out: Path) -> Manifest:
 def restore(archive: Path, folder: Path) -> Manifest:
     """Restore an index from a snapshot. Every member is checked before the folder appears.
 
-    Raises: IndexStoreError if the folder is not empty, or the file is cut off, altered, or not a snapshot.
+    folder: a link is followed, also one to a folder that is not there yet.
+    Raises: IndexStoreError if the folder is not empty, a mount point or the working folder, or the file is cut off,
+    altered, or not a snapshot; FootageError if it is not a regular file.
     """
+    folder = Path(os.path.realpath(folder))
+    if folder.is_mount() or folder == Path.cwd():
+        what = "a mount point" if folder.is_mount() else "the working folder"
+        raise IndexStoreError(f"{folder}: {what}, which cannot be replaced; choose a folder in it for the index")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise IndexStoreError(f"{folder}: not an empty folder; choose another place for the index")
     try:
@@ -151,10 +163,14 @@ def _sha256(path: Path) -> str:
 
 @contextmanager
 def _written(out: Path) -> Iterator[Path]:
-    """Yield a temporary file in the same folder. It is renamed to `out` at the end, and removed after an error."""
+    """Yield a temporary file in the same folder. It is renamed to `out` at the end, and removed after an error.
+
+    Another index may be written to the same file at the same time: both would have their parts in it.
+    """
     try:
         durable.make_folder(out.parent)
-        with durable.replacing(out) as partial:
+        durable.partial_of(out).touch()
+        with durable.held(durable.partial_of(out)), durable.replacing(out) as partial:
             yield partial
     except OSError as error:
         raise IndexStoreError(f"{out}: cannot write ({error.strerror or error})") from error
@@ -184,11 +200,11 @@ def _unpack(archive: Path, into: Path) -> Manifest:
                     raise IndexStoreError(f"{archive}: {at} is not in its manifest; nothing was restored")
                 if member.size > (free := shutil.disk_usage(into.parent).free):
                     raise IndexStoreError(f"{archive}: {at} has {member.size:,} bytes, {free:,} are free")
-                tar.extract(member, into, filter="data")
+                tar.extract(member, into, set_attrs=False, filter="data")  # its date may be one that no system has
                 if _sha256(into / member.name) != expected:
                     raise IndexStoreError(f"{archive}: {at} is not what was written (SHA-256); nothing was restored")
-    except (tarfile.TarError, EOFError, ValueError, zlib.error) as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
+    except (tarfile.TarError, EOFError, ValueError, zlib.error, gzip.BadGzipFile) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")[:200]
         raise IndexStoreError(f"{archive}: cut off or altered at {at} ({why}); nothing was restored") from error
     if waiting:
         raise IndexStoreError(f"{archive}: cut off or altered before {next(iter(waiting))}; nothing was restored")
@@ -208,7 +224,7 @@ def _members(tar: tarfile.TarFile, parts: _Parts) -> Iterator[tarfile.TarInfo]:
 @contextmanager
 def _opened(archive: Path) -> Iterator[tuple[tarfile.TarFile, _Parts]]:
     """Raises: tarfile.TarError; OSError."""
-    with archive.open("rb") as file:
+    with open_regular(archive) as file:
         is_compressed = file.read(2) == GZIP
         file.seek(0)
         parts = _Parts(gzip.GzipFile(fileobj=file) if is_compressed else file)
@@ -302,7 +318,7 @@ def _check_counts(archive: Path, folder: Path, manifest: Manifest) -> None:
         _check_ledger(archive, folder / LEDGER)
     counts = _counts(archive, folder)
     if counts != (manifest.points, manifest.sources):
-        said = f"{manifest.points} frames of {manifest.sources} sources"
+        said = f"{short(manifest.points)} frames of {short(manifest.sources)} sources"
         raise IndexStoreError(
             f"{archive}: {MANIFEST} says {said}, found {counts[0]} of {counts[1]}; nothing was restored"
         )
@@ -310,15 +326,13 @@ def _check_counts(archive: Path, folder: Path, manifest: Manifest) -> None:
 
 def _counts(archive: Path, folder: Path) -> tuple[int, int]:
     """Return how many frames are stored, and how many sources are complete. Each frame is checked."""
-    engine = FolderLocation(folder).open_as_it_is(FIRST)
     try:
-        for frame in engine.scroll(Filters()):
-            check_payload({name: value for name, value in frame.to_payload().items() if name != "remote"})
-        return engine.count(), len({record.source_id for record in engine.source_records()})
+        with closing(FolderLocation(folder).open_as_it_is(FIRST)) as engine:
+            for frame in engine.scroll(Filters()):
+                check_payload({name: value for name, value in frame.to_payload().items() if name != "remote"})
+            return engine.count(), len({record.source_id for record in engine.source_records()})
     except BaseException as error:  # a panic of the embedded engine is a BaseException
         if isinstance(error, KeyboardInterrupt):
             raise
-        why = " ".join(str(error).split())[:200]
+        why = " ".join(str(error).split()).replace(f"{folder}: ", "")[:200]
         raise IndexStoreError(f"{archive}: cannot read the index ({why}); nothing was restored") from error
-    finally:
-        engine.close()

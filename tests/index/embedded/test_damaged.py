@@ -80,11 +80,13 @@ def test_what_a_killed_creation_leaves_is_no_foreign_folder(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("live", [False, True])
-def test_without_its_frames_an_index_says_so(tmp_path: Path, live: bool) -> None:
+@pytest.mark.parametrize("lost", [("shard",), ("shard/segments", "shard/wal")])
+def test_without_its_frames_an_index_says_so(tmp_path: Path, live: bool, lost: tuple[str, ...]) -> None:
     """Its ledger would have it that all sources are complete, so that none is read again."""
     folder = filled(tmp_path / "index")
     (folder / POINTER).unlink()
-    shutil.rmtree(folder / "shard")
+    for name in lost:
+        shutil.rmtree(folder / name)
     with pytest.raises(IndexStoreError, match="its frames are gone, but its ledger has complete sources"):
         open_index(folder, SPEC, create=True, live=live)
 

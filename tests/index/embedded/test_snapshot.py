@@ -20,6 +20,7 @@ from lookalike.index.embedded.snapshot import MANIFEST, Manifest, restore, snaps
 from lookalike.index.generations import Pointer
 from tests.conftest import SHARED_DATA
 from tests.index.circle import OTHER, SPEC, at, frame
+from tests.small_disk import small_disk
 
 
 @pytest.fixture
@@ -126,6 +127,35 @@ def test_a_place_that_is_not_empty_is_left_alone(archive, tmp_path):
     assert f"{tmp_path / 'index'}: not an empty folder" in refusal(archive, tmp_path / "index")
     (tmp_path / "empty").mkdir()
     assert restore(archive, tmp_path / "empty").points == 300
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("name", ["lookalike.json", "ledger.sqlite", "shard", "backup/index.tar"])
+def test_a_snapshot_does_not_replace_a_file_of_its_index(place, tmp_path, name):
+    (tmp_path / "link").symlink_to(tmp_path / "index")
+    for folder in ("index", "link"):
+        out = tmp_path / folder / name
+        with pytest.raises(IndexStoreError, match=f"^{out}: in the folder of the index; choose another place"):
+            snapshot(place, out)
+    with open_index(tmp_path / "index", SPEC) as index:
+        assert (index.count(), len(list(index.source_records()))) == (300, 1)
+
+
+@pytest.mark.parametrize("target", ["nowhere yet", "empty"])
+def test_a_link_to_another_disk_is_followed(archive, tmp_path, target):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "empty").mkdir()
+    (tmp_path / "restored").symlink_to(tmp_path / "disk" / target)
+    assert restore(archive, tmp_path / "restored").points == 300
+    assert (tmp_path / "restored").is_symlink()
+    with open_index(tmp_path / "disk" / target, SPEC) as index:
+        assert index.count() == 300
+
+
+def test_a_mount_point_is_refused_before_the_work(small, tmp_path):
+    with small_disk(tmp_path / "disk", 1), pytest.raises(IndexStoreError, match="disk: a mount point, which cannot be"):
+        restore(small, tmp_path / "disk")
+    assert not (tmp_path / ".disk.partial").exists()
 
 
 def test_a_byte_that_was_changed_is_found_in_its_member(small, tmp_path):
