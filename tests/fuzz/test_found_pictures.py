@@ -65,3 +65,14 @@ def bmp_with_runs(side: int, more: int = 0) -> bytes:
     head = struct.pack("<IiiHHIIiiII", 40, side, side, 1, 8, 1, len(runs), 0, 0, 256, 0)
     start = 14 + len(head) + len(palette)
     return b"BM" + struct.pack("<IHHI", start + len(runs), 0, 0, start) + head + palette + runs
+
+
+def test_a_tiff_whose_bits_are_text_is_one_line() -> None:
+    """The message quoted the text, of any length and with line ends. Source: TIFF 6.0, type 2 is ASCII."""
+    text = b"8\n8\n8\0"
+    tags = [(256, 4, 1, 8), (257, 4, 1, 8), (258, 2, len(text), 8 + 2 + 4 * 12 + 4), (339, 3, 1, 3)]
+    entries = b"".join(struct.pack("<HHLL", *tag) for tag in tags)
+    data = b"II*\0" + struct.pack("<LH", 8, len(tags)) + entries + struct.pack("<L", 0) + text
+    with pytest.raises(ImageError) as refused:
+        decode(data, "x.tif")
+    assert str(refused.value) == "x.tif: broken image (its header cannot be read; it may be cut off)"
