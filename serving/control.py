@@ -8,7 +8,10 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
+
+from serving.own_folder import own_folder
 
 
 def make_private() -> None:
@@ -20,7 +23,8 @@ def make_private() -> None:
     made = Arbiter.__init__
 
     def private(self: Arbiter, *arguments: Any, **named: Any) -> None:
-        folder = tempfile.mkdtemp(prefix="lookalike-")
+        folder = own_folder(Path(tempfile.gettempdir()), "control")
+        folder.mkdir(0o700, exist_ok=True)
         ends = {"endpoint": f"ipc://{folder}/control", "pubsub_endpoint": f"ipc://{folder}/events"}
         made(self, *arguments, **{**named, **ends})
         self.exit_stack.callback(shutil.rmtree, folder, ignore_errors=True)

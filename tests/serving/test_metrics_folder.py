@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
-import subprocess
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,7 +9,6 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.metrics_folder import own_folder
 from tests.serving.running import ROOT, bentoml_env, served
 from tests.small_disk import fill, small_disk
 
@@ -52,24 +47,3 @@ def test_a_full_disk_ends_no_worker(tiny_encoder: Path, tmp_path: Path) -> None:
                     assert client.request(method, path).status_code < 500
             assert client.get("/metrics").status_code == 200
         assert "SIGBUS" not in (tmp_path / "log").read_text()
-
-
-def test_a_folder_is_private_and_those_of_dead_processes_are_removed(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        pass
-    ours = own_folder(tmp_path).parent
-    dead, alive = ours / str(process.pid), ours / str(os.getppid())
-    dead.mkdir()
-    alive.mkdir()
-    assert own_folder(tmp_path) == ours / str(os.getpid())
-    assert (dead.exists(), alive.exists()) == (False, True)
-    assert stat.S_IMODE(ours.stat().st_mode) == 0o700
-
-
-def test_a_folder_of_somebody_else_is_not_used(tmp_path: Path) -> None:
-    """In a folder that everybody writes to, somebody may have made ours."""
-    ours = own_folder(tmp_path).parent
-    ours.chmod(0o777)
-    folder = own_folder(tmp_path)
-    assert folder.parent == tmp_path
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
