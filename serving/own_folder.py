@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def own_folder(parent: Path, use: str) -> Path:
-    """Return a path for this process, and remove the folders of processes that were killed. Who asks creates it.
+    """Return a path for this process, and remove the folders of processes that were killed. The caller creates it.
 
     Only this account can read what is in it: labels hold names of cameras.
     """
