@@ -43,7 +43,7 @@ class Example:
     def within(self, region: Region | None) -> Example:
         """Return the example, limited to a region. Raises: ValueError if it already names a region."""
         if region and self.region:
-            raise ValueError(f"two regions: got {self} and region {region}, expected one of them")
+            raise ValueError(f"two regions: got {str(self)[:50]!r} and region {region}, expected one of them")
         return replace(self, region=region) if region else self
 
     @property

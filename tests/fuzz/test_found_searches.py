@@ -55,3 +55,9 @@ def test_a_name_that_takes_quadratic_time_to_compare_is_refused() -> None:
     assert unicodedata.normalize("NFD", camera) != camera
     with pytest.raises(ValueError, match=r"^camera has 4,097 characters, expected at most 4,096$"):
         read_pairs([("like", "7"), ("camera", camera)])
+
+
+def test_two_regions_are_one_short_line() -> None:
+    """The message held all of an example, with its line ends."""
+    with pytest.raises(ValueError, match=r"two regions: got '\\n#0,0,9,2' and region 0,0,9,1, expected one of them$"):
+        read_pairs([("at", "\n#0,0,9,2"), ("region", "0,0,9,1")])

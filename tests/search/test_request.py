@@ -117,7 +117,7 @@ def test_a_region_is_of_the_one_that_is_pointed_at() -> None:
     assert read_pairs([("id", "7"), ("region", "0,0,.5,1")]) == SearchRequest((Example("7", part),))
     assert read_pairs([("region", "0,0,.5,1")], sent=1) == SearchRequest((Example("", part),))
     assert read_values(write_values(SearchRequest((Example("", part),))), sent=1).like == (Example("", part),)
-    with pytest.raises(ValueError, match=r"two regions: got .*7#0,0,1,1 and region 0,0,0\.5,1"):
+    with pytest.raises(ValueError, match=r"two regions: got .*7#0,0,1,1' and region 0,0,0\.5,1"):
         read_pairs([("id", "7#0,0,1,1"), ("region", "0,0,.5,1")])
 
 
