@@ -245,7 +245,7 @@ def test_https_on_all_addresses_with_a_name_and_keys(
     ]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
+@pytest.mark.skipif(sys.platform == "win32", reason="RENEWED CERTIFICATES ARE NOT TESTED: Windows has no SIGHUP")
 def test_a_renewed_certificate_counts_after_sighup(tmp_path: Path, tiny_encoder: Path) -> None:
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     make = ["openssl", *SELF_SIGNED.split(), "-addext", NAMES, "-keyout", str(key), "-out", str(cert)]
