@@ -78,7 +78,7 @@ def test_sigterm_is_one_line_as_ctrl_c_is() -> None:
 @pytest.mark.trust
 @pytest.mark.skipif(
     not os.path.exists("/dev/full"),
-    reason="A FULL STANDARD STREAM IS NOT TESTED: only Linux has a device that is always full",
+    reason="FULL STREAMS ARE NOT TESTED: only Linux has a full device",
 )
 def test_output_that_does_not_fit_on_its_disk_is_one_line(stored: Path) -> None:
     command = [sys.executable, "-m", "lookalike", "stats", "--index", str(stored)]
@@ -97,7 +97,7 @@ def test_streams_that_are_closed_or_full_end_no_job(
 ) -> None:
     """As a daemon starts one, or with a log on a full disk. Without standard output there was a traceback."""
     if "full" in missing and not os.path.exists("/dev/full"):
-        pytest.skip("A FULL STANDARD STREAM IS NOT TESTED: only Linux has a device that is always full")
+        pytest.skip("FULL STREAMS ARE NOT TESTED: only Linux has a full device")
     write_clip(tmp_path / "a.mp4", range(0, 400, 40))
     (tmp_path / "e.onnx").symlink_to(tiny_encoder)
     shell = f"exec {sys.executable} -m lookalike {verb} {missing}"
