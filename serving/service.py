@@ -28,7 +28,6 @@ from lookalike.errors import LookalikeError
 from lookalike.parent import end_with_parent
 from serving.auth.protection import Protection
 from serving.auth.views import Views
-from serving.control import make_private
 from serving.http import uvicorn_setup
 from serving.http.door import Door
 from serving.http.endpoint import IMAGES
@@ -46,6 +45,7 @@ from serving.readiness import Readiness
 from serving.recordings.recordings import Recordings
 from serving.routes import embed, explore, export, frames, index, library, pages, pictures, search
 from serving.settings import Settings, read_workers
+from serving.supervisor import set_up_supervisor
 from serving.tracing import OFF, tracing
 
 SERVICE = "serving.service:Lookalike"
@@ -124,7 +124,7 @@ class Lookalike:
         preflight = [sys.executable, "-m", "serving.preflight"]
         if subprocess.run(preflight, check=False, cwd=Path(__file__).resolve().parents[1]).returncode:
             sys.exit(1)
-        make_private()  # here, since this is the process of the supervisor
+        set_up_supervisor()  # here, since this is its process
 
 
 uvicorn_setup.install()  # here, since a worker sets up uvicorn as soon as it has imported this
