@@ -26,6 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -41,7 +42,8 @@ from lookalike.keys import NO_KEYS, TOKEN, KeyFile, new_key
 from lookalike.pixels import decode_to_fit
 from training.train import pick_device
 
-PEERS = {"fastapi": "fastapi==0.165.0", "litserve": "litserve==0.2.19", "mosec": "mosec==0.9.8"}
+Peer = Literal["fastapi", "litserve", "mosec"]
+PEERS: dict[Peer, str] = {"fastapi": "fastapi==0.165.0", "litserve": "litserve==0.2.19", "mosec": "mosec==0.9.8"}
 PICTURES, SIZE_PX, QUALITY = 64, (768, 432), 90
 BATCH = 16
 TOGETHER = f"Lookalike, {BATCH} in a request"
@@ -74,7 +76,7 @@ def main(
     seconds: float = 8,
     rounds: int = 3,
     workers: int = 1,
-    peers: tuple[str, ...] = tuple(PEERS),
+    peers: tuple[Peer, ...] = tuple(PEERS),
     environment: Path | None = None,
     keys: bool = False,
 ) -> None:

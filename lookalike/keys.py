@@ -31,6 +31,8 @@ TOKEN = "LOOKALIKE_TOKEN"  # one secret with all rights
 NO_KEYS = {VARIABLE: "[]", TOKEN: ""}  # for a service on its own machine that asks for none, whatever the user has
 PREFIX = "lk_"  # by which scanners for leaked secrets know one
 SECRET = re.compile(re.escape(PREFIX) + r"[\w-]{16,}", re.ASCII)  # as `new_key` makes it, or most of one
+HIDDEN = f"{PREFIX}..."
+LEAST_TOKEN = 16  # characters: a shorter text may well be the name of a camera
 LONGEST_NAME, LONGEST_SECRET = 64, 1024  # characters; a longer secret is not compared
 _DIGEST = re.compile("[0-9a-f]{64}")
 
@@ -324,6 +326,12 @@ def read_token(env: Mapping[str, str] = os.environ) -> str:
         limit = f"more than {LONGEST_SECRET} characters, a line break or another control character"
         raise KeysError(f"{TOKEN} has {limit}, so that no client can send it; set it again")
     return token
+
+
+def secrets_pattern(token: str) -> re.Pattern[str]:
+    """What in a text, also one of JSON, is a secret; a log has HIDDEN there. token: LOOKALIKE_TOKEN, if long enough."""
+    own = {token, json.dumps(token)[1:-1]} if len(token) >= LEAST_TOKEN else ()
+    return re.compile("|".join([SECRET.pattern, *map(re.escape, own)]), re.ASCII)
 
 
 def has_control(secret: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the environment says of the network, which httpx reads when a client is made."""
+"""What the environment says of the network, which httpx reads when a client is made, and what an error of it means."""
 
 from __future__ import annotations
 
@@ -36,3 +36,11 @@ def checked_environment(raised: type[LookalikeError]) -> Iterator[None]:
 
 def _set_of(names: Sequence[str]) -> list[str]:
     return [name for name in names if os.environ.get(name)]
+
+
+def scheme_advice(error: httpx.TransportError) -> str:
+    """Say, to be appended to an error, what to write if the scheme of the URL seems to be the wrong one."""
+    text = str(error)
+    if "WRONG_VERSION_NUMBER" in text:
+        return "; it serves no HTTPS there: write http://"
+    return " If it serves HTTPS there, write https://" if "without sending a response" in text else ""

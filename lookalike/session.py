@@ -14,7 +14,7 @@ import httpx
 
 from lookalike.errors import ServiceError
 from lookalike.keys import has_control
-from lookalike.network import checked_environment
+from lookalike.network import checked_environment, scheme_advice
 
 Got = httpx.Response | httpx.TransportError  # the result of one attempt
 ATTEMPTS = 6
@@ -140,7 +140,7 @@ def _settle(got: Got, attempt: int) -> httpx.Response | float:
         raise _refused(got)
     if attempt == ATTEMPTS:
         busy = isinstance(got, httpx.Response)
-        reason = f"{_reason(got)}{_request_id(got)}" if busy else f"{type(got).__name__}: {got}"
+        reason = f"{_reason(got)}{_request_id(got)}" if busy else _text(got)
         status = got.status_code if busy else None
         raise ServiceError(f"{got.request.url}: {reason}; {ATTEMPTS} attempts failed", status)
     return _wait_s(attempt, got)
@@ -168,7 +168,11 @@ def _request_id(response: httpx.Response) -> str:
 
 
 def _lost(error: httpx.TransportError) -> ServiceError:
-    return ServiceError(f"{error.request.url}: {type(error).__name__}: {error}")
+    return ServiceError(f"{error.request.url}: {_text(error)}")
+
+
+def _text(error: httpx.TransportError) -> str:
+    return f"{type(error).__name__}: {error}{scheme_advice(error)}"
 
 
 def _reason(answer: httpx.Response) -> str:

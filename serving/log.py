@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, cast, get_args
 
 from lookalike.errors import LookalikeError
+from lookalike.keys import HIDDEN, secrets_pattern
 from serving.http.request_ids import CURRENT
 
 logger = logging.getLogger("bentoml.lookalike")  # BentoML sets up the loggers below its own name
@@ -28,12 +29,16 @@ def read_log_format(env: Mapping[str, str] = os.environ) -> LogFormat:
     return cast(LogFormat, text)
 
 
-def set_up_logs(log_format: LogFormat) -> None:
-    """Format the lines of the handlers that BentoML has set up. Without any, as in a test, it changes nothing."""
+def set_up_logs(log_format: LogFormat, token: str) -> None:
+    """Format the lines of the handlers that BentoML has set up. Without any, as in a test, it changes nothing.
+
+    token: LOOKALIKE_TOKEN, which no line shows.
+    """
     for handler in logging.getLogger("bentoml").handlers:
         inner = handler.formatter
-        if not isinstance(inner, JsonLines | WithIds):
-            handler.setFormatter(JsonLines() if log_format == "json" else WithIds(inner or logging.Formatter()))
+        if not isinstance(inner, WithoutSecrets):
+            lines = JsonLines() if log_format == "json" else WithIds(inner or logging.Formatter())
+            handler.setFormatter(WithoutSecrets(lines, token))
     for name in ("uvicorn.error", "circus"):  # the handler is theirs and that of the root: each line came twice
         logging.getLogger(name).propagate = False
     if log_format == "json":
@@ -78,6 +83,17 @@ class WithIds(logging.Formatter):
         line, *more = self._inner.format(record).split("\n")
         ids = ", ".join(f"{name} {value}" for name, value in _ids().items())
         return "\n".join([f"{line} ({ids})" if ids else line, *more])
+
+
+class WithoutSecrets(logging.Formatter):
+    """Lines as another formatter makes them, without keys, which a client may put into a path."""
+
+    def __init__(self, inner: logging.Formatter, token: str) -> None:
+        super().__init__()
+        self._inner, self._secrets = inner, secrets_pattern(token)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._secrets.sub(HIDDEN, self._inner.format(record))
 
 
 def _ids() -> dict[str, str]:

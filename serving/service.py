@@ -25,6 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lookalike.errors import LookalikeError
+from lookalike.keys import read_token
 from lookalike.parent import end_with_parent
 from serving.auth.protection import Protection
 from serving.auth.views import Views
@@ -96,7 +97,7 @@ def _or(read: Callable[[], T], default: T) -> T:
         return default
 
 
-set_up_logs(_or(read_log_format, "text"))
+set_up_logs(_or(read_log_format, "text"), _or(read_token, ""))
 use_own_folder()
 
 

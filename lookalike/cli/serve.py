@@ -13,9 +13,11 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from lookalike.certificate import out_of_date
 from lookalike.cli.extras import require
 from lookalike.cli.flags import EncoderFile, MinFree, RunOn, app, fail, set_min_free
 from lookalike.cli.keys import KeysAt
+from lookalike.console import say
 from lookalike.keys import VARIABLE as KEYS
 from lookalike.keys import keys_at_start
 from lookalike.proxy_encoders import ProxyEncoder
@@ -189,11 +191,12 @@ def _tls_options(cert: Path | None, key: Path | None) -> list[str]:
     if cert is None or key is None:
         fail("--tls-cert and --tls-key belong together, got one of them", code=2)
     try:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(cert, key, password="")  # else OpenSSL asks for a passphrase on the terminal
+        problem = out_of_date(cert, key)
     except (OSError, ssl.SSLError) as error:
         expected = "expected PEM, a key that belongs to the certificate and has no passphrase"
         fail(f"--tls-cert {cert}, --tls-key {key}: cannot be used ({error}); {expected}")
+    if problem:
+        say(f"--tls-cert {cert}: {problem}; clients that check it refuse the service: renew it, then `kill -HUP`")
     return ["--ssl-certfile", str(cert.absolute()), "--ssl-keyfile", str(key.absolute())]
 
 

@@ -18,7 +18,7 @@ import orjson
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
-from lookalike.keys import PREFIX, SECRET
+from lookalike.keys import HIDDEN, secrets_pattern
 from serving.auth.hosts import PROBES
 from serving.auth.state import State, new_state
 from serving.http.request_ids import CURRENT
@@ -30,8 +30,6 @@ MAX_BYTES, FILES = 16 * 1024 * 1024, 16  # of a worker: the oldest file is remov
 MAX_TEXT = 300  # characters of one text
 MAX_TEXTS = 200  # of one list
 MAX_BITS = 63  # of a whole number in JSON
-LEAST_TOKEN = 16  # characters: a shorter text may well be the name of a camera
-HIDDEN = f"{PREFIX}..."
 REFUSED = (401, 403, 421)  # also noted where a path has no operation
 
 
@@ -42,8 +40,7 @@ class AuditLog:
         """folder: None for no log. name: of the file; no two processes may share one. token: LOOKALIKE_TOKEN."""
         self._handler = _Handler(folder, name) if folder else None
         self.is_kept = folder is not None
-        own = [re.escape(token)] if len(token) >= LEAST_TOKEN else []
-        self._secrets = re.compile("|".join([SECRET.pattern, *own]), re.ASCII)
+        self._secrets = secrets_pattern(token)
 
     def write(self, entry: Mapping[str, Any]) -> None:
         """Append one line, without secrets."""

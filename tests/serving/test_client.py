@@ -17,7 +17,7 @@ import pytest
 from lookalike import session
 from lookalike.client import AsyncClient, Client
 from lookalike.errors import FootageError, IndexStoreError, ServiceError
-from lookalike.index import Filters, Hit
+from lookalike.index import Filters, Hit, open_index
 from lookalike.index.server.client import connect
 from lookalike.index.service import ServiceEngine, ask_who
 from tests.serving.conftest import Shown, expected_embedding
@@ -221,6 +221,16 @@ def test_one_that_is_not_there_is_told_in_one_line(monkeypatch: pytest.MonkeyPat
     with pytest.raises(ServiceError, match=f"ConnectError: .*; {session.ATTEMPTS} attempts failed") as caught:
         asyncio.run(ask())
     assert caught.value.status is None
+
+
+@pytest.mark.parametrize("open_index_at", [False, True])
+def test_https_to_a_service_without_it_says_what_to_write(
+    busy: Callable[[int], tuple[str, list[int]]], open_index_at: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "FIRST_WAIT_S", 0.0)
+    url = busy(0)[0].replace("http:", "https:")
+    with pytest.raises((ServiceError, IndexStoreError), match=r"it serves no HTTPS there: write http://"):
+        open_index(url) if open_index_at else Client(url).embed([b"image"])
 
 
 def test_waits_double_within_a_random_part_and_never_undercut_retry_after(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,8 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from lookalike import Client, open_index, session
+from lookalike.errors import IndexStoreError, ServiceError
 from serving.http import handshakes
 from serving.http.protocol import LINGERING, BoundedProtocol
 from tests.serving.test_protocol import FEW, head_of, read
@@ -89,6 +91,15 @@ def test_what_is_not_tls_is_closed_and_holds_nothing(tls: tuple[str, int]) -> No
         read(connection)
     assert ask_by_tls(tls).endswith(b"https")
     assert not handshakes.BEGUN
+
+
+def test_a_client_by_http_is_told_what_to_write(tls: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "FIRST_WAIT_S", 0.0)
+    url = f"http://127.0.0.1:{tls[1]}"
+    with pytest.raises(ServiceError, match=r"If it serves HTTPS there, write https://"):
+        Client(url).embed([b"image"])
+    with pytest.raises(IndexStoreError, match=r"If it serves HTTPS there, write https://"):
+        open_index(url)
 
 
 @pytest.mark.trust

@@ -23,10 +23,11 @@ from lookalike.client import Client
 from lookalike.errors import FootageError, LookalikeError, ServiceError
 from lookalike.footage.playable import Playable
 from lookalike.index import FrameIndex
+from lookalike.keys import HIDDEN, PREFIX, new_key
 from serving.http.errors import HANDLERS, ApiError
 from serving.http.request_ids import CURRENT, RequestIds, read_ids, read_traceparent
 from serving.http.request_log import RequestLog
-from serving.log import JsonLines, WithIds, read_log_format
+from serving.log import JsonLines, WithIds, WithoutSecrets, read_log_format
 from serving.media.worker import Ended, MediaPool, MediaWorker
 from serving.recordings.disk_cache import DiskCache
 from serving.recordings.explorer import Explorer, Found
@@ -196,6 +197,15 @@ def test_a_line_for_people_ends_with_the_ids() -> None:
     CURRENT.set(None)
 
 
+@pytest.mark.parametrize("inner", [JsonLines(), logging.Formatter("%(message)s")])
+@pytest.mark.parametrize("secret", [new_key("viewer", ("read",))[1], 'of 16 letters: "é"', "plain-and-long-token"])
+def test_no_line_shows_a_key(inner: logging.Formatter, secret: str) -> None:
+    """A client may put it into a path."""
+    token = "" if secret.startswith(PREFIX) else secret
+    line = WithoutSecrets(inner, token).format(record_of("GET %s 404", f"/frames/{secret}"))
+    assert f"GET /frames/{HIDDEN} 404" in line
+
+
 def test_log_formats() -> None:
     assert [read_log_format({}), read_log_format({"LOOKALIKE_LOG_FORMAT": "json"})] == ["text", "json"]
     with pytest.raises(LookalikeError, match="LOOKALIKE_LOG_FORMAT is 'xml', expected one of text, json"):
@@ -266,7 +276,7 @@ import logging, threading, warnings
 from bentoml._internal.log import configure_server_logging
 from serving.log import set_up_logs
 configure_server_logging()
-set_up_logs("json")
+set_up_logs("json", "")
 warnings.warn("this goes away\\nsoon")
 thread = threading.Thread(target=lambda: 1 / 0)
 thread.start()

@@ -19,6 +19,7 @@ from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from lookalike.errors import IndexStoreError, IndexUnavailable
+from lookalike.network import scheme_advice
 
 API_KEY = "QDRANT_API_KEY"
 CLIENT_ERRORS = (
@@ -138,7 +139,7 @@ def _lost(error: httpx.TransportError) -> str:
         where = f" ({error.request.url.scheme}://{error.request.url.netloc.decode()})"
     except RuntimeError:  # the error has no request
         where = ""
-    return f"{type(error).__name__}{where}: {error}".removesuffix(": ")
+    return f"{type(error).__name__}{where}: {error}{scheme_advice(error)}".removesuffix(": ")
 
 
 def _one_line(text: str) -> str:

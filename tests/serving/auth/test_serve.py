@@ -29,6 +29,7 @@ from tests.tiny import SPEC
 pytestmark = pytest.mark.trust
 
 SELF_SIGNED = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+TLS = ("--tls-cert", "cert.pem", "--tls-key", "key.pem")
 NAMES = "subjectAltName=DNS:localhost,IP:127.0.0.1"
 
 
@@ -112,6 +113,23 @@ def test_half_of_a_certificate_is_refused(tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "a.pem").write_text("no certificate")
     code, message = refused(capsys, "--tls-cert", tmp_path / "a.pem", "--tls-key", tmp_path / "a.pem")
     assert (code, "cannot be used" in message) == (1, True)
+
+
+def test_an_expired_certificate_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The service starts: there may be clients that do not check it. Of a valid one, nothing is said."""
+    monkeypatch.setattr("os.execve", lambda path, words, env: None)
+    monkeypatch.chdir(tmp_path)
+    said = []
+    for days in (-1, 2):
+        request = "req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out request.pem"
+        for command in (request, f"x509 -req -in request.pem -signkey key.pem -days {days} -out cert.pem"):
+            subprocess.run(["openssl", *command.split()], check=True, capture_output=True)
+        cli.main(["serve", "--encoder", "a.onnx", "--port", str(free_port()), *TLS])
+        said.append(capsys.readouterr().err)
+    expired = "--tls-cert cert.pem: certificate has expired; clients that check it refuse the service: renew it,"
+    assert said == [f"{expired} then `kill -HUP`\n", ""]
 
 
 def test_a_key_with_a_passphrase_is_refused_without_asking_for_it(tmp_path: Path) -> None:
