@@ -17,7 +17,6 @@ from lookalike.certificate import out_of_date
 from lookalike.cli.extras import require
 from lookalike.cli.flags import EncoderFile, MinFree, RunOn, app, fail, set_min_free
 from lookalike.cli.keys import KeysAt
-from lookalike.console import say
 from lookalike.keys import VARIABLE as KEYS
 from lookalike.keys import keys_at_start
 from lookalike.proxy_encoders import ProxyEncoder
@@ -196,6 +195,8 @@ def _tls_options(cert: Path | None, key: Path | None) -> list[str]:
         expected = "expected PEM, a key that belongs to the certificate and has no passphrase"
         fail(f"--tls-cert {cert}, --tls-key {key}: cannot be used ({error}); {expected}")
     if problem:
+        from lookalike.console import say
+
         say(f"--tls-cert {cert}: {problem}; clients that check it refuse the service: renew it, then `kill -HUP`")
     return ["--ssl-certfile", str(cert.absolute()), "--ssl-keyfile", str(key.absolute())]
 
