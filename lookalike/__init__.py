@@ -6,14 +6,20 @@
     with open_index("index", encoder.spec, create=True) as index:
         index_footage(find_sources(["recordings/"]), encoder, index)
 
-Each name is imported when it is first used: `import lookalike` alone loads nothing.
+Each name is imported when it is first used: `import lookalike` alone loads nothing. It has libraries report nothing.
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from lookalike.lazy import lazily
+
+# onnxruntime, from 1.29 on, and BentoML tell their makers what runs where, such as the name of a model's file. These
+# variables are read when they are loaded, so that each package of this project imports this one first.
+for _without_reports in ("ORT_DISABLE_TELEMETRY", "BENTOML_DO_NOT_TRACK"):
+    os.environ.setdefault(_without_reports, "True")
 
 __version__ = "0.1.0"  # here and not in the metadata: a bento carries this folder without installing it
 __all__ = [

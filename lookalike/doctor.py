@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -64,6 +65,7 @@ def examine(encoder: Path | None, index: str | None, folders: Mapping[str, Path]
     yield check_providers()
     yield from check_codecs()
     yield from (check_disk(name, folder) for name, folder in folders.items())
+    yield check_temporary()
     yield check_clock(datetime.now(UTC), is_clock_synchronised())
     if encoder:
         yield check_encoder(encoder)
@@ -132,6 +134,14 @@ def check_disk(name: str, folder: Path) -> Finding:
     if usage.free < LEAST_FREE_BYTES:
         return Finding(what, "warning", text, "free some space, or choose a folder on another disk")
     return Finding(what, "good", text)
+
+
+def check_temporary() -> Finding:
+    """The folder for temporary files, which a container without a writable file system has only if it is given one."""
+    try:
+        return check_disk("temporary", Path(tempfile.gettempdir()))
+    except FileNotFoundError as error:
+        return Finding("disk: temporary", "bad", str(error.strerror), "set TMPDIR to a folder that can be written")
 
 
 def check_clock(now: datetime, synchronised: bool | None) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import tempfile
 import signal
 import struct
 import subprocess
@@ -77,6 +78,23 @@ def test_a_disk_that_is_nearly_full(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert finding.text.endswith("1.0 of 10.0 GB are free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10e9, 1e9, 9e9))
     assert doctor.check_disk("cache", tmp_path).state == "good"
+
+
+def test_without_a_folder_for_temporary_files(no_temporary: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """As in a container whose file system is read-only. BentoML's error would be a traceback."""
+    finding = doctor.check_temporary()
+    assert (finding.what, finding.state) == ("disk: temporary", "bad")
+    assert finding.advice == "set TMPDIR to a folder that can be written"
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["serve", "--encoder", "encoder.onnx"])
+    said = "lookalike: there is no folder for temporary files that can be written: set TMPDIR to one\n"
+    assert (stop.value.code, capsys.readouterr().err) == (1, said)
+
+
+@pytest.fixture
+def no_temporary(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc"])
 
 
 def test_a_clock_before_this_version() -> None:
@@ -220,7 +238,7 @@ def test_the_verb_prints_a_line_each_and_fails_if_one_is_bad(
     assert findings[7]["text"].startswith(f"{tmp_path / 'kept'}: ")
     assert [finding["what"] for finding in findings] == [
         *("python", "packages", "providers", "ffmpeg", "decoders", "playback"),
-        *("disk: here", "disk: cache", "clock"),
+        *("disk: here", "disk: cache", "disk: temporary", "clock"),
     ]
     with pytest.raises(SystemExit) as stop:
         cli.main(["doctor", "--index", str(tmp_path / "nothing")])

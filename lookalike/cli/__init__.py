@@ -17,6 +17,7 @@ from lookalike.cli.streams import prepare_streams
 from lookalike.errors import LookalikeError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_TEMPORARY = "No usable temporary directory"  # of `tempfile`, as in a container whose file system is read-only
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -42,6 +43,8 @@ def main(arguments: list[str] | None = None) -> None:
         if error.errno in FULL:
             _drop_output()  # it may be what does not fit
             fail(f"{where}cannot write ({error.strerror}); finished work is kept, make room and run it again")
+        if NO_TEMPORARY in str(error):
+            fail("there is no folder for temporary files that can be written: set TMPDIR to one")
         if not where:
             raise
         fail(f"{where}cannot be read or written ({error.strerror})")  # no rights, too long a name, a disk that fails

@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import sys
+import tempfile
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
@@ -137,9 +138,10 @@ def serve(
         proxy_encoder=proxy_encoder or read_proxy_encoder(),
     )
     settings.check()
-    env = {"BENTOML_DO_NOT_TRACK": "True"} | os.environ | settings.to_env()
+    env = os.environ | settings.to_env()
     env["FORWARDED_ALLOW_IPS"] = ",".join(map(_proxy, trusted_proxy))  # uvicorn's, which BentoML runs
     _check_keys(host, env)
+    tempfile.gettempdir()  # which BentoML needs, and would print a traceback without one
     address = _free_address(host, port)
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Lookalike"]
     # BentoML replaces this process, so that it gets the signals and sets the exit code.
