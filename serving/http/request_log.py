@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from opentelemetry import trace
@@ -21,6 +21,7 @@ logger = logging.getLogger("bentoml.access")  # BentoML sets up the loggers belo
 
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds, and not logged
 LONGEST_PATH = 300
+LINES_A_SECOND = 10  # about requests that were refused before they were read; /metrics counts all
 _OUTCOME = "lookalike.outcome"  # in the scope
 
 
@@ -98,10 +99,37 @@ def log_refused(
     headers: Sequence[tuple[bytes, bytes]] = (),
     route: str = OTHER,
 ) -> str:
-    """Log a request that was refused before it was read. Returns: its id, which is a new one unless it has one."""
+    """Log a request that was refused before it was read. Returns: its id, which is a new one unless it has one.
+
+    Past LINES_A_SECOND, lines are left out: to write them cost a twentieth of what a service past its capacity did.
+    """
     ids = read_ids(headers)
+    if (left_out := _lines.next()) is None:
+        return ids.request_id
     CURRENT.set(ids)
+    others = f", and {left_out:,} others since the last line" if left_out else ""
     fields = {"route": route, "status": status, "client": client[0] if client else None}
-    logger.info("refused a request before it was read: %d %s", status, reason, extra={"fields": fields})
+    logger.info("refused a request before it was read: %d %s%s", status, reason, others, extra={"fields": fields})
     CURRENT.set(None)
     return ids.request_id
+
+
+class FewLines:
+    """At most LINES_A_SECOND lines of a flood."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._second, self._lines, self._left_out = clock, 0, 0, 0
+
+    def next(self) -> int | None:
+        """None if the next line is to be left out; else how many were left out since the last one."""
+        if (second := int(self._clock())) != self._second:
+            self._second, self._lines = second, 0
+        self._lines += 1
+        if self._lines > LINES_A_SECOND:
+            self._left_out += 1
+            return None
+        left_out, self._left_out = self._left_out, 0
+        return left_out
+
+
+_lines = FewLines()  # of this worker

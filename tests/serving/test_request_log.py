@@ -24,6 +24,7 @@ from lookalike.errors import FootageError, LookalikeError, ServiceError
 from lookalike.footage.playable import Playable
 from lookalike.index import FrameIndex
 from lookalike.keys import HIDDEN, PREFIX, new_key
+from serving.http import request_log
 from serving.http.errors import HANDLERS, ApiError
 from serving.http.request_ids import CURRENT, RequestIds, read_ids, read_traceparent
 from serving.http.request_log import RequestLog
@@ -154,6 +155,26 @@ def test_the_log_and_the_metrics_have_the_same_time(caplog: pytest.LogCaptureFix
     [record] = [record for record in caplog.records if record.name == "bentoml.access"]
     fields = record.fields  # pyright: ignore[reportAttributeAccessIssue]
     assert fields["seconds"] == pytest.approx(total() - before, abs=1e-6)  # rounded to microseconds
+
+
+def test_a_flood_of_refused_requests_has_few_lines_that_count_the_others(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten a second: of 1,500 in the first one 1,490 have none, and the first line of the next one says so."""
+    now = [5.0]
+    monkeypatch.setattr(request_log, "_lines", request_log.FewLines(lambda: now[0]))
+    caplog.set_level(logging.INFO)
+    ids = {request_log.log_refused(503, "busy", None) for _ in range(1500)}
+    assert len(ids) == 1500
+    now[0] = 6.9
+    last = [request_log.log_refused(503, "busy", None) for _ in range(2)][-1]
+    assert last not in ids
+    line = "refused a request before it was read: 503 busy"
+    assert [record.getMessage() for record in caplog.records] == [
+        *[line] * 10,
+        f"{line}, and 1,490 others since the last line",
+        line,
+    ]
 
 
 def test_probes_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
