@@ -8,6 +8,7 @@ from collections.abc import Callable
 import uvicorn.config
 from uvicorn.loops.auto import auto_loop_factory
 
+from serving.http.accepting import accepting_all
 from serving.http.handshakes import counting_handshakes
 from serving.http.limits import RESERVED_FILES
 from serving.http.protocol import BoundedProtocol
@@ -26,12 +27,15 @@ def install() -> None:
 
 
 def loop_factory(use_subprocess: bool = False) -> Callable[[], asyncio.AbstractEventLoop]:
-    """As uvicorn's own, but TLS handshakes are bounded: the protocol begins after them only."""
+    """As uvicorn's own, but all connections that wait are accepted, and TLS handshakes are bounded.
+
+    The protocol of a connection begins after its handshake only.
+    """
     usual = auto_loop_factory(use_subprocess)
 
     def make() -> asyncio.AbstractEventLoop:
         loop = usual()
-        loop.create_server = counting_handshakes(loop.create_server)
+        loop.create_server = counting_handshakes(accepting_all(loop))
         return loop
 
     return make
