@@ -6,8 +6,12 @@ sums of two branches); the runtime fuses them into integer kernels. Normalisatio
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -23,6 +27,7 @@ from lookalike.contract import INPUT_NAME
 from lookalike.errors import ExportError
 
 CARRIES = ("Relu", "Clip", "MaxPool", "Add")
+ROOM = 5  # files as large as the fp32 one, that are there at once
 BATCH = 16  # frames per calibration run; the histograms of onnxruntime take whole batches only
 
 
@@ -102,8 +107,10 @@ class Quantizer:
         repeats = -(-BATCH // len(frames))
         frames = np.concatenate([frames] * repeats)
         self._frames = frames[: len(frames) // BATCH * BATCH]
+        _check_room(fp32)
         # Symbolic shapes fail on Expand in this graph (onnxruntime 1.31); plain shape inference is enough here.
-        quant_pre_process(str(fp32), str(self._prepared), skip_symbolic_shape=True)
+        with _temporary_files_in(folder):
+            quant_pre_process(str(fp32), str(self._prepared), skip_symbolic_shape=True)
         self._graph = onnx.load(self._prepared).graph
         self.convolutions = [node.name for node in self._graph.node if node.op_type == "Conv"]
 
@@ -111,7 +118,7 @@ class Quantizer:
         """Quantise. Returns: the file, which the next call overwrites."""
         path = self._folder / "int8.onnx"
         chosen = quantisable(self._graph, config.kept)
-        with _quiet():
+        with _quiet(), _temporary_files_in(self._folder):
             quantize_static(
                 str(self._prepared),
                 str(path),
@@ -142,6 +149,22 @@ def quantisable(graph: onnx.GraphProto, kept: Collection[str] = ()) -> list[str]
         if convolves or carries:
             chosen |= dict.fromkeys(node.output, node.name)
     return list(dict.fromkeys(chosen.values()))
+
+
+def _check_room(fp32: Path) -> None:
+    """Check for room next to the file: the native code of ONNX does not report a disk that is full. Raises: OSError."""
+    if shutil.disk_usage(fp32.parent).free < ROOM * fp32.stat().st_size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """Have the quantiser keep its temporary files there, where it was checked that there is room."""
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 @contextmanager

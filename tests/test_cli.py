@@ -58,6 +58,18 @@ def test_ctrl_c_is_one_line_that_says_what_is_kept(
     assert (code, lines) == (1, [f"lookalike: interrupted{said}; finished work is kept, run it again to resume"])
 
 
+def test_too_little_memory_is_one_line(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As below `ulimit -v 1500000`, where a search ended with a traceback."""
+
+    def too_large(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("lookalike.footage.find_sources", too_large)
+    code, lines = refused(capfd, "index", "x", "--encoder", "e.onnx", "--index", "index")
+    said = "lookalike: there is not enough memory; finished work is kept, free some or allow more and run it again"
+    assert (code, lines) == (1, [said])
+
+
 STOPPED = """
 import os, signal, sys
 from lookalike import cli

@@ -35,6 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt as error:
         so_far = f": {error}" if str(error) else ""
         fail(f"interrupted{so_far}; finished work is kept, run it again to resume")
+    except MemoryError:
+        fail("there is not enough memory; finished work is kept, free some or allow more and run it again")
     except BrokenPipeError:
         _drop_output()  # the reader closed the pipe
         sys.exit(1)

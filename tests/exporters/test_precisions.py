@@ -27,6 +27,7 @@ from lookalike.errors import ExportError
 from lookalike.runtime import open_session
 from tests.conftest import TEST_SEED
 from tests.exporters.test_export import GOOD
+from tests.small_disk import fill, small_disk
 from tests.training.small import noise_frames, untrained_run
 from training.config import TrainConfig
 from training.encoders import Normalize, build_encoder
@@ -203,6 +204,28 @@ def test_what_loses_too_much_in_every_way_is_refused_and_leaves_nothing(
     ):
         export(toy, SPEC, frames, tmp_path / "int8.onnx", "int8", min_top10=1.01)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("written_at_once")
+@pytest.mark.parametrize("files", [1.5, 2.5, 3.5, 4.5])
+def test_a_disk_that_is_too_small_to_quantise_on_is_named(
+    files: float, fp32: Path, toy: EncoderWithHead, frames: np.ndarray, tmp_path: Path
+) -> None:
+    """ONNX's native code writes half a file there and does not say so: reading it was a traceback."""
+    with small_disk(tmp_path / "disk", 1) as disk:
+        other = fill(disk, int(files * fp32.stat().st_size))
+        with pytest.raises(ExportError, match=r"disk/int8.onnx: cannot write \(No space left on device\)"):
+            export(toy, SPEC, frames, disk / "int8.onnx", "int8")
+        assert list(disk.iterdir()) == [other]
+
+
+@pytest.mark.usefixtures("written_at_once")
+def test_quantising_needs_no_other_disk(
+    toy: EncoderWithHead, frames: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder for temporary files was written to as well; a full one was a traceback, or was not named."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    assert export(toy, SPEC, frames, tmp_path / "int8.onnx", "int8").note == "minmax ranges"
 
 
 def test_a_layer_that_is_kept_keeps_its_very_weights(fp32: Path, frames: np.ndarray, tmp_path: Path) -> None:

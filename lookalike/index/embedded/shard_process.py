@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -18,8 +19,19 @@ from lookalike.parent import end_with_parent
 ROOT = Path(__file__).resolve().parents[3]
 LOW_PRIORITY = 19  # what `nice` adds, for a process that builds in the background
 STOP_S = 60.0  # closing a shard takes seconds
+
+
+def _block_sigterm() -> None:
+    """Block SIGTERM in this thread, and so in the processes it starts, which end with the pipe.
+
+    BentoML sends it to them as well, while the service still answers what has begun.
+    """
+    if os.name == "posix":
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
 # A process ends with the thread that started it, see `parent`. This thread lives until the interpreter ends.
-_STARTER = ThreadPoolExecutor(1, "shard-starter")
+_STARTER = ThreadPoolExecutor(1, "shard-starter", _block_sigterm)
 
 
 class ShardEnded(IndexStoreError):

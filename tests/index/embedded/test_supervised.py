@@ -128,6 +128,19 @@ def test_a_shard_that_there_is_no_memory_for_is_started_again_later(
     assert shard.trouble is None
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+def test_sigterm_ends_no_process_of_a_shard(tmp_path: Path) -> None:
+    """BentoML sends it to the children of a service too, also to one that starts: the graph was not built."""
+    shard = ShardProcess(tmp_path / "shard", "circle", 2)
+    try:
+        shard._process.terminate()
+        time.sleep(0.2)
+        assert shard.ask("count") == 0
+    finally:
+        shard.close()
+    assert shard._process.returncode == 0
+
+
 def test_a_closed_shard_is_not_started_again(tmp_path: Path) -> None:
     shard = SupervisedShard(tmp_path / "shard", "circle", 2)
     shard.close()
