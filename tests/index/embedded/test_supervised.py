@@ -128,7 +128,7 @@ def test_a_shard_that_there_is_no_memory_for_is_started_again_later(
     assert shard.trouble is None
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM TO A SHARD IS NOT TESTED: Windows has none")
 def test_sigterm_ends_no_process_of_a_shard(tmp_path: Path) -> None:
     """BentoML sends it to the children of a service too, also to one that starts: the graph was not built."""
     shard = ShardProcess(tmp_path / "shard", "circle", 2)
