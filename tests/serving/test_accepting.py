@@ -36,7 +36,7 @@ def test_all_connections_that_wait_are_accepted_within_a_few_rounds_of_the_loop(
         while not server.started:
             await asyncio.sleep(0.01)
         hold.wait(60)  # the loop is slow: all clients connect meanwhile
-        while len(connections) < CLIENTS:
+        while len(connections) < CLIENTS and not server.should_exit:
             rounds.append(len(connections))
             await asyncio.sleep(0)
         await serving
